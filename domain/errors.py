@@ -1,0 +1,61 @@
+"""Every failure of the world that fleettwin names.
+
+FleettwinError                 anything below; the CLI prints it as one line and ends with exit status 2
+├── BadInputError              something a person gave is wrong: what, where, what to do
+│   ├── InvalidVinError        a VIN that ISO 3779 does not allow
+│   └── UnknownSignalError     a VSS path that no catalogue in use has
+├── RejectedCommandError       a command that the Vehicle refuses in its present state
+│   └── UnknownVehicleError    no such vehicle (or none that this caller may know of)
+└── StoreError                 what the log or a read model holds contradicts its own rules
+    ├── VersionConflictError   another writer has used this version of this vehicle
+    ├── PositionConflictError  another projector has moved this position (the writer is a zombie)
+    └── UnknownEventError      bytes of an event or schema that this code does not know
+
+Mistakes of our own code are assertions, never one of these.
+"""
+
+
+class FleettwinError(Exception):
+    """The base of every failure of the world."""
+
+
+class BadInputError(FleettwinError):
+    """Something a person gave is wrong; says what, where and what to do about it, in one line."""
+
+    def __init__(self, what: str, *, where: str, remedy: str) -> None:
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        super().__init__(f"{where}: {what}; {remedy}")
+
+
+class InvalidVinError(BadInputError):
+    """A vehicle identification number that ISO 3779 does not allow."""
+
+
+class UnknownSignalError(BadInputError):
+    """A VSS path that no catalogue in use has."""
+
+
+class RejectedCommandError(FleettwinError):
+    """A command that the Vehicle refuses in its present state."""
+
+
+class UnknownVehicleError(RejectedCommandError):
+    """No vehicle with this id or VIN is known."""
+
+
+class StoreError(FleettwinError):
+    """What the log or a read model holds contradicts its own rules."""
+
+
+class VersionConflictError(StoreError):
+    """Another writer has already used this version of this vehicle."""
+
+
+class PositionConflictError(StoreError):
+    """Another projector has moved the position of this projection: this writer must stop."""
+
+
+class UnknownEventError(StoreError):
+    """The bytes of an event, or the id of a schema, that this code does not know."""

@@ -1,0 +1,67 @@
+"""What a car says: samples of COVESA VSS signals, and what its ECUs report of their trouble codes."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.units import Micros
+
+SignalValue = bool | int | float | str
+
+
+class Quality(IntEnum):
+    """How far a sample can be believed."""
+
+    OK = 0
+    INVALID = 1  # the car itself marks it as wrong, or it lies outside the signal's valid range
+    NOT_AVAILABLE = 2  # the car says that it has no value
+
+
+class Sample(NamedTuple):
+    """One value of one signal, as the vehicle's clock dates it.
+
+    `value` is None unless `quality` is OK.
+    """
+
+    path: str  # VSS path, e.g. "Vehicle.Speed"; its unit is fixed by the catalogue
+    captured_at: Micros  # vehicle clock, raw
+    value: SignalValue | None
+    quality: Quality = Quality.OK
+
+
+class TroubleCodeStatus(NamedTuple):
+    """One trouble code as an ECU reports it."""
+
+    code: str  # SAE J2012 text, e.g. "P0D59"
+    failure_type: int | None  # SAE J2012-DA failure type byte; None where the protocol has none (OBD-II modes 03, 07, 0A)
+    status: int | None  # ISO 14229-1 D.2 statusOfDTC byte; None where the protocol has none
+    active: bool  # test failed, pending or confirmed now
+
+
+class TroubleCodeReport(NamedTuple):
+    """The answer of one ECU to "which trouble codes do you hold?"."""
+
+    ecu: str  # response identifier as hex, e.g. "7E8"; what the bus knows of the ECU
+    captured_at: Micros
+    service: str  # "OBD 03", "OBD 07", "OBD 0A", "UDS 19", "KWP 18": what was asked
+    complete: bool  # True: a code that is not in the list is not held
+    codes: tuple[TroubleCodeStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalBatch:
+    """What one vehicle sent in one piece.
+
+    `sequence` counts 1, 2, 3 … without a hole in a stream; `final` marks a stream's last batch. `reference_at` is the best known true time of the
+    newest sample for a recording whose clock cannot be trusted (None: `received_at`).
+    """
+
+    vehicle_id: UUID
+    stream_id: str
+    sequence: int
+    received_at: Micros
+    samples: tuple[Sample, ...]  # in the order heard
+    trouble_codes: tuple[TroubleCodeReport, ...] = ()
+    final: bool = False
+    reference_at: Micros | None = None

@@ -1,0 +1,1 @@
+"""What two processes must agree on: data only (Avro, DBC, VSS mappings, the GraphQL SDL)."""
