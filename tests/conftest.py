@@ -1,4 +1,4 @@
-"""What holds for every test: Hypothesis' profiles, a clean environment, and golden files that are rewritten on command."""
+"""What holds for every test: Hypothesis' profiles, a clean environment, golden files."""
 
 import os
 import tempfile
@@ -14,8 +14,8 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 _HYPOTHESIS_HOME = Path(tempfile.gettempdir()) / f"fleettwin-hypothesis-{os.getuid()}"
 set_hypothesis_home_dir(_HYPOTHESIS_HOME)
 
-# `ci` tries the same examples in every run, so that a red build is red again when it is looked at; `local` tries new ones
-# each time and prints what replays a failure. No deadline: a shared machine is slow now and then.
+# `ci` tries the same examples in every run, so that a red build is red again when it is looked at; `local` tries new
+# ones each time and prints what replays a failure. No deadline: a shared machine is slow now and then.
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.register_profile(
     "local", deadline=None, database=DirectoryBasedExampleDatabase(_HYPOTHESIS_HOME / "examples"), print_blob=True
@@ -24,7 +24,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rewrite-golden", action="store_true", help="write the golden files instead of comparing with them")
+    parser.addoption("--rewrite-golden", action="store_true", help="write the golden files, compare nothing")
 
 
 @pytest.fixture(autouse=True)

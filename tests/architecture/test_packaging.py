@@ -1,0 +1,116 @@
+"""What is declared is what is used: dependencies, the lock, the shipped files, the targets of make."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT: Final = Path(__file__).parents[2]
+PYPROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT: Final[dict[str, Any]] = PYPROJECT["project"]
+LOCK: Final = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+OURS: Final = {"domain", "projections", "adapters", "schemas"}
+# Declared for what they bring along or start, not for an import
+NOT_IMPORTED: Final = {"import-linter", "mypy", "pytest-xdist", "ruff", "setuptools", "types-pyyaml", "uv"}
+
+
+def declared(*extras: str) -> set[str]:
+    """Return the names of the dependencies, and of those of the extras."""
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in PROJECT["optional-dependencies"][extra])]
+    return {str(canonicalize_name(Requirement(line).name)) for line in lines} - {"fleettwin"}
+
+
+def imported(*folders: str) -> dict[str, str]:
+    """Return the distributions that the folders import, each with a file that does."""
+    distributions = packages_distributions()
+    found = {}
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names = [node.module]
+                for name in names:
+                    top = name.partition(".")[0]
+                    if top not in sys.stdlib_module_names and top not in OURS | {"tests", "bench"}:
+                        for distribution in distributions.get(top, [top])[:1]:
+                            found[str(canonicalize_name(distribution))] = str(path.relative_to(ROOT))
+    return found
+
+
+def test_what_the_packages_import_is_declared() -> None:
+    used = imported(*OURS)
+    assert {name: file for name, file in used.items() if name not in declared("vw")} == {}
+
+
+def test_what_tests_and_benchmarks_import_is_declared() -> None:
+    used = imported("tests", "bench")
+    assert {name: file for name, file in used.items() if name not in declared("vw", "dev")} == {}
+
+
+def test_what_is_declared_is_imported() -> None:
+    assert declared() - set(imported(*OURS)) == set()
+    assert declared("dev") - NOT_IMPORTED - set(imported(*OURS, "tests", "bench")) == set()
+
+
+def pins() -> dict[str, list[Version]]:
+    found: dict[str, list[Version]] = {}
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)", LOCK, re.MULTILINE):
+        found.setdefault(canonicalize_name(name), []).append(Version(version))
+    return found
+
+
+@pytest.mark.parametrize("extra", ["", "vw", "dev"])
+def test_the_lock_satisfies_what_is_declared(extra: str) -> None:
+    locked = pins()
+    lines = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+    wanted = [requirement for line in lines if (requirement := Requirement(line)).name != "fleettwin"]
+    assert [
+        str(requirement)
+        for requirement in wanted
+        if not any(
+            requirement.specifier.contains(version) for version in locked.get(canonicalize_name(requirement.name), [])
+        )
+    ] == []
+
+
+def test_every_pin_of_the_lock_has_a_hash_and_nothing_names_a_source() -> None:
+    entries = re.split(r"^(?=[\w.-]+==)", LOCK, flags=re.MULTILINE)[1:]
+    assert [entry.partition(" ")[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host| @ ", LOCK) == []
+
+
+def test_every_data_file_in_a_package_is_shipped() -> None:
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]
+    done = subprocess.run(["git", "ls-files", *sorted(OURS)], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("not a git repository: what belongs to the tree is not known")
+    data = [Path(name) for name in done.stdout.splitlines() if not name.endswith(".py")]
+    shipped = {package: {pattern.removeprefix("**/*") for pattern in listed} for package, listed in patterns.items()}
+    assert [str(path) for path in data if path.suffix not in shipped.get(path.parts[0], set())] == []
+
+
+def test_bare_make_lists_every_target_with_a_line() -> None:
+    phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert phony is not None
+    listed = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert [line.split()[:2] for line in listed.splitlines()] == [["make", target] for target in phony.group(1).split()]
+    assert all(len(line.split()) > 2 for line in listed.splitlines())
+
+
+def test_the_make_commands_of_the_readme_exist() -> None:
+    named = set(re.findall(r"^ {4}make (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named
+    assert named <= targets
