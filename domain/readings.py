@@ -1,0 +1,81 @@
+"""What a reading of an ECU's trouble codes changes."""
+
+from typing import Final, Protocol
+
+from domain import events as e
+from domain import paths
+from domain.signals import TroubleCodeReport
+from domain.state import CodeKey, Lane, VehicleState
+from domain.units import Micros
+
+FREEZE_FRAME_PATHS: Final = (
+    paths.SPEED,
+    paths.ENGINE_SPEED,
+    paths.COOLANT_TEMPERATURE,
+    paths.LOW_VOLTAGE,
+    paths.ODOMETER,
+    paths.STATE_OF_CHARGE_DISPLAYED,
+)
+
+
+class Observing(Protocol):
+    """What a reading needs of the observation that it came with."""
+
+    state: VehicleState
+
+    @property
+    def lane(self) -> Lane:
+        """What the stream has told so far."""
+
+    def trigger(self, event_class: type[e.StreamEvent], at: Micros, **fields: object) -> None:
+        """Trigger an event of the batch."""
+
+    def number(self, path: str, *, since: int | None = None) -> float | None:
+        """Return the newest good number of a signal."""
+
+
+def take_report(seen: Observing, report: TroubleCodeReport) -> None:
+    """Tell new codes, codes with a new status, and, if the report is a whole list, codes that are gone."""
+    scope = (report.ecu, report.service)
+    known = seen.lane.codes.get(scope)
+    before = dict(known or {})
+    statuses = {CodeKey(report.ecu, report.service, code.code, code.failure_type): code for code in report.codes}
+    texts = sorted(key.text for key in statuses)
+    news = report.complete and (known is None or before.keys() != statuses.keys())
+    if news:
+        seen.trigger(e.TroubleCodesRead, report.captured_at, ecu=report.ecu, service=report.service, codes=texts)
+    for key, code in statuses.items():
+        if key in before and before[key] == code.status:
+            continue
+        frame = {path: number for path in FREEZE_FRAME_PATHS if (number := seen.number(path)) is not None}
+        seen.trigger(
+            e.TroubleCodeRaised,
+            report.captured_at,
+            ecu=key.ecu,
+            service=key.service,
+            code=key.code,
+            failure_type=key.failure_type,
+            status=code.status,
+            active=code.active,
+            freeze_frame=frame,
+        )
+        gone_at = _gone_at(seen.state, key, report.captured_at)
+        if gone_at is not None:
+            _clear(seen, key, gone_at)
+    if not news:
+        return
+    held = {key for key, state in seen.state.codes.items() if key[:2] == scope and state.held and state.captured_at < report.captured_at}
+    for key in sorted((held | before.keys()) - statuses.keys(), key=lambda key: key.text):
+        _clear(seen, key, report.captured_at)
+
+
+def _clear(seen: Observing, key: CodeKey, at: Micros) -> None:
+    seen.trigger(e.TroubleCodeCleared, at, ecu=key.ecu, service=key.service, code=key.code, failure_type=key.failure_type)
+
+
+def _gone_at(state: VehicleState, key: CodeKey, raised_at: Micros) -> Micros | None:
+    """Return when a reading that is known already, later than `raised_at`, showed that the code is not held."""
+    for at, _, _, codes in state.readings.get((key.ecu, key.service), []):
+        if at > raised_at and key.text not in codes:
+            return at
+    return None

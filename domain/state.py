@@ -1,0 +1,319 @@
+"""What a Vehicle is: the fold of its events. Nothing here decides anything.
+
+Two kinds of state. A *lane* is what one stream has told: decisions about a stream look at its own lane only, so that they do not depend on how streams
+interleave. The rest is the vehicle's: each value is that with the newest (captured_at, stream, sequence), trips are a function of the legs of all lanes,
+trouble codes one of all readings; so the order in which streams come does not change it either.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from domain import events as e
+from domain import paths, trips
+from domain.legs import OpenLeg
+from domain.signals import Quality, SignalValue
+from domain.trips import Leg, Trip
+from domain.units import Degrees, KilowattHours, Micros
+
+LANES_MAX: Final = 32  # streams of a vehicle that are remembered; the one silent for longest is forgotten first
+READINGS_MAX: Final = 64  # readings of an ECU's trouble codes that are remembered
+
+
+class Known(NamedTuple):
+    """A value and its place in time: the first three fields order values of one signal."""
+
+    captured_at: Micros
+    stream_id: str
+    sequence: int
+    value: SignalValue | None
+    quality: int
+
+
+class CodeKey(NamedTuple):
+    """What makes a trouble code one trouble code."""
+
+    ecu: str
+    service: str
+    code: str
+    failure_type: int | None
+
+    @property
+    def text(self) -> str:
+        """The code as a list of codes names it, e.g. "C1812-87"."""
+        return self.code if self.failure_type is None else f"{self.code}-{self.failure_type:02X}"
+
+
+class CodeState(NamedTuple):
+    """What was last said about a trouble code; the first three fields order it."""
+
+    captured_at: Micros
+    stream_id: str
+    sequence: int
+    held: bool
+    status: int | None
+    active: bool
+
+
+class ChargingSession(NamedTuple):
+    """A charging session that has not ended."""
+
+    session_id: UUID
+    started_at: Micros
+    energy_kwh: KilowattHours | None
+
+
+@dataclass(slots=True)
+class Lane:
+    """What one stream has told."""
+
+    last: dict[str, Known] = field(default_factory=dict)  # the newest recorded sample of each signal
+    unsure: set[str] = field(default_factory=set)  # signals that may have changed in a batch that is missing
+    newest_at: Micros | None = None
+    clock_offset_us: int = 0
+    ignition_on: bool | None = None
+    leg: OpenLeg | None = None
+    destination: tuple[Degrees, Degrees] | None = None
+    charging: ChargingSession | None = None
+    warnings: set[str] = field(default_factory=set)
+    codes: dict[tuple[str, str], dict[CodeKey, int | None]] = field(default_factory=dict)  # by (ecu, service): status of each code held
+
+    def number(self, path: str) -> float | None:
+        """Return the newest number of a signal, if it is good."""
+        known = self.last.get(path)
+        return known.value if known and isinstance(known.value, (int, float)) and known.quality == Quality.OK else None
+
+
+@dataclass(slots=True)
+class VehicleState:
+    """The state that decisions look at."""
+
+    vehicle_id: UUID
+    vin: str = ""
+    brand: str = ""
+    model: str | None = None
+    decommissioned: bool = False
+    newest_at: Micros | None = None
+    lanes: dict[str, Lane] = field(default_factory=dict)  # the one that spoke last is last
+    signals: dict[str, Known] = field(default_factory=dict)
+    trips: list[Trip] = field(default_factory=list)
+    open_trips: dict[UUID, Micros] = field(default_factory=dict)  # id and start of each trip whose end has not been told
+    codes: dict[CodeKey, CodeState] = field(default_factory=dict)
+    readings: dict[tuple[str, str], list[tuple[Micros, str, int, frozenset[str]]]] = field(default_factory=dict)
+    warnings: dict[str, tuple[Micros, str, int, bool]] = field(default_factory=dict)
+
+    def lane(self, stream_id: str) -> Lane:
+        """Return the lane of a stream and mark it as the one that spoke last."""
+        lane = self.lanes.pop(stream_id, None)
+        if lane is None:
+            lane = Lane()
+            if len(self.lanes) == LANES_MAX:
+                del self.lanes[next(iter(self.lanes))]
+        self.lanes[stream_id] = lane
+        return lane
+
+    def know(self, lane: Lane, path: str, known: Known) -> None:
+        """Take a recorded sample into the lane and, if it is the newest, into the vehicle's values."""
+        lane.last[path] = known
+        if lane.unsure:
+            lane.unsure.discard(path)
+        current = self.signals.get(path)
+        if current is None or current[:3] <= known[:3]:
+            self.signals[path] = known
+
+    def seen(self, lane: Lane, at: Micros) -> None:
+        """Move the newest times."""
+        if lane.newest_at is None or at > lane.newest_at:
+            lane.newest_at = at
+            if self.newest_at is None or at > self.newest_at:
+                self.newest_at = at
+
+    def trip_from(self, started_at: Micros) -> Trip:
+        """Return the trip that starts at `started_at`."""
+        trip = self.trips[bisect_left(self.trips, started_at, key=attrgetter("started_at"))]
+        assert trip.started_at == started_at
+        return trip
+
+
+def _registered(s: VehicleState, x: e.VehicleRegistered) -> None:
+    s.vin, s.brand, s.model = x.vin, x.brand, x.model
+
+
+def _decommissioned(s: VehicleState, _: e.VehicleDecommissioned) -> None:
+    s.decommissioned = True
+
+
+def _ignition_on(s: VehicleState, x: e.IgnitionTurnedOn) -> None:
+    s.lane(x.stream_id).ignition_on = True
+
+
+def _ignition_off(s: VehicleState, x: e.IgnitionTurnedOff) -> None:
+    s.lane(x.stream_id).ignition_on = False
+
+
+def _sampled(s: VehicleState, x: e.SignalsSampled) -> None:
+    lane = s.lane(x.stream_id)
+    last, signals, stream_id, sequence = lane.last, s.signals, x.stream_id, x.sequence
+    for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
+        known = Known(at, stream_id, sequence, value, quality)
+        last[path] = known
+        current = signals.get(path)
+        if current is None or current[0] < at or current[:3] <= known[:3]:
+            signals[path] = known
+    if lane.unsure:
+        lane.unsure.difference_update(x.path)
+    s.seen(lane, x.captured_at)
+
+
+def _late(s: VehicleState, x: e.LateSamplesRecorded) -> None:
+    for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
+        known = Known(at, x.stream_id, x.sequence, value, quality)
+        current = s.signals.get(path)
+        if current is None or current[:3] <= known[:3]:
+            s.signals[path] = known
+
+
+def _value(path: str, attribute: str) -> Callable[[VehicleState, Any], None]:
+    """Return the fold of an event that tells one signal."""
+
+    def fold(s: VehicleState, x: e.StreamEvent) -> None:
+        lane = s.lane(x.stream_id)
+        s.know(lane, path, Known(x.captured_at, x.stream_id, x.sequence, getattr(x, attribute), Quality.OK))
+        s.seen(lane, x.captured_at)
+
+    return fold
+
+
+def _track(s: VehicleState, x: e.TrackExtended) -> None:
+    lane = s.lane(x.stream_id)
+    leg = OpenLeg(
+        x.leg_started_at,
+        x.leg_ended_at,
+        x.leg_closed,
+        x.leg_distance_by_fixes_m,
+        x.leg_distance_by_speed_m,
+        x.leg_speed_until,
+        x.leg_energy_kwh,
+        x.leg_energy_at_start_kwh,
+    )
+    lane.leg = leg if x.leg_open else None
+    change = trips.change(s.trips, Leg(leg.started_at, x.stream_id, leg.ended_at, leg.closed, leg.distance_m, leg.energy_kwh))
+    before = s.trips[change.low : change.high]
+    if len(before) != 1 or len(change.after) != 1 or before[0].started_at != x.trip_started_at:
+        for trip in before:
+            s.open_trips.pop(trips.trip_id(s.vehicle_id, trip.started_at), None)
+        for trip in change.after:
+            s.open_trips[trips.trip_id(s.vehicle_id, trip.started_at)] = trip.started_at
+    s.open_trips[x.trip_id] = x.trip_started_at
+    s.trips[change.low : change.high] = change.after
+    if x.fix_captured_at:
+        at = x.fix_captured_at[-1]
+        s.know(lane, paths.LATITUDE, Known(at, x.stream_id, x.sequence, x.latitude_deg[-1], Quality.OK))
+        s.know(lane, paths.LONGITUDE, Known(at, x.stream_id, x.sequence, x.longitude_deg[-1], Quality.OK))
+    s.seen(lane, x.captured_at)
+
+
+def _trip_ended(s: VehicleState, x: e.TripEnded) -> None:
+    s.open_trips.pop(x.trip_id, None)
+
+
+def _destination(s: VehicleState, x: e.DestinationSet) -> None:
+    lane = s.lane(x.stream_id)
+    lane.destination = (x.latitude_deg, x.longitude_deg)
+    s.know(lane, paths.DESTINATION_LATITUDE, Known(x.captured_at, x.stream_id, x.sequence, x.latitude_deg, Quality.OK))
+    s.know(lane, paths.DESTINATION_LONGITUDE, Known(x.captured_at, x.stream_id, x.sequence, x.longitude_deg, Quality.OK))
+    s.seen(lane, x.captured_at)
+
+
+def _no_destination(s: VehicleState, x: e.DestinationReached | e.DestinationCleared) -> None:
+    s.lane(x.stream_id).destination = None
+
+
+def _codes_read(s: VehicleState, x: e.TroubleCodesRead) -> None:
+    lane = s.lane(x.stream_id)
+    held = lane.codes.get((x.ecu, x.service), {})
+    lane.codes[x.ecu, x.service] = {key: status for key, status in held.items() if key.text in x.codes}
+    readings = s.readings.setdefault((x.ecu, x.service), [])
+    readings.append((x.captured_at, x.stream_id, x.sequence, frozenset(x.codes)))
+    readings.sort(key=lambda reading: reading[:3])
+    del readings[:-READINGS_MAX]
+    s.seen(lane, x.captured_at)
+
+
+def _code(s: VehicleState, x: e.TroubleCodeRaised | e.TroubleCodeCleared) -> None:
+    lane = s.lane(x.stream_id)
+    key = CodeKey(x.ecu, x.service, x.code, x.failure_type)
+    if isinstance(x, e.TroubleCodeRaised):
+        lane.codes.setdefault((x.ecu, x.service), {})[key] = x.status
+        state = CodeState(x.captured_at, x.stream_id, x.sequence, held=True, status=x.status, active=x.active)
+    else:
+        state = CodeState(x.captured_at, x.stream_id, x.sequence, held=False, status=None, active=False)
+    current = s.codes.get(key)
+    if current is None or current[:3] <= state[:3]:
+        s.codes[key] = state
+    s.seen(lane, x.captured_at)
+
+
+def _warning(s: VehicleState, x: e.WarningRaised | e.WarningCleared) -> None:
+    lane = s.lane(x.stream_id)
+    raised = isinstance(x, e.WarningRaised)
+    (lane.warnings.add if raised else lane.warnings.discard)(x.warning)
+    current = s.warnings.get(x.warning)
+    if current is None or current[:3] <= (x.captured_at, x.stream_id, x.sequence):
+        s.warnings[x.warning] = (x.captured_at, x.stream_id, x.sequence, raised)
+
+
+def _charging_started(s: VehicleState, x: e.ChargingStarted) -> None:
+    s.lane(x.stream_id).charging = ChargingSession(x.session_id, x.captured_at, x.energy_kwh)
+
+
+def _charging_ended(s: VehicleState, x: e.ChargingEnded) -> None:
+    s.lane(x.stream_id).charging = None
+
+
+def _gap(s: VehicleState, x: e.TelemetryGapDetected) -> None:
+    lane = s.lane(x.stream_id)
+    lane.unsure = set(lane.last)
+
+
+def _clock(s: VehicleState, x: e.ClockCorrected) -> None:
+    s.lane(x.stream_id).clock_offset_us = x.clock_offset_us
+
+
+def _nothing(_: VehicleState, __: e.VehicleEvent) -> None:
+    """The fold of an event that tells readers what other events make true."""
+
+
+FOLDS: Final[dict[type[e.VehicleEvent], Callable[[VehicleState, Any], None]]] = {
+    e.VehicleRegistered: _registered,
+    e.VehicleDecommissioned: _decommissioned,
+    e.IgnitionTurnedOn: _ignition_on,
+    e.IgnitionTurnedOff: _ignition_off,
+    e.TripStarted: _nothing,
+    e.TrackExtended: _track,
+    e.TripEnded: _trip_ended,
+    e.TripsRearranged: _nothing,
+    e.DestinationSet: _destination,
+    e.DestinationReached: _no_destination,
+    e.DestinationCleared: _no_destination,
+    e.MediaSourceSelected: _value(paths.MEDIA_SOURCE, "source"),
+    e.TrackStarted: _value(paths.MEDIA_TITLE, "title"),
+    e.PlaybackStateChanged: _value(paths.MEDIA_ACTION, "state"),
+    e.VolumeChanged: _value(paths.MEDIA_VOLUME, "volume_percent"),
+    e.TroubleCodesRead: _codes_read,
+    e.TroubleCodeRaised: _code,
+    e.TroubleCodeCleared: _code,
+    e.WarningRaised: _warning,
+    e.WarningCleared: _warning,
+    e.ChargingStarted: _charging_started,
+    e.ChargingEnded: _charging_ended,
+    e.OdometerAdvanced: _value(paths.ODOMETER, "odometer_m"),
+    e.SignalsSampled: _sampled,
+    e.TelemetryGapDetected: _gap,
+    e.ClockCorrected: _clock,
+    e.LateSamplesRecorded: _late,
+}
+assert FOLDS.keys() == set(e.EVENT_TYPES)

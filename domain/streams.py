@@ -1,0 +1,41 @@
+"""How far a stream of batches has been taken: what makes a batch count exactly once."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from domain.errors import RejectedCommandError
+
+MISSING_RANGES_MAX: Final = 1_000  # holes that a stream may have at a time; more than that is no stream
+
+
+@dataclass(frozen=True, slots=True)
+class StreamProgress:
+    """The sequence numbers of a stream that have been taken: all up to `last_sequence` but those in `missing` (inclusive ranges, ascending)."""
+
+    stream_id: str
+    last_sequence: int = 0
+    missing: tuple[tuple[int, int], ...] = ()
+    final: bool = False  # the stream's last batch has been taken
+
+    def has(self, sequence: int) -> bool:
+        """Whether the batch `sequence` has been taken."""
+        return sequence <= self.last_sequence and not any(first <= sequence <= last for first, last in self.missing)
+
+    def taken(self, sequence: int, *, final: bool) -> "StreamProgress":
+        """Return the progress after the batch `sequence`, which has not been taken yet."""
+        assert not self.has(sequence)
+        final = self.final or final
+        if sequence == self.last_sequence + 1:
+            return replace(self, last_sequence=sequence, final=final)
+        if sequence > self.last_sequence:
+            if len(self.missing) == MISSING_RANGES_MAX:
+                msg = f"stream {self.stream_id} has {MISSING_RANGES_MAX} holes already: batch {sequence} is refused; send the missing batches first"
+                raise RejectedCommandError(msg)
+            return replace(self, last_sequence=sequence, missing=(*self.missing, (self.last_sequence + 1, sequence - 1)), final=final)
+        left: list[tuple[int, int]] = []
+        for first, last in self.missing:
+            if first <= sequence <= last:
+                left += [piece for piece in ((first, sequence - 1), (sequence + 1, last)) if piece[0] <= piece[1]]
+            else:
+                left.append((first, last))
+        return replace(self, missing=tuple(left), final=final)

@@ -1,0 +1,102 @@
+"""Trips as a function of legs: whatever order the legs come in, the same trips result.
+
+A leg is what one stream knows of a drive. A trip is a run of legs that overlap, or follow each other within `TRIP_GAP_US` without the ignition having
+closed the earlier one. Where two legs tell of the same time, that part of the distance counts once.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
+
+from domain.units import MICROS_PER_SECOND, KilowattHours, Metres, Micros
+
+TRIP_GAP_US: Final = 300 * MICROS_PER_SECOND  # a halt of up to five minutes belongs to the trip, as most fleet systems have it
+
+
+class Leg(NamedTuple):
+    """What one stream knows of a drive; the first three fields order and name it."""
+
+    started_at: Micros
+    stream_id: str
+    ended_at: Micros
+    closed: bool  # by the ignition
+    distance_m: Metres
+    energy_kwh: KilowattHours | None
+
+
+class Trip(NamedTuple):
+    """Legs that belong together, and their totals."""
+
+    started_at: Micros
+    ended_at: Micros
+    closed: bool
+    distance_m: Metres
+    energy_kwh: KilowattHours | None
+    legs: tuple[Leg, ...]
+
+
+class Change(NamedTuple):
+    """What one leg does to the trips: `trips[low:high]` become `after`; `trip` is the one that holds the leg."""
+
+    low: int
+    high: int
+    after: tuple[Trip, ...]
+    trip: Trip
+
+
+def trip_id(vehicle_id: UUID, started_at: Micros) -> UUID:
+    """Return the id of the trip of a vehicle that starts at `started_at`: the same in whatever order its data came."""
+    return uuid5(vehicle_id, f"trip:{started_at}")
+
+
+def gather(legs: Iterable[Leg]) -> tuple[Trip, ...]:
+    """Return the trips that `legs` make up, in order of time."""
+    trips: list[Trip] = []
+    run: list[Leg] = []
+    end, closed = Micros(0), False
+    for leg in sorted(legs, key=lambda leg: (leg.started_at, -leg.ended_at, leg.stream_id)):
+        if run and (leg.started_at <= end or (not closed and leg.started_at - end <= TRIP_GAP_US)):
+            if (leg.ended_at, leg.closed) > (end, closed):
+                end, closed = leg.ended_at, leg.closed
+        else:
+            if run:
+                trips.append(_trip(run, end, closed=closed))
+            run = []
+            end, closed = leg.ended_at, leg.closed
+        run.append(leg)
+    if run:
+        trips.append(_trip(run, end, closed=closed))
+    return tuple(trips)
+
+
+def _trip(legs: list[Leg], end: Micros, *, closed: bool) -> Trip:
+    """Add up legs in order of their start, longest first: each counts with the share of its time that no earlier one covers."""
+    distance, energy = 0.0, None
+    covered = Micros(legs[0].started_at - 1)
+    for leg in legs:
+        if leg.ended_at <= covered:
+            continue
+        duration = leg.ended_at - leg.started_at
+        share = (leg.ended_at - max(leg.started_at, covered)) / duration if duration else 1.0
+        distance += share * leg.distance_m
+        if leg.energy_kwh is not None:
+            energy = (energy or 0.0) + share * leg.energy_kwh
+        covered = leg.ended_at
+    return Trip(legs[0].started_at, end, closed, Metres(distance), None if energy is None else KilowattHours(energy), tuple(legs))
+
+
+def change(trips: list[Trip], leg: Leg) -> Change:
+    """Return what `leg` (new, or a later state of one that is known by its start and stream) does to `trips`, which are in order of time."""
+    high = bisect_right(trips, leg.ended_at + TRIP_GAP_US, key=attrgetter("started_at"))
+    low = high
+    while low > 0 and trips[low - 1].ended_at >= leg.started_at - TRIP_GAP_US:
+        low -= 1
+    name = leg[:2]
+    if high - low == 1 and len(trips[low].legs) == 1 and trips[low].legs[0][:2] == name:
+        trip = _trip([leg], leg.ended_at, closed=leg.closed)  # the usual case: a stream goes on with its own trip
+        return Change(low, high, (trip,), trip)
+    others = [known for trip in trips[low:high] for known in trip.legs if known[:2] != name]
+    after = gather([*others, leg])
+    return Change(low, high, after, next(trip for trip in after if leg in trip.legs))
