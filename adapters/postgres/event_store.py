@@ -1,0 +1,324 @@
+"""The event store: every event once, in one order for the whole log, with what must be stored together with it."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, LiteralString, Self
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import (
+    IntegrityError,
+    Notification,
+    PersistenceError,
+    StoredEvent,
+)
+from eventsourcing.postgres import PostgresApplicationRecorder
+from psycopg.rows import BaseRowFactory, Row, RowMaker, tuple_row
+from psycopg.types.multirange import Multirange
+
+from adapters.event_log import DirectoryEntry, ProgressChange, StoredRecord
+from adapters.postgres.arrays import ArrayParameter, array
+from adapters.postgres.datastore import Datastore, again
+from adapters.postgres.listener import Listener
+from adapters.postgres.schema import migrate
+from domain.errors import BadInputError, StoreError, VersionConflictError
+from domain.streams import StreamProgress
+
+_APPEND_EVENTS: Final = "SELECT append_events(%b, %b, %b, %b)"
+_APPEND_WITH_PROGRESS: Final = f"SELECT append_with_progress({', '.join(['%b'] * 17)})"
+_RECORD: Final = (
+    "SELECT notification_id, originator_id, originator_version, topic, state, recorded_at FROM stored_events"
+)
+
+
+class PostgresEventLog(PostgresApplicationRecorder):
+    """The event log in PostgreSQL: a recorder of the eventsourcing library, and the port of the same name.
+
+    An append is one round trip to one server function, which holds a lock from before it takes positions until the
+    commit: the order of positions is the order of commits, a reader that has seen position n has seen everything up to
+    n.
+
+    Methods of the port raise VersionConflictError when another writer was first, BadInputError when the disk is full,
+    StoreError when the database does not answer; those of the library raise its own errors.
+    """
+
+    datastore: Datastore
+
+    def __init__(self, datastore: Datastore) -> None:
+        super().__init__(datastore)
+        self._listener = Listener(datastore.parameters, self.channel_name, self.last_position)
+
+    @classmethod
+    def open(cls, conninfo: str) -> Self:
+        """Return the event log of the database that `conninfo` names, its tables made or brought up to date."""
+        log = cls(Datastore(conninfo))
+        try:
+            with _named_errors():
+                log.create_table()
+        except BaseException:
+            log.close()
+            raise
+        return log
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._listener.close()
+        self.datastore.close()
+
+    def create_table(self) -> None:
+        """Make the tables, or bring them up to date."""
+        with self.datastore.get_connection() as connection:
+            migrate(connection)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def append(
+        self,
+        events: Sequence[StoredEvent],
+        progress: Sequence[ProgressChange] = (),
+        directory: Sequence[DirectoryEntry] = (),
+    ) -> Sequence[int]:
+        """Append all or nothing, and return the positions of the events.
+
+        Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches is not
+        where `progress` says it was, or a vehicle is registered already.
+        """
+        with _named_errors():
+            return self._append(events, progress, directory)
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
+        """Append events and return their positions, as the eventsourcing library wants it."""
+        return self._append(stored_events, (), ()) or None
+
+    def _append(
+        self, events: Sequence[StoredEvent], progress: Sequence[ProgressChange], directory: Sequence[DirectoryEntry]
+    ) -> Sequence[int]:
+        if not events and not progress and not directory:
+            return []
+        statement = _APPEND_EVENTS
+        parameters = [
+            array("uuid", [event.originator_id for event in events]),
+            array("bigint", [event.originator_version for event in events]),
+            array("text", [event.topic for event in events]),
+            array("bytea", [event.state for event in events]),
+        ]
+        if progress or directory:
+            statement = _APPEND_WITH_PROGRESS
+            parameters += [
+                array("uuid", [change.vehicle_id for change in progress]),
+                array("text", [change.after.stream_id for change in progress]),
+                *_progress_columns([change.before for change in progress]),
+                *_progress_columns([change.after for change in progress]),
+                array("uuid", [entry.vehicle_id for entry in directory]),
+                array("text", [entry.vin for entry in directory]),
+                array("text", [entry.brand for entry in directory]),
+                array("text", [entry.model for entry in directory]),
+                array("bigint", [entry.registered_at for entry in directory]),
+            ]
+        attempts = 0
+
+        def attempt() -> Sequence[int]:
+            nonlocal attempts
+            attempts += 1
+            try:
+                return self._call(statement, parameters, len(events))
+            except IntegrityError:
+                # The connection of an earlier attempt may have been lost after its commit.
+                positions = self._positions_of(events, progress, directory) if attempts > 1 else None
+                if positions is None:
+                    raise
+                return positions
+
+        return again(attempt)
+
+    def _call(self, statement: str, parameters: Sequence[ArrayParameter], n_events: int) -> Sequence[int]:
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(binary=True, row_factory=tuple_row) as cursor,
+        ):
+            row = cursor.execute(statement, parameters, prepare=True).fetchone()
+        assert row is not None
+        return list(range(row[0] + 1, row[0] + 1 + n_events))
+
+    def _positions_of(
+        self, events: Sequence[StoredEvent], progress: Sequence[ProgressChange], directory: Sequence[DirectoryEntry]
+    ) -> list[int] | None:
+        """Return where exactly these events are, or None if any of this is not what the store holds."""
+        positions = []
+        for event in events:
+            found = self.events_of(_uuid(event), event.originator_version - 1, 1)
+            if not found or (found[0].version, found[0].topic, found[0].state) != (
+                event.originator_version,
+                event.topic,
+                event.state,
+            ):
+                return None
+            positions.append(found[0].position)
+        for change in progress:
+            if self.progress_of(change.vehicle_id).get(change.after.stream_id) != change.after:
+                return None
+        for entry in directory:
+            if self.find_vehicle(entry.vin) != entry:
+                return None
+        return positions
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def read(self, after_position: int, limit: int) -> list[StoredRecord]:
+        """Return at most `limit` events that come after a position, in the order of the log."""
+        with _named_errors():
+            return self._records(
+                f"{_RECORD} WHERE notification_id > %s ORDER BY notification_id LIMIT %s", [after_position, limit]
+            )
+
+    def events_of(self, originator_id: UUID, after_version: int = 0, limit: int | None = None) -> list[StoredRecord]:
+        """Return the events of one stream that come after a version, in the order of their versions."""
+        statement = (
+            f"{_RECORD} WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version LIMIT %s"
+        )
+        with _named_errors():
+            return self._records(statement, [originator_id, after_version, limit])
+
+    def last_position(self) -> int:
+        """Return the position of the newest event, 0 while there is none."""
+        with _named_errors():
+            return self.max_notification_id() or 0
+
+    def wait(self, after_position: int, timeout_ms: int) -> int:
+        """Wait until there is an event after a position, at most so long; return the position of the newest."""
+        with _named_errors():
+            return self._listener.wait(after_position, timeout_ms)
+
+    def progress_of(self, vehicle_id: UUID) -> dict[str, StreamProgress]:
+        """Return how far each stream of a vehicle has been taken."""
+        statement = "SELECT stream_id, last_sequence, missing, final FROM stream_progress WHERE vehicle_id = %s"
+        with _named_errors():
+            return {
+                row[0]: StreamProgress(row[0], row[1], _ranges(row[2]), row[3])
+                for row in self._rows(statement, [vehicle_id])
+            }
+
+    def find_vehicle(self, vin: str) -> DirectoryEntry | None:
+        """Return the vehicle with this VIN, if one is registered."""
+        statement = "SELECT vehicle_id, vin, brand, model, registered_at FROM directory WHERE vin = %s"
+        with _named_errors():
+            return next((DirectoryEntry._make(row) for row in self._rows(statement, [vin])), None)
+
+    def vehicles(self) -> list[DirectoryEntry]:
+        """Return every registered vehicle, in the order of their ids."""
+        statement = "SELECT vehicle_id, vin, brand, model, registered_at FROM directory ORDER BY vehicle_id"
+        with _named_errors():
+            return [DirectoryEntry._make(row) for row in self._rows(statement, [])]
+
+    # --- reading, as the library wants it -----------------------------------------------------------------------------
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredEvent]:
+        """Return the events of one stream, their versions above `gt`, up to `lte`."""
+        statement = (
+            f"{_RECORD} WHERE originator_id = %s AND originator_version > %s AND originator_version <= %s"
+            f" ORDER BY originator_version {'DESC' if desc else 'ASC'} LIMIT %s"
+        )
+        found = self._records(
+            statement, [originator_id, -1 if gt is None else gt, _BIGINT_MAX if lte is None else lte, limit]
+        )
+        return [StoredEvent(record.originator_id, record.version, record.topic, record.state) for record in found]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> list[Notification]:
+        """Return at most `limit` events of the log from `start` on, those of some topics only if any are given."""
+        after = 0 if start is None else start - 1 if inclusive_of_start else start
+        of_topics = " AND topic = ANY(%s)" if topics else ""
+        condition = f"notification_id > %s AND notification_id <= %s{of_topics}"
+        statement = f"{_RECORD} WHERE {condition} ORDER BY notification_id LIMIT %s"
+        chosen = [list(topics)] if topics else []
+        found = self._records(statement, [after, _BIGINT_MAX if stop is None else stop, *chosen, limit])
+        return [
+            Notification(record.originator_id, record.version, record.topic, record.state, id=record.position)
+            for record in found
+        ]
+
+    def max_notification_id(self) -> int | None:
+        """Return the position of the newest event, None while there is none."""
+        return next((row[0] for row in self._rows("SELECT max(notification_id) FROM stored_events", [])), None)
+
+    def _records(self, statement: LiteralString, parameters: Sequence[object]) -> list[StoredRecord]:
+        return self._fetch(statement, parameters, _stored_record)
+
+    def _rows(self, statement: LiteralString, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        return self._fetch(statement, parameters, tuple_row)
+
+    def _fetch(
+        self, statement: LiteralString, parameters: Sequence[object], row_factory: BaseRowFactory[Row]
+    ) -> list[Row]:
+        def attempt() -> list[Row]:
+            with (
+                self.datastore.get_connection() as connection,
+                connection.cursor(binary=True, row_factory=row_factory) as cursor,
+            ):
+                return cursor.execute(statement, parameters, prepare=True).fetchall()
+
+        return again(attempt)
+
+
+_BIGINT_MAX: Final = 2**63 - 1
+
+
+def _stored_record(_: object) -> RowMaker[StoredRecord]:
+    return StoredRecord._make
+
+
+def _uuid(event: StoredEvent) -> UUID:
+    assert isinstance(event.originator_id, UUID)
+    return event.originator_id
+
+
+def _progress_columns(progress: Sequence[StreamProgress]) -> list[ArrayParameter]:
+    missing = ["{" + ",".join(f"[{first},{last}]" for first, last in each.missing) + "}" for each in progress]
+    return [
+        array("bigint", [each.last_sequence for each in progress]),
+        array("text", missing),
+        array("boolean", [each.final for each in progress]),
+    ]
+
+
+def _ranges(missing: Multirange[int]) -> tuple[tuple[int, int], ...]:
+    """Return the ranges as PostgreSQL normalises them, [first, last), with their last number included."""
+    ranges = []
+    for each in missing:
+        assert each.lower is not None
+        assert each.upper is not None
+        ranges.append((each.lower, each.upper - 1))
+    return tuple(ranges)
+
+
+@contextlib.contextmanager
+def _named_errors() -> Iterator[None]:
+    """Raise the errors of the library and of PostgreSQL as those that the project names."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise VersionConflictError(str(error).partition("\n")[0]) from error
+    except PersistenceError as error:
+        text = str(error).partition("\n")[0]
+        if isinstance(error.__cause__, psycopg.errors.DiskFull):
+            raise BadInputError(
+                f"its disk is full: {text}",
+                where="event store",
+                remedy="make room and run the command again; nothing is lost",
+            ) from error
+        raise StoreError(f"the event store does not answer: {text}") from error
