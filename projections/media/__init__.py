@@ -1,0 +1,1 @@
+"""What a vehicle plays and has played."""

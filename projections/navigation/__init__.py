@@ -1,0 +1,1 @@
+"""Where a vehicle is, was and is going: position, trips, track, destination."""

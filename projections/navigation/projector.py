@@ -1,0 +1,202 @@
+"""The fold of navigation."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from domain import events as e
+from domain import paths
+from domain.events import VehicleEvent
+from domain.units import Metres
+from projections.navigation.model import DestinationRow, NavigationSignalRow, TrackRow, TripRow
+from projections.projection import Key, Projection, Recorded, Row, Rows
+from projections.signal_rows import signal_keys, tell
+
+PATHS: Final = frozenset(
+    {
+        paths.SPEED,
+        paths.LATITUDE,
+        paths.LONGITUDE,
+        paths.HEADING,
+        paths.ALTITUDE,
+        paths.DESTINATION_LATITUDE,
+        paths.DESTINATION_LONGITUDE,
+        "Vehicle.Powertrain.Range",
+        "Vehicle.Powertrain.TractionBattery.Range",
+        "Vehicle.Powertrain.FuelSystem.Range",
+    }
+)
+_POSITION: Final = (paths.LATITUDE, paths.LONGITUDE)
+_DESTINATION: Final = (paths.DESTINATION_LATITUDE, paths.DESTINATION_LONGITUDE)
+
+
+def _sampled(recorded: Recorded, x: e.SignalsSampled | e.LateSamplesRecorded, rows: Rows) -> None:
+    for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
+        if path in PATHS:
+            tell(rows, NavigationSignalRow, recorded, path, value, at, quality)
+
+
+def _started(recorded: Recorded, x: e.TripStarted, rows: Rows) -> None:
+    rows.put(
+        TripRow(
+            x.originator_id,
+            x.trip_id,
+            x.started_at,
+            x.started_at,
+            ended=False,
+            end_reason=None,
+            distance_m=Metres(0.0),
+            energy_kwh=None,
+            received_at=x.received_at,
+            event_version=x.originator_version,
+            position=recorded.position,
+        )
+    )
+
+
+def _extended(recorded: Recorded, x: e.TrackExtended, rows: Rows) -> None:
+    rows.put(
+        TripRow(
+            x.originator_id,
+            x.trip_id,
+            x.trip_started_at,
+            x.trip_ended_at,
+            ended=False,
+            end_reason=None,
+            distance_m=x.trip_distance_m,
+            energy_kwh=x.trip_energy_kwh,
+            received_at=x.received_at,
+            event_version=x.originator_version,
+            position=recorded.position,
+        )
+    )
+    if not x.fix_captured_at:
+        return
+    rows.put(
+        TrackRow(
+            x.originator_id,
+            x.originator_version,
+            x.fix_captured_at[0],
+            x.fix_captured_at[-1],
+            x.stream_id,
+            [*x.fix_captured_at],
+            [*x.latitude_deg],
+            [*x.longitude_deg],
+            [*x.heading_deg],
+            [*x.speed_kmh],
+            [*x.altitude_m],
+            x.received_at,
+            recorded.position,
+        )
+    )
+    at = x.fix_captured_at[-1]
+    tell(rows, NavigationSignalRow, recorded, paths.LATITUDE, x.latitude_deg[-1], at)
+    tell(rows, NavigationSignalRow, recorded, paths.LONGITUDE, x.longitude_deg[-1], at)
+
+
+def _ended(recorded: Recorded, x: e.TripEnded, rows: Rows) -> None:
+    rows.put(
+        TripRow(
+            x.originator_id,
+            x.trip_id,
+            x.started_at,
+            x.ended_at,
+            ended=True,
+            end_reason=x.reason,
+            distance_m=x.distance_m,
+            energy_kwh=x.energy_kwh,
+            received_at=x.received_at,
+            event_version=x.originator_version,
+            position=recorded.position,
+        )
+    )
+
+
+def _rearranged(recorded: Recorded, x: e.TripsRearranged, rows: Rows) -> None:
+    for trip_id in x.removed_trip_ids:
+        rows.delete(TripRow, x.originator_id, trip_id)
+    for trip_id, started_at, ended_at, distance_m, energy_kwh in zip(
+        x.trip_id, x.started_at, x.ended_at, x.distance_m, x.energy_kwh, strict=True
+    ):
+        rows.put(
+            TripRow(
+                x.originator_id,
+                trip_id,
+                started_at,
+                ended_at,
+                ended=False,
+                end_reason=None,
+                distance_m=distance_m,
+                energy_kwh=energy_kwh,
+                received_at=x.received_at,
+                event_version=x.originator_version,
+                position=recorded.position,
+            )
+        )
+
+
+def _destination(
+    recorded: Recorded, x: e.DestinationSet | e.DestinationReached | e.DestinationCleared, rows: Rows
+) -> None:
+    current = rows.get(DestinationRow, x.originator_id)
+    if current and (current.captured_at, current.stream_id, current.sequence) > (
+        x.captured_at,
+        x.stream_id,
+        x.sequence,
+    ):
+        return
+    if isinstance(x, e.DestinationCleared):
+        state, latitude, longitude = "CLEARED", current and current.latitude_deg, current and current.longitude_deg
+    else:
+        state, latitude, longitude = (
+            "SET" if isinstance(x, e.DestinationSet) else "REACHED",
+            x.latitude_deg,
+            x.longitude_deg,
+        )
+    set_at = x.captured_at if state == "SET" else current and current.set_at
+    row = DestinationRow(
+        x.originator_id,
+        state,
+        latitude,
+        longitude,
+        set_at,
+        x.captured_at,
+        x.received_at,
+        x.stream_id,
+        x.sequence,
+        x.originator_version,
+        recorded.position,
+    )
+    rows.put(row)
+    if isinstance(x, e.DestinationSet):
+        tell(rows, NavigationSignalRow, recorded, paths.DESTINATION_LATITUDE, x.latitude_deg, x.captured_at)
+        tell(rows, NavigationSignalRow, recorded, paths.DESTINATION_LONGITUDE, x.longitude_deg, x.captured_at)
+
+
+def _keys(event: VehicleEvent) -> Sequence[tuple[type[Row], Key]]:
+    vehicle_id = event.originator_id
+    if isinstance(event, (e.SignalsSampled, e.LateSamplesRecorded)):
+        return signal_keys(NavigationSignalRow, vehicle_id, PATHS.intersection(event.path))
+    if isinstance(event, e.TrackExtended):
+        return signal_keys(NavigationSignalRow, vehicle_id, _POSITION)
+    if isinstance(event, (e.DestinationSet, e.DestinationReached, e.DestinationCleared)):
+        return [(DestinationRow, (vehicle_id,)), *signal_keys(NavigationSignalRow, vehicle_id, _DESTINATION)]
+    return ()
+
+
+NAVIGATION: Final = Projection(
+    name="navigation",
+    version=1,
+    row_types=(NavigationSignalRow, TripRow, TrackRow, DestinationRow),
+    folds={
+        e.SignalsSampled: _sampled,
+        e.LateSamplesRecorded: _sampled,
+        e.TripStarted: _started,
+        e.TrackExtended: _extended,
+        e.TripEnded: _ended,
+        e.TripsRearranged: _rearranged,
+        e.DestinationSet: _destination,
+        e.DestinationReached: _destination,
+        e.DestinationCleared: _destination,
+    },
+    keys=_keys,
+)

@@ -1,0 +1,74 @@
+"""What the read side needs of the outside: a feed of recorded events, and a store of rows."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from domain.units import Micros
+from projections.projection import Key, Projection, R, Recorded, Row
+
+
+class Feed(Protocol):
+    """Recorded events in order of position: the event store itself, or a log that carries its events."""
+
+    def read(self, after_position: int, limit: int) -> Sequence[Recorded]:
+        """Return up to `limit` events after a position, in order; fewer only where there are no more yet."""
+
+    def history(self, vehicle_id: UUID, after_version: int, until_version: int) -> Sequence[Recorded]:
+        """Return the events of one vehicle with versions from `after_version` + 1 to `until_version`, in order."""
+
+    def last_position(self) -> int:
+        """Return the position of the newest event; 0 where there is none."""
+
+
+class Parked(NamedTuple):
+    """A vehicle that a projection cannot take further: what stopped it, and how often it was tried."""
+
+    vehicle_id: UUID
+    version: int  # of the event that failed
+    position: int
+    error: str
+    attempts: int
+    parked_at: Micros
+
+
+@dataclass(slots=True)
+class Commit:
+    """Everything that one step of a projection writes, in one transaction.
+
+    The write fails with `PositionConflictError`, and writes nothing, if the projection is not at `expected_position` any more.
+    """
+
+    expected_position: int
+    position: int
+    upserts: Mapping[type[Row], Sequence[Row]] = field(default_factory=dict)  # at most one row a key
+    deletes: Mapping[type[Row], Sequence[Key]] = field(default_factory=dict)  # no key that is upserted too
+    versions: Mapping[UUID, int] = field(default_factory=dict)  # the last version folded, of each vehicle that moved
+    park: Sequence[Parked] = ()  # inserted or replaced, by vehicle
+    unpark: Collection[UUID] = ()
+
+
+class ReadModelStore(Protocol):
+    """Rows, positions and parked vehicles of projections. A projection is told apart by name and version."""
+
+    def prepare(self, projection: Projection) -> None:
+        """Create the tables of a projection where they are missing. Safe to call from several processes at once."""
+
+    def position(self, projection: Projection) -> int:
+        """Return the position up to which a projection has taken the log; 0 for one that has not begun."""
+
+    def versions(self, projection: Projection, vehicle_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """Return the last version folded of each of these vehicles; absent: none."""
+
+    def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
+        """Return the rows with these keys; absent: no such row. One statement, however many keys."""
+
+    def rows(self, projection: Projection, row_type: type[R]) -> Iterable[R]:
+        """Return every row of a table in order of its key, without holding them all in memory."""
+
+    def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
+        """Return the parked vehicles."""
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        """Write a step. Raises `PositionConflictError`."""

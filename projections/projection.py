@@ -1,0 +1,138 @@
+"""What a projection is: a name, a version, the tables of rows that it keeps, and a pure fold of events into those rows.
+
+A row is a NamedTuple that names its columns (units in names), declared with `table` and its key; `row_spec` reads that, and no projection needs SQL.
+
+Architecture invariant: everything in a row comes from the log, so that a rebuild can be equal.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from domain.events import VehicleEvent
+from domain.units import Micros
+
+
+class Recorded(NamedTuple):
+    """An event with its place in the whole log."""
+
+    position: int  # 1, 2, 3 … over all vehicles
+    recorded_at: Micros
+    event: VehicleEvent
+
+
+class Row(Protocol):
+    """A row of a read model: a NamedTuple declared with `table`."""
+
+    @property
+    def vehicle_id(self) -> UUID:
+        """The vehicle that the row is about."""
+
+
+R = TypeVar("R", bound=Row)
+Key = tuple[Any, ...]
+
+
+class Rows(Protocol):
+    """The rows that a fold reads and writes."""
+
+    def get(self, row_type: type[R], *key: Any) -> R | None:  # noqa: ANN401  # a key has the types of its columns
+        """Return the row with this key, or None."""
+
+    def put(self, row: Row) -> None:
+        """Insert or replace the row with this row's key."""
+
+    def delete(self, row_type: type[Row], *key: Any) -> None:  # noqa: ANN401
+        """Remove the row with this key, if there is one."""
+
+
+Fold = Callable[[Recorded, Any, Rows], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A read model. `folds` says what each type of event does to the rows; other events change nothing."""
+
+    name: str
+    version: int
+    row_types: tuple[type[Row], ...]
+    folds: Mapping[type[VehicleEvent], Fold]
+    keys: Callable[
+        [VehicleEvent], Sequence[tuple[type[Row], Key]]
+    ]  # the rows that folding this event will ask for, as far as is known before
+
+    @property
+    def id(self) -> str:
+        """Name and version, e.g. "navigation v1"."""
+        return f"{self.name} v{self.version}"
+
+    def fold(self, recorded: Recorded, rows: Rows) -> None:
+        """Fold one event into the rows."""
+        fold = self.folds.get(type(recorded.event))
+        if fold:
+            fold(recorded, recorded.event, rows)
+
+
+class Column(NamedTuple):
+    """One column: `kind` is "uuid", "text", "int", "float", "bool", or one of these with "[]" for an array (whose items may be null)."""
+
+    name: str
+    kind: str
+    nullable: bool
+
+
+class RowSpec(NamedTuple):
+    """A table as data."""
+
+    table: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+
+_KINDS: Final = {UUID: "uuid", str: "text", int: "int", float: "float", bool: "bool"}
+
+
+def table(name: str, *, key: tuple[str, ...]) -> Callable[[type[R]], type[R]]:
+    """Declare a NamedTuple as the row of a table; the columns of `key`, `vehicle_id` first, name a row."""
+
+    def declare(row_type: type[R]) -> type[R]:
+        hints = get_type_hints(row_type)
+        columns = tuple(_column(column, hints[column]) for column in row_type._fields)  # type: ignore[attr-defined]  # a NamedTuple
+        if key[0] != "vehicle_id" or not set(key) <= {column.name for column in columns}:
+            msg = f"{row_type.__name__}: the key {key} must begin with vehicle_id and name columns"
+            raise TypeError(msg)
+        row_type.SPEC = RowSpec(name, columns, key)  # type: ignore[attr-defined]
+        return row_type
+
+    return declare
+
+
+def row_spec(row_type: type[Row]) -> RowSpec:
+    """Return the table of a row type."""
+    spec: RowSpec = row_type.SPEC  # type: ignore[attr-defined]  # set by `table`
+    return spec
+
+
+def _column(name: str, hint: Any) -> Column:  # noqa: ANN401  # any annotation
+    options = [option for option in get_args(hint) if option is not NoneType] if isinstance(hint, UnionType) else [hint]
+    nullable = isinstance(hint, UnionType) and NoneType in get_args(hint)
+    kind = _kind(options[0]) if len(options) == 1 else None
+    if kind is None:
+        msg = f"column {name}: {hint} is no type of a column"
+        raise TypeError(msg)
+    return Column(name, kind, nullable)
+
+
+def _kind(hint: Any) -> str | None:  # noqa: ANN401
+    if get_origin(hint) is list:
+        item = get_args(hint)[0]
+        options = (
+            [option for option in get_args(item) if option is not NoneType] if isinstance(item, UnionType) else [item]
+        )
+        kind = _kind(options[0])
+        return f"{kind}[]" if kind else None
+    while hasattr(hint, "__supertype__"):  # a NewType of `domain.units`
+        hint = hint.__supertype__
+    return _KINDS.get(hint)

@@ -1,0 +1,87 @@
+"""The current value of each signal: one fold for every projection that keeps some."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.signals import Quality, SignalValue
+from domain.units import Micros
+from projections.projection import Key, Recorded, Row, Rows
+
+
+class SignalRow(NamedTuple):
+    """The newest sample of one signal. One of `number`, `text` and `flag` holds the value, as `kind` says; none where the quality is not OK."""
+
+    vehicle_id: UUID
+    path: str  # VSS
+    kind: str  # "number" | "integer" | "string" | "boolean" | "none"
+    number: float | None  # in the unit of the path
+    text: str | None
+    flag: bool | None
+    quality: int  # domain.signals.Quality
+    captured_at: Micros
+    received_at: Micros
+    stream_id: str
+    sequence: int
+    event_version: int  # of the vehicle
+    position: int  # of the event in the log
+
+    @property
+    def value(self) -> SignalValue | None:
+        """The value with the type that it was sent with."""
+        if self.kind == "integer" and self.number is not None:
+            return int(self.number)
+        return {"number": self.number, "string": self.text, "boolean": self.flag}.get(self.kind)
+
+
+SIGNAL_KEY = ("vehicle_id", "path")
+
+
+def tell(
+    rows: Rows,
+    row_type: type[Row],
+    recorded: Recorded,
+    path: str,
+    value: SignalValue | None,
+    at: Micros,
+    quality: int = Quality.OK,
+) -> None:
+    """Take a sample into the table of `row_type` unless a newer one is there."""
+    event = recorded.event
+    vehicle_id: UUID = event.originator_id
+    stream_id, sequence = event.stream_id, event.sequence  # type: ignore[attr-defined]  # only stream events tell samples
+    current = rows.get(row_type, vehicle_id, path)
+    if current is not None:
+        newest_at = current.captured_at  # type: ignore[attr-defined]  # a SignalRow
+        if newest_at > at or (newest_at == at and (current.stream_id, current.sequence) > (stream_id, sequence)):  # type: ignore[attr-defined]
+            return
+    kind, number, text, flag = "none", None, None, None
+    if isinstance(value, bool):
+        kind, flag = "boolean", value
+    elif isinstance(value, str):
+        kind, text = "string", value
+    elif isinstance(value, float):
+        kind, number = "number", value
+    elif value is not None:
+        kind, number = "integer", float(value)
+    row = row_type(
+        vehicle_id,
+        path,
+        kind,
+        number,
+        text,
+        flag,
+        quality,
+        at,
+        event.received_at,
+        stream_id,
+        sequence,
+        event.originator_version,
+        recorded.position,
+    )  # type: ignore[call-arg]
+    rows.put(row)
+
+
+def signal_keys(row_type: type[Row], vehicle_id: UUID, paths: Iterable[str]) -> list[tuple[type[Row], Key]]:
+    """Return the keys of the rows of some signals."""
+    return [(row_type, (vehicle_id, path)) for path in paths]
