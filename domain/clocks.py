@@ -9,7 +9,9 @@ from typing import Final, NamedTuple
 
 from domain.units import MICROS_PER_SECOND, Micros
 
-CLOCK_FLOOR: Final = Micros(946_684_800 * MICROS_PER_SECOND)  # 2000-01-01T00:00:00Z: older than any car that could send this
+CLOCK_FLOOR: Final = Micros(
+    946_684_800 * MICROS_PER_SECOND
+)  # 2000-01-01T00:00:00Z: older than any car that could send this
 CLOCK_AHEAD_MAX_US: Final = 600 * MICROS_PER_SECOND
 CLOCK_STEP_US: Final = 60 * MICROS_PER_SECOND  # a wrong clock that falls back by more was set anew
 
@@ -32,7 +34,12 @@ def fault(shown_at: Micros, received_at: Micros) -> str | None:
 
 
 def correction(
-    shown: Sequence[Micros], *, offset_us: int, newest_at: Micros | None, received_at: Micros, reference_at: Micros | None
+    shown: Sequence[Micros],
+    *,
+    offset_us: int,
+    newest_at: Micros | None,
+    received_at: Micros,
+    reference_at: Micros | None,
 ) -> Correction | None:
     """Return the offset that the wrong times of one batch need, or None if the stream's present one still serves.
 

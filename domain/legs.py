@@ -22,8 +22,12 @@ from domain.units import (
 )
 
 MOVING_KMH: Final = 5.0  # a standing receiver shows up to 2 km/h, a person pushing the car 4
-SPEED_HOLD_US: Final = 90 * MICROS_PER_SECOND  # a speed is believed this long: a heartbeat of 60 s, and half of one more
-TRAPEZE_US: Final = 10 * MICROS_PER_SECOND  # between speeds this close the speed is taken to change evenly, else to stay
+SPEED_HOLD_US: Final = (
+    90 * MICROS_PER_SECOND
+)  # a speed is believed this long: a heartbeat of 60 s, and half of one more
+TRAPEZE_US: Final = (
+    10 * MICROS_PER_SECOND
+)  # between speeds this close the speed is taken to change evenly, else to stay
 MICROS_PER_HOUR: Final = MICROS_PER_SECOND * SECONDS_PER_HOUR
 
 
@@ -139,7 +143,9 @@ class LegTracker:
             leg = current.leg
             metres = leg.distance_by_speed_m
             if self.speed and leg.speed_until is not None:
-                metres = Metres(metres + _travelled_m(self.speed.speed_kmh, sign.speed_kmh, sign.captured_at - leg.speed_until))
+                metres = Metres(
+                    metres + _travelled_m(self.speed.speed_kmh, sign.speed_kmh, sign.captured_at - leg.speed_until)
+                )
             ended_at = sign.captured_at if moving else leg.ended_at
             current.leg = replace(leg, ended_at=ended_at, distance_by_speed_m=metres, speed_until=sign.captured_at)
         self.speed = sign
@@ -171,7 +177,9 @@ class LegTracker:
         self.energy_kwh = sign.energy_kwh
         if current:
             start = sign.energy_kwh if current.leg.energy_at_start_kwh is None else current.leg.energy_at_start_kwh
-            current.leg = replace(current.leg, energy_at_start_kwh=start, energy_kwh=KilowattHours(start - sign.energy_kwh))
+            current.leg = replace(
+                current.leg, energy_at_start_kwh=start, energy_kwh=KilowattHours(start - sign.energy_kwh)
+            )
 
 
 def _travelled_m(speed_before_kmh: float, speed_kmh: float, elapsed_us: int) -> float:

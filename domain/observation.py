@@ -85,7 +85,12 @@ class Observation:
     def take(self, missing: tuple[int, int] | None) -> None:
         """Trigger every event that the batch makes; `missing` are the sequence numbers that should have come before it."""
         if missing:
-            self.trigger(e.TelemetryGapDetected, self.lane.newest_at or self.batch.received_at, first_missing=missing[0], last_missing=missing[1])
+            self.trigger(
+                e.TelemetryGapDetected,
+                self.lane.newest_at or self.batch.received_at,
+                first_missing=missing[0],
+                last_missing=missing[1],
+            )
         samples = self._correct_clock()
         self._at = {(s.path, s.captured_at): s.value for s in samples if s.value is not None}
         for sample in samples:
@@ -127,11 +132,17 @@ class Observation:
         if not wrong:
             return batch.samples
         found = clocks.correction(
-            wrong, offset_us=lane.clock_offset_us, newest_at=lane.newest_at, received_at=batch.received_at, reference_at=batch.reference_at
+            wrong,
+            offset_us=lane.clock_offset_us,
+            newest_at=lane.newest_at,
+            received_at=batch.received_at,
+            reference_at=batch.reference_at,
         )
         self._offset_us = found.offset_us if found else lane.clock_offset_us
         if found:
-            self.trigger(e.ClockCorrected, Micros(found.shown_at + found.offset_us), shown_at=found.shown_at, reason=found.reason)
+            self.trigger(
+                e.ClockCorrected, Micros(found.shown_at + found.offset_us), shown_at=found.shown_at, reason=found.reason
+            )
         return tuple(s._replace(captured_at=self._true_time(s.captured_at)) for s in batch.samples)
 
     def _true_time(self, shown_at: Micros) -> Micros:
@@ -239,7 +250,13 @@ class Observation:
         if destination:
             left_m = great_circle_m(fix.latitude_deg, fix.longitude_deg, *destination)
             if left_m <= ARRIVAL_RADIUS_M:
-                self.trigger(e.DestinationReached, at, latitude_deg=destination[0], longitude_deg=destination[1], distance_left_m=left_m)
+                self.trigger(
+                    e.DestinationReached,
+                    at,
+                    latitude_deg=destination[0],
+                    longitude_deg=destination[1],
+                    distance_left_m=left_m,
+                )
         return False
 
     def _beside(self, path: str, at: Micros) -> float | None:
@@ -264,11 +281,23 @@ class Observation:
         if value is True and session is None:
             session_id: UUID = uuid5(self.state.vehicle_id, f"charging:{at}")
             initial = self._last(paths.IS_CHARGING) is None
-            self.trigger(e.ChargingStarted, at, session_id=session_id, state_of_charge_percent=soc, energy_kwh=energy, initial=initial)
+            self.trigger(
+                e.ChargingStarted,
+                at,
+                session_id=session_id,
+                state_of_charge_percent=soc,
+                energy_kwh=energy,
+                initial=initial,
+            )
         elif value is False and session:
             added = None if energy is None or session.energy_kwh is None else energy - session.energy_kwh
             self.trigger(
-                e.ChargingEnded, at, session_id=session.session_id, started_at=session.started_at, state_of_charge_percent=soc, energy_added_kwh=added
+                e.ChargingEnded,
+                at,
+                session_id=session.session_id,
+                started_at=session.started_at,
+                state_of_charge_percent=soc,
+                energy_added_kwh=added,
             )
         return False
 
@@ -277,7 +306,9 @@ class Observation:
         return True
 
     def _media_title(self, at: Micros, value: SignalValue) -> bool:
-        artist, album, source = (self._text_beside(path, at) for path in (paths.MEDIA_ARTIST, paths.MEDIA_ALBUM, paths.MEDIA_SOURCE))
+        artist, album, source = (
+            self._text_beside(path, at) for path in (paths.MEDIA_ARTIST, paths.MEDIA_ALBUM, paths.MEDIA_SOURCE)
+        )
         initial = self._last(paths.MEDIA_TITLE) is None
         self.trigger(e.TrackStarted, at, title=str(value), artist=artist, album=album, source=source, initial=initial)
         return True
@@ -310,7 +341,9 @@ class Observation:
 
     def _destination_told(self, at: Micros, value: SignalValue) -> bool:
         latitude = self._at.get((paths.DESTINATION_LATITUDE, at))
-        return isinstance(latitude, (int, float)) and isinstance(value, (int, float)) and self._destination(at, latitude)
+        return (
+            isinstance(latitude, (int, float)) and isinstance(value, (int, float)) and self._destination(at, latitude)
+        )
 
     def _warning(self, path: str, at: Micros, value: float) -> None:
         rule = WARNING_BY_PATH[path]
@@ -328,7 +361,12 @@ class Observation:
         last_speed = last_fix = None
         if speed and speed.quality == Quality.OK and isinstance(speed.value, (int, float)):
             last_speed = SpeedSeen(speed.captured_at, KilometresPerHour(speed.value))
-        if latitude and longitude and latitude.captured_at == longitude.captured_at and latitude.quality == longitude.quality == Quality.OK:
+        if (
+            latitude
+            and longitude
+            and latitude.captured_at == longitude.captured_at
+            and latitude.quality == longitude.quality == Quality.OK
+        ):
             assert isinstance(latitude.value, (int, float))
             assert isinstance(longitude.value, (int, float))
             last_fix = Fix(latitude.captured_at, Degrees(latitude.value), Degrees(longitude.value))
@@ -377,7 +415,12 @@ class Observation:
         if ids_before == ids_after:
             return
         if not ids_before:
-            self.trigger(e.TripStarted, change.trip.started_at, trip_id=self._trip_id(change.trip), started_at=change.trip.started_at)
+            self.trigger(
+                e.TripStarted,
+                change.trip.started_at,
+                trip_id=self._trip_id(change.trip),
+                started_at=change.trip.started_at,
+            )
             return
         self.trigger(
             e.TripsRearranged,
@@ -401,7 +444,9 @@ class Observation:
         horizon = max(newest, self.batch.received_at) if self.batch.final else newest
         lane_leg = None if self.batch.final else self.lane.leg
         for trip in [self.state.trip_from(started_at) for started_at in sorted(self.state.open_trips.values())]:
-            goes_on = lane_leg and any((leg.started_at, leg.stream_id) == (lane_leg.started_at, self.batch.stream_id) for leg in trip.legs)
+            goes_on = lane_leg and any(
+                (leg.started_at, leg.stream_id) == (lane_leg.started_at, self.batch.stream_id) for leg in trip.legs
+            )
             if goes_on or not (trip.closed or horizon > trip.ended_at + TRIP_GAP_US):
                 continue
             self.trigger(

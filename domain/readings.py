@@ -64,13 +64,19 @@ def take_report(seen: Observing, report: TroubleCodeReport) -> None:
             _clear(seen, key, gone_at)
     if not news:
         return
-    held = {key for key, state in seen.state.codes.items() if key[:2] == scope and state.held and state.captured_at < report.captured_at}
+    held = {
+        key
+        for key, state in seen.state.codes.items()
+        if key[:2] == scope and state.held and state.captured_at < report.captured_at
+    }
     for key in sorted((held | before.keys()) - statuses.keys(), key=lambda key: key.text):
         _clear(seen, key, report.captured_at)
 
 
 def _clear(seen: Observing, key: CodeKey, at: Micros) -> None:
-    seen.trigger(e.TroubleCodeCleared, at, ecu=key.ecu, service=key.service, code=key.code, failure_type=key.failure_type)
+    seen.trigger(
+        e.TroubleCodeCleared, at, ecu=key.ecu, service=key.service, code=key.code, failure_type=key.failure_type
+    )
 
 
 def _gone_at(state: VehicleState, key: CodeKey, raised_at: Micros) -> Micros | None:

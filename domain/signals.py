@@ -34,7 +34,9 @@ class TroubleCodeStatus(NamedTuple):
     """One trouble code as an ECU reports it."""
 
     code: str  # SAE J2012 text, e.g. "P0D59"
-    failure_type: int | None  # SAE J2012-DA failure type byte; None where the protocol has none (OBD-II modes 03, 07, 0A)
+    failure_type: (
+        int | None
+    )  # SAE J2012-DA failure type byte; None where the protocol has none (OBD-II modes 03, 07, 0A)
     status: int | None  # ISO 14229-1 D.2 statusOfDTC byte; None where the protocol has none
     active: bool  # test failed, pending or confirmed now
 

@@ -79,7 +79,9 @@ class Lane:
     destination: tuple[Degrees, Degrees] | None = None
     charging: ChargingSession | None = None
     warnings: set[str] = field(default_factory=set)
-    codes: dict[tuple[str, str], dict[CodeKey, int | None]] = field(default_factory=dict)  # by (ecu, service): status of each code held
+    codes: dict[tuple[str, str], dict[CodeKey, int | None]] = field(
+        default_factory=dict
+    )  # by (ecu, service): status of each code held
 
     def number(self, path: str) -> float | None:
         """Return the newest number of a signal, if it is good."""
@@ -100,7 +102,9 @@ class VehicleState:
     lanes: dict[str, Lane] = field(default_factory=dict)  # the one that spoke last is last
     signals: dict[str, Known] = field(default_factory=dict)
     trips: list[Trip] = field(default_factory=list)
-    open_trips: dict[UUID, Micros] = field(default_factory=dict)  # id and start of each trip whose end has not been told
+    open_trips: dict[UUID, Micros] = field(
+        default_factory=dict
+    )  # id and start of each trip whose end has not been told
     codes: dict[CodeKey, CodeState] = field(default_factory=dict)
     readings: dict[tuple[str, str], list[tuple[Micros, str, int, frozenset[str]]]] = field(default_factory=dict)
     warnings: dict[str, tuple[Micros, str, int, bool]] = field(default_factory=dict)
@@ -200,7 +204,9 @@ def _track(s: VehicleState, x: e.TrackExtended) -> None:
         x.leg_energy_at_start_kwh,
     )
     lane.leg = leg if x.leg_open else None
-    change = trips.change(s.trips, Leg(leg.started_at, x.stream_id, leg.ended_at, leg.closed, leg.distance_m, leg.energy_kwh))
+    change = trips.change(
+        s.trips, Leg(leg.started_at, x.stream_id, leg.ended_at, leg.closed, leg.distance_m, leg.energy_kwh)
+    )
     before = s.trips[change.low : change.high]
     if len(before) != 1 or len(change.after) != 1 or before[0].started_at != x.trip_started_at:
         for trip in before:
@@ -224,7 +230,9 @@ def _destination(s: VehicleState, x: e.DestinationSet) -> None:
     lane = s.lane(x.stream_id)
     lane.destination = (x.latitude_deg, x.longitude_deg)
     s.know(lane, paths.DESTINATION_LATITUDE, Known(x.captured_at, x.stream_id, x.sequence, x.latitude_deg, Quality.OK))
-    s.know(lane, paths.DESTINATION_LONGITUDE, Known(x.captured_at, x.stream_id, x.sequence, x.longitude_deg, Quality.OK))
+    s.know(
+        lane, paths.DESTINATION_LONGITUDE, Known(x.captured_at, x.stream_id, x.sequence, x.longitude_deg, Quality.OK)
+    )
     s.seen(lane, x.captured_at)
 
 

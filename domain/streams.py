@@ -31,7 +31,12 @@ class StreamProgress:
             if len(self.missing) == MISSING_RANGES_MAX:
                 msg = f"stream {self.stream_id} has {MISSING_RANGES_MAX} holes already: batch {sequence} is refused; send the missing batches first"
                 raise RejectedCommandError(msg)
-            return replace(self, last_sequence=sequence, missing=(*self.missing, (self.last_sequence + 1, sequence - 1)), final=final)
+            return replace(
+                self,
+                last_sequence=sequence,
+                missing=(*self.missing, (self.last_sequence + 1, sequence - 1)),
+                final=final,
+            )
         left: list[tuple[int, int]] = []
         for first, last in self.missing:
             if first <= sequence <= last:

@@ -12,7 +12,9 @@ from uuid import UUID, uuid5
 
 from domain.units import MICROS_PER_SECOND, KilowattHours, Metres, Micros
 
-TRIP_GAP_US: Final = 300 * MICROS_PER_SECOND  # a halt of up to five minutes belongs to the trip, as most fleet systems have it
+TRIP_GAP_US: Final = (
+    300 * MICROS_PER_SECOND
+)  # a halt of up to five minutes belongs to the trip, as most fleet systems have it
 
 
 class Leg(NamedTuple):
@@ -84,7 +86,14 @@ def _trip(legs: list[Leg], end: Micros, *, closed: bool) -> Trip:
         if leg.energy_kwh is not None:
             energy = (energy or 0.0) + share * leg.energy_kwh
         covered = leg.ended_at
-    return Trip(legs[0].started_at, end, closed, Metres(distance), None if energy is None else KilowattHours(energy), tuple(legs))
+    return Trip(
+        legs[0].started_at,
+        end,
+        closed,
+        Metres(distance),
+        None if energy is None else KilowattHours(energy),
+        tuple(legs),
+    )
 
 
 def change(trips: list[Trip], leg: Leg) -> Change:

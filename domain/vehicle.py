@@ -59,7 +59,9 @@ class Vehicle:
             msg = f"vehicle {self.id} has been decommissioned and takes no telemetry"
             raise RejectedCommandError(msg)
         after = progress.taken(batch.sequence, final=batch.final)
-        missing = (progress.last_sequence + 1, batch.sequence - 1) if batch.sequence > progress.last_sequence + 1 else None
+        missing = (
+            (progress.last_sequence + 1, batch.sequence - 1) if batch.sequence > progress.last_sequence + 1 else None
+        )
         Observation(self, batch).take(missing)
         return after
 

@@ -34,10 +34,34 @@ WARNINGS: Final[tuple[WarningRule, ...]] = (
     WarningRule("FUEL_LEVEL_LOW", paths.FUEL_LEVEL, 10.0, 15.0, below=True),
     WarningRule("COOLANT_TEMPERATURE_HIGH", paths.COOLANT_TEMPERATURE, 118.0, 110.0, below=False),
     WarningRule("LOW_VOLTAGE_BATTERY_LOW", paths.LOW_VOLTAGE, 11.5, 12.2, below=True),
-    WarningRule("TIRE_PRESSURE_LOW_FRONT_LEFT", paths.TIRE_PRESSURE_FRONT_LEFT, TIRE_PRESSURE_LOW_KPA, TIRE_PRESSURE_OK_KPA, below=True),
-    WarningRule("TIRE_PRESSURE_LOW_FRONT_RIGHT", paths.TIRE_PRESSURE_FRONT_RIGHT, TIRE_PRESSURE_LOW_KPA, TIRE_PRESSURE_OK_KPA, below=True),
-    WarningRule("TIRE_PRESSURE_LOW_REAR_LEFT", paths.TIRE_PRESSURE_REAR_LEFT, TIRE_PRESSURE_LOW_KPA, TIRE_PRESSURE_OK_KPA, below=True),
-    WarningRule("TIRE_PRESSURE_LOW_REAR_RIGHT", paths.TIRE_PRESSURE_REAR_RIGHT, TIRE_PRESSURE_LOW_KPA, TIRE_PRESSURE_OK_KPA, below=True),
+    WarningRule(
+        "TIRE_PRESSURE_LOW_FRONT_LEFT",
+        paths.TIRE_PRESSURE_FRONT_LEFT,
+        TIRE_PRESSURE_LOW_KPA,
+        TIRE_PRESSURE_OK_KPA,
+        below=True,
+    ),
+    WarningRule(
+        "TIRE_PRESSURE_LOW_FRONT_RIGHT",
+        paths.TIRE_PRESSURE_FRONT_RIGHT,
+        TIRE_PRESSURE_LOW_KPA,
+        TIRE_PRESSURE_OK_KPA,
+        below=True,
+    ),
+    WarningRule(
+        "TIRE_PRESSURE_LOW_REAR_LEFT",
+        paths.TIRE_PRESSURE_REAR_LEFT,
+        TIRE_PRESSURE_LOW_KPA,
+        TIRE_PRESSURE_OK_KPA,
+        below=True,
+    ),
+    WarningRule(
+        "TIRE_PRESSURE_LOW_REAR_RIGHT",
+        paths.TIRE_PRESSURE_REAR_RIGHT,
+        TIRE_PRESSURE_LOW_KPA,
+        TIRE_PRESSURE_OK_KPA,
+        below=True,
+    ),
 )
 
 WARNING_BY_PATH: Final = {rule.path: rule for rule in WARNINGS}

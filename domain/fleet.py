@@ -1,0 +1,159 @@
+"""The only door to the write side: load, decide, save.
+
+One writer a vehicle at a time: vehicles are kept in memory between batches, and all of them are thrown away whenever anything fails, so that the next
+decision starts from what the log really holds.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+from domain.errors import UnknownVehicleError
+from domain.events import VehicleEvent
+from domain.signals import SignalBatch
+from domain.streams import StreamProgress
+from domain.units import Micros
+from domain.vehicle import Vehicle, project_vehicle
+from domain.vin import Vin
+
+VEHICLES_CACHED_MAX: Final = 10_000
+
+
+class ProgressChange(NamedTuple):
+    """A step of a stream of batches, taken only if the log has the stream at `before` (new: `StreamProgress(stream_id)`)."""
+
+    vehicle_id: UUID
+    before: StreamProgress
+    after: StreamProgress
+
+
+class DirectoryEntry(NamedTuple):
+    """A registered vehicle; besides one event the only place that has the VIN."""
+
+    vehicle_id: UUID
+    vin: str
+    brand: str
+    model: str | None
+    registered_at: Micros
+
+
+class EventLog(Protocol):
+    """Where events are kept."""
+
+    def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
+        """Return the whole history of a vehicle, in order."""
+
+    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
+        """Return how far each stream of a vehicle has been taken."""
+
+    def append(
+        self,
+        events: Sequence[VehicleEvent],
+        progress: Sequence[ProgressChange] = (),
+        directory: Sequence[DirectoryEntry] = (),
+    ) -> int:
+        """Write all of it in one transaction, or nothing; return the position of the last event (0: there was none).
+
+        Raises `VersionConflictError` where another writer has used a version, or has moved a stream.
+        """
+
+
+class Taken(NamedTuple):
+    """What a batch of batches did."""
+
+    events: Sequence[VehicleEvent]
+    position: int  # of the last of these events in the log; 0: there are none
+    duplicates: int  # batches that had been taken before
+
+
+@dataclass(slots=True)
+class _Cached:
+    vehicle: Vehicle
+    progress: dict[str, StreamProgress]
+
+
+@dataclass(slots=True)
+class Fleet:
+    """All vehicles of a deployment; `vin_key` is the deployment's secret."""
+
+    log: EventLog
+    vin_key: bytes
+    _cache: OrderedDict[UUID, _Cached] = field(default_factory=OrderedDict)
+
+    def register(self, vin: Vin, *, brand: str, model: str | None, at: Micros) -> UUID:
+        """Make a vehicle known and return its id; one that is known already stays as it is."""
+        vehicle_id = vin.vehicle_id(self.vin_key)
+        if self._find(vehicle_id) is not None:
+            return vehicle_id
+        vehicle = Vehicle.register(vehicle_id, vin=vin.text, brand=brand, model=model, at=at)
+        self.log.append(vehicle.collect_events(), (), [DirectoryEntry(vehicle_id, vin.text, brand, model, at)])
+        self._keep(vehicle_id, _Cached(vehicle, {}))
+        return vehicle_id
+
+    def decommission(self, vehicle_id: UUID, reason: str, *, at: Micros) -> None:
+        """Take a vehicle out of the fleet; a second time changes nothing."""
+        vehicle = self._known(vehicle_id).vehicle
+        vehicle.decommission(reason, at=at)
+        self._append(vehicle.collect_events(), ())
+
+    def progress(self, vehicle_id: UUID, stream_id: str) -> StreamProgress:
+        """Return how far a stream of a vehicle has been taken."""
+        return self._known(vehicle_id).progress.get(stream_id) or StreamProgress(stream_id)
+
+    def take(self, batches: Sequence[SignalBatch]) -> Taken:
+        """Take batches of any vehicles, in order, in one transaction; each counts once, however often it is given."""
+        events: list[VehicleEvent] = []
+        steps: dict[tuple[UUID, str], ProgressChange] = {}
+        duplicates = 0
+        try:
+            for batch in batches:
+                cached = self._known(batch.vehicle_id)
+                before = cached.progress.get(batch.stream_id) or StreamProgress(batch.stream_id)
+                after = cached.vehicle.observe(batch, before)
+                if after is before:
+                    duplicates += 1
+                    continue
+                cached.progress[batch.stream_id] = after
+                key = (batch.vehicle_id, batch.stream_id)
+                steps[key] = ProgressChange(batch.vehicle_id, steps[key].before if key in steps else before, after)
+                events += cached.vehicle.collect_events()
+            position = self._append(events, list(steps.values()))
+        except BaseException:
+            self._cache.clear()  # what was decided is not in the log, or nobody knows
+            raise
+        return Taken(events, position, duplicates)
+
+    def _append(self, events: Sequence[VehicleEvent], progress: Sequence[ProgressChange]) -> int:
+        if not events and not progress:
+            return 0
+        try:
+            return self.log.append(events, progress)
+        except BaseException:
+            self._cache.clear()
+            raise
+
+    def _known(self, vehicle_id: UUID) -> _Cached:
+        cached = self._find(vehicle_id)
+        if cached is None:
+            msg = f"no vehicle {vehicle_id}: register it first"
+            raise UnknownVehicleError(msg)
+        return cached
+
+    def _find(self, vehicle_id: UUID) -> _Cached | None:
+        cached = self._cache.get(vehicle_id)
+        if cached is not None:
+            self._cache.move_to_end(vehicle_id)
+            return cached
+        vehicle = project_vehicle(None, self.log.events_of(vehicle_id))
+        if vehicle is None:
+            return None
+        cached = _Cached(vehicle, dict(self.log.progress_of(vehicle_id)))
+        self._keep(vehicle_id, cached)
+        return cached
+
+    def _keep(self, vehicle_id: UUID, cached: _Cached) -> None:
+        self._cache[vehicle_id] = cached
+        while len(self._cache) > VEHICLES_CACHED_MAX:
+            self._cache.popitem(last=False)
