@@ -1,0 +1,151 @@
+"""End-to-end checksums of VW frames: they tell whether a recording is of the platform that its mapping is for.
+
+Identifiers collide between platforms, so a frame that a DBC file matches may belong to another car; its checksum does
+not lie. The CRC is AUTOSAR's for end-to-end profile 2 (PRS_E2EProtocol, CRC8H2F): polynomial 0x2F, first value 0xFF,
+result exclusive-or 0xFF, the frame's constant taken in last.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.can.frames import FrameBlock
+from adapters.can.id_index import IdIndex
+from adapters.can.vw_checksums import CHECKSUMS, ChecksumRule
+
+PLATFORMS: Final = tuple(CHECKSUMS)
+FAILED_SHARE_MAX: Final = 0.5  # a logger that damages every second frame is no recording either
+CHECKABLE_MIN: Final = 20  # fewer checkable frames prove nothing
+
+_POLYNOMIAL: Final = 0x2F
+_COUNTER_BITS: Final = 0x0F
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksumCounts:
+    """How many frames carry a checksum of the platform, and how many of those fail it; `by_id`: the same by can_id."""
+
+    checkable: int = 0
+    failed: int = 0
+    by_id: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+
+    def __add__(self, other: "ChecksumCounts") -> "ChecksumCounts":
+        by_id = dict(self.by_id)
+        for can_id, (checkable, failed) in other.by_id.items():
+            before = by_id.get(can_id, (0, 0))
+            by_id[can_id] = (before[0] + checkable, before[1] + failed)
+        return ChecksumCounts(self.checkable + other.checkable, self.failed + other.failed, by_id)
+
+
+class Refusal(NamedTuple):
+    """Why a recording is not of a platform, in the words of a `BadInputError`."""
+
+    what: str
+    remedy: str
+
+
+def refusal(platform: str, counts: Mapping[str, ChecksumCounts]) -> Refusal | None:
+    """Return why a recording is not of `platform`, or None if its checksums do not speak against it.
+
+    `counts` by platform; those of other platforms serve to name the likely one.
+    """
+    ours = counts[platform]
+    if not _fails(ours):
+        return None
+    share = f"{ours.failed / ours.checkable:.0%}"
+    what = f"{ours.failed} of {ours.checkable} frames ({share}) fail the end-to-end checksum of {platform}"
+    others = {
+        name: count.checkable - count.failed
+        for name, count in counts.items()
+        if count.checkable >= CHECKABLE_MIN and not _fails(count)
+    }
+    if not others:
+        return Refusal(what, "it is probably the recording of another platform: use the mapping made for it")
+    likely = max(others, key=lambda name: others[name])
+    return Refusal(what, f"it is probably a {likely} recording: try --map {likely}")
+
+
+def _fails(counts: ChecksumCounts) -> bool:
+    return counts.checkable >= CHECKABLE_MIN and counts.failed > FAILED_SHARE_MAX * counts.checkable
+
+
+class _Kind(NamedTuple):
+    """The rules that are checked together: those from `first` to before `end`; `constants` uint8[end - first, 16]."""
+
+    first: int
+    end: int
+    length: int
+    constants: NDArray[np.uint8] | None
+
+
+class ChecksumCheck:
+    """Checks the frames of one platform."""
+
+    def __init__(self, platform: str) -> None:
+        # Rules of one kind next to each other, so that their frames are one slice of the grouped rows.
+        rules = sorted(CHECKSUMS[platform].items(), key=lambda item: _kind(item[1]))
+        self._ids = [can_id for can_id, _ in rules]
+        self._index = IdIndex(self._ids)
+        self._kinds: list[_Kind] = []
+        first = 0
+        for (length, is_crc), group in groupby((rule for _, rule in rules), key=_kind):
+            constants = [list(rule.constants or b"") for rule in group]
+            end = first + len(constants)
+            self._kinds.append(_Kind(first, end, length, np.array(constants, dtype=np.uint8) if is_crc else None))
+            first = end
+
+    def check(self, block: FrameBlock) -> ChecksumCounts:
+        """Return how many frames of the block are checkable, and how many of them fail."""
+        rows, bounds = self._index.group(block.can_id)
+        checkable = np.zeros(len(self._ids), dtype=np.int64)
+        failed = np.zeros(len(self._ids), dtype=np.int64)
+        for first, end, length, constants in self._kinds:
+            chosen = rows[bounds[first] : bounds[end]]
+            slots = np.repeat(np.arange(end - first), np.diff(bounds[first : end + 1]))
+            held = block.length[chosen] == length
+            chosen, slots = chosen[held], slots[held]
+            if len(chosen):
+                columns = np.ascontiguousarray(block.data[chosen, :length].T)
+                wrong = _xor_wrong(columns) if constants is None else _crc_wrong(columns, constants[slots])
+                checkable[first:end] = np.bincount(slots, minlength=end - first)
+                failed[first:end] = np.bincount(slots[wrong], minlength=end - first)
+        by_id = {
+            can_id: (count, bad)
+            for can_id, count, bad in zip(self._ids, checkable.tolist(), failed.tolist(), strict=True)
+            if count
+        }
+        return ChecksumCounts(int(checkable.sum()), int(failed.sum()), by_id)
+
+
+def _kind(rule: ChecksumRule) -> tuple[int, bool]:
+    return rule.length, rule.constants is not None
+
+
+def _crc_table() -> NDArray[np.uint8]:
+    crc = np.arange(256, dtype=np.uint8)
+    for _ in range(8):
+        crc = np.where(crc & 0x80, (crc << 1) ^ _POLYNOMIAL, crc << 1).astype(np.uint8)
+    return crc
+
+
+_CRC_TABLE: Final = _crc_table()
+
+
+def _crc_wrong(columns: NDArray[np.uint8], constants: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """`columns` uint8[bytes, k]: the payloads turned on their side; `constants` uint8[k, 16]."""
+    crc = np.full(columns.shape[1], 0xFF, dtype=np.uint8)
+    for byte in columns[1:]:
+        crc = _CRC_TABLE[crc ^ byte]
+    constant = np.take_along_axis(constants, (columns[1] & _COUNTER_BITS)[:, np.newaxis].astype(np.intp), axis=1)[:, 0]
+    wrong: NDArray[np.bool_] = (_CRC_TABLE[crc ^ constant] ^ 0xFF) != columns[0]
+    return wrong
+
+
+def _xor_wrong(columns: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """With the checksum itself the exclusive or of all bytes is 0, wherever the checksum lies."""
+    wrong: NDArray[np.bool_] = np.bitwise_xor.reduce(columns, axis=0) != 0
+    return wrong
