@@ -37,7 +37,7 @@ PLANTS: Final = [
     Plant(INWARDS, "domain/units.py", "import adapters"),
     Plant(INWARDS, "projections/planted.py", "import adapters.sampling"),
     Plant(TOP_TO_BOTTOM, "domain/errors.py", "import domain.events"),
-    Plant(TOP_TO_BOTTOM, "domain/events.py", "import domain.vehicle"),
+    Plant(TOP_TO_BOTTOM, "domain/events.py", "import domain.legs"),
     Plant(TOP_TO_BOTTOM, "domain/vehicle.py", "import domain.fleet"),
     Plant(TOP_TO_BOTTOM, "domain/planted.py", '"""A module that has no place yet."""'),
     Plant(EVENTS_ONLY, "projections/planted.py", "import domain.vehicle"),
