@@ -3,7 +3,8 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.streams import StreamProgress
+from domain.fleet import DirectoryEntry as DirectoryEntry  # noqa: PLC0414  # an explicit re-export
+from domain.fleet import ProgressChange as ProgressChange  # noqa: PLC0414
 from domain.units import Micros
 
 
@@ -16,21 +17,3 @@ class StoredRecord(NamedTuple):
     topic: str
     state: bytes
     recorded_at: Micros  # never goes down as the position goes up
-
-
-class ProgressChange(NamedTuple):
-    """A step of a stream of batches, taken if the log has it at `before` (new: at `StreamProgress(stream_id)`)."""
-
-    vehicle_id: UUID
-    before: StreamProgress
-    after: StreamProgress
-
-
-class DirectoryEntry(NamedTuple):
-    """A registered vehicle; besides one event the only place that has the VIN."""
-
-    vehicle_id: UUID
-    vin: str
-    brand: str
-    model: str | None
-    registered_at: Micros

@@ -1,0 +1,169 @@
+"""Every setting: read once, from `FLEETTWIN_*` environment variables, a TOML file, or its default, in this order.
+
+The file is the one that FLEETTWIN_CONFIG names, else `fleettwin.toml` in the working directory if there is one; its keys are the settings' names below.
+"""
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from domain.errors import BadInputError
+
+PREFIX: Final = "FLEETTWIN_"
+DEFAULT_FILE: Final = "fleettwin.toml"
+VIN_KEY_BYTES: Final = 32  # RFC 2104, section 3: no shorter than the hash's output
+VIN_KEY_CHARACTERS_MIN: Final = 16
+PORT_MAX: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a setting is called, what it is for and what it is when nobody sets it (None: see the sentence)."""
+
+    name: str
+    sentence: str
+    default: str | None = None
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.name.upper()
+
+
+SETTINGS: Final = (
+    Setting("home", "Folder of the embedded database and of the generated VIN key.", "~/.local/share/fleettwin"),
+    Setting("database_url", "PostgreSQL to use (postgresql://…); unset: an embedded one below home.", secret=True),
+    Setting(
+        "vin_key",
+        "Secret that vehicle ids are derived with, 16 characters or more; unset: generated below home.",
+        secret=True,
+    ),
+    Setting(
+        "vss_catalogue", "A VSS catalogue (JSON as `vspec export json` writes it); unset: the paths in use of VSS 6.0."
+    ),
+    Setting(
+        "host", "Address that `serve` binds to; without authentication only a loopback address is taken.", "127.0.0.1"
+    ),
+    Setting("port", "TCP port that `serve` binds to; 0: any free one.", "8000"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting's value and where it comes from."""
+
+    setting: Setting
+    value: str | None
+    source: str
+
+    @property
+    def shown(self) -> str | None:
+        """The value as it may be shown."""
+        return "(set, not shown)" if self.setting.secret and self.value is not None else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings, read and checked."""
+
+    home: Path
+    database_url: str | None
+    vss_catalogue: Path | None
+    host: str
+    port: int
+    values: tuple[Value, ...]
+    _vin_key: str | None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "Config":
+        """Read every setting. Raises BadInputError for an unknown name or a value that cannot be."""
+        file, in_file = _file(environment)
+        known = {setting.variable for setting in SETTINGS} | {PREFIX + "CONFIG", PREFIX + "TEST_DATA"}
+        for variable in environment:
+            if variable.startswith(PREFIX) and variable not in known:
+                _refuse("no such setting", variable)
+        for key in in_file:
+            if key not in {setting.name for setting in SETTINGS}:
+                _refuse("no such setting", f"{file}: {key}")
+        values = tuple(_value(setting, environment, file, in_file) for setting in SETTINGS)
+        by_name = {value.setting.name: value for value in values}
+        vin_key = by_name["vin_key"].value
+        if vin_key is not None and len(vin_key) < VIN_KEY_CHARACTERS_MIN:
+            what = f"{len(vin_key)} characters are no secret"
+            raise BadInputError(
+                what, where=by_name["vin_key"].source, remedy=f"give {VIN_KEY_CHARACTERS_MIN} or more, at random"
+            )
+        home, catalogue = by_name["home"].value, by_name["vss_catalogue"].value
+        assert home is not None
+        return cls(
+            Path(home).expanduser(),
+            by_name["database_url"].value,
+            None if catalogue is None else Path(catalogue).expanduser(),
+            by_name["host"].value or "",
+            _port(by_name["port"]),
+            values,
+            vin_key,
+        )
+
+    def vin_key(self) -> bytes:
+        """Return the key that vehicle ids are derived with; generate it below home where none is set."""
+        if self._vin_key is not None:
+            return self._vin_key.encode()
+        path = self.home / "vin.key"
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_hex(VIN_KEY_BYTES))
+            try:
+                os.link(draft, path)  # whoever comes first makes it; the others find it whole
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+            return path.read_text().strip().encode()
+        except OSError as error:
+            what = f"the VIN key cannot be kept ({error.strerror})"
+            raise BadInputError(
+                what, where=str(path), remedy="set FLEETTWIN_HOME to a folder that you can write"
+            ) from error
+
+
+def _file(environment: Mapping[str, str]) -> tuple[Path, Mapping[str, Any]]:
+    named = environment.get(PREFIX + "CONFIG")
+    path = Path(named or DEFAULT_FILE).expanduser()
+    if not named and not path.exists():
+        return path, {}
+    try:
+        return path, tomllib.loads(path.read_text())
+    except OSError as error:
+        raise BadInputError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="correct FLEETTWIN_CONFIG"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInputError(f"is no TOML: {error}", where=str(path), remedy="write lines like: port = 8000") from error
+
+
+def _value(setting: Setting, environment: Mapping[str, str], file: Path, in_file: Mapping[str, Any]) -> Value:
+    if environment.get(setting.variable):
+        return Value(setting, environment[setting.variable], f"environment {setting.variable}")
+    if setting.name in in_file:
+        return Value(setting, str(in_file[setting.name]), f"file {file}")
+    return Value(setting, setting.default, "default")
+
+
+def _port(value: Value) -> int:
+    text = value.value or ""
+    if not text.isascii() or not text.isdigit() or int(text) > PORT_MAX:
+        raise BadInputError(f"{text!r} is no port", where=value.source, remedy=f"give a number from 0 to {PORT_MAX}")
+    return int(text)
+
+
+def _refuse(what: str, where: str) -> None:
+    names = ", ".join(setting.name for setting in SETTINGS)
+    raise BadInputError(what, where=where, remedy=f"the settings are {names}: see `fleettwin config`")
