@@ -48,6 +48,7 @@ PLANTS: Final = [
     Plant(TECHNOLOGIES, "adapters/can/planted.py", "import adapters.postgres"),
     Plant(TECHNOLOGIES, "adapters/graphql/planted.py", "import adapters.postgres"),
     Plant(TECHNOLOGIES, "adapters/memory/planted.py", "import adapters.avro"),
+    Plant(TECHNOLOGIES, "adapters/can/planted.py", "import adapters.wiring"),
     Plant(LEAF, "schemas/planted.py", "import domain.events"),
     Plant(PURE, "domain/units.py", "import time"),
     Plant(PURE, "domain/units.py", "import random"),
@@ -94,7 +95,10 @@ def test_every_contract_has_a_plant() -> None:
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: f"{plant.module}: {plant.line}")
 def test_a_planted_import_breaks_its_contract_and_no_other(plant: Plant, tmp_path: Path) -> None:
     tree = copy_of_the_tree(tmp_path)
-    with (tree / plant.module).open("a", encoding="utf-8") as module:
+    planted = tree / plant.module
+    planted.parent.mkdir(exist_ok=True)
+    (planted.parent / "__init__.py").touch()
+    with planted.open("a", encoding="utf-8") as module:
         module.write(f"\n{plant.line}\n")
 
     assert {name for name, verdict in verdicts(tree).items() if verdict == "BROKEN"} == {plant.contract}
