@@ -67,6 +67,10 @@ class SingleFrames:
     start: NDArray[np.int64]
     length: NDArray[np.int64]
 
+    def where(self, mask: NDArray[np.bool_]) -> "SingleFrames":
+        """Return those for which `mask` bool[k] is true."""
+        return SingleFrames(self.rows[mask], self.start[mask], self.length[mask])
+
 
 @dataclass(slots=True)
 class _Reception:
@@ -111,8 +115,12 @@ class IsoTpReassembler:
 
     def close(self) -> None:
         """Count what the end of the recording cut off."""
-        self.abandoned[Abandoned.UNFINISHED] += len(self._open)
+        self._count(Abandoned.UNFINISHED, len(self._open))
         self._open.clear()
+
+    def _count(self, reason: Abandoned, times: int = 1) -> None:
+        if times:  # no reason is listed that never occurred
+            self.abandoned[reason] += times
 
     def _single_frames(self, block: FrameBlock, rows: NDArray[np.int64], extension: NDArray[np.int64]) -> SingleFrames:
         frame_length = block.length[rows].astype(np.int64)
@@ -122,7 +130,7 @@ class IsoTpReassembler:
         length[escaped] = block.data[rows[escaped], start[escaped]]
         start[escaped] += 1
         valid = (length > 0) & (start + length <= frame_length)
-        self.abandoned[Abandoned.MALFORMED] += len(valid) - int(np.count_nonzero(valid))
+        self._count(Abandoned.MALFORMED, len(valid) - int(np.count_nonzero(valid)))
         return SingleFrames(rows[valid], start[valid], length[valid])
 
     def _messages_in_parts(
@@ -142,7 +150,7 @@ class IsoTpReassembler:
                 continue
             if (begun := self._open.pop(key, None)) is not None:
                 late = captured_at - begun.last_at > SILENCE_MAX_US
-                self.abandoned[Abandoned.SILENCE if late else Abandoned.INTERRUPTED] += 1
+                self._count(Abandoned.SILENCE if late else Abandoned.INTERRUPTED)
             if kind == _FIRST:
                 self._first(key, captured_at, frame)
         return messages
@@ -154,20 +162,20 @@ class IsoTpReassembler:
         # Shorter ones go into a single frame, which has one byte of header on classic CAN and two on CAN FD.
         least = len(frame) if len(frame) <= CLASSIC_WIDTH else len(frame) - 1
         if length < least or len(frame) < CLASSIC_WIDTH - 1:
-            self.abandoned[Abandoned.MALFORMED] += 1
+            self._count(Abandoned.MALFORMED)
         elif length > MESSAGE_BYTES_MAX:
-            self.abandoned[Abandoned.TOO_LONG] += 1
+            self._count(Abandoned.TOO_LONG)
         else:
             if len(self._open) >= OPEN_MESSAGES_MAX:
                 self._open.pop(next(iter(self._open)))
-                self.abandoned[Abandoned.TOO_MANY] += 1
+                self._count(Abandoned.TOO_MANY)
             self._open[key] = _Reception(length, len(frame), bytearray(frame[header:]), 1, captured_at)
 
     def _consecutive(self, key: int, captured_at: int, frame: bytes) -> bytes | None:
         """Return the message that this frame completes."""
         begun = self._open.get(key)
         if begun is None:
-            self.abandoned[Abandoned.NO_FIRST_FRAME] += 1
+            self._count(Abandoned.NO_FIRST_FRAME)
             return None
         wanted = min(begun.length - len(begun.payload), begun.frame_length - 1)
         wrong = None
@@ -179,7 +187,7 @@ class IsoTpReassembler:
             wrong = Abandoned.MALFORMED
         if wrong is not None:
             del self._open[key]
-            self.abandoned[wrong] += 1
+            self._count(wrong)
             return None
         begun.payload += frame[1 : 1 + wanted]
         begun.next_sequence = (begun.next_sequence + 1) & 0x0F
