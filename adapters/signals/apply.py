@@ -44,12 +44,15 @@ def to_samples(
     heard = _formula(rule, source, others)
     values, known = _cast(rule, heard, source)
     quality = np.where(known, _OK, _INVALID)
-    if rule.invalid:
-        quality[_marked(rule.invalid, source)] = _INVALID
+    # From the weakest sign to the strongest: the last that speaks is right.
+    if rule.valid_when:
+        quality[~_all_equal(rule.valid_when, others)] = _INVALID
+    if rule.available_when:
+        quality[~_all_equal(rule.available_when, others)] = _NOT_AVAILABLE
     if rule.not_available:
         quality[_marked(rule.not_available, source)] = _NOT_AVAILABLE
-    if rule.valid_when:
-        quality[~_all_equal(rule.valid_when, others)] = _NOT_AVAILABLE
+    if rule.invalid:
+        quality[_marked(rule.invalid, source)] = _INVALID
     if quality.any():
         values = np.where(quality == _OK, values, _NEUTRAL.get(rule.datatype, 0)).astype(values.dtype, copy=False)
     return SampleColumn(rule.path, captured_at, values, quality)

@@ -29,16 +29,9 @@ DBC_BLOCKS: Final = ("dbc2vss", "dbc")  # the second name is KUKSA's older one f
 
 _DBC_KEYS: Final = ("signal", "message", "interval_ms", "on_change", "transform", "multiplexer")
 _SOURCE_KEYS: Final = (
-    "bus",
-    "unit",
-    "transform",
-    "inputs",
-    "valid_when",
-    "not_available",
-    "invalid",
-    "obd2",
-    "uds",
-    "row",
+    *("obd2", "uds", "row"),
+    *("bus", "inputs", "available_when", "valid_when"),
+    *("unit", "transform", "not_available", "invalid"),
 )
 _CHANGE_KEYS: Final = ("deadband", "heartbeat_ms", "landmarks", "valid", "fallback")
 _OBD_KEYS: Final = ("pid", "ecu", "first", "bytes", "signed")
@@ -111,11 +104,11 @@ class _Entry:
         source = self._source(dbc, own)
         inputs = {name: str(signal) for name, signal in (self._block(own, "inputs") or {}).items()}
         only_when = {str(entry["signal"]): int(entry["value"]) for entry in self._multiplexer(dbc)}
-        valid_when = {
-            signal: self._whole(value, "valid_when") for signal, value in (self._block(own, "valid_when") or {}).items()
-        }
-        if (inputs or valid_when) and not isinstance(source, DbcSource):
-            self._refuse("`inputs` and `valid_when` name signals of a DBC message", "use them with dbc2vss only")
+        available_when, valid_when = self._conditions(own, "available_when"), self._conditions(own, "valid_when")
+        if (inputs or available_when or valid_when) and not isinstance(source, DbcSource):
+            self._refuse(
+                "`inputs`, `available_when` and `valid_when` name signals of a DBC message", "use them with dbc2vss"
+            )
         return SignalRule(
             self.path,
             self.fact.datatype,
@@ -124,6 +117,7 @@ class _Entry:
             self._transform(own if "transform" in own else dbc or own, own, inputs),
             inputs,
             only_when,
+            available_when,
             valid_when,
             tuple(self._list(own, "not_available")),
             tuple(self._list(own, "invalid")),
@@ -156,6 +150,9 @@ class _Entry:
             self._number(block, "request_id", None),
             self._number(block, "response_id", None),
         )
+
+    def _conditions(self, own: Block, key: str) -> dict[str, int]:
+        return {signal: self._whole(value, key) for signal, value in (self._block(own, key) or Block()).items()}
 
     def _multiplexer(self, dbc: Block | None) -> Sequence[Block]:
         entries = [] if dbc is None else self._list(dbc, "multiplexer")

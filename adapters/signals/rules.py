@@ -95,8 +95,8 @@ class SignalRule:
     """One source of one VSS path.
 
     `rank` counts the sources of a path: 0 is preferred. `inputs` are further signals of the same message under the
-    names that the formula uses; a row counts only where every signal of `only_when` has its raw value (a multiplexer),
-    and is NOT_AVAILABLE where one of `valid_when` has not.
+    names that the formula uses. A row counts only where every signal of `only_when` has its raw value (a multiplexer);
+    it is NOT_AVAILABLE where one of `available_when` has not, and INVALID where one of `valid_when` has not.
     """
 
     path: str
@@ -106,6 +106,7 @@ class SignalRule:
     transform: Transform = Transform()
     inputs: Mapping[str, str] = field(default_factory=dict)  # name in the formula: signal of the same message
     only_when: Mapping[str, int] = field(default_factory=dict)  # signal of the same message: raw value
+    available_when: Mapping[str, int] = field(default_factory=dict)
     valid_when: Mapping[str, int] = field(default_factory=dict)
     not_available: tuple[float | str, ...] = ()  # raw values (or texts) by which the car says "no value"
     invalid: tuple[float | str, ...] = ()  # raw values (or texts) by which the car says "wrong value"
@@ -116,7 +117,7 @@ class SignalRule:
     @property
     def others(self) -> tuple[str, ...]:
         """The signals that are needed beside the source's own."""
-        return tuple(dict.fromkeys((*self.inputs.values(), *self.only_when, *self.valid_when)))
+        return tuple(dict.fromkeys((*self.inputs.values(), *self.only_when, *self.available_when, *self.valid_when)))
 
 
 @dataclass(frozen=True, slots=True)
