@@ -26,7 +26,8 @@ class Plant(NamedTuple):
 
 INWARDS: Final = "Dependencies point inwards"
 TOP_TO_BOTTOM: Final = "The write side reads top to bottom"
-EVENTS_ONLY: Final = "The read side sees events, never the aggregate"
+AGGREGATE: Final = "The aggregate is reached through the fleet only"
+FLEET: Final = "The read side never sees the fleet"
 READ_MODELS: Final = "Read models do not know each other"
 TECHNOLOGIES: Final = "Technologies do not know each other"
 LEAF: Final = "schemas is a leaf"
@@ -38,11 +39,14 @@ PLANTS: Final = [
     Plant(INWARDS, "projections/planted.py", "import adapters.sampling"),
     Plant(TOP_TO_BOTTOM, "domain/errors.py", "import domain.events"),
     Plant(TOP_TO_BOTTOM, "domain/events.py", "import domain.legs"),
-    Plant(TOP_TO_BOTTOM, "domain/vehicle.py", "import domain.fleet"),
+    Plant(TOP_TO_BOTTOM, "domain/observation.py", "import domain.vehicle"),
     Plant(TOP_TO_BOTTOM, "domain/planted.py", '"""A module that has no place yet."""'),
-    Plant(EVENTS_ONLY, "projections/planted.py", "import domain.vehicle"),
-    Plant(EVENTS_ONLY, "projections/planted.py", "import domain.fleet"),
-    Plant(EVENTS_ONLY, "adapters/avro/planted.py", "import domain.vehicle"),
+    Plant(AGGREGATE, "projections/planted.py", "import domain.vehicle"),
+    Plant(AGGREGATE, "projections/planted.py", "import domain.state"),
+    Plant(AGGREGATE, "adapters/avro/planted.py", "import domain.vehicle"),
+    Plant(AGGREGATE, "adapters/ingest.py", "import domain.vehicle"),
+    Plant(FLEET, "projections/planted.py", "import domain.fleet"),
+    Plant(FLEET, "adapters/graphql/planted.py", "import domain.fleet"),
     Plant(READ_MODELS, "projections/navigation/planted.py", "import projections.media"),
     Plant(READ_MODELS, "projections/diagnostics/planted.py", "import projections.navigation"),
     Plant(TECHNOLOGIES, "adapters/can/planted.py", "import adapters.postgres"),
