@@ -34,7 +34,7 @@ def declared(*extras: str) -> set[str]:
 
 
 def imported(*folders: str) -> dict[str, str]:
-    """Return the distributions that the folders import, each with a file that does."""
+    """Return the distributions that the folders import or look for, each with a file that does."""
     distributions = packages_distributions()
     found = {}
     for folder in folders:
@@ -43,6 +43,8 @@ def imported(*folders: str) -> dict[str, str]:
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     names = [node.module]
+                elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("find_spec"):
+                    names = [str(node.args[0].value)] if isinstance(node.args[0], ast.Constant) else []
                 for name in names:
                     top = name.partition(".")[0]
                     if top not in sys.stdlib_module_names and top not in OURS | {"tests", "bench"}:
