@@ -1,0 +1,1 @@
+"""Already-decoded sources: rows of (vehicle, captured_at, signal, value), and GeoJSON tracks."""

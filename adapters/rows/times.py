@@ -1,0 +1,52 @@
+"""When a row was captured: ISO 8601 with an offset, or a number since the Unix epoch whose size tells its unit."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+# A number is in seconds below the first bound, in milliseconds below the second, in microseconds below the third: each
+# reads as a date between 1973 and 5138 in its own unit and as none in the others. Small numbers are seconds, so that a
+# clock that was never set shows as 1970.
+_SECONDS_BELOW: Final = 100_000_000_000
+_MILLISECONDS_BELOW: Final = 100_000_000_000_000
+_MICROSECONDS_BELOW: Final = 100_000_000_000_000_000
+
+EPOCH_RULE: Final = (
+    "give ISO 8601 with an offset (2024-05-01T12:00:00Z), or seconds, milliseconds or microseconds since 1970"
+)
+
+
+def captured_at_us(given: object) -> int:
+    """Return a time as microseconds since the Unix epoch, UTC; raises ValueError with the reason."""
+    if isinstance(given, datetime):
+        return _microseconds(given)
+    if isinstance(given, str):
+        text = given.strip()
+        try:
+            return _scaled(Decimal(text))
+        except InvalidOperation:
+            return _microseconds(datetime.fromisoformat(text))
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return _scaled(Decimal(repr(given)))
+    raise ValueError(f"{given!r} is no time")
+
+
+def _microseconds(time: datetime) -> int:
+    if time.tzinfo is None:
+        raise ValueError(f"{time.isoformat()} says no offset from UTC")
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def _scaled(number: Decimal) -> int:
+    if not number.is_finite() or number < 0:
+        raise ValueError(f"{number} is no time since 1970")
+    if number < _SECONDS_BELOW:
+        return round(number * 1_000_000)
+    if number < _MILLISECONDS_BELOW:
+        return round(number * 1_000)
+    if number < _MICROSECONDS_BELOW:
+        return round(number)
+    raise ValueError(f"{number} is later than the year 5138 in microseconds")
