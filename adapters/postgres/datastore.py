@@ -8,8 +8,8 @@ import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow, dict_row
 from psycopg_pool import PoolTimeout
 
 from domain.errors import BadInputError
@@ -17,10 +17,11 @@ from domain.errors import BadInputError
 ATTEMPTS_MAX: Final = (
     10  # of a statement; more than there are connections, since after a crash of the server each is broken
 )
-ATTEMPT_WAIT_S: Final = 0.2
+ATTEMPT_WAIT_S: Final = 0.02  # a server that restarts is waited for where connections are handed out
 _CONNECTIONS_MIN: Final = 1
 _CONNECTIONS_MAX: Final = 8
 _CONNECTION_WAIT_S: Final = 30.0
+_CONNECT_TIMEOUT_S: Final = 10
 _IDLE_IN_TRANSACTION_MS_MAX: Final = 60_000  # a process that is stopped in mid-transaction must not stop the others
 _SHORT_OF_RESOURCES: Final = "53"  # class of SQLSTATEs: disk full, out of memory, too many connections
 
@@ -36,7 +37,10 @@ class Datastore(PostgresDatastore):
 
     def __init__(self, conninfo: str) -> None:
         try:
-            self.parameters: Final[dict[str, Any]] = conninfo_to_dict(conninfo)
+            defaults = (
+                {} if "connect_timeout" in conninfo_to_dict(conninfo) else {"connect_timeout": _CONNECT_TIMEOUT_S}
+            )
+            self._conninfo = make_conninfo(conninfo, **defaults)
         except psycopg.ProgrammingError as error:
             raise BadInputError(
                 str(error).strip(),
@@ -53,7 +57,22 @@ class Datastore(PostgresDatastore):
             pool_size=_CONNECTIONS_MIN,
             max_overflow=_CONNECTIONS_MAX - _CONNECTIONS_MIN,
         )
-        self.pool.kwargs = {**self.parameters, "row_factory": dict_row}
+        self.pool.conninfo = self._conninfo
+        self.pool.kwargs = {"row_factory": dict_row}
+
+    def connect(self) -> Connection[TupleRow]:
+        """Return a connection that is no part of the pool.
+
+        Raises BadInputError with the server's reason if there is none to be had.
+        """
+        try:
+            return psycopg.connect(self._conninfo, autocommit=True)
+        except psycopg.OperationalError as error:
+            raise BadInputError(
+                f"no connection to the database: {str(error).strip().splitlines()[-1].strip()}",
+                where="FLEETTWIN_DATABASE_URL",
+                remedy="start the server or correct the address",
+            ) from error
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """Return what prepares a new connection: each statement is a transaction, and sees what is committed."""

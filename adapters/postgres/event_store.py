@@ -46,15 +46,14 @@ class PostgresEventLog(PostgresApplicationRecorder):
 
     def __init__(self, datastore: Datastore) -> None:
         super().__init__(datastore)
-        self._listener = Listener(datastore.parameters, self.channel_name, self.last_position)
+        self._listener = Listener(datastore.connect, self.channel_name, self.last_position)
 
     @classmethod
     def open(cls, conninfo: str) -> Self:
         """Return the event log of the database that `conninfo` names, its tables made or brought up to date."""
         log = cls(Datastore(conninfo))
         try:
-            with _named_errors():
-                log.create_table()
+            log.create_table()
         except BaseException:
             log.close()
             raise
@@ -67,7 +66,7 @@ class PostgresEventLog(PostgresApplicationRecorder):
 
     def create_table(self) -> None:
         """Make the tables, or bring them up to date."""
-        with self.datastore.get_connection() as connection:
+        with self.datastore.connect() as connection:
             migrate(connection)
 
     # --- writing ------------------------------------------------------------------------------------------------------

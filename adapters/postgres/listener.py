@@ -5,15 +5,17 @@ import os
 import selectors
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import psycopg
-from psycopg import sql
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
+
+from domain.errors import BadInputError
 
 _POLL_INTERVAL_S: Final = 1.0  # how often to look when no notification comes
 _RECONNECT_WAIT_S: Final = 1.0
-_CONNECT_TIMEOUT_S: Final = 5
 
 
 class Listener:
@@ -23,8 +25,10 @@ class Listener:
     so that a lost notification or a pooler that passes none on costs time, never an event.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], channel: str, last_position: Callable[[], int]) -> None:
-        self._parameters = parameters
+    def __init__(
+        self, connect: Callable[[], Connection[TupleRow]], channel: str, last_position: Callable[[], int]
+    ) -> None:
+        self._connect = connect
         self._channel = channel
         self._last_position = last_position
         self._heard = threading.Condition()
@@ -69,15 +73,14 @@ class Listener:
 
     def _run(self) -> None:
         while not self._closed:
-            with contextlib.suppress(psycopg.OperationalError):  # waiting goes on by looking
+            with contextlib.suppress(psycopg.OperationalError, BadInputError):  # waiting goes on by looking
                 self._listen()
             with selectors.DefaultSelector() as selector:
                 selector.register(self._wake_reader, selectors.EVENT_READ)
                 selector.select(_RECONNECT_WAIT_S)
 
     def _listen(self) -> None:
-        parameters = {**self._parameters, "connect_timeout": _CONNECT_TIMEOUT_S}
-        with psycopg.connect(**parameters, autocommit=True) as connection, selectors.DefaultSelector() as selector:
+        with self._connect() as connection, selectors.DefaultSelector() as selector:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
             selector.register(self._wake_reader, selectors.EVENT_READ)
             selector.register(connection.fileno(), selectors.EVENT_READ)

@@ -40,9 +40,11 @@ _START_TIMEOUT_S: Final = 120  # recovery after a crash included
 _STOP_TIMEOUT_S: Final = 60
 _CONNECT_TIMEOUT_S: Final = 5
 _RETRY_WAIT_S: Final = 0.1
+_START_FAILURES_MAX: Final = 2
 _LOG_BYTES_MAX: Final = 1_000_000  # a longer log is started afresh
 _SOCKET_PATH_BYTES_MAX: Final = 100  # unix(7) allows 108, macOS 104
 _NO_PROCESS: Final = 99_999_999  # above every pid that Linux (4,194,304) or macOS (99,998) gives out
+_CREATE_LOCK: Final = 1  # an advisory lock in the maintenance database
 _NOT_RUNNING: Final = 3  # exit status of `pg_ctl status`
 
 # Commits are durable (fsync and synchronous_commit stay on, as PostgreSQL has them). Parallel plans are off: they need
@@ -68,6 +70,7 @@ class EmbeddedServer:
         self._directory = home.expanduser().absolute() / "postgres"
         self._data = self._directory / "data"
         self._log = self._directory / "server.log"
+        self._start_lock: IO[bytes] | None = None
         self._in_use: IO[bytes] | None = None
         self._started_by = 0
 
@@ -122,8 +125,8 @@ class EmbeddedServer:
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
         """Hold the lock under which servers are made, started and stopped, and be counted as a user of this one."""
-        with (self._directory / "start.lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with (self._directory / "start.lock").open("ab") as self._start_lock:
+            fcntl.flock(self._start_lock, fcntl.LOCK_EX)
             if self._in_use is None:
                 self._in_use = (self._directory / "in-use.lock").open("ab")
                 self._started_by = os.getpid()
@@ -151,6 +154,7 @@ class EmbeddedServer:
         made = self._call(
             *("initdb", "-D", str(unfinished), "-U", _USER, "--auth=peer", "--encoding=UTF8", "--no-instructions"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            keeps_lock=True,
         )
         if made.returncode:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -164,20 +168,24 @@ class EmbeddedServer:
     def _run(self) -> None:
         """Start the server unless it answers; wait out one that is starting, recovering or stopping."""
         deadline = time.monotonic() + _START_TIMEOUT_S
+        failures = 0
         while not self._answers():
-            self._disown_lock_file()
+            self._disown_lock_files()
             if self._log.exists() and self._log.stat().st_size > _LOG_BYTES_MAX:
                 self._log.unlink()
             log_end = self._log.stat().st_size if self._log.exists() else 0
             options = {**_SETTINGS, "unix_socket_directories": str(self._socket_directory(self._owner()))}
             shell_words = shlex.join(word for name, value in options.items() for word in ("-c", f"{name}={value}"))
             started = self._pg_ctl("start", "-t", str(_START_TIMEOUT_S), "-l", str(self._log), "-o", shell_words)
-            stopped = started.returncode and self._pg_ctl("status").returncode == _NOT_RUNNING
-            if stopped or time.monotonic() > deadline:
+            if started.returncode == 0:
+                continue
+            # One failure may be due to a server that was just stopping: it had the lock file then, and is gone now.
+            failures += self._pg_ctl("status").returncode == _NOT_RUNNING
+            if failures == _START_FAILURES_MAX or time.monotonic() > deadline:
                 with self._log.open() as log:
                     log.seek(log_end)
                     raise _refusal(_last_complaint(log.read() + started.stderr), str(self._log))
-            time.sleep(_RETRY_WAIT_S if started.returncode else 0)
+            time.sleep(_RETRY_WAIT_S)
 
     def _answers(self) -> bool:
         try:
@@ -186,23 +194,24 @@ class EmbeddedServer:
             return False
         return True
 
-    def _disown_lock_file(self) -> None:
-        """Let PostgreSQL see that a lock file of a crash is stale although its pid is in use again, or it is empty.
+    def _disown_lock_files(self) -> None:
+        """Let PostgreSQL see that lock files of a crash are stale although their pid is in use again or missing.
 
-        The file stays, because its other lines tell PostgreSQL how to find processes of the crashed server that are
+        The files stay, because what else they say tells PostgreSQL how to find processes of the crashed server that are
         still alive.
         """
-        path = self._data / "postmaster.pid"
-        lines = path.read_text().splitlines() if path.exists() else ["0"]
-        if not lines:
-            path.unlink()
-            return
-        name = Path(f"/proc/{lines[0]}/comm")
-        if name.exists() and name.read_text().strip() != "postgres":
-            path.write_text("\n".join([str(_NO_PROCESS), *lines[1:], ""]))
+        socket_lock = self._socket_directory(self._owner()) / f".s.PGSQL.{_PORT}.lock"
+        for path in (self._data / "postmaster.pid", socket_lock):
+            lines = path.read_text().splitlines() if path.exists() else [str(_NO_PROCESS)]
+            if not lines:
+                path.unlink()
+            elif not _may_be_postgres(lines[0]):
+                path.write_text("\n".join([str(_NO_PROCESS), *lines[1:], ""]))
 
     def _create_database(self) -> None:
         with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+            # A killed process may have left the server making it.
+            connection.execute("SELECT pg_advisory_lock(%s)", [_CREATE_LOCK])
             found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
             if found is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
@@ -233,8 +242,12 @@ class EmbeddedServer:
     def _pg_ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self._call("pg_ctl", "-D", str(self._data), "-w", *arguments)
 
-    def _call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a program of the wheel as the owner, in a session of its own, out of reach of Ctrl-C in our terminal."""
+    def _call(self, program: str, *arguments: str, keeps_lock: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a program of the wheel as the owner, in a session of its own, out of reach of Ctrl-C in our terminal.
+
+        With `keeps_lock` nobody else begins a start before the program ends, even if we are killed.
+        """
+        assert self._start_lock
         owner, is_root = self._owner(), os.geteuid() == 0
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         # Files, not pipes: the server that pg_ctl leaves behind would hold a pipe open.
@@ -248,6 +261,7 @@ class EmbeddedServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=[self._start_lock.fileno()] if keeps_lock else [],
                 user=owner.pw_uid if is_root else None,
                 group=owner.pw_gid if is_root else None,
                 extra_groups=[] if is_root else None,
@@ -289,6 +303,15 @@ def _let_through(path: Path, owner: pwd.struct_passwd) -> None:
         found = folder.stat()
         if not found.st_mode & stat.S_IXOTH and found.st_uid != owner.pw_uid:
             folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
+
+
+def _may_be_postgres(pid: str) -> bool:
+    """Whether a process is a living PostgreSQL, as far as /proc tells; also if there is none, which PostgreSQL sees."""
+    try:
+        _, name, state = Path(f"/proc/{pid}/stat").read_text().replace("(", ")").split(")")
+    except OSError:
+        return True
+    return name == "postgres" and state.split()[0] != "Z"  # a zombie: its parent has not asked how it ended
 
 
 def _sync(folder: Path) -> None:

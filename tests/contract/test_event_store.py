@@ -1,0 +1,293 @@
+"""What every event log keeps to, in memory and on PostgreSQL."""
+
+import threading
+from collections.abc import Iterator
+from uuid import UUID, uuid5
+
+import psycopg
+import pytest
+from eventsourcing.persistence import IntegrityError, StoredEvent
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.event_log import DirectoryEntry, ProgressChange
+from adapters.memory.event_store import MemoryEventLog
+from adapters.postgres.event_store import PostgresEventLog
+from domain.errors import VersionConflictError
+from domain.streams import StreamProgress
+from domain.units import Micros
+
+EventLog = MemoryEventLog | PostgresEventLog
+
+NAMESPACE = UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
+CAR, OTHER_CAR = uuid5(NAMESPACE, "car"), uuid5(NAMESPACE, "other car")
+VIN = "WVWZZZ1JZXW000001"
+
+
+def event(version: int, car: UUID = CAR, state: bytes = b"\0\0\0\0\7state", topic: str = "vehicle.x.v1") -> StoredEvent:
+    return StoredEvent(car, version, topic, state)
+
+
+def step(
+    before: StreamProgress | None, sequence: int, *, final: bool = False, car: UUID = CAR, stream_id: str = "drive"
+) -> ProgressChange:
+    before = before or StreamProgress(stream_id)
+    return ProgressChange(car, before, before.taken(sequence, final=final))
+
+
+ENTRY = DirectoryEntry(CAR, VIN, "Volkswagen", None, Micros(1_700_000_000_000_000))
+
+
+@pytest.fixture(scope="module")
+def postgres_log(database: str) -> Iterator[PostgresEventLog]:
+    log = PostgresEventLog.open(database)
+    yield log
+    log.close()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def log(request: pytest.FixtureRequest) -> EventLog:
+    return new_log(request)
+
+
+def new_log(request: pytest.FixtureRequest) -> EventLog:
+    if request.node.callspec.params["log"] == "memory":
+        return MemoryEventLog()
+    log: PostgresEventLog = request.getfixturevalue("postgres_log")
+    with psycopg.connect(request.getfixturevalue("database")) as connection:
+        connection.execute("TRUNCATE stored_events, stream_progress, directory")
+    return log
+
+
+# --- appending and reading back ---------------------------------------------------------------------------------------
+
+
+def test_an_empty_log_has_nothing(log: EventLog) -> None:
+    assert log.last_position() == 0
+    assert log.read(0, 10) == []
+    assert log.events_of(CAR) == []
+    assert log.progress_of(CAR) == {}
+    assert log.vehicles() == []
+    assert log.find_vehicle(VIN) is None
+
+
+def test_an_append_of_nothing_does_nothing(log: EventLog) -> None:
+    assert log.append([]) == []
+    assert log.last_position() == 0
+
+
+def test_positions_count_the_whole_log_and_versions_one_vehicle(log: EventLog) -> None:
+    assert log.append([event(1), event(2)]) == [1, 2]
+    assert log.append([event(1, OTHER_CAR), event(3)]) == [3, 4]
+    found = [(record.position, record.originator_id, record.version) for record in log.read(0, 10)]
+    assert found == [(1, CAR, 1), (2, CAR, 2), (3, OTHER_CAR, 1), (4, CAR, 3)]
+
+
+def test_the_bytes_come_back_as_they_went_in(log: EventLog) -> None:
+    states = [b"", bytes(range(256)), b"\\x00\\", b"\0" * 100_000]
+    log.append([event(version, state=state) for version, state in enumerate(states, start=1)])
+    assert [record.state for record in log.events_of(CAR)] == states
+    assert [record.state for record in log.read(0, 10)] == states
+
+
+def test_topics_of_any_alphabet_come_back(log: EventLog) -> None:
+    log.append([event(1, topic="véhicule.状態.v1")])
+    assert log.read(0, 1)[0].topic == "véhicule.状態.v1"
+
+
+def test_reading_goes_on_after_a_position_and_stops_at_the_limit(log: EventLog) -> None:
+    log.append([event(version) for version in range(1, 11)])
+    assert [record.position for record in log.read(3, 4)] == [4, 5, 6, 7]
+    assert [record.position for record in log.read(8, 4)] == [9, 10]
+    assert log.read(10, 4) == []
+
+
+def test_a_vehicle_is_read_after_a_version_up_to_a_limit(log: EventLog) -> None:
+    log.append([event(version, car) for version in range(1, 6) for car in (CAR, OTHER_CAR)])
+    assert [record.version for record in log.events_of(CAR)] == [1, 2, 3, 4, 5]
+    assert [record.version for record in log.events_of(CAR, 2)] == [3, 4, 5]
+    assert [record.version for record in log.events_of(CAR, 2, 2)] == [3, 4]
+    assert {record.originator_id for record in log.events_of(OTHER_CAR)} == {OTHER_CAR}
+
+
+def test_recorded_at_never_goes_down_as_the_position_goes_up(log: EventLog) -> None:
+    for version in range(1, 50):
+        log.append([event(version)])
+    times = [record.recorded_at for record in log.read(0, 100)]
+    assert times == sorted(times)
+
+
+def test_recorded_at_of_a_clock_that_goes_back_stays_at_the_time_before() -> None:
+    times = iter([Micros(5), Micros(3), Micros(9)])
+    log = MemoryEventLog(lambda: next(times))
+    for version in (1, 2, 3):
+        log.append([event(version)])
+    assert [record.recorded_at for record in log.read(0, 9)] == [5, 5, 9]
+
+
+# --- conflicts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_version_is_taken_once_and_the_refused_append_leaves_nothing(log: EventLog) -> None:
+    log.append([event(1)])
+    with pytest.raises(VersionConflictError):
+        log.append([event(1, OTHER_CAR), event(1)], [step(None, 1)], [ENTRY])
+    assert len(log.read(0, 10)) == 1
+    assert log.progress_of(CAR) == {}
+    assert log.vehicles() == []
+
+
+def test_equal_bytes_are_a_conflict_too_unless_the_connection_was_lost(log: EventLog) -> None:
+    log.append([event(1)])
+    with pytest.raises(VersionConflictError):
+        log.append([event(1)])
+    with pytest.raises(IntegrityError):
+        log.insert_events([event(1)])
+
+
+def test_refused_appends_leave_no_hole_in_the_positions(log: EventLog) -> None:
+    log.append([event(1)])
+    for _ in range(3):
+        with pytest.raises(VersionConflictError):
+            log.append([event(2), event(1)])
+    assert log.append([event(2)]) == [2]
+
+
+# --- progress of streams ----------------------------------------------------------------------------------------------
+
+
+def test_progress_is_kept_with_the_events_and_also_without(log: EventLog) -> None:
+    first = step(None, 1)
+    log.append([event(1)], [first])
+    second = step(first.after, 2, final=True)
+    assert log.append([], [second]) == []
+    assert log.progress_of(CAR) == {"drive": StreamProgress("drive", 2, (), final=True)}
+
+
+def test_missing_batches_are_kept_as_ranges(log: EventLog) -> None:
+    progress = StreamProgress("drive")
+    for sequence in (3, 9, 5):
+        change = step(progress, sequence)
+        log.append([], [change])
+        progress = change.after
+    assert progress.missing == ((1, 2), (4, 4), (6, 8))
+    assert log.progress_of(CAR) == {"drive": progress}
+
+
+def test_streams_and_vehicles_have_each_their_own_progress(log: EventLog) -> None:
+    changes = [step(None, 1), step(None, 4, stream_id="parked"), step(None, 7, car=OTHER_CAR)]
+    log.append([], changes)
+    assert log.progress_of(CAR) == {"drive": changes[0].after, "parked": changes[1].after}
+    assert log.progress_of(OTHER_CAR) == {"drive": changes[2].after}
+
+
+def test_the_second_writer_of_a_stream_fails_instead_of_doubling(log: EventLog) -> None:
+    first = step(None, 1)
+    log.append([event(1)], [first])
+    with pytest.raises(VersionConflictError):
+        log.append([event(2)], [first])  # new to the stream, it believes
+    second = step(first.after, 2)
+    log.append([], [second])
+    with pytest.raises(VersionConflictError):
+        log.append([event(2)], [second])
+    with pytest.raises(VersionConflictError):
+        log.append([event(2)], [step(StreamProgress("unheard of", 3), 4)])
+    assert log.last_position() == 1
+    assert log.progress_of(CAR) == {"drive": second.after}
+
+
+def test_a_writer_that_missed_a_late_batch_fails(log: EventLog) -> None:
+    far = step(None, 5)
+    log.append([], [far])
+    late = step(far.after, 2)  # changes what is missing, not the last sequence
+    log.append([], [late])
+    with pytest.raises(VersionConflictError):
+        log.append([], [step(far.after, 6)])
+    assert log.progress_of(CAR) == {"drive": late.after}
+
+
+# --- the directory ----------------------------------------------------------------------------------------------------
+
+
+def test_a_registered_vehicle_is_found_by_its_vin(log: EventLog) -> None:
+    other = DirectoryEntry(OTHER_CAR, "TMBZZZ1JZXW000002", "Škoda", "Enyaq", Micros(5))
+    log.append([event(1)], directory=[ENTRY])
+    log.append([event(1, OTHER_CAR)], directory=[other])
+    assert log.find_vehicle(VIN) == ENTRY
+    assert log.find_vehicle(other.vin) == other
+    assert log.vehicles() == sorted([ENTRY, other])
+
+
+def test_a_vehicle_is_registered_once(log: EventLog) -> None:
+    log.append([event(1)], directory=[ENTRY])
+    with pytest.raises(VersionConflictError):
+        log.append([], directory=[ENTRY])
+    with pytest.raises(VersionConflictError):
+        log.append([event(1, OTHER_CAR)], directory=[ENTRY._replace(vehicle_id=OTHER_CAR)])
+    assert log.vehicles() == [ENTRY]
+    assert log.last_position() == 1
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_waiting_for_what_is_there_returns_at_once(log: EventLog) -> None:
+    log.append([event(1), event(2)])
+    assert log.wait(0, timeout_ms=60_000) == 2
+
+
+def test_waiting_ends_when_the_time_is_over(log: EventLog) -> None:
+    log.append([event(1)])
+    assert log.wait(1, timeout_ms=20) == 1
+
+
+def test_everyone_who_waits_hears_of_an_append(log: EventLog) -> None:
+    heard: list[int] = []
+    waiting = [threading.Thread(target=lambda: heard.append(log.wait(0, timeout_ms=60_000))) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    log.append([event(1)])
+    for thread in waiting:
+        thread.join()
+    assert heard == [1, 1, 1]
+
+
+# --- in general -------------------------------------------------------------------------------------------------------
+
+batches = st.lists(
+    st.lists(st.tuples(st.sampled_from([CAR, OTHER_CAR]), st.binary(max_size=50)), max_size=5), max_size=8
+)
+
+
+@given(batches=batches, page=st.integers(1, 7))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pages_of_any_size_give_the_whole_log_once(
+    request: pytest.FixtureRequest, log: EventLog, batches: list[list[tuple[UUID, bytes]]], page: int
+) -> None:
+    log = new_log(request)
+    versions = {CAR: 0, OTHER_CAR: 0}
+    expected = []
+    for batch in batches:
+        events = []
+        for car, state in batch:
+            versions[car] += 1
+            events.append(event(versions[car], car, state))
+        log.append(events)
+        expected += events
+    found, position = [], 0
+    while records := log.read(position, page):
+        found += records
+        position = records[-1].position
+    assert [record.position for record in found] == list(range(1, len(expected) + 1))
+    assert [
+        StoredEvent(record.originator_id, record.version, record.topic, record.state) for record in found
+    ] == expected
+    for car in versions:
+        assert log.events_of(car) == [record for record in found if record.originator_id == car]
+
+
+def test_the_library_selects_by_version(log: EventLog) -> None:
+    log.append([event(version) for version in range(1, 5)])
+    assert [found.originator_version for found in log.select_events(CAR)] == [1, 2, 3, 4]
+    assert [found.originator_version for found in log.select_events(CAR, gt=1, lte=3)] == [2, 3]
+    assert [found.originator_version for found in log.select_events(CAR, desc=True, limit=2)] == [4, 3]
