@@ -5,7 +5,7 @@ that events hold, and fastavro is three times as fast.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO
 from struct import Struct
@@ -45,10 +45,10 @@ class _Reader(NamedTuple):
 class AvroCodec:
     """Encodes events with the newest schema of their topic, decodes those of every version."""
 
-    def __init__(self, registry: SchemaRegistry) -> None:
+    def __init__(self, registry: SchemaRegistry, event_types: Iterable[type[VehicleEvent]] = EVENT_TYPES) -> None:
         self._writers: dict[type[VehicleEvent], _Writer] = {}
         self._readers: dict[bytes, _Reader] = {}  # by prefix
-        for event_type in EVENT_TYPES:
+        for event_type in event_types:
             versions = registry.by_topic.get(event_type.TOPIC)
             if versions is None:
                 raise BadInputError("no schema has this topic", where=event_type.TOPIC, remedy="add it to schemas/avro")
@@ -60,8 +60,8 @@ class AvroCodec:
     def encode(self, event: VehicleEvent) -> bytes:
         """Return the bytes of an event; its vehicle and version are not among them.
 
-        Raises `ValueError` for a value that does not fit the schema (see `adapters.avro.fit`), which is a mistake of the
-        code that made the event.
+        Raises `ValueError` for a value that does not fit the schema (see `adapters.avro.fit`): a mistake of the code
+        that made the event.
         """
         writer = self._writers[type(event)]
         fields = event.__dict__
