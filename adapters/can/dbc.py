@@ -11,6 +11,7 @@ mapped signals are decoded.
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +56,20 @@ class Dbc:
     _refs: dict[str, tuple[SignalRef, ...]]
     _signals: dict[SignalRef, Signal]
 
+    @classmethod
+    def of(cls, path: Path, messages: Iterable[Message]) -> "Dbc":
+        """Return the messages of a file; one name may stand for several identifiers."""
+        by_id = {message.frame_id | (EXTENDED_ID if message.is_extended_frame else 0): message for message in messages}
+        refs: dict[str, list[SignalRef]] = defaultdict(list)
+        signals: dict[SignalRef, Signal] = {}
+        for message in by_id.values():
+            for signal in message.signals:
+                ref = SignalRef(message.name, signal.name)
+                if ref not in signals:
+                    refs[signal.name].append(ref)
+                signals[ref] = signal
+        return cls(path, by_id, {name: tuple(found) for name, found in refs.items()}, signals)
+
     def refs(self, signal: str, message: str | None = None) -> tuple[SignalRef, ...]:
         """Return where a signal of this name is (in `message` only, if one is given); empty if nowhere."""
         return tuple(ref for ref in self._refs.get(signal, ()) if message in (None, ref.message))
@@ -84,16 +99,7 @@ def load_dbc(path: Path) -> Dbc:
         what = "holds no CAN message"
         raise BadInputError(what, where=str(path), remedy="give a DBC file with BO_ and SG_ lines")
 
-    messages = {m.frame_id | (EXTENDED_ID if m.is_extended_frame else 0): m for m in database.messages}
-    refs: dict[str, list[SignalRef]] = defaultdict(list)
-    signals: dict[SignalRef, Signal] = {}
-    for message in messages.values():
-        for signal in message.signals:
-            ref = SignalRef(message.name, signal.name)
-            if ref not in signals:  # one message may be sent under several ids
-                refs[signal.name].append(ref)
-            signals[ref] = signal
-    return Dbc(path, messages, {name: tuple(found) for name, found in refs.items()}, signals)
+    return Dbc.of(path, database.messages)
 
 
 def opendbc_path(name: str) -> Path:

@@ -26,6 +26,7 @@ from adapters.can.scaling import Scaling
 class DecodedColumn:
     """All values of one signal in a block: `rows` int64[k], ascending indexes into the block.
 
+    A message name that the DBC file gives to several identifiers has a column for each.
     `raw` int64[k] (uint64 or object where that is too small, float64 for a float signal); `values` [k] int64, float64,
     uint64 or object (int), in the unit of the DBC file.
     """
@@ -51,10 +52,13 @@ class Decoder:
 
     def __init__(self, dbc: Dbc, refs: Iterable[SignalRef], *, bus: int | None = None) -> None:
         self._bus = bus
-        wanted: dict[str, list[str]] = defaultdict(list)
-        for ref in dict.fromkeys(refs):
-            wanted[ref.message].append(ref.signal)
-        plans = {can_id: _MessagePlan.of(m, wanted[m.name]) for can_id, m in dbc.messages.items() if m.name in wanted}
+        wanted = set(refs)
+        assert all(dbc.refs(ref.signal, ref.message) for ref in wanted)
+        plans: dict[int, _MessagePlan] = {}
+        for can_id, message in dbc.messages.items():
+            chosen = [signal for signal in message.signals if SignalRef(message.name, signal.name) in wanted]
+            if chosen:
+                plans[can_id] = _MessagePlan.of(message, chosen)
         self._plans = list(plans.values())
         self._index = IdIndex(plans)
 
@@ -112,15 +116,13 @@ class _MessagePlan:
     groups: tuple[tuple[_Condition | None, tuple[_SignalPlan, ...]], ...]
 
     @classmethod
-    def of(cls, message: Message, names: Iterable[str]) -> "_MessagePlan":
+    def of(cls, message: Message, signals: Iterable[Signal]) -> "_MessagePlan":
         groups: dict[_Condition | None, list[_SignalPlan]] = defaultdict(list)
-        for name in names:
-            signal = message.get_signal_by_name(name)
+        for signal in signals:
             condition, field = _Condition.of(message, signal), _field(signal)
             needed_bytes = max(field.needed_bytes, condition.needed_bytes if condition else 0)
-            groups[condition].append(
-                _SignalPlan(SignalRef(message.name, name), field, Scaling.of(signal, field), needed_bytes)
-            )
+            ref = SignalRef(message.name, signal.name)
+            groups[condition].append(_SignalPlan(ref, field, Scaling.of(signal, field), needed_bytes))
         return cls(tuple((condition, tuple(plans)) for condition, plans in groups.items()))
 
     def decode(self, words: Words, lengths: NDArray[np.uint8], into: DecodedBlock) -> None:
