@@ -1,0 +1,170 @@
+"""Checksums of VW frames tell whether a recording is of the platform that its mapping is for."""
+
+import random
+from collections.abc import Mapping
+from functools import reduce
+
+import numpy as np
+import pytest
+
+from adapters.can.end_to_end import CHECKABLE_MIN, PLATFORMS, ChecksumCheck, ChecksumCounts, refusal
+from adapters.can.frames import FrameBlock
+from adapters.can.recordings import open_recording
+from adapters.can.vw_checksums import CHECKSUMS
+from tests.support.frame_blocks import Heard, block_of
+from tests.support.recordings import recording
+
+KLEMMEN_STATUS = 0x3C0
+POLYNOMIAL = 0x2F
+
+
+def crc(data: bytes) -> int:
+    """CRC8H2F of AUTOSAR, bit by bit."""
+    value = 0xFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ POLYNOMIAL if value & 0x80 else value << 1) & 0xFF
+    return value ^ 0xFF
+
+
+def protected(platform: str, can_id: int, body: bytes) -> bytes:
+    """The body, which begins where the checksum ends, with the checksum of its message."""
+    constants = CHECKSUMS[platform][can_id].constants
+    if constants is None:
+        return bytes([reduce(lambda a, b: a ^ b, body), *body])
+    return bytes([crc(body + constants[body[0] & 0x0F : (body[0] & 0x0F) + 1]), *body])
+
+
+def all_platforms(block: FrameBlock) -> Mapping[str, ChecksumCounts]:
+    return {platform: ChecksumCheck(platform).check(block) for platform in PLATFORMS}
+
+
+def test_the_crc_is_the_one_of_autosar() -> None:
+    # AUTOSAR Specification of CRC Routines, CRC8H2F: check value, and of four zero bytes
+    assert crc(b"123456789") == 0xDF
+    assert crc(bytes(4)) == 0x12
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_frames_with_their_checksum_pass_and_every_single_damaged_bit_fails(platform: str) -> None:
+    rng = random.Random(platform)
+    for can_id, rule in CHECKSUMS[platform].items():
+        good = [Heard(can_id, protected(platform, can_id, rng.randbytes(rule.length - 1))) for _ in range(40)]
+        bits = range(8 * rule.length)
+        damaged = [
+            Heard(can_id, (int.from_bytes(good[0].data, "big") ^ 1 << bit).to_bytes(rule.length, "big")) for bit in bits
+        ]
+
+        counts = ChecksumCheck(platform).check(block_of([*good, *damaged]))
+
+        failed = counts.failed
+        if rule.constants is not None:  # a damaged counter selects another constant, which may fit by chance
+            assert failed >= len(damaged) - 4
+        else:
+            assert failed == len(damaged)
+        assert counts.checkable == len(good) + len(damaged)
+        assert counts.by_id == {can_id: (counts.checkable, failed)}
+        assert ChecksumCheck(platform).check(block_of(good)).failed == 0
+
+
+def test_every_counter_value_has_its_own_constant() -> None:
+    frames = [Heard(0xFD, protected("vw_mqb", 0xFD, bytes([counter, 1, 2, 3, 4, 5, 6]))) for counter in range(16)]
+
+    assert ChecksumCheck("vw_mqb").check(block_of(frames)).failed == 0
+
+
+def test_other_identifiers_other_lengths_and_29_bits_are_not_checkable() -> None:
+    frame = protected("vw_mqb", KLEMMEN_STATUS, b"\1\2\3")
+    frames = [Heard(0x3C1, frame), Heard(KLEMMEN_STATUS, frame + b"\0"), Heard(0x8000_0000 | KLEMMEN_STATUS, frame)]
+
+    assert ChecksumCheck("vw_mqb").check(block_of(frames)) == ChecksumCounts()
+
+
+def test_counts_add_up_over_blocks() -> None:
+    check = ChecksumCheck("vw_mqb")
+    good, bad = Heard(KLEMMEN_STATUS, protected("vw_mqb", KLEMMEN_STATUS, b"\1\2\3")), Heard(0x101, b"\1" * 8)
+    frames = [good, bad, good, bad, bad]
+
+    parts = sum((check.check(block_of([frame])) for frame in frames), ChecksumCounts())
+
+    assert parts == check.check(block_of(frames)) == ChecksumCounts(5, 3, {KLEMMEN_STATUS: (2, 0), 0x101: (3, 3)})
+
+
+def test_a_recording_whose_checkable_frames_mostly_fail_is_refused_with_the_share() -> None:
+    counts = {"vw_mqb": ChecksumCounts(100, 75), "vw_pq": ChecksumCounts(), "vw_meb": ChecksumCounts(100, 75)}
+
+    refused = refusal("vw_mqb", counts)
+
+    assert refused is not None
+    assert refused.what == "75 of 100 frames (75%) fail the end-to-end checksum of vw_mqb"
+    assert "another platform" in refused.remedy
+
+
+def test_the_platform_whose_checksums_are_right_is_named() -> None:
+    counts = {"vw_mqb": ChecksumCounts(40, 40), "vw_pq": ChecksumCounts(900, 3), "vw_meb": ChecksumCounts(30, 0)}
+
+    refused = refusal("vw_mqb", counts)
+
+    assert refused is not None
+    assert "--map vw_pq" in refused.remedy
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        ChecksumCounts(),
+        ChecksumCounts(CHECKABLE_MIN - 1, CHECKABLE_MIN - 1),  # too few to prove anything
+        ChecksumCounts(100, 50),  # damaged, maybe, but of this platform
+        ChecksumCounts(100, 0),
+    ],
+)
+def test_otherwise_the_recording_stands(counts: ChecksumCounts) -> None:
+    assert refusal("vw_mqb", dict.fromkeys(PLATFORMS, counts)) is None
+
+
+def checked(*parts: str) -> dict[str, ChecksumCounts]:
+    totals = dict.fromkeys(PLATFORMS, ChecksumCounts())
+    for block in open_recording(recording(*parts)).blocks():
+        for platform, counts in all_platforms(block).items():
+            totals[platform] += counts
+    return totals
+
+
+@pytest.mark.recordings
+def test_all_checkable_frames_of_a_real_mqb_car_are_right() -> None:
+    counts = checked("nolic-vw-atlas-mqb-can", "atlas-mqb-ignition-off.log.gz")
+
+    assert (counts["vw_mqb"].checkable, counts["vw_mqb"].failed) == (414, 0)
+    assert refusal("vw_mqb", counts) is None
+
+
+@pytest.mark.recordings
+def test_all_checkable_frames_of_a_real_electric_car_are_right_as_meb() -> None:
+    counts = checked("nolic-porsche-taycan-can", "off-idle-drive-off-charge-end.log.gz")
+
+    assert (counts["vw_meb"].checkable, counts["vw_meb"].failed) == (2891, 0)
+    assert refusal("vw_meb", counts) is None
+
+
+@pytest.mark.recordings
+def test_a_real_pq_car_read_as_mqb_is_refused_and_recognised() -> None:
+    counts = checked("nolic-vw-pq-can", "vw-pq-med.log.gz")
+
+    refused = refusal("vw_mqb", counts)
+
+    assert (counts["vw_mqb"].checkable, counts["vw_mqb"].failed) == (105, 105)
+    assert (counts["vw_pq"].checkable, counts["vw_pq"].failed) == (4736, 0)
+    assert refused is not None
+    assert "--map vw_pq" in refused.remedy
+    assert refusal("vw_pq", counts) is None
+
+
+@pytest.mark.parametrize("platform", ["vw_mqb", "vw_meb"])
+def test_the_constants_are_those_of_opendbc(platform: str) -> None:
+    known = pytest.importorskip("opendbc.car.volkswagen.mqbcan").VOLKSWAGEN_MQB_MEB_CONSTANTS
+
+    assert {can_id: list(rule.constants or b"") for can_id, rule in CHECKSUMS[platform].items()} == {
+        can_id: known[can_id] for can_id in CHECKSUMS[platform]
+    }
+    assert np.all([0 <= can_id <= 0x7FF for can_id in known])
