@@ -28,8 +28,7 @@ _STANDARD_ID_MAX: Final = 0x7FF  # 11 bits, ISO 11898-1
 # A quoted string, which stays as it is, or a keyword and the id of the message that it is about.
 _STRING_OR_ID: Final = re.compile(
     r'"(?:\\"|[^"])*?"'
-    r"|(?P<head>\b(?:BO_|SG_|VAL_|SIG_VALTYPE_|SG_MUL_VAL_|BO_TX_BU_|SIG_GROUP_|BU_BO_REL_[ \t]+\w+)[ \t]+)"
-    r"(?P<id>\d+)\b"
+    r"|(?P<head>\b(?:BO_|SG_|VAL_|SIG_VALTYPE_|SG_MUL_VAL_)[ \t]+)(?P<id>\d+)\b"
 )
 _BIT_TIMING: Final = re.compile(r"^[ \t]*BS_[ \t]*:", re.MULTILINE)
 _NEW_SYMBOLS: Final = re.compile(r"^[ \t]*NS_[ \t]*:", re.MULTILINE)
