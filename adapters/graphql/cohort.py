@@ -1,0 +1,160 @@
+"""The vehicles of one field of the document, read together: each kind of row once for all of them, when first asked for."""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeVar
+from uuid import UUID
+
+from graphql import DocumentNode
+
+from adapters.event_log import DirectoryEntry
+from adapters.graphql.envelope import MeasuredValue, measured
+from adapters.graphql.fields import computed
+from adapters.graphql.lookahead import Summary, summary
+from adapters.graphql.port import Catalogue, Decode, TwinReader
+from adapters.twins import Span, newest
+from domain.units import Micros
+from projections.navigation.model import Fix, TrackRow, merge_track
+from projections.signal_rows import SignalRow
+
+TRACKS_A_STATEMENT: Final = 100  # trips whose tracks are read, and held, at a time
+_NEEDS_AGE: Final = frozenset({"status", "reason"})
+
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Context:
+    """What the resolvers of one execution share."""
+
+    read: TwinReader
+    catalogue: Catalogue
+    decode: Decode
+    field_paths: Mapping[str, frozenset[str]]  # by the name of a field, the signals that it shows
+    document: DocumentNode | None = None  # once it is valid
+
+    def asked(self) -> Summary:
+        """Return what the document mentions."""
+        assert self.document is not None
+        return summary(self.document)
+
+
+class Cohort:
+    """Some vehicles, and what has been read of them."""
+
+    def __init__(self, context: Context, entries: Sequence[DirectoryEntry], variable_values: Mapping[str, Any]) -> None:
+        self.context = context
+        self.entries = entries
+        self._ids = [entry.vehicle_id for entry in entries]
+        self._asked = context.asked()
+        self._expected = self._asked.signal_paths(variable_values).union(
+            *(context.field_paths.get(name, ()) for name in self._asked.names)
+        )
+        self._signals: dict[tuple[UUID, str], SignalRow] = {}
+        self._signals_read: set[str] = set()
+        self._branches: dict[str, Mapping[UUID, Sequence[SignalRow]]] = {}
+        self._grouped: dict[Hashable, Mapping[UUID, Sequence[Any]]] = {}
+        self._tracks: dict[Hashable, Tracks] = {}
+        self._last_seen: Mapping[UUID, Micros] | None = None
+
+    def twins(self) -> list["Twin"]:
+        """Return the vehicles one by one."""
+        return [Twin(self, entry) for entry in self.entries]
+
+    def signal(self, vehicle_id: UUID, path: str) -> SignalRow | None:
+        """Return the newest sample of a signal."""
+        if path not in self._signals_read:
+            wanted = {path} | (self._expected - self._signals_read)
+            self._signals.update(newest(self.context.read.signals(self._ids, sorted(wanted), ())))
+            self._signals_read |= wanted
+        return self._signals.get((vehicle_id, path))
+
+    def branch(self, vehicle_id: UUID, prefix: str) -> Sequence[SignalRow]:
+        """Return the newest sample of every signal at or below the branch `prefix`, in order of their paths; "": of all."""
+        if prefix not in self._branches:
+            paths, prefixes = ([prefix], [f"{prefix}."]) if prefix else ([], [""])
+            rows = newest(self.context.read.signals(self._ids, paths, prefixes)).values()
+            self._branches[prefix] = _by_vehicle(sorted(rows, key=lambda row: row.path), lambda row: row.vehicle_id)
+        return self._branches[prefix].get(vehicle_id, ())
+
+    def last_seen(self, vehicle_id: UUID) -> Micros | None:
+        """Return the newest time of a vehicle by its own clock."""
+        if self._last_seen is None:
+            self._last_seen = self.context.read.last_seen(self._ids)
+        return self._last_seen.get(vehicle_id)
+
+    def age_reference(self, vehicle_id: UUID) -> Micros | None:
+        """Return the time that ages count from, None if the document does not ask for what depends on it."""
+        return self.last_seen(vehicle_id) if _NEEDS_AGE & self._asked.names else None
+
+    def rows(
+        self,
+        vehicle_id: UUID,
+        key: Hashable,
+        load: Callable[[TwinReader, Sequence[UUID]], Iterable[R]],
+        owner: Callable[[R], UUID] = lambda row: row.vehicle_id,  # type: ignore[attr-defined]
+    ) -> Sequence[R]:
+        """Return the rows of a vehicle that `load` reads for all of them; `key` names what it reads."""
+        if key not in self._grouped:
+            self._grouped[key] = _by_vehicle(load(self.context.read, self._ids), owner)
+        return self._grouped[key].get(vehicle_id, ())
+
+    def tracks(self, key: Hashable) -> "Tracks":
+        """Return the tracks of the trips that were read under `key`."""
+        if key not in self._tracks:
+            trips = [trip for rows in self._grouped[key].values() for trip in rows]
+            self._tracks[key] = Tracks(self.context.read, trips)
+        return self._tracks[key]
+
+
+def _by_vehicle(rows: Iterable[R], owner: Callable[[R], UUID]) -> dict[UUID, list[R]]:
+    grouped: dict[UUID, list[R]] = defaultdict(list)
+    for row in rows:
+        grouped[owner(row)].append(row)
+    return dict(grouped)
+
+
+class Tracks:
+    """The tracks of several trips, read some at a time in the order of the trips; only the last ones read are held."""
+
+    def __init__(self, read: TwinReader, trips: Sequence[Any]) -> None:
+        self._read = read
+        self._spans = [Span(trip.vehicle_id, trip.started_at, trip.ended_at) for trip in trips]
+        self._place = {span: index for index, span in enumerate(self._spans)}
+        self._chunk = -1
+        self._pieces: Mapping[int, Sequence[TrackRow]] = {}
+
+    def fixes(self, span: Span) -> list[Fix]:
+        """Return the fixes of a trip, one a moment, in order of time."""
+        chunk, index = divmod(self._place[span], TRACKS_A_STATEMENT)
+        if chunk != self._chunk:
+            first = chunk * TRACKS_A_STATEMENT
+            pieces: dict[int, list[TrackRow]] = defaultdict(list)
+            for place, piece in self._read.tracks(self._spans[first : first + TRACKS_A_STATEMENT]):
+                pieces[place].append(piece)
+            self._chunk, self._pieces = chunk, pieces
+        return merge_track(list(self._pieces.get(index, ())), span.started_at, span.ended_at)
+
+
+class Twin(NamedTuple):
+    """One vehicle of a cohort."""
+
+    cohort: Cohort
+    entry: DirectoryEntry
+
+    @property
+    def id(self) -> UUID:
+        """The id of the vehicle."""
+        return self.entry.vehicle_id
+
+    def measured(self, kind: type[MeasuredValue], path: str, unit: str | None) -> MeasuredValue:
+        """Return the newest value of a signal in its envelope."""
+        row = self.cohort.signal(self.id, path)
+        return measured(kind, path, unit, row, self.cohort.age_reference(self.id))
+
+
+def signal_field(kind: type[MeasuredValue], path: str, unit: str | None, words: str) -> Any:
+    """Declare a field of a sub-model of a vehicle that shows the newest value of one signal."""
+    description = f"{words}. Unit: {unit or 'none'}. VSS: {path}"
+    return computed(lambda model: model.twin.measured(kind, path, unit), description, shows=(path,))

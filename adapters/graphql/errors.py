@@ -1,0 +1,79 @@
+"""What an error of the API says.
+
+`extensions.code` is one of `ErrorCode`; `extensions.remedy` says what to do where that is known. What went wrong inside
+is never shown: the caller gets an id, and the log has the rest under that id.
+"""
+
+import logging
+from enum import StrEnum
+from typing import Any, Final
+from uuid import uuid4
+
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from domain.errors import BadInputError, StoreError, UnknownEventError, UnknownSignalError
+
+_log: Final = logging.getLogger(__name__)
+
+
+class ErrorCode(StrEnum):
+    """Every code that an error can have; a name that Apollo Server uses too means the same there."""
+
+    GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+    GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+    OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
+    BAD_REQUEST = "BAD_REQUEST"
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    UNKNOWN_SIGNAL = "UNKNOWN_SIGNAL"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+
+
+MEANINGS: Final = {
+    ErrorCode.GRAPHQL_PARSE_FAILED: "the document is not GraphQL",
+    ErrorCode.GRAPHQL_VALIDATION_FAILED: "the document does not fit the schema",
+    ErrorCode.OPERATION_RESOLUTION_FAILURE: "the document has no operation of this name, or several and none is named",
+    ErrorCode.BAD_REQUEST: "the HTTP request is not one of GraphQL over HTTP",
+    ErrorCode.BAD_USER_INPUT: "an argument or variable has a value that cannot be",
+    ErrorCode.UNKNOWN_SIGNAL: "a VSS path that no catalogue has",
+    ErrorCode.SERVICE_UNAVAILABLE: "the store does not answer; try again later",
+    ErrorCode.INTERNAL_SERVER_ERROR: "a fault of ours; `extensions.id` names it in our log",
+}
+
+
+def error_body(code: ErrorCode, message: str, remedy: str | None = None) -> dict[str, Any]:
+    """Return an error that has no place in a document."""
+    return {"message": message, "extensions": {"code": code} | ({"remedy": remedy} if remedy else {})}
+
+
+def formatted(error: GraphQLError, *, executing: bool) -> dict[str, Any]:
+    """Return an error as the response tells it; `executing`: the document was valid."""
+    body: dict[str, Any] = dict(error.formatted)
+    extensions, message = _told(error, executing=executing)
+    return body | {"message": message, "extensions": extensions}
+
+
+def _told(error: GraphQLError, *, executing: bool) -> tuple[dict[str, Any], str]:
+    cause = error.original_error
+    if isinstance(cause, BadInputError):
+        code = ErrorCode.UNKNOWN_SIGNAL if isinstance(cause, UnknownSignalError) else ErrorCode.BAD_USER_INPUT
+        return {"code": code, "remedy": cause.remedy}, f"{cause.where}: {cause.what}"
+    if cause is None or isinstance(cause, GraphQLError):
+        if isinstance(error, GraphQLSyntaxError):
+            return {"code": ErrorCode.GRAPHQL_PARSE_FAILED}, error.message
+        if not executing:
+            return {"code": ErrorCode.GRAPHQL_VALIDATION_FAILED}, error.message
+        if not error.path:  # before the first field: a variable's value
+            return {"code": ErrorCode.BAD_USER_INPUT}, error.message
+    return _masked(cause or error, error)
+
+
+def _masked(cause: BaseException, error: GraphQLError) -> tuple[dict[str, Any], str]:
+    error_id = str(uuid4())
+    place = ".".join(map(str, error.path or ()))
+    _log.error("error %s at %s", error_id, place or "the operation", exc_info=cause)
+    if isinstance(cause, StoreError) and not isinstance(cause, UnknownEventError):
+        remedy = "try again in some seconds; if it goes on, tell the operator the id"
+        return {"code": ErrorCode.SERVICE_UNAVAILABLE, "id": error_id, "remedy": remedy}, "the store does not answer"
+    remedy = "tell the operator the id: the log has the cause under it"
+    return {"code": ErrorCode.INTERNAL_SERVER_ERROR, "id": error_id, "remedy": remedy}, "something went wrong here"

@@ -1,0 +1,53 @@
+"""The raw events of a vehicle, as the log keeps them."""
+
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Final
+
+import strawberry
+from strawberry import ID
+
+from adapters.event_log import StoredRecord
+from adapters.graphql.fields import computed
+from adapters.graphql.ids import event_id_of
+from adapters.graphql.node import Node
+from adapters.graphql.scalars import Int64, Json
+from domain.errors import BadInputError
+from domain.events import EVENT_TYPES, VehicleEvent
+from domain.units import Micros
+
+TOPICS: Final = tuple(event_type.TOPIC for event_type in EVENT_TYPES)
+_ENVELOPE: Final = {field.name for field in fields(VehicleEvent)}
+
+
+def chosen_topics(types: list[str] | None) -> tuple[str, ...] | None:
+    """Return the topics that a caller names, None for all. Raises `BadInputError` for one that is none."""
+    for topic in types or ():
+        if topic not in TOPICS:
+            near = get_close_matches(topic, TOPICS, n=1, cutoff=0.0)
+            raise BadInputError(
+                f"{topic[:60]!r} is no type of event", where="types", remedy=f"did you mean {near[0]!r}?"
+            )
+    return None if types is None else tuple(types)
+
+
+@strawberry.type(description="One event of a vehicle.")
+class Event(Node):
+    """One event of a vehicle."""
+
+    record: strawberry.Private[StoredRecord]
+    event: strawberry.Private[VehicleEvent]
+
+    id: ID = computed(lambda each: event_id_of(each.record.originator_id, each.record.version))
+    type: str = computed(lambda each: each.record.topic, 'Its permanent name, e.g. "vehicle.trip_started.v1".')
+    version: Int64 = computed(lambda each: each.record.version, "1, 2, 3 … in the vehicle's history.")
+    position: Int64 = computed(lambda each: each.record.position, "1, 2, 3 … in the whole log.")
+    captured_at: Micros = computed(
+        lambda each: each.event.captured_at, "By the car's clock, corrected where it was wrong."
+    )
+    received_at: Micros = computed(lambda each: each.event.received_at, "When it reached us.")
+    recorded_at: Micros = computed(lambda each: each.record.recorded_at, "When it was recorded in the log.")
+    data: Json = computed(
+        lambda each: {name: value for name, value in vars(each.event).items() if name not in _ENVELOPE},
+        "The other fields, as its Avro schema names them (/subjects); times in microseconds since 1970, UTC.",
+    )

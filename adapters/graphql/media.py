@@ -1,0 +1,56 @@
+"""What a vehicle plays and has played."""
+
+import strawberry
+from strawberry import ID
+
+from adapters.graphql.cohort import Twin, signal_field
+from adapters.graphql.envelope import FloatValue, StringValue
+from adapters.graphql.fields import computed, resolved
+from adapters.graphql.ids import cursor_of, event_id_of
+from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.scalars import Int64
+from domain import paths
+from domain.units import Micros
+from projections.media.model import PlayRow
+
+
+@strawberry.type(description="A piece that was played.")
+class Play:
+    """A piece that was played."""
+
+    row: strawberry.Private[PlayRow]
+
+    started_at: Micros = computed(lambda play: play.row.started_at)
+    title: str = computed(lambda play: play.row.title)
+    artist: str | None = computed(lambda play: play.row.artist)
+    album: str | None = computed(lambda play: play.row.album)
+    source: str | None = computed(lambda play: play.row.source, "As VSS Media.Played.Source names it.")
+    found_playing: bool = computed(
+        lambda play: play.row.initial, "It was found playing at startedAt, and may have begun before."
+    )
+    received_at: Micros = computed(lambda play: play.row.received_at)
+    event_id: ID = computed(lambda play: event_id_of(play.row.vehicle_id, play.row.event_version))
+    position: Int64 = computed(lambda play: play.row.position, "The position of that event in the whole log.")
+
+
+@strawberry.type(description="What a vehicle plays and has played.")
+class Media:
+    """The media of a vehicle."""
+
+    twin: strawberry.Private[Twin]
+
+    source: StringValue = signal_field(StringValue, paths.MEDIA_SOURCE, None, "Where the sound comes from")
+    title: StringValue = signal_field(StringValue, paths.MEDIA_TITLE, None, "Title of the piece")
+    artist: StringValue = signal_field(StringValue, paths.MEDIA_ARTIST, None, "Artist of the piece")
+    album: StringValue = signal_field(StringValue, paths.MEDIA_ALBUM, None, "Album of the piece")
+    playback: StringValue = signal_field(StringValue, paths.MEDIA_ACTION, None, "Whether it plays: PLAY, STOP, …")
+    volume: FloatValue = signal_field(FloatValue, paths.MEDIA_VOLUME, "percent", "Volume, 0 to 100")
+
+    @resolved("What was played, by the time it began; a piece that goes on after a gap in the data is shown once.")
+    def play_history(
+        self, first: int = PAGE_DEFAULT, after: str | None = None, order: Order = Order.NEWEST_FIRST
+    ) -> Connection[Play]:
+        """Return a page of what was played."""
+        page = page_of("plays", first, after, order)
+        rows = self.twin.cohort.rows(self.twin.id, ("plays", page), lambda read, ids: read.plays(ids, page))
+        return connection(rows, page, lambda row: cursor_of("plays", row.started_at), lambda row: Play(row=row))

@@ -1,0 +1,225 @@
+"""Where a vehicle is, was and is going."""
+
+from enum import Enum
+from typing import Annotated, Final
+
+import strawberry
+from strawberry import ID
+
+from adapters.graphql.cohort import Tracks, Twin, signal_field
+from adapters.graphql.envelope import FloatValue, MeasuredValue, ValueStatus, judge, staleness
+from adapters.graphql.fields import computed, resolved
+from adapters.graphql.ids import cursor_of, event_id_of, trip_id_of
+from adapters.graphql.node import Node
+from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.scalars import Int64
+from adapters.twins import Span
+from domain import paths
+from domain.errors import BadInputError
+from domain.units import MICROS_PER_SECOND, Micros
+from projections.navigation.model import DestinationRow, TripRow
+
+POINTS_DEFAULT: Final = 1_000
+POINTS_MAX: Final = 10_000
+_LOCATION: Final = (paths.LATITUDE, paths.LONGITUDE)
+_TRUST: Final = tuple(ValueStatus[name] for name in ("OK", "STALE", "INVALID", "UNSUPPORTED", "NEVER_RECEIVED"))
+
+
+@strawberry.type(description="A place: latitude and longitude in degrees (WGS 84), told together.")
+class LocationValue(MeasuredValue):
+    """A place in its envelope."""
+
+    latitude: float | None
+    longitude: float | None
+
+
+@strawberry.enum
+class DestinationState(Enum):
+    """What became of a destination."""
+
+    SET = "SET"
+    REACHED = "REACHED"
+    CLEARED = "CLEARED"
+
+
+@strawberry.type(
+    description="The newest destination of route guidance: latitude and longitude in degrees (WGS 84). "
+    "VSS: Vehicle.Cabin.Infotainment.Navigation.DestinationSet"
+)
+class DestinationValue(MeasuredValue):
+    """A destination in its envelope."""
+
+    state: DestinationState | None
+    latitude: float | None
+    longitude: float | None
+    set_at: Micros | None
+
+
+@strawberry.type(description="A point of a track; null: not told within 90 s of the fix.")
+class TrackPoint:
+    """A point of a track."""
+
+    captured_at: Micros
+    latitude: float = strawberry.field(description="Degrees, WGS 84.")
+    longitude: float = strawberry.field(description="Degrees, WGS 84.")
+    heading: float | None = strawberry.field(description="Degrees, clockwise from north.")
+    speed: float | None = strawberry.field(description="km/h")
+    altitude: float | None = strawberry.field(description="m")
+
+
+@strawberry.type(description="Where a trip went.")
+class Track:
+    """Where a trip went."""
+
+    point_count: int = strawberry.field(description="Points that are known, shown here or not.")
+    points: list[TrackPoint] = strawberry.field(
+        description="In order of time; of more than maxPoints, evenly chosen ones with the first and the last."
+    )
+
+
+def thinned(count: int, most: int) -> list[int]:
+    """Return the indices of at most `most` of `count` points, evenly spread, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    if most == 1:
+        return [count - 1]
+    return [round(number * (count - 1) / (most - 1)) for number in range(most)]
+
+
+@strawberry.type(description="A drive, from its first to its last sign of driving.")
+class Trip(Node):
+    """A trip."""
+
+    row: strawberry.Private[TripRow]
+    tracks: strawberry.Private[Tracks]
+
+    id: ID = computed(lambda trip: trip_id_of(trip.row.vehicle_id, trip.row.trip_id))
+    started_at: Micros = computed(lambda trip: trip.row.started_at)
+    ended_at: Micros = computed(lambda trip: trip.row.ended_at, "The last moment that is known to belong to the trip.")
+    ended: bool = computed(lambda trip: trip.row.ended, "Whether the trip is over.")
+    end_reason: str | None = computed(lambda trip: trip.row.end_reason, '"ignition off" or "standstill".')
+    distance_m: float = computed(lambda trip: trip.row.distance_m, "Distance in metres, along the fixes or by speed.")
+    duration_s: float = computed(lambda trip: (trip.row.ended_at - trip.row.started_at) / MICROS_PER_SECOND, "Seconds.")
+    energy_kwh: float | None = computed(
+        lambda trip: trip.row.energy_kwh, "Energy taken from the traction battery in kWh; null: the car does not tell."
+    )
+    received_at: Micros = computed(lambda trip: trip.row.received_at, "When the newest data of the trip reached us.")
+    event_id: ID = computed(
+        lambda trip: event_id_of(trip.row.vehicle_id, trip.row.event_version), "The event that told it last."
+    )
+    position: Int64 = computed(lambda trip: trip.row.position, "The position of that event in the whole log.")
+
+    @resolved("Where the trip went.")
+    def track(
+        self,
+        max_points: Annotated[
+            int, strawberry.argument(description=f"Show no more points than this, 1 to {POINTS_MAX}.")
+        ] = POINTS_DEFAULT,
+    ) -> Track:
+        """Return the track."""
+        if not 1 <= max_points <= POINTS_MAX:
+            remedy = f"give a number from 1 to {POINTS_MAX}"
+            raise BadInputError(f"a track of {max_points} points cannot be", where="maxPoints", remedy=remedy)
+        row = self.row
+        fixes = self.tracks.fixes(Span(row.vehicle_id, row.started_at, row.ended_at))
+        shown = (fixes[index] for index in thinned(len(fixes), max_points))
+        points = [
+            TrackPoint(
+                captured_at=fix.captured_at,
+                latitude=fix.latitude_deg,
+                longitude=fix.longitude_deg,
+                heading=fix.heading_deg,
+                speed=fix.speed_kmh,
+                altitude=fix.altitude_m,
+            )
+            for fix in shown
+        ]
+        return Track(point_count=len(fixes), points=points)
+
+
+def _location(model: "Navigation") -> LocationValue:
+    twin = model.twin
+    rows = [twin.cohort.signal(twin.id, path) for path in _LOCATION]
+    reference = twin.cohort.age_reference(twin.id)
+    judged = [judge(row, reference) for row in rows]
+    worst = max(judged, key=lambda each: _TRUST.index(each.status))
+    latitude, longitude = (each.value for each in judged)
+    known = [row for row in rows if row is not None]
+    whole = isinstance(latitude, float) and isinstance(longitude, float)
+    return LocationValue(
+        row=min(known, key=lambda row: row.captured_at) if known else None,
+        path="Vehicle.CurrentLocation",
+        unit="degrees",
+        status=worst.status,
+        reason=worst.reason,
+        latitude=latitude if whole and isinstance(latitude, float) else None,
+        longitude=longitude if whole and isinstance(longitude, float) else None,
+    )
+
+
+def _destination(model: "Navigation") -> DestinationValue:
+    twin = model.twin
+    row: DestinationRow | None = next(
+        iter(twin.cohort.rows(twin.id, "destinations", lambda read, ids: read.destinations(ids))), None
+    )
+    stale = row and staleness(row.captured_at, twin.cohort.age_reference(twin.id))
+    status = ValueStatus.NEVER_RECEIVED if row is None else ValueStatus.STALE if stale else ValueStatus.OK
+    return DestinationValue(
+        row=row,
+        path="Vehicle.Cabin.Infotainment.Navigation.DestinationSet",
+        unit="degrees",
+        status=status,
+        reason="this vehicle has never sent it" if row is None else stale,
+        state=row and DestinationState(row.state),
+        latitude=row and row.latitude_deg,
+        longitude=row and row.longitude_deg,
+        set_at=row and row.set_at,
+    )
+
+
+def _current_trip(model: "Navigation") -> Trip | None:
+    twin = model.twin
+    key = "current trips"
+    row = next(iter(twin.cohort.rows(twin.id, key, lambda read, ids: read.current_trips(ids))), None)
+    return None if row is None else Trip(row=row, tracks=twin.cohort.tracks(key))
+
+
+@strawberry.type(description="Where a vehicle is, was and is going.")
+class Navigation:
+    """The navigation of a vehicle."""
+
+    twin: strawberry.Private[Twin]
+
+    location: LocationValue = computed(
+        _location, "Latitude and longitude together. VSS: Vehicle.CurrentLocation", shows=_LOCATION
+    )
+    latitude: FloatValue = signal_field(FloatValue, paths.LATITUDE, "degrees", "Latitude, WGS 84")
+    longitude: FloatValue = signal_field(FloatValue, paths.LONGITUDE, "degrees", "Longitude, WGS 84")
+    heading: FloatValue = signal_field(FloatValue, paths.HEADING, "degrees", "Heading, clockwise from north")
+    altitude: FloatValue = signal_field(FloatValue, paths.ALTITUDE, "m", "Altitude above sea level")
+    speed: FloatValue = signal_field(FloatValue, paths.SPEED, "km/h", "Speed over ground")
+    range: FloatValue = signal_field(FloatValue, "Vehicle.Powertrain.Range", "m", "Range with all that is on board")
+    battery_range: FloatValue = signal_field(
+        FloatValue, "Vehicle.Powertrain.TractionBattery.Range", "m", "Range with the traction battery alone"
+    )
+    fuel_range: FloatValue = signal_field(
+        FloatValue, "Vehicle.Powertrain.FuelSystem.Range", "m", "Range with the fuel alone"
+    )
+    destination: DestinationValue = computed(_destination, "The newest destination of route guidance.")
+    current_trip: Trip | None = computed(_current_trip, "The trip that the vehicle is on; null: it is on none.")
+
+    @resolved("Trips by the time of their start.")
+    def trips(
+        self, first: int = PAGE_DEFAULT, after: str | None = None, order: Order = Order.NEWEST_FIRST
+    ) -> Connection[Trip]:
+        """Return a page of trips."""
+        page = page_of("trips", first, after, order)
+        key = ("trips", page)
+        cohort = self.twin.cohort
+        rows = cohort.rows(self.twin.id, key, lambda read, ids: read.trips(ids, page))
+        return connection(
+            rows,
+            page,
+            lambda row: cursor_of("trips", row.started_at, row.trip_id),
+            lambda row: Trip(row=row, tracks=cohort.tracks(key)),
+        )

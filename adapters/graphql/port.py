@@ -1,0 +1,142 @@
+"""What the API needs of the outside."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+from uuid import UUID
+
+from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.twins import PageOf, Positions, Span, VehicleFilter
+from domain.events import VehicleEvent
+from domain.units import Micros
+from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
+from projections.media.model import PlayRow
+from projections.navigation.model import DestinationRow, TrackRow, TripRow
+from projections.signal_rows import SignalRow
+
+
+class TwinReader(Protocol):
+    """One consistent view of directory, read models and log. A method is one statement, however many vehicles it is about.
+
+    Lists of a page are in the page's order within each vehicle; a page's limit holds for each vehicle.
+    """
+
+    def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
+        """Return up to `limit` vehicles in order of their ids, after `after`."""
+
+    def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
+        """Return the vehicle with this id."""
+
+    def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
+        """Return the vehicle with this VIN."""
+
+    def signals(
+        self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]
+    ) -> Sequence[SignalRow]:
+        """Return the rows of the signals with one of these paths, or whose path begins with one of the prefixes.
+
+        A signal that two projections keep may come twice.
+        """
+
+    def last_seen(self, vehicle_ids: Sequence[UUID]) -> Mapping[UUID, Micros]:
+        """Return the newest captured_at of any signal of each vehicle; absent: it has told none."""
+
+    def destinations(self, vehicle_ids: Sequence[UUID]) -> Sequence[DestinationRow]:
+        """Return the newest destination of each vehicle that has had one."""
+
+    def current_trips(self, vehicle_ids: Sequence[UUID]) -> Sequence[TripRow]:
+        """Return the trip of each vehicle that started last, if it has not ended."""
+
+    def trip(self, vehicle_id: UUID, trip_id: UUID) -> TripRow | None:
+        """Return one trip."""
+
+    def trips(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[TripRow]:
+        """Return trips in order of (started_at, trip_id)."""
+
+    def tracks(self, spans: Sequence[Span]) -> Sequence[tuple[int, TrackRow]]:
+        """Return the pieces of track that touch each span, with the index of the span."""
+
+    def plays(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[PlayRow]:
+        """Return what was played in order of (started_at,).
+
+        A piece found playing where a stream begins (`initial`) is left out if it is the same as the one before it.
+        """
+
+    def trouble_codes(self, vehicle_ids: Sequence[UUID]) -> Sequence[TroubleCodeRow]:
+        """Return every trouble code, held or past, in order of ECU, service, code and failure type."""
+
+    def warnings(self, vehicle_ids: Sequence[UUID]) -> Sequence[WarningRow]:
+        """Return every warning, raised or past, in order of their names."""
+
+    def charging(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[ChargingRow]:
+        """Return charging sessions in order of (started_at, session_id)."""
+
+    def quality(self, vehicle_ids: Sequence[UUID]) -> Sequence[QualityRow]:
+        """Return how good the telemetry of each vehicle is; absent: nothing was ever wrong with it."""
+
+    def events(self, vehicle_ids: Sequence[UUID], page: PageOf, topics: Sequence[str] | None) -> Sequence[StoredRecord]:
+        """Return events in order of (version,), of these topics only if any are given."""
+
+    def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
+        """Return one event."""
+
+    def positions(self) -> Positions:
+        """Return the position of the log and of each projection."""
+
+
+class Twins(Protocol):
+    """Where the twins are kept."""
+
+    def reading(self) -> AbstractContextManager[TwinReader]:
+        """Open a view that stays the same until it is closed; it takes no connection before it is first asked."""
+
+
+class SignalFact(Protocol):
+    """What the catalogue knows of a signal."""
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of its values, as VSS names it."""
+
+
+class Catalogue(Protocol):
+    """The signals that exist."""
+
+    def fact(self, path: str, *, where: str) -> SignalFact:
+        """Return what is known of a path. Raises `UnknownSignalError` with the nearest names."""
+
+    def __contains__(self, path: object) -> bool:
+        """Whether there is such a signal."""
+
+
+class RegisteredSchema(Protocol):
+    """A released schema of events."""
+
+    @property
+    def id(self) -> int:
+        """Its id, which every encoded event carries."""
+
+    @property
+    def version(self) -> int:
+        """1, 2, 3 … within its subject."""
+
+    @property
+    def subject(self) -> str:
+        """Its name in a schema registry."""
+
+    @property
+    def text(self) -> str:
+        """The schema as JSON."""
+
+
+class SchemaRegistry(Protocol):
+    """The released schemas."""
+
+    @property
+    def by_id(self) -> Mapping[int, RegisteredSchema]:
+        """Every schema by its id."""
+
+
+Decode = Callable[[str, bytes, UUID, int], VehicleEvent]  # topic, bytes, vehicle and version
+
+JsonObject = dict[str, Any]

@@ -1,0 +1,86 @@
+"""Scalars beyond those of the GraphQL specification."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+from domain.signals import SignalValue
+from domain.units import Micros
+
+Int64 = NewType("Int64", int)
+SignalScalar = NewType("SignalScalar", object)
+Json = NewType("Json", object)
+
+SAFE_INTEGER_MAX: Final = 2**53 - 1  # ECMAScript, Number.MAX_SAFE_INTEGER
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def format_time(at: Micros) -> str:
+    """Return a time as RFC 3339 text in UTC with microseconds: "2026-02-03T04:05:06.000007Z"."""
+    return (_EPOCH + timedelta(microseconds=at)).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def parse_time(text: object) -> Micros:
+    """Return the time that an RFC 3339 text with an offset names. Raises ValueError."""
+    if not isinstance(text, str):
+        raise ValueError('a DateTime is text such as "2026-02-03T04:05:06.000007Z"')  # noqa: TRY004  # what the library turns into an error of the request
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError('a DateTime needs its offset from UTC: end it with "Z" or "+01:00"')
+    return Micros((at - _EPOCH) // _MICROSECOND)
+
+
+def whole_number(value: int) -> int | str:
+    """Return a whole number as JSON can hold it for every reader: a number, or digits beyond 2^53 - 1."""
+    return value if -SAFE_INTEGER_MAX <= value <= SAFE_INTEGER_MAX else str(value)
+
+
+def signal_value(value: SignalValue) -> SignalValue:
+    """Return the value of a signal as JSON can hold it."""
+    return whole_number(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def plain(value: Any) -> Any:
+    """Return the fields of an event as JSON can hold them: ids as text, a number that is not finite as its name."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return whole_number(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+SCALARS: Final[dict[object, ScalarDefinition]] = {
+    Micros: strawberry.scalar(
+        name="DateTime",
+        description='A moment in UTC with microseconds, RFC 3339: "2026-02-03T04:05:06.000007Z". As input with any offset.',
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=format_time,
+        parse_value=parse_time,
+    ),
+    Int64: strawberry.scalar(
+        name="Int64",
+        description="A whole number of up to 64 bits: a JSON number, or a JSON string of digits beyond ±(2^53 - 1), "
+        "which JavaScript cannot hold.",
+        serialize=whole_number,
+    ),
+    SignalScalar: strawberry.scalar(
+        name="SignalScalar",
+        description="The value of any signal, as the car sent it: a JSON number (whole ones as in Int64), string or boolean.",
+        serialize=signal_value,
+    ),
+    Json: strawberry.scalar(
+        name="JSON",
+        description='Any JSON value. Ids are strings, whole numbers as in Int64, what is not finite "nan", "inf" or "-inf".',
+        serialize=plain,
+    ),
+}

@@ -1,0 +1,43 @@
+"""How far the log is, and how far the read models have followed it."""
+
+import strawberry
+
+from adapters.graphql.scalars import Int64
+from adapters.twins import Positions
+
+
+@strawberry.type(description="A read model: how far it has followed the log.")
+class ProjectionStatus:
+    """A read model and its position."""
+
+    name: str
+    version: int
+    position: Int64 = strawberry.field(description="The last position of the log that it has taken.")
+    lag: Int64 = strawberry.field(description="Events of the log that it has not taken yet.")
+    parked: int = strawberry.field(
+        description="Vehicles that it could not take further, because of an event that fails."
+    )
+
+
+@strawberry.type(description="The log and its read models.")
+class Status:
+    """The log and its read models."""
+
+    log_position: Int64 = strawberry.field(description="The position of the newest event; 0: there is none.")
+    projections: list[ProjectionStatus]
+
+
+def status_of(positions: Positions) -> Status:
+    """Return positions as the API tells them."""
+    head = positions.log_position
+    projections = [
+        ProjectionStatus(
+            name=each.name,
+            version=each.version,
+            position=Int64(each.position),
+            lag=Int64(max(0, head - each.position)),
+            parked=each.parked,
+        )
+        for each in positions.projections
+    ]
+    return Status(log_position=Int64(head), projections=projections)

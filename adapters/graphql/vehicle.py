@@ -1,0 +1,111 @@
+"""A vehicle: its identity, its three models, its signals, its events."""
+
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import ID
+
+from adapters.event_log import StoredRecord
+from adapters.graphql.cohort import Context, Twin
+from adapters.graphql.diagnostics import Diagnostics
+from adapters.graphql.envelope import Signal, measured
+from adapters.graphql.events import Event, chosen_topics
+from adapters.graphql.fields import computed, resolved
+from adapters.graphql.ids import cursor_of, vehicle_id_of
+from adapters.graphql.media import Media
+from adapters.graphql.navigation import Navigation
+from adapters.graphql.node import Node
+from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.trouble_codes import unit_of
+from domain.errors import BadInputError
+from domain.units import Micros
+from projections.signal_rows import SignalRow
+
+PATHS_MAX = 1_000  # that one field may name
+
+
+def event_node(context: Context, record: StoredRecord) -> Event:
+    """Return an event of the log as the API shows it."""
+    event = context.decode(record.topic, record.state, record.originator_id, record.version)
+    return Event(record=record, event=event)
+
+
+def _signal(twin: Twin, path: str, row: SignalRow | None) -> Any:
+    unit = unit_of(twin.cohort.context.catalogue, path)
+    return measured(Signal, path, unit, row, twin.cohort.age_reference(twin.id))
+
+
+@strawberry.type(description="The digital twin of a vehicle.")
+class Vehicle(Node):
+    """The digital twin of a vehicle."""
+
+    twin: strawberry.Private[Twin]
+
+    id: ID = computed(lambda vehicle: vehicle_id_of(vehicle.twin.id))
+    vin: str = computed(lambda vehicle: vehicle.twin.entry.vin, "Vehicle identification number, ISO 3779.")
+    brand: str = computed(lambda vehicle: vehicle.twin.entry.brand)
+    model: str | None = computed(lambda vehicle: vehicle.twin.entry.model)
+    registered_at: Micros = computed(lambda vehicle: vehicle.twin.entry.registered_at)
+    last_seen_at: Micros | None = computed(
+        lambda vehicle: vehicle.twin.cohort.last_seen(vehicle.twin.id),
+        "The newest time of its signals, by the car's clock; the age of a value counts from it. Null: it has told none.",
+    )
+    navigation: Navigation = computed(lambda vehicle: Navigation(twin=vehicle.twin))
+    media: Media = computed(lambda vehicle: Media(twin=vehicle.twin))
+    diagnostics: Diagnostics = computed(lambda vehicle: Diagnostics(twin=vehicle.twin))
+
+    @resolved("The newest sample of any signal, by its COVESA VSS path.")
+    def signal(self, path: str) -> Signal:
+        """Return a signal; one that the vehicle never sent must be of the catalogue."""
+        row = self.twin.cohort.signal(self.twin.id, path)
+        if row is None:
+            self.twin.cohort.context.catalogue.fact(path, where="path")
+        made: Signal = _signal(self.twin, path, row)
+        return made
+
+    @resolved(
+        "Several signals: those of `paths` in this order, or those at or below the branch `prefix` that the vehicle "
+        "has sent, by path; neither: all that it has sent."
+    )
+    def signals(
+        self,
+        paths: Annotated[list[str] | None, strawberry.argument(description=f"VSS paths, at most {PATHS_MAX}.")] = None,
+        prefix: Annotated[str | None, strawberry.argument(description='A VSS branch, e.g. "Vehicle.Cabin".')] = None,
+    ) -> list[Signal]:
+        """Return signals."""
+        if paths is not None and prefix is not None:
+            remedy = "give one of them"
+            raise BadInputError("paths and prefix exclude each other", where="signals", remedy=remedy)
+        if paths is None:
+            rows = self.twin.cohort.branch(self.twin.id, (prefix or "").removesuffix("."))
+            return [_signal(self.twin, row.path, row) for row in rows]
+        if len(paths) > PATHS_MAX:
+            remedy = f"name at most {PATHS_MAX}, or give a prefix"
+            raise BadInputError(f"{len(paths)} paths are too many", where="paths", remedy=remedy)
+        return [self.signal(path) for path in paths]
+
+    @resolved("The vehicle's events as the log keeps them.")
+    def events(
+        self,
+        first: int = PAGE_DEFAULT,
+        after: str | None = None,
+        types: Annotated[
+            list[str] | None, strawberry.argument(description='Only these, e.g. ["vehicle.trip_started.v1"].')
+        ] = None,
+        order: Order = Order.OLDEST_FIRST,
+    ) -> Connection[Event]:
+        """Return a page of events."""
+        page, topics = page_of("events", first, after, order), chosen_topics(types)
+        cohort = self.twin.cohort
+        rows = cohort.rows(
+            self.twin.id,
+            ("events", page, topics),
+            lambda read, ids: read.events(ids, page, topics),
+            lambda record: record.originator_id,
+        )
+        return connection(
+            rows,
+            page,
+            lambda record: cursor_of("events", record.version),
+            lambda record: event_node(cohort.context, record),
+        )

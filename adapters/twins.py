@@ -1,0 +1,86 @@
+"""What is asked of the twins and what comes back, whichever technology keeps them."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from domain.units import Micros
+from projections.diagnostics.model import DiagnosticsSignalRow
+from projections.diagnostics.projector import DIAGNOSTICS
+from projections.media.model import MediaSignalRow
+from projections.media.projector import MEDIA
+from projections.media.projector import PREFIX as MEDIA_PREFIX
+from projections.navigation.model import NavigationSignalRow
+from projections.navigation.projector import NAVIGATION
+from projections.navigation.projector import PATHS as NAVIGATION_PATHS
+from projections.signal_rows import SignalRow
+
+PROJECTIONS: Final = (NAVIGATION, MEDIA, DIAGNOSTICS)
+
+
+class VehicleFilter(NamedTuple):
+    """Which vehicles are asked for: those that fit all that is given; None: any."""
+
+    vins: Sequence[str] | None = None
+    brands: Sequence[str] | None = None
+    models: Sequence[str] | None = None
+    has_trouble_code: bool | None = None  # some ECU holds one now
+    trouble_codes: Sequence[str] | None = None  # some ECU holds one of these now
+    last_seen_after: Micros | None = None  # some signal was captured later than this
+
+
+ANY_VEHICLE: Final = VehicleFilter()
+
+
+class PageOf(NamedTuple):
+    """A page of a list that is ordered by a key: at most `limit` rows that come after the key `after`."""
+
+    limit: int
+    after: tuple[Any, ...] | None = None  # the key of the last row of the page before
+    newest_first: bool = True
+
+
+class Span(NamedTuple):
+    """A stretch of one vehicle's time, both ends included."""
+
+    vehicle_id: UUID
+    started_at: Micros
+    ended_at: Micros
+
+
+class ProjectionPosition(NamedTuple):
+    """How far a projection has taken the log, and how many vehicles it has had to park."""
+
+    name: str
+    version: int
+    position: int
+    parked: int
+
+
+class Positions(NamedTuple):
+    """The position of the newest event, and of each projection."""
+
+    log_position: int
+    projections: Sequence[ProjectionPosition]
+
+
+def signal_table(path: str) -> type[SignalRow]:
+    """Return the row type that keeps the newest sample of a signal: navigation's where two projections keep it."""
+    if path in NAVIGATION_PATHS:
+        return NavigationSignalRow
+    return MediaSignalRow if path.startswith(MEDIA_PREFIX) else DiagnosticsSignalRow
+
+
+def newest(rows: Sequence[SignalRow]) -> dict[tuple[UUID, str], SignalRow]:
+    """Return one row for each signal of each vehicle: where several projections keep one, that which was told last."""
+    found: dict[tuple[UUID, str], SignalRow] = {}
+    for row in rows:
+        key = (row.vehicle_id, row.path)
+        known = found.get(key)
+        if known is None or (known.captured_at, known.stream_id, known.sequence) < (
+            row.captured_at,
+            row.stream_id,
+            row.sequence,
+        ):
+            found[key] = row
+    return found
