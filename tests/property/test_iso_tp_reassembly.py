@@ -140,7 +140,7 @@ def test_what_the_isotp_package_sends_is_understood(
                 break
             ecu.process()
             tester.process()
-        assert tester.recv() == payload
+        assert bytes(tester.recv() or b"") == payload
     reassembler = IsoTpReassembler()
 
     heard = heard_in([block_of(wire)], reassembler)
@@ -223,6 +223,23 @@ def test_the_same_identifier_on_two_buses_is_two_conversations() -> None:
     frames = [Heard(0x7E8, data, bus=bus) for pair in pairs for bus, data in enumerate(pair)]
 
     assert heard_in([block_of(frames)], IsoTpReassembler()) == [first, second]
+
+
+def test_in_mixed_addressing_two_address_extensions_are_two_conversations() -> None:
+    first, second = Said(MIXED_ID, bytes(20)), Said(MIXED_ID, bytes(range(20)))
+    pairs = zip(frames_of(first, extension=1), frames_of(second, extension=2), strict=True)
+    frames = [Heard(MIXED_ID, data) for pair in pairs for data in pair]
+
+    assert heard_in([block_of(frames)], IsoTpReassembler()) == [first, second]
+
+
+def test_a_consecutive_frame_that_is_cut_off_ends_its_message() -> None:
+    parts = frames_of(MESSAGE)
+    parts[2] = parts[2][:5]
+    reassembler = IsoTpReassembler()
+
+    assert heard_in([block_of([Heard(0x7E8, data) for data in parts])], reassembler) == []
+    assert reassembler.abandoned == {Abandoned.MALFORMED: 1, Abandoned.NO_FIRST_FRAME: 2}
 
 
 def test_ordinary_traffic_is_not_read() -> None:
