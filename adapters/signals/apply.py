@@ -16,6 +16,8 @@ _Cast = tuple[NDArray[Any], Mask]  # values, and where they are values at all
 
 OWN_NAME: Final = "x"  # what a formula calls the source's own value (KUKSA's convention)
 
+_INT64_END: Final = 2.0**63
+
 _OK: Final = np.uint8(Quality.OK)
 _INVALID: Final = np.uint8(Quality.INVALID)
 _NOT_AVAILABLE: Final = np.uint8(Quality.NOT_AVAILABLE)
@@ -140,12 +142,13 @@ def _as_number(rule: SignalRule, heard: NDArray[Any] | None, source: SourceColum
     whole = rule.datatype in INTEGER_LIMITS
     if whole and given.dtype.kind in "iu":
         numbers: NDArray[Any] = given
-        good = np.ones(given.shape, np.bool_)
+        good = given <= np.iinfo(np.int64).max
     else:
         numbers = _numbers(given)
+        good = np.isfinite(numbers)
         if whole:
             numbers = np.rint(numbers)
-        good = np.isfinite(numbers)
+            good &= np.abs(numbers) < _INT64_END
     with np.errstate(invalid="ignore"):
         if rule.low is not None:
             good &= numbers >= rule.low

@@ -107,7 +107,7 @@ class _Told:
         ends = np.append(firsts[1:], len(times)).tolist()
         earliest, latest = np.minimum.reduceat(times, firsts).tolist(), np.maximum.reduceat(times, firsts).tolist()
         values = [column.values[firsts].tolist() for column in columns]
-        interval_us = max(rule.interval_us for rule in rules)
+        interval_us = min(max(rule.interval_us for rule in rules), self.heartbeat_us)
         rows: list[int] = []
         runs = zip(firsts.tolist(), ends, times[firsts].tolist(), quality[firsts].tolist(), strict=True)
         for run, (first, end, time, quality_now) in enumerate(runs):

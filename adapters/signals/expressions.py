@@ -8,6 +8,7 @@ py_expression_eval.
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -75,10 +76,12 @@ def compiled(formula: str, names: Sequence[str]) -> Expression:
     if len(formula) > LENGTH_MAX:
         raise FormulaError(f"the formula is longer than {LENGTH_MAX} characters")
     try:
-        tree = ast.parse(re.sub(r"\bif\s*\(", "if_(", formula).replace("^", "**").strip(), mode="eval")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python finds merely odd, such as `1or x`, is no formula either
+            tree = ast.parse(re.sub(r"\bif\s*\(", "if_(", formula).replace("^", "**").strip(), mode="eval")
         return _node(tree.body, frozenset(names))
-    except SyntaxError as error:
-        raise FormulaError(f"`{formula}` is no formula ({error.msg})") from error
+    except (SyntaxError, Warning) as error:
+        raise FormulaError(f"`{formula}` is no formula ({error})") from error
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise FormulaError(f"`{formula}` is no formula") from error
 

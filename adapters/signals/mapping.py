@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from adapters.signals.blocks import is_number
 from adapters.signals.catalogue import Catalogue, leaves
 from adapters.signals.documents import Block, read_document
 from adapters.signals.entries import OWN_BLOCK, EntryReader
@@ -94,15 +95,18 @@ def _read(path: Path, name: str, catalogue: Catalogue) -> SignalMapping:
 
 def _header(document: Block, path: Path) -> Block:
     header = document.get(OWN_BLOCK, Block())
-    if not isinstance(header, Block) or (unknown := [key for key in header if key not in _HEADER_KEYS]):
-        what = (
-            f"`{OWN_BLOCK}` has the unknown key `{unknown[0]}`"
-            if isinstance(header, Block)
-            else f"`{OWN_BLOCK}` is no block"
-        )
-        where = f"{path}:{document.line(OWN_BLOCK)}"
-        raise BadInputError(what, where=where, remedy=f"use {', '.join(_HEADER_KEYS)}")
-    return header
+    if not isinstance(header, Block):
+        what = f"`{OWN_BLOCK}` is no block"
+    elif unknown := [key for key in header if key not in _HEADER_KEYS]:
+        what = f"`{OWN_BLOCK}` has the unknown key `{unknown[0]}`"
+    elif not is_number(heartbeat_ms := header.get("heartbeat_ms", 0)) or heartbeat_ms < 0:
+        what = f"`heartbeat_ms` is {heartbeat_ms!r}, which is no number of 0 or more"
+    elif not isinstance(header.get("dbc", ""), str | list):
+        what = "`dbc` is neither a file name nor a list of them"
+    else:
+        return header
+    where = f"{path}:{document.line(OWN_BLOCK)}"
+    raise BadInputError(what, where=where, remedy=f"use {', '.join(_HEADER_KEYS)}")
 
 
 def _entries(document: Block) -> Iterator[tuple[str, Block, int]]:

@@ -86,7 +86,7 @@ class Transform:
     """From source values to VSS values: formula, then table, then the cast to the VSS data type; each may be absent."""
 
     text: str | None = None  # the formula as written
-    formula: Callable[[Mapping[str, Any]], Any] | None = None
+    formula: Callable[[Mapping[str, Any]], Any] | None = field(default=None, compare=False)  # what `text` does
     table: tuple[TableEntry, ...] = ()
 
 

@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from adapters.signals.catalogue import load_catalogue
+from adapters.signals.mapping import load_mapping, mapping_names
+from domain.errors import BadInputError, UnknownSignalError
+from tests.support.recordings import recording
+
+# What domain and projections know by name.
+KNOWN_TO_THE_CORE = (
+    "Vehicle.Speed",
+    "Vehicle.TraveledDistance",
+    "Vehicle.LowVoltageSystemState",
+    "Vehicle.CurrentLocation.Latitude",
+    "Vehicle.CurrentLocation.Longitude",
+    "Vehicle.CurrentLocation.Heading",
+    "Vehicle.CurrentLocation.Altitude",
+    "Vehicle.Cabin.Infotainment.Media.Played.Source",
+    "Vehicle.Cabin.Infotainment.Media.Played.Artist",
+    "Vehicle.Cabin.Infotainment.Media.Played.Album",
+    "Vehicle.Cabin.Infotainment.Media.Played.Track",
+    "Vehicle.Cabin.Infotainment.Media.Played.URI",
+    "Vehicle.Cabin.Infotainment.Media.Action",
+    "Vehicle.Cabin.Infotainment.Media.Volume",
+    "Vehicle.Cabin.Infotainment.Navigation.DestinationSet.Latitude",
+    "Vehicle.Cabin.Infotainment.Navigation.DestinationSet.Longitude",
+    "Vehicle.Powertrain.TractionBattery.Range",
+    "Vehicle.Powertrain.TractionBattery.Charging.IsCharging",
+    "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current",
+    "Vehicle.Powertrain.TractionBattery.StateOfCharge.CurrentEnergy",
+    "Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed",
+    "Vehicle.Chassis.Axle.Row1.Wheel.Left.Tire.Pressure",
+    "Vehicle.Diagnostics.DTCCount",
+)
+
+
+def small_export(tmp_path: Path) -> Path:
+    speed = {"type": "sensor", "datatype": "float", "unit": "km/h", "description": "words"}
+    tree = {"Vehicle": {"type": "branch", "children": {"Speed": speed}}}
+    path = tmp_path / "vss.json"
+    path.write_text(json.dumps(tree))
+    return path
+
+
+def test_the_bundled_facts_have_every_path_that_the_core_knows() -> None:
+    assert not [path for path in KNOWN_TO_THE_CORE if path not in load_catalogue()]
+
+
+def test_the_bundled_facts_hold_no_words_of_vss() -> None:
+    facts = json.loads((Path(__file__).parents[2] / "schemas/vss/paths.json").read_text())
+    assert {key for fact in facts.values() for key in fact} <= {"kind", "datatype", "unit", "min", "max", "allowed"}
+
+
+@pytest.mark.recordings
+def test_every_bundled_fact_is_that_of_vss_6_0() -> None:
+    official = load_catalogue(recording("vss-catalogue", "vss-6.0.json"))
+    bundled = load_catalogue()
+    assert len(bundled) > 500
+    assert [fact for fact in bundled if official.facts.get(fact.path) != fact] == []
+
+
+@pytest.mark.recordings
+def test_every_shipped_mapping_loads_with_the_whole_catalogue_too() -> None:
+    official = load_catalogue(recording("vss-catalogue", "vss-6.0.json"))
+    assert len(official) == 1_267
+    for name in mapping_names():
+        assert load_mapping(name, official).digest == load_mapping(name, load_catalogue()).digest
+
+
+def test_a_catalogue_file_replaces_the_bundled_facts(tmp_path: Path) -> None:
+    catalogue = load_catalogue(small_export(tmp_path))
+    assert [fact.path for fact in catalogue] == ["Vehicle.Speed"]
+    assert catalogue.fact("Vehicle.Speed", where="here").unit == "km/h"
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered"),
+    [
+        ("Vehicle.Sped", "Vehicle.Speed"),
+        ("Vehicle.Chassis.TraveledDistance", "Vehicle.TraveledDistance"),
+        ("Vehicle.OBD.DTCList", "Vehicle.Diagnostics.DTCList"),
+    ],
+)
+def test_an_unknown_path_is_refused_with_the_nearest_names(asked: str, offered: str) -> None:
+    with pytest.raises(UnknownSignalError) as refused:
+        load_catalogue().fact(asked, where="map.yaml:3")
+    assert str(refused.value).startswith(f"map.yaml:3: {asked} is no signal of VSS 6.0")
+    assert offered in refused.value.remedy
+
+
+def test_limits_come_from_the_data_type_where_vss_names_none() -> None:
+    catalogue = load_catalogue()
+    assert catalogue.fact("Vehicle.TraveledDistance", where="").limits == (0, 2**32 - 1)
+    assert catalogue.fact("Vehicle.CurrentLocation.Latitude", where="").limits == (-90, 90)
+    assert catalogue.fact("Vehicle.Speed", where="").limits == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "place"),
+    [
+        ('{"Vehicle": \n {"children": ]}', "no valid JSON", ":2"),
+        ("[]", "holds no VSS signal", ""),
+        ('{"Vehicle": 3}', "holds no VSS signal", ""),
+    ],
+)
+def test_a_file_that_is_no_catalogue_is_refused(tmp_path: Path, text: str, what: str, place: str) -> None:
+    path = tmp_path / "vss.json"
+    path.write_text(text)
+    with pytest.raises(BadInputError, match=what) as refused:
+        load_catalogue(path)
+    assert refused.value.where == f"{path}{place}"
+
+
+def test_a_catalogue_file_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="cannot be read"):
+        load_catalogue(tmp_path / "none.json")
