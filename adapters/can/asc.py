@@ -63,7 +63,7 @@ def read_asc(file: RecordingFile) -> Iterator[FrameBlock]:
                 raise lines.malformed(fault) from fault
             if len(frames) >= RUN_FRAMES:
                 yield frames.take()
-        statistics.other_lines += lines.number - seen
+        statistics.other_lines += lines.number - seen - lines.cut
         statistics.truncated_lines += lines.cut
         if not seen and not lines.has_header:
             raise BadInputError(

@@ -74,6 +74,12 @@ def read_candump(file: RecordingFile) -> Iterator[FrameBlock]:
                 file.statistics.truncated_lines += 1
             else:
                 raise reader.malformed(rest, 0)
+    if reader.is_blank and not file.statistics.truncated_lines:
+        raise BadInputError(
+            "all lines are blank",
+            where=str(file.path),
+            remedy="record again: `candump -l` writes a line for each frame",
+        )
 
 
 def _is_complete(line: re.Match[bytes]) -> bool:
@@ -85,6 +91,7 @@ def _is_complete(line: re.Match[bytes]) -> bool:
 class _Reader:
     def __init__(self, file: RecordingFile) -> None:
         self.lines = 0  # read so far
+        self.is_blank = True  # so far
         self._where = str(file.path)
         self._statistics = file.statistics
         self._buses: dict[bytes, int] = {}
@@ -114,6 +121,7 @@ class _Reader:
             first = matrix[0].tobytes()
             match = LINE.fullmatch(first)
             if match:
+                self.is_blank = False
                 columns = np.ascontiguousarray(matrix.T)
                 others = _Shape.of(match, self._bus(match["interface"])).read(columns, lines, frames)
                 matrix, lines = matrix[others], lines[others]

@@ -11,6 +11,17 @@ from adapters.can.recording_file import RecordingFile
 from adapters.can.text_lines import TextLines
 
 FORMAT_NAME: Final = "python-can CSV"
+HEADER: Final = "timestamp,arbitration_id,extended,remote,error,dlc,data"
+
+
+class _Lines(TextLines):
+    """The lines; python-can skips the first without a look, and takes the columns by their places."""
+
+    def __next__(self) -> str:  # type: ignore[override]  # of str, as io.TextIOBase documents
+        line = super().__next__()
+        if self.number == 1 and line.rstrip() != HEADER:
+            raise self.malformed(f"the header is not {HEADER}")
+        return line
 
 
 def read_python_can_csv(file: RecordingFile) -> Iterator[FrameBlock]:
@@ -20,7 +31,7 @@ def read_python_can_csv(file: RecordingFile) -> Iterator[FrameBlock]:
     """
     frames = FrameGatherer()
     with file.open() as stream:
-        lines = TextLines(file, stream, FORMAT_NAME)
+        lines = _Lines(file, stream, FORMAT_NAME)
         messages = iter(can.CSVReader(cast("TextIO", lines)))
         while True:
             try:

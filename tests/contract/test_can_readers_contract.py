@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.can import blf, blocks, candump, gvret, mf4, python_can_csv, recording_file
+from adapters.can import blf, blocks, candump, gvret, mf4_groups, python_can_csv, recording_file
 from adapters.can.recordings import open_recording
 from domain.errors import BadInputError
 from tests.support.frames import (
@@ -39,16 +39,17 @@ class Format:
     fd: bool = True
     buses: tuple[int, ...] = (0, 1, 2)
     is_text: bool = True  # a cut text recording gives what is whole, a cut binary one nothing
+    header_lines: int = 0
     examples: int = 30
 
 
 PLAIN = (
     Format("candump", "drive.log", write_candump, examples=100),
     Format("candump of python-can", "drive.log", write_python_can_candump),
-    Format("asc", "drive.asc", write_asc, buses=(1, 2, 9)),
+    Format("asc", "drive.asc", write_asc, buses=(1, 2, 9), header_lines=5),
     Format("blf", "drive.blf", write_blf, buses=(1, 2, 9), is_text=False),
-    Format("python-can csv", "drive.csv", write_python_can_csv, buses=(0,)),
-    Format("gvret csv", "drive.csv", write_gvret, fd=False),
+    Format("python-can csv", "drive.csv", write_python_can_csv, buses=(0,), header_lines=1),
+    Format("gvret csv", "drive.csv", write_gvret, fd=False, header_lines=1),
     Format("mf4", "drive.MF4", write_mf4, buses=(1, 2, 9), is_text=False, examples=15),
 )
 ZIPPED = tuple(
@@ -122,11 +123,11 @@ def test_blocks_have_the_fixed_size_however_the_file_is_read(
         monkeypatch.setattr(recording_file, "CHUNK_BYTES", chunk_bytes)
         for module in (blf, gvret, python_can_csv):
             monkeypatch.setattr(module, "RUN_FRAMES", run_frames)
-        monkeypatch.setattr(mf4, "RECORDS_AT_ONCE", run_frames)
+        monkeypatch.setattr(mf4_groups, "RECORDS_AT_ONCE", run_frames)
         seen.append([frames_of([block]) for block in open_recording(path).blocks()])
     assert [len(block) for block in seen[0]] == [7] * 8 + [4]
     assert seen[0] == seen[1] == seen[2]
-    assert sum(seen[0], []) == as_block_tells(in_time_order_of_buses(written, form))
+    assert [frame for block in seen[0] for frame in block] == as_block_tells(in_time_order_of_buses(written, form))
 
 
 @every_format
@@ -167,20 +168,20 @@ def test_a_cut_recording_never_gives_a_frame_that_was_not_written(form: Format, 
     path, cut = folder / "whole", folder / form.file_name
     form.write(path, written)
     content = path.read_bytes()
-    step = max(1, len(content) // 150)
+    step = max(1, len(content) // 150) if form.is_text else max(1, len(content) // 60)
     for size in [*range(0, len(content) - 40, step), *range(max(0, len(content) - 40), len(content))]:
         cut.write_bytes(content[:size])
         try:
             recording = open_recording(cut)
             got = frames_of(recording.blocks())
         except BadInputError as error:
-            assert str(error).startswith(str(cut))  # noqa: PT017  # an error is one of two good answers
+            message = str(error)
+            assert message.startswith(str(cut))
         else:
             assert form.is_text, f"{size} of {len(content)} bytes were taken for a whole recording"
             assert got == whole[: len(got)]
-            assert recording.statistics.truncated_lines == (not content[:size].endswith(b"\n")) or len(got) == len(
-                whole
-            )
+            begun = [line for line in content[:size].split(b"\n")[form.header_lines :] if line.strip()][: len(whole)]
+            assert recording.statistics.truncated_lines == len(begun) - len(got) or len(got) == len(whole)
 
 
 @every_format
@@ -196,8 +197,9 @@ def test_a_damaged_recording_is_bad_input_or_readable_never_a_crash(form: Format
         try:
             open_recording(path).check()
         except BadInputError as error:
-            assert str(path) in str(error)  # noqa: PT017  # an error is one of two good answers
-            assert "\n" not in str(error)
+            message = str(error)
+            assert message.startswith(str(path))
+            assert "\n" not in message
 
     check()
 
