@@ -70,12 +70,20 @@ def test_an_answer_without_its_request_is_incomplete(before: list[Heard]) -> Non
     assert not report.complete
 
 
+def test_a_request_that_follows_an_answer_is_not_its_request() -> None:
+    answer = in_frames(ENGINE, bytes.fromhex("59 02 ff 58 12 87 28 00 00 00 00"))
+
+    (report,) = reports([*answer, single(ENGINE_ASKED, "19 02 ff", 3)])
+
+    assert not report.complete
+
+
 def test_after_response_pending_the_answer_is_still_to_the_first_request() -> None:
     frames = [
         single(BROADCAST, "19 02 08", 0),
         single(ENGINE, "7f 19 78", 10),
-        single(BROADCAST, "19 02 ff", 20),
         single(ENGINE, "7f 19 78", ANSWER_WAIT_MAX_US),
+        single(BROADCAST, "19 02 ff", ANSWER_WAIT_MAX_US + 10),
         single(ENGINE, "59 02 ff", 2 * ANSWER_WAIT_MAX_US),
         single(BROADCAST, "19 02 ff", 2 * ANSWER_WAIT_MAX_US + 10),
         single(ENGINE, "59 02 ff", 2 * ANSWER_WAIT_MAX_US + 20),
