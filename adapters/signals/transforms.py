@@ -36,7 +36,7 @@ def _unit_formula(at: BlockReader, fact: VssFact, unit: str) -> str:
     if (known := conversion(unit, fact.unit)) is None:
         remedy = f"give `math`, or one of {', '.join(convertible_to(fact.unit)) or 'no unit'}"
         at.refuse(f"{unit} cannot be converted to {fact.unit}", remedy)
-    return f"(x + {known.before!r}) * {known.factor!r}"
+    return known.formula
 
 
 def _table_entry(at: BlockReader, fact: VssFact, entry: Any) -> TableEntry:

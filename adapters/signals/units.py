@@ -7,35 +7,41 @@ from typing import Final, NamedTuple
 
 
 class Conversion(NamedTuple):
-    """VSS value = (source value + `before`) * `factor`."""
+    """VSS value = (source value + `plus`) * `times` / `over`, in this order, so that decimal steps stay decimal."""
 
-    factor: float
-    before: float = 0.0
+    times: float = 1
+    over: float = 1
+    plus: float = 0
+
+    @property
+    def formula(self) -> str:
+        """The conversion as a formula of a mapping file."""
+        return f"(x + {self.plus!r}) * {self.times!r} / {self.over!r}"
 
 
 # (unit of the source, unit of VSS): how to convert.
 _CONVERSIONS: Final[dict[tuple[str, str], Conversion]] = {
-    ("m/s", "km/h"): Conversion(3.6),
+    ("m/s", "km/h"): Conversion(18, 5),
     ("mph", "km/h"): Conversion(1.609344),
     ("km", "m"): Conversion(1000),
     ("mile", "m"): Conversion(1609.344),
-    ("m", "km"): Conversion(0.001),
-    ("Wh", "kWh"): Conversion(0.001),
+    ("m", "km"): Conversion(over=1000),
+    ("Wh", "kWh"): Conversion(over=1000),
     ("kW", "W"): Conversion(1000),
-    ("W", "kW"): Conversion(0.001),
-    ("mV", "V"): Conversion(0.001),
-    ("mA", "A"): Conversion(0.001),
-    ("K", "Celsius"): Conversion(1, before=-273.15),
-    ("degF", "Celsius"): Conversion(5 / 9, before=-32),
+    ("W", "kW"): Conversion(over=1000),
+    ("mV", "V"): Conversion(over=1000),
+    ("mA", "A"): Conversion(over=1000),
+    ("K", "Celsius"): Conversion(plus=-273.15),
+    ("degF", "Celsius"): Conversion(5, 9, plus=-32),
     ("bar", "kPa"): Conversion(100),
-    ("mbar", "kPa"): Conversion(0.1),
-    ("Pa", "kPa"): Conversion(0.001),
+    ("mbar", "kPa"): Conversion(over=10),
+    ("Pa", "kPa"): Conversion(over=1000),
     ("psi", "kPa"): Conversion(6.894757293168361),
     ("min", "s"): Conversion(60),
     ("h", "s"): Conversion(3600),
-    ("s", "h"): Conversion(1 / 3600),
+    ("s", "h"): Conversion(over=3600),
     ("ratio", "percent"): Conversion(100),
-    ("ml", "l"): Conversion(0.001),
+    ("ml", "l"): Conversion(over=1000),
     ("gallon", "l"): Conversion(3.785411784),
     ("g", "m/s^2"): Conversion(9.80665),
     ("rad", "degrees"): Conversion(57.29577951308232),
@@ -44,7 +50,7 @@ _CONVERSIONS: Final[dict[tuple[str, str], Conversion]] = {
 
 def conversion(source: str, target: str | None) -> Conversion | None:
     """Return how `source` becomes `target`, or None if that is not known."""
-    return Conversion(1) if source == target else _CONVERSIONS.get((source, target or ""))
+    return Conversion() if source == target else _CONVERSIONS.get((source, target or ""))
 
 
 def convertible_to(target: str | None) -> list[str]:

@@ -36,6 +36,36 @@ KNOWN_TO_THE_CORE = (
 )
 
 
+# What the example mapping of KUKSA's CAN provider for VSS 6.0 maps.
+KNOWN_TO_KUKSA = (
+    "Vehicle.Chassis.SteeringWheel.Angle",
+    "Vehicle.Powertrain.Transmission.CurrentGear",
+    "Vehicle.Powertrain.Transmission.IsParkLockEngaged",
+    "Vehicle.Powertrain.ElectricMotor.Torque",
+    "Vehicle.Powertrain.ElectricMotor.Power",
+    "Vehicle.Powertrain.ElectricMotor.Temperature",
+    "Vehicle.LowVoltageBattery.CurrentVoltage",
+    "Vehicle.Chassis.Axle.Row1.Wheel.Left.Brake.IsFluidLevelLow",
+    "Vehicle.Chassis.Axle.Row2.Wheel.Right.Brake.IsFluidLevelLow",
+    "Vehicle.Exterior.AirTemperature",
+    "Vehicle.Body.Windshield.Front.WasherFluid.IsLevelLow",
+    "Vehicle.Body.Mirrors.DriverSide.IsHeatingOn",
+    "Vehicle.Body.Mirrors.PassengerSide.Tilt",
+    "Vehicle.Body.Mirrors.DriverSide.Pan",
+    "Vehicle.Body.Trunk.Rear.IsOpen",
+    "Vehicle.Cabin.Door.Row2.DriverSide.IsOpen",
+    "Vehicle.Cabin.Seat.Row1.DriverSide.IsBelted",
+    "Vehicle.Body.Lights.Brake.IsActive",
+    "Vehicle.Body.Lights.Fog.Rear.IsOn",
+    "Vehicle.Body.Lights.Backup.IsOn",
+    "Vehicle.Body.Lights.DirectionIndicator.Left.IsSignaling",
+    "Vehicle.Trailer.IsConnected",
+    "Vehicle.Cabin.Infotainment.HMI.SpeedUnit",
+    "Vehicle.Cabin.Infotainment.Media.Played.Album",
+    "Vehicle.Cabin.Infotainment.Media.Volume",
+)
+
+
 def small_export(tmp_path: Path) -> Path:
     speed = {"type": "sensor", "datatype": "float", "unit": "km/h", "description": "words"}
     tree = {"Vehicle": {"type": "branch", "children": {"Speed": speed}}}
@@ -44,8 +74,9 @@ def small_export(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_bundled_facts_have_every_path_that_the_core_knows() -> None:
-    assert not [path for path in KNOWN_TO_THE_CORE if path not in load_catalogue()]
+@pytest.mark.parametrize("paths", [KNOWN_TO_THE_CORE, KNOWN_TO_KUKSA])
+def test_the_bundled_facts_have_every_path_that_is_in_use(paths: tuple[str, ...]) -> None:
+    assert not [path for path in paths if path not in load_catalogue()]
 
 
 def test_the_bundled_facts_hold_no_words_of_vss() -> None:
