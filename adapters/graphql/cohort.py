@@ -1,4 +1,4 @@
-"""The vehicles of one field of the document, read together: each kind of row once for all of them, when first asked for."""
+"""The vehicles of one field of a document, read together: each kind of row once for all, when first asked for."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -71,7 +71,7 @@ class Cohort:
         return self._signals.get((vehicle_id, path))
 
     def branch(self, vehicle_id: UUID, prefix: str) -> Sequence[SignalRow]:
-        """Return the newest sample of every signal at or below the branch `prefix`, in order of their paths; "": of all."""
+        """Return the newest sample of every signal at or below the branch `prefix`, by path; "": of all."""
         if prefix not in self._branches:
             paths, prefixes = ([prefix], [f"{prefix}."]) if prefix else ([], [""])
             rows = newest(self.context.read.signals(self._ids, paths, prefixes)).values()

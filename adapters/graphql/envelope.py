@@ -26,7 +26,7 @@ class ValueStatus(Enum):
     OK = strawberry.enum_value("OK", description="As the car measured it.")
     STALE = strawberry.enum_value(
         "STALE",
-        description=f"The last known value, not confirmed by newer data: the vehicle's newest is more than {STALE_AFTER_S} s younger.",
+        description=f"The last known value: newer data did not confirm it. It is more than {STALE_AFTER_S} s older than the newest.",
     )
     UNSUPPORTED = strawberry.enum_value("UNSUPPORTED", description="The car says that it has no such value.")
     NEVER_RECEIVED = strawberry.enum_value("NEVER_RECEIVED", description="This vehicle has never sent it.")
@@ -96,9 +96,9 @@ class Told(Protocol):
 
 
 @strawberry.interface(
-    description="What is said about every value that a car measured. capturedAt: by the car's clock (corrected where it "
-    "was wrong); receivedAt: by ours; eventId and position: of the event that told the value. All but path, unit, status "
-    "and reason are null where nothing was received."
+    description="What is said about every value that a car measured. capturedAt: by the car's clock (corrected where it"
+    " was wrong); receivedAt: by ours; eventId and position: of the event that told the value. All but path, unit,"
+    " status and reason are null where nothing was received."
 )
 class MeasuredValue:
     """The envelope, without the value itself."""

@@ -16,7 +16,7 @@ from projections.signal_rows import SignalRow
 
 
 class TwinReader(Protocol):
-    """One consistent view of directory, read models and log. A method is one statement, however many vehicles it is about.
+    """One consistent view of directory, read models and log. A method is one statement, whatever it is asked about.
 
     Lists of a page are in the page's order within each vehicle; a page's limit holds for each vehicle.
     """

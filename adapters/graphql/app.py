@@ -1,0 +1,178 @@
+"""The server as an ASGI application: GraphQL, GraphiQL, the schema registry's read endpoints, health.
+
+Documents are executed in threads: the event loop never waits for the database. Without authentication the server must
+be reached over loopback only: `hosts` are the names by which it may be called, so that no web page can reach it under a
+name of its own (DNS rebinding).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+from urllib.parse import unquote
+
+from adapters.graphql import graphiql
+from adapters.graphql.errors import ErrorCode, error_body
+from adapters.graphql.execution import Api
+from adapters.graphql.http import (
+    BODY_BYTES_MAX,
+    Call,
+    Request,
+    Response,
+    json_response,
+    read_call,
+    refusal,
+    respond,
+    too_large,
+    wants_page,
+)
+from adapters.graphql.port import Catalogue, Decode, SchemaRegistry, Twins
+from adapters.graphql.registry import RegistryEndpoints
+from domain.errors import StoreError
+
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+THREADS: Final = 8
+REQUESTS_MAX: Final = 200  # executed or waiting for it; more are refused at once
+
+_log: Final = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+def build_app(
+    twins: Twins,
+    catalogue: Catalogue,
+    decode: Decode,
+    registry: SchemaRegistry,
+    hosts: Collection[str] | None = LOOPBACK_HOSTS,
+) -> AsgiApp:
+    """Return the server; `hosts` None: any."""
+    return _App(Api(twins, catalogue, decode), RegistryEndpoints(registry), hosts)
+
+
+class _App:
+    def __init__(self, api: Api, registry: RegistryEndpoints, hosts: Collection[str] | None) -> None:
+        self._api = api
+        self._registry = registry
+        self._hosts = hosts
+        self._static = graphiql.load()
+        self._threads = ThreadPoolExecutor(THREADS, "graphql")
+        self._waiting = 0
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            response = await self._answer(scope, receive)
+            await _send(response, send, with_body=scope["method"] != "HEAD")
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                self._threads.shutdown(wait=True)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> Response:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        request = Request(scope["method"], scope["path"], scope.get("query_string", b""), headers)
+        if self._hosts is not None and _host(headers.get("host", "")) not in self._hosts:
+            names = ", ".join(sorted(self._hosts))
+            return refusal(421, "this server does not answer to this host name", f"call it by one of {names}")
+        try:
+            if request.path.rstrip("/") == "/graphql":
+                return await self._graphql(request, receive)
+            if request.method not in ("GET", "HEAD"):
+                return _only("GET")
+            return await self._read(unquote(request.path))
+        except Exception:  # noqa: BLE001  # the last place where a fault of ours can be told
+            _log.exception("%s %s failed", request.method, request.path)
+            return json_response(500, {"errors": [error_body(ErrorCode.INTERNAL_SERVER_ERROR, "something went wrong")]})
+
+    async def _graphql(self, request: Request, receive: Receive) -> Response:
+        if wants_page(request):
+            return self._static.page
+        if request.method not in ("GET", "POST"):
+            return _only("GET, POST")
+        body = await _body(receive)
+        if body is None:
+            return too_large()
+        call = read_call(request._replace(body=body))
+        return await self._execute(call) if isinstance(call, Call) else call
+
+    async def _execute(self, call: Call) -> Response:
+        if self._waiting >= REQUESTS_MAX:
+            error = error_body(ErrorCode.SERVICE_UNAVAILABLE, "too many requests at once", "try again in a second")
+            return json_response(503, {"errors": [error]}, call.media_type)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._executed, call)
+        finally:
+            self._waiting -= 1
+
+    def _executed(self, call: Call) -> Response:
+        return respond(self._api.answer(call.document, call.variables, call.operation_name), call.media_type)
+
+    async def _read(self, path: str) -> Response:
+        if path == "/":
+            return Response(307, "text/plain", b"", (("location", "/graphql"),))
+        if path == "/health":
+            return json_response(200, {"status": "up"})
+        if path == "/ready":
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._ready)
+        found = self._static.get(path) or self._registry.get(path)
+        return found or refusal(404, "there is nothing here", "look at /graphql")
+
+    def _ready(self) -> Response:
+        try:
+            with self._api.twins.reading() as read:
+                positions = read.positions()
+        except StoreError as error:
+            return json_response(503, {"status": "not ready", "reason": str(error)})
+        return json_response(200, {"status": "ready", "logPosition": positions.log_position})
+
+
+def _host(header: str) -> str:
+    """Return the name of a Host header, without its port."""
+    name, colon, port = header.rpartition(":")
+    return (name if colon and port.isdigit() else header).lower()
+
+
+def _only(methods: str) -> Response:
+    return refusal(405, f"only {methods}")._replace(headers=(("allow", methods),))
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request, None if it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size > BODY_BYTES_MAX:
+            return None
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _send(response: Response, send: Send, *, with_body: bool) -> None:
+    headers = [
+        ("content-type", response.content_type),
+        ("content-length", str(len(response.body))),
+        ("cache-control", "no-store"),
+        *response.headers,
+    ]
+    named = dict(headers)  # what a response says itself comes last and counts
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
+    await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": response.body if with_body else b""})

@@ -1,0 +1,174 @@
+"""GraphQL over HTTP: what a request asks, how it is answered (graphql-over-http, draft of the GraphQL Foundation)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs
+
+from adapters.graphql.errors import ErrorCode, error_body
+from adapters.graphql.execution import Answer
+
+JSON: Final = "application/json"
+GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
+HTML: Final = "text/html"
+
+BODY_BYTES_MAX: Final = 262_144
+_PARAMETERS: Final = ("query", "operationName", "variables", "extensions")
+
+
+class Request(NamedTuple):
+    """An HTTP request; names of headers in small letters."""
+
+    method: str
+    path: str
+    query_string: bytes
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class Response(NamedTuple):
+    """An HTTP response."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Call(NamedTuple):
+    """What a request wants executed, and the media type of its answer."""
+
+    document: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+    media_type: str
+
+
+def json_response(status: int, body: object, media_type: str = JSON) -> Response:
+    """Return a response of JSON."""
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(status, f"{media_type}; charset=utf-8", text.encode(), (("vary", "accept"),))
+
+
+def refusal(status: int, message: str, remedy: str | None = None, media_type: str = JSON) -> Response:
+    """Return the response to a request that cannot be executed."""
+    return json_response(status, {"errors": [error_body(ErrorCode.BAD_REQUEST, message, remedy)]}, media_type)
+
+
+def too_large() -> Response:
+    """Return the response to a request whose body is larger than `BODY_BYTES_MAX`."""
+    return refusal(413, f"the body has more than {BODY_BYTES_MAX} bytes", "send less, or several requests")
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a browser asks for a page to look at rather than for data."""
+    weights = _accepted(request)
+    page = weights.get(HTML, 0.0)
+    return (
+        request.method in ("GET", "HEAD")
+        and page > 0
+        and page >= max(_weight(weights, each) for each in (JSON, GRAPHQL_RESPONSE))
+    )
+
+
+def read_call(request: Request) -> Call | Response:
+    """Return what a request to the GraphQL endpoint wants executed, or why it cannot be."""
+    weights = _accepted(request)
+    media_type = GRAPHQL_RESPONSE if weights.get(GRAPHQL_RESPONSE, 0.0) > _weight(weights, JSON) else JSON
+    if weights.get(GRAPHQL_RESPONSE, 0.0) == weights.get(JSON, -1.0):
+        media_type = next(name for name in weights if name in (GRAPHQL_RESPONSE, JSON))  # the one named first
+    if not _weight(weights, media_type):
+        return refusal(406, "no media type that is accepted can be given", f"accept {JSON} or {GRAPHQL_RESPONSE}")
+    try:
+        parameters = _from_url(request) if request.method == "GET" else _from_body(request)
+        return _call(parameters, media_type)
+    except _RefusedError as error:
+        return refusal(error.status, str(error), error.remedy, media_type)
+
+
+def respond(answer: Answer, media_type: str) -> Response:
+    """Return the response that tells an answer.
+
+    An `application/json` client of old expects 200 for whatever was a GraphQL request; the newer media type has the
+    status tell the truth.
+    """
+    status = 200 if answer.executed or media_type == JSON else 400
+    return json_response(status, answer.body, media_type)
+
+
+class _RefusedError(Exception):
+    def __init__(self, message: str, remedy: str | None = None, status: int = 400) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+        self.status = status
+
+
+def _from_url(request: Request) -> dict[str, Any]:
+    try:
+        pairs = parse_qs(request.query_string.decode("ascii"), errors="strict", max_num_fields=len(_PARAMETERS) * 4)
+    except ValueError as error:
+        raise _RefusedError("the query of the URL is not percent-encoded UTF-8") from error
+    given: dict[str, Any] = {name: pairs[name][-1] for name in _PARAMETERS if name in pairs}
+    for name in ("variables", "extensions"):
+        if given.get(name):
+            given[name] = _json(given[name].encode(), name)
+    return given
+
+
+def _from_body(request: Request) -> dict[str, Any]:
+    content_type = request.headers.get("content-type", "")
+    media_type, *settings = (part.strip().lower() for part in content_type.split(";"))
+    charset = next((each.partition("=")[2].strip('"') for each in settings if each.startswith("charset=")), "utf-8")
+    if media_type != JSON or charset not in ("utf-8", "utf8"):
+        shown = content_type or "none"
+        raise _RefusedError(f"the content type is {shown}", f"send {JSON} in UTF-8", 415)
+    given = _json(request.body, "the body")
+    if not isinstance(given, dict):
+        raise _RefusedError("the body is no JSON object", 'send {"query": "…"}')
+    return given
+
+
+def _json(text: bytes, name: str) -> Any:
+    try:
+        return json.loads(text.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _RefusedError(f"{name}: not UTF-8 at byte {error.start}") from error
+    except RecursionError as error:
+        raise _RefusedError(f"{name}: JSON that is nested too deeply") from error
+    except ValueError as error:
+        raise _RefusedError(f"{name}: not JSON ({error})") from error
+
+
+def _call(given: Mapping[str, Any], media_type: str) -> Call:
+    document, variables = given.get("query"), given.get("variables")
+    operation_name, extensions = given.get("operationName"), given.get("extensions")
+    if not isinstance(document, str) or not document.strip():
+        raise _RefusedError("query is no text", "give the GraphQL document as query")
+    if not isinstance(operation_name, str | None):
+        raise _RefusedError("operationName is no text")
+    if not isinstance(variables, dict | None):
+        raise _RefusedError("variables is no JSON object")
+    if not isinstance(extensions, dict | None):
+        raise _RefusedError("extensions is no JSON object")
+    return Call(document, variables, operation_name or None, media_type)
+
+
+def _accepted(request: Request) -> dict[str, float]:
+    """Return the weight of each media range of the Accept header (RFC 9110, section 12.5.1); without one, of any."""
+    weights: dict[str, float] = {}
+    for part in request.headers.get("accept", "").split(","):
+        media_range, *settings = (each.strip().lower() for each in part.split(";"))
+        if media_range:
+            weight = next((each[2:] for each in settings if each.startswith("q=")), "1")
+            try:
+                weights[media_range] = min(1.0, max(0.0, float(weight)))
+            except ValueError:
+                weights[media_range] = 0.0
+    return weights or {"*/*": 1.0}
+
+
+def _weight(weights: Mapping[str, float], media_type: str) -> float:
+    for media_range in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        if media_range in weights:
+            return weights[media_range]
+    return 0.0
