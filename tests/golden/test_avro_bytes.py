@@ -16,5 +16,5 @@ def test_the_bytes_of_an_example_stay_as_they_are(
     schema: RegisteredSchema, golden: Callable[[Path, str], None]
 ) -> None:
     events = [codec().decode(schema.topic, data, VEHICLE_ID, 1) for data in example_bytes(schema)]
-    path = example_path(schema).with_name(f"{schema.definition['name']}.golden")
+    path = example_path(schema).with_name(f"{schema.definition['name']}.golden.txt")
     golden(path, "".join(f"{codec().encode(event).hex()}\n" for event in events))

@@ -106,7 +106,7 @@ def test_there_is_a_schema_for_every_topic_and_no_other() -> None:
 def test_no_file_of_examples_is_left_over() -> None:
     schemas = {file.path.with_name(f"{file.path.stem}.examples.json") for file in read_schemas(SCHEMAS)}
     assert set(SCHEMAS.glob("v*/*.examples.json")) == schemas
-    assert {path.with_suffix(".avsc") for path in SCHEMAS.glob("v*/*.golden")} == {
+    assert {path.with_name(path.name.replace(".golden.txt", ".avsc")) for path in SCHEMAS.glob("v*/*.golden.txt")} == {
         file.path for file in read_schemas(SCHEMAS)
     }
 
