@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from adapters.sampling import SampleColumn
 from adapters.signals.rules import TOGETHER, ChangeRule, SignalMapping
 
+QUIET_RUNS: Final = 16  # after so many in which nothing passed, the next is searched for in whole columns
 WAITING_MAX: Final = 1_000  # samples of half a pair that wait for their other half
 
 _PAIRS: Final = {path: pair for pair in TOGETHER for path in pair}
@@ -102,35 +103,99 @@ class _Told:
 
     def passing(self, columns: Sequence[SampleColumn], rules: Sequence[ChangeRule]) -> NDArray[np.int64]:
         """Return the indexes of the rows that pass, and remember the last."""
-        times, quality = columns[0].captured_at, columns[0].quality
-        firsts = _run_starts(columns)
-        ends = np.append(firsts[1:], len(times)).tolist()
-        earliest, latest = np.minimum.reduceat(times, firsts).tolist(), np.maximum.reduceat(times, firsts).tolist()
-        values = [column.values[firsts].tolist() for column in columns]
+        runs = _Runs.of(columns, rules)
+        firsts, ends, qualities, values = runs.firsts, runs.ends, runs.qualities, runs.values
+        first_times, earliest, latest = runs.times, runs.earliest, runs.latest
         interval_us = min(max(rule.interval_us for rule in rules), self.heartbeat_us)
+        times = columns[0].captured_at
         rows: list[int] = []
-        runs = zip(firsts.tolist(), ends, times[firsts].tolist(), quality[firsts].tolist(), strict=True)
-        for run, (first, end, time, quality_now) in enumerate(runs):
-            now = [column[run] for column in values]
-            row, due_us = first, self.heartbeat_us
-            if self.captured_at is None or quality_now != self.quality:
+        run = quiet = 0
+        while run < len(firsts):
+            quiet += 1
+            time, now, quality = first_times[run], [column[run] for column in values], qualities[run]
+            row, due_us = firsts[run], self.heartbeat_us
+            if self.captured_at is None or quality != self.quality:
                 due_us = 0
-            elif quality_now == 0 and any(map(_moved, now, self.values, rules)):
+            elif quality == 0 and now != self.values and any(map(_moved, now, self.values, rules)):
                 due_us = interval_us
             if self.captured_at is None or abs(time - self.captured_at) >= due_us:
-                rows.append(first)
-                self.captured_at, self.values, self.quality = time, now, quality_now
-                row, due_us = first + 1, self.heartbeat_us
+                rows.append(row)
+                self.captured_at, self.values, self.quality = time, now, quality
+                row, due_us, quiet = row + 1, self.heartbeat_us, 0
             # The rest of the run says the same again: it passes when it is due, and from then on at each heartbeat.
+            end = ends[run]
             while row < end and max(latest[run] - self.captured_at, self.captured_at - earliest[run]) >= due_us:
                 due = np.abs(times[row:end] - self.captured_at) >= due_us
                 step = int(due.argmax())
                 if not due[step]:
                     break
                 rows.append(row + step)
-                self.captured_at, self.values, self.quality = int(times[row + step]), now, quality_now
-                row, due_us = row + step + 1, self.heartbeat_us
+                self.captured_at, self.values, self.quality = int(times[row + step]), now, quality
+                row, due_us, quiet = row + step + 1, self.heartbeat_us, 0
+            run += 1
+            if quiet >= QUIET_RUNS:
+                run, quiet = runs.next_candidate(run, self), 0
         return np.array(rows, dtype=np.int64)
+
+
+@dataclass(slots=True)
+class _Runs:
+    """Rows of columns that are told together, as runs of the same values and quality: what the scan needs of each."""
+
+    rules: Sequence[ChangeRule]
+    arrays: list[NDArray[Any]]  # values by column
+    spans: tuple[NDArray[np.int64], NDArray[np.int64]]  # earliest and latest captured_at
+    quality: NDArray[np.uint8]
+    firsts: list[int]
+    ends: list[int]
+    times: list[int]  # captured_at of the first row
+    earliest: list[int]
+    latest: list[int]
+    values: list[list[Any]]
+    qualities: list[int]
+
+    @classmethod
+    def of(cls, columns: Sequence[SampleColumn], rules: Sequence[ChangeRule]) -> "_Runs":
+        times, firsts = columns[0].captured_at, _run_starts(columns)
+        earliest, latest = np.minimum.reduceat(times, firsts), np.maximum.reduceat(times, firsts)
+        arrays = [column.values[firsts] for column in columns]
+        quality = columns[0].quality[firsts]
+        return cls(
+            rules,
+            arrays,
+            (earliest, latest),
+            quality,
+            firsts.tolist(),
+            np.append(firsts[1:], len(times)).tolist(),
+            times[firsts].tolist(),
+            earliest.tolist(),
+            latest.tolist(),
+            [array.tolist() for array in arrays],
+            quality.tolist(),
+        )
+
+    def next_candidate(self, run: int, told: _Told) -> int:
+        """Return the first run from `run` on that could pass, looking at more and more runs at once."""
+        assert told.captured_at is not None
+        ahead = QUIET_RUNS
+        while run < len(self.firsts):
+            ahead *= 4
+            some = slice(run, run + ahead)
+            earliest, latest = (span[some] for span in self.spans)
+            could = (self.quality[some] != told.quality) | (latest - told.captured_at >= told.heartbeat_us)
+            could |= told.captured_at - earliest >= told.heartbeat_us
+            for array, value, rule in zip(self.arrays, told.values, self.rules, strict=True):
+                now = array[some]
+                if array.dtype.kind in "fi":
+                    could |= np.abs(now - value) > rule.deadband
+                    for landmark in rule.landmarks:
+                        could |= (now == landmark) & (now != value)
+                else:
+                    could |= (now != value).astype(np.bool_)
+            if could.any():
+                return run + int(could.argmax())
+            run += ahead
+        return run
 
 
 def _run_starts(columns: Sequence[SampleColumn]) -> NDArray[np.int64]:

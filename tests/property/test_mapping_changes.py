@@ -129,3 +129,16 @@ def test_a_fix_is_never_torn_however_the_blocks_are_cut(
     assert told == whole
     assert [row[0] for row in told.get(LATITUDE, [])] == [row[0] for row in told.get(LONGITUDE, [])]
     assert [row[1] for row in told.get(LATITUDE, [])] == [-row[1] for row in told.get(LONGITUDE, [])]
+
+
+@given(st.integers(0, 2**32), RULES.filter(lambda rule: rule.deadband > 0), CUTS)
+def test_a_long_noisy_signal_is_told_as_the_rule_reads(seed: int, rule: ChangeRule, cuts: list[int]) -> None:
+    dice = np.random.default_rng(seed)
+    values = np.round(np.cumsum(dice.normal(0, 0.05, 1_500)), 2) * dice.choice([1, 1, 0], 1_500, p=[0.5, 0.49, 0.01])
+    times = np.cumsum(dice.choice([0, 1, 2, 40, -9, -3_000], 1_500, p=[0.2, 0.5, 0.28, 0.01, 0.005, 0.005]))
+    quality = dice.choice([0, 1], 1_500, p=[0.995, 0.005])
+    slow = ChangeRule(rule.deadband, rule.heartbeat_us * 20 + 1, rule.interval_us, rule.landmarks)
+    samples = [Heard(*row) for row in zip(times.tolist(), values.tolist(), quality.tolist(), strict=True)]
+    parts = blocks(samples, [cut * 25 for cut in cuts])
+    told = told_in_blocks([[column(SPEED, part)] for part in parts], {SPEED: slow})
+    assert told[SPEED] == [tuple(sample) for sample in plainly_told(samples, slow)]

@@ -113,9 +113,9 @@ def test_both_halves_of_a_fix_are_told_when_one_has_moved() -> None:
 
 
 def test_both_halves_of_a_fix_have_the_worse_quality_of_the_two() -> None:
-    lat, lon = column(LATITUDE, [48.0, 0.0], quality=[0, 2]), column(LONGITUDE, [9.0, 9.0])
+    lat, lon = column(LATITUDE, [48.0] * 3, quality=[0, 2, 0]), column(LONGITUDE, [9.0] * 3, quality=[0, 0, 1])
     passed = ChangeDetector(mapping()).changed([lat, lon])
-    assert [c.quality.tolist() for c in passed] == [[0, 2], [0, 2]]
+    assert [c.quality.tolist() for c in passed] == [[0, 2, 1], [0, 2, 1]]
 
 
 def test_half_a_fix_waits_for_its_other_half_in_the_next_block() -> None:
