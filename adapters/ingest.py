@@ -1,0 +1,315 @@
+"""A recording becomes events: checked whole, then translated, cut into batches, and taken by the fleet.
+
+The first pass reads the whole recording and writes nothing: a file that is damaged at its end, or of another car,
+leaves no trace. The second takes it batch by batch. Its stream is named by content and mapping, and the same blocks
+always make the same batches: whatever interrupts the second pass, running it again goes on where it stopped, and
+running it twice changes nothing.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from adapters.can.dbc import Dbc
+from adapters.can.end_to_end import PLATFORMS, ChecksumCheck, ChecksumCounts, refusal
+from adapters.can.frames import EXTENDED_ID
+from adapters.can.iso_tp import is_diagnostic
+from adapters.can.recordings import Recording, open_recording
+from adapters.can.translate import CanTranslator
+from adapters.rows.recording import RowRecording, open_rows
+from adapters.sampling import SampleColumn
+from adapters.signals.batches import Batcher
+from adapters.signals.catalogue import Catalogue
+from adapters.signals.changes import ChangeDetector
+from adapters.signals.rules import SignalMapping
+from domain.errors import BadInputError
+from domain.events import TrackExtended, TripStarted, VehicleEvent
+from domain.fleet import Fleet
+from domain.signals import SignalBatch, TroubleCodeReport
+from domain.units import Micros
+
+TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
+SAME_DRIVE_SHARE: Final = 0.01  # a drive that lengthens a known trip by less is the same drive, told again
+
+
+class Progress(NamedTuple):
+    """How far an ingest is. `done` of `total` counts bytes on disk, over both passes."""
+
+    done: int
+    total: int
+    frames: int
+    samples: int
+    events: int
+
+
+Tell = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What an ingest found and did."""
+
+    path: str
+    format: str
+    frames: int = 0  # or rows
+    decoded_frames: int = 0
+    other_frames: Counter[str] = field(default_factory=Counter)  # remote, error, truncated: what is no data frame
+    unknown_ids: Counter[str] = field(default_factory=Counter)  # frames by an id that no DBC file or protocol knows
+    unknown_signals: Counter[str] = field(default_factory=Counter)  # rows by a name that nothing knows
+    too_short: Counter[str] = field(default_factory=Counter)  # frames too short for a signal
+    diagnostics: Counter[str] = field(default_factory=Counter)  # answers by service, and what was left out
+    checksums: ChecksumCounts = field(default_factory=ChecksumCounts)
+    samples: int = 0
+    told_samples: int = 0  # that changed, or confirm
+    batches: int = 0
+    duplicate_batches: int = 0  # taken before
+    events: Counter[str] = field(default_factory=Counter)
+    known_drives: int = 0  # trips of this recording that another recording had told already
+    notes: list[str] = field(default_factory=list)
+
+
+class Ingest:
+    """Ingests files for vehicles of a fleet. `now` gives the time of receipt."""
+
+    def __init__(self, fleet: Fleet, now: Callable[[], Micros]) -> None:
+        self._fleet = fleet
+        self._now = now
+
+    def can(self, job: "CanJob", register: Callable[[], UUID], tell: Tell) -> Summary:
+        """Ingest a CAN recording; `register` is called once it is known to be good.
+
+        Raises BadInputError, and has written nothing, where the recording is damaged, of another platform than the
+        mapping's, or holds nothing that the mapping reads.
+        """
+        recording = job.recording
+        summary = Summary(str(recording.path), recording.format)
+        total = 2 * recording.bytes_total
+        _check(job, summary, lambda: tell(Progress(recording.bytes_done, total, recording.statistics.frames, 0, 0)))
+        statistics = recording.statistics
+        summary.frames = statistics.frames
+        summary.other_frames.update(
+            remote=statistics.remote_frames,
+            error=statistics.error_frames,
+            truncated=statistics.truncated_lines,
+            other_lines=statistics.other_lines,
+        )
+        first_at = statistics.first_captured_at
+        offset_us = None
+        if first_at is not None and not recording.has_wall_clock:
+            offset_us = job.began_at(statistics.last_captured_at or first_at, first_at) - first_at
+            summary.notes.append(
+                "the recording has no wall clock: its first frame is dated by --recorded-at, or by the file's own time"
+            )
+        stream = _Stream(self._fleet, register(), job.stream_id, job.mapping, summary, self._now(), offset_us)
+        translator = CanTranslator(job.mapping, job.dbcs)
+        for block in recording.blocks():
+            said = translator.translate(block)
+            stream.add(said.columns, said.trouble_codes)
+            done = recording.bytes_total + recording.bytes_done
+            tell(Progress(done, total, recording.statistics.frames, translator.samples, summary.events.total()))
+        translator.close()
+        stream.finish()
+        summary.decoded_frames = translator.dbc.frames
+        summary.too_short = translator.dbc.too_short
+        summary.samples = translator.samples
+        heard = translator.diagnostics
+        for name, counts in (("", heard.answers), ("refused ", heard.negative), ("unread ", heard.unread)):
+            summary.diagnostics.update({name + key: count for key, count in counts.items()})
+        summary.diagnostics.update({f"abandoned: {why}": count for why, count in heard.abandoned.items()})
+        summary.notes += [
+            f"control units say that the VIN is {vin.text}" for vin in translator.vins if job.differs(vin.text)
+        ]
+        return summary
+
+    def rows(self, job: "RowJob", register: Callable[[str | None], UUID], tell: Tell) -> Summary:
+        """Ingest already-decoded rows; `register` gives the vehicle for a name in the file (None: it names none).
+
+        Raises BadInputError, and has written nothing, where a row is malformed or a vehicle's name is no VIN.
+        """
+        recording = job.recording
+        summary = Summary(str(recording.path), recording.format)
+        total = 2 * recording.bytes_total
+        names: dict[str | None, None] = {}
+        for block in recording.blocks():
+            names.update(dict.fromkeys(block))
+            tell(Progress(recording.bytes_done, total, recording.statistics.rows, 0, 0))
+        if recording.statistics.rows and not names:
+            what = f"none of its {recording.statistics.rows} rows has a signal that the mapping or the catalogue knows"
+            raise BadInputError(what, where=summary.path, remedy="give the mapping of its names with --map")
+        vehicles = {name: register(name) for name in names}
+        streams = {
+            name: _Stream(self._fleet, vehicle, job.stream_id(name), job.mapping, summary, self._now(), None)
+            for name, vehicle in vehicles.items()
+        }
+        for block in recording.blocks():
+            for name, columns in block.items():
+                summary.samples += sum(len(column.captured_at) for column in columns)
+                streams[name].add(columns, ())
+            done = recording.bytes_total + recording.bytes_done
+            tell(Progress(done, total, recording.statistics.rows, summary.samples, summary.events.total()))
+        for stream in streams.values():
+            stream.finish()
+        statistics = recording.statistics
+        summary.frames = statistics.rows
+        summary.unknown_signals = statistics.unknown_signals
+        if statistics.first_unreadable:
+            bad = statistics.unreadable_values.total()
+            summary.notes.append(
+                f"{bad} values cannot be read and are INVALID; the first: {statistics.first_unreadable}"
+            )
+        return summary
+
+
+class CanJob(NamedTuple):
+    """A CAN recording and how to read it."""
+
+    recording: Recording
+    mapping: SignalMapping
+    dbcs: Sequence[Dbc]
+    vin: str
+    recorded_at: Micros | None = None  # true time of the first frame, for a recording without a wall clock
+
+    @classmethod
+    def of(
+        cls, path: Path, mapping: SignalMapping, dbcs: Sequence[Dbc], vin: str, recorded_at: Micros | None
+    ) -> "CanJob":
+        """Open a recording; raises BadInputError where it is none."""
+        return cls(open_recording(path), mapping, dbcs, vin, recorded_at)
+
+    @property
+    def stream_id(self) -> str:
+        """The name of the stream: of its content, and of all that decides what is read in it."""
+        return _stream_id(self.recording.content_digest, self.mapping, self.dbcs)
+
+    def began_at(self, last_at: int, first_at: int) -> int:
+        """Return the true time of the first frame: as given, else as if the file had been closed with the last one."""
+        if self.recorded_at is not None:
+            return self.recorded_at
+        modified_us = self.recording.path.stat().st_mtime_ns // 1_000
+        return modified_us - (last_at - first_at)
+
+    def differs(self, heard: str) -> bool:
+        """Whether a VIN that was heard is another one; the serial number may be blanked with zeros."""
+        return heard != self.vin and heard[:11] + "000000" != self.vin[:11] + "000000"
+
+
+class RowJob(NamedTuple):
+    """A file of rows and how to read it."""
+
+    recording: RowRecording
+    mapping: SignalMapping
+
+    @classmethod
+    def of(cls, path: Path, mapping: SignalMapping, catalogue: Catalogue) -> "RowJob":
+        """Open a file of rows; raises BadInputError where it is none."""
+        return cls(open_rows(path, mapping, catalogue), mapping)
+
+    def stream_id(self, vehicle: str | None) -> str:
+        """Return the name of the stream of one vehicle in the file."""
+        return _stream_id(f"{self.recording.content_digest}:{vehicle or ''}", self.mapping, ())
+
+
+def _stream_id(content_digest: str, mapping: SignalMapping, dbcs: Sequence[Dbc]) -> str:
+    digest = hashlib.sha256(f"{content_digest}:{mapping.digest}".encode())
+    for dbc in dbcs:
+        digest.update(dbc.path.read_bytes())
+    return f"recording:{digest.hexdigest()[:32]}"
+
+
+class _Stream:
+    """One stream of one vehicle on its way into the fleet, a transaction for every `TAKEN_AT_ONCE` batches."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        vehicle_id: UUID,
+        stream_id: str,
+        mapping: SignalMapping,
+        summary: Summary,
+        received_at: Micros,
+        clock_offset_us: int | None,
+    ) -> None:
+        self._fleet = fleet
+        self._summary = summary
+        self._received_at = received_at
+        self._changes = ChangeDetector(mapping)
+        self._batcher = Batcher(vehicle_id, stream_id, clock_offset_us)
+        self._waiting: list[SignalBatch] = []
+        self._started: set[UUID] = set()
+        self._lengths: dict[UUID, list[float]] = {}  # of trips that were known: at first and at last
+
+    def add(self, columns: Sequence[SampleColumn], reports: Sequence[TroubleCodeReport]) -> None:
+        """Take what one block says."""
+        self._take(self._batcher.add(self._changes.changed(columns), reports, received_at=self._received_at))
+
+    def finish(self) -> None:
+        """Take the end of the stream."""
+        self._changes.finish()
+        if self._changes.unpaired:
+            self._summary.notes.append(f"{self._changes.unpaired} latitudes or longitudes came alone and are left out")
+        self._take([self._batcher.finish(received_at=self._received_at)])
+        self._flush()
+        self._summary.known_drives += sum(
+            last <= first * (1 + SAME_DRIVE_SHARE)
+            for trip_id, (first, last) in self._lengths.items()
+            if trip_id not in self._started
+        )
+
+    def _take(self, batches: Iterable[SignalBatch]) -> None:
+        for batch in batches:
+            self._waiting.append(batch)
+            self._summary.batches += 1
+            self._summary.told_samples += len(batch.samples)
+            if len(self._waiting) == TAKEN_AT_ONCE:
+                self._flush()
+
+    def _flush(self) -> None:
+        taken = self._fleet.take(self._waiting)
+        self._waiting = []
+        self._summary.duplicate_batches += taken.duplicates
+        self._summary.events.update(type(event).__name__ for event in taken.events)
+        for event in taken.events:
+            self._note_trip(event)
+
+    def _note_trip(self, event: VehicleEvent) -> None:
+        if isinstance(event, TripStarted):
+            self._started.add(event.trip_id)
+        elif isinstance(event, TrackExtended):
+            lengths = self._lengths.setdefault(event.trip_id, [event.trip_distance_m, event.trip_distance_m])
+            lengths[1] = event.trip_distance_m
+
+
+def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
+    """Read a whole recording without writing anything."""
+    checks = {platform: ChecksumCheck(platform) for platform in PLATFORMS}
+    counts = {platform: ChecksumCounts() for platform in PLATFORMS}
+    by_id: Counter[int] = Counter()
+    for block in job.recording.blocks():
+        for platform, check in checks.items():
+            counts[platform] += check.check(block)
+        ids, numbers = np.unique(block.can_id, return_counts=True)
+        by_id.update(dict(zip(ids.tolist(), numbers.tolist(), strict=True)))
+        tell()
+    for platform in job.mapping.platforms:
+        refused = refusal(platform, counts)
+        if refused:
+            raise BadInputError(refused.what, where=summary.path, remedy=refused.remedy)
+        summary.checksums += counts[platform]
+    ids = np.array(list(by_id), np.uint32)
+    diagnostic = set(ids[is_diagnostic(ids)].tolist())
+    known = {can_id for dbc in job.dbcs for can_id in dbc.messages}
+    if not known & by_id.keys() and not diagnostic:
+        what = f"none of its {by_id.total()} frames is one that the mapping {job.mapping.name} reads"
+        raise BadInputError(what, where=summary.path, remedy="give the mapping of this car's platform with --map")
+    summary.unknown_ids.update({_id_text(i): n for i, n in by_id.items() if i not in known and i not in diagnostic})
+
+
+def _id_text(can_id: int) -> str:
+    """Return a can_id as candump writes it: 3 hexadecimal digits, or 8 for a 29-bit identifier."""
+    return f"{can_id & ~EXTENDED_ID:08X}" if can_id & EXTENDED_ID else f"{can_id:03X}"

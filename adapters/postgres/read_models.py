@@ -1,0 +1,257 @@
+"""Rows of any projection in PostgreSQL: tables made from the row types, rows and position written in one transaction.
+
+Architecture invariant: a new read model needs no new SQL.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, LiteralString, Self, cast
+from uuid import UUID
+
+import psycopg
+from psycopg import Connection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import DiskFull
+from psycopg.rows import TupleRow, tuple_row
+from psycopg_pool import ConnectionPool
+
+from adapters.postgres.arrays import ArrayParameter, ElementType, array
+from domain.errors import BadInputError, PositionConflictError, StoreError
+from projections.ports import Commit, Parked
+from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_spec
+
+CONNECTIONS_MAX: Final = 4
+ROWS_FETCHED: Final = 5_000  # from a server-side cursor at a time
+_TABLES_LOCK: Final = 0x666C_6565_0000_0001  # the advisory lock under which tables are made
+
+_TYPES: Final[Mapping[str, ElementType]] = {
+    "uuid": "uuid",
+    "text": "text",
+    "int": "bigint",
+    "float": "double precision",
+    "bool": "boolean",
+}
+
+
+class PostgresReadModels:
+    """Implements `projections.ports.ReadModelStore`. Raises StoreError where the database does not answer."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._pool: Final = ConnectionPool[Connection[TupleRow]](
+            kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row},
+            min_size=1,
+            max_size=CONNECTIONS_MAX,
+            open=False,
+        )
+
+    def open(self) -> Self:
+        """Begin to connect."""
+        self._pool.open()
+        return self
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def prepare(self, projection: Projection) -> None:
+        """Create the tables of a projection where they are missing."""
+        with self._connection() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
+            for row_type in projection.row_types:
+                connection.execute(_create(projection, row_spec(row_type)))
+            connection.execute(
+                "INSERT INTO projection_positions (projection, version, position) VALUES (%s, %s, 0)"
+                " ON CONFLICT DO NOTHING",
+                [projection.name, projection.version],
+            )
+
+    def position(self, projection: Projection) -> int:
+        """Return the position of a projection; 0 for one that has not begun."""
+        statement: LiteralString = "SELECT position FROM projection_positions WHERE projection = %s AND version = %s"
+        found = self._fetch(statement, [projection.name, projection.version])
+        return int(found[0][0]) if found else 0
+
+    def versions(self, projection: Projection, vehicle_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """Return the last version folded of each of these vehicles; absent: none."""
+        statement: LiteralString = (
+            "SELECT vehicle_id, last_version FROM projection_vehicles"
+            " WHERE projection = %s AND version = %s AND vehicle_id = ANY(%s::uuid[])"
+        )
+        return dict(self._fetch(statement, [projection.name, projection.version, array("uuid", list(vehicle_ids))]))
+
+    def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
+        """Return the rows with these keys."""
+        if not keys:
+            return {}
+        spec = row_spec(row_type)
+        columns = [_column(spec, name) for name in spec.key]
+        places = [spec.columns.index(column) for column in columns]
+        of_keys = list(zip(*keys, strict=True))
+        statement = (
+            f"SELECT {_names(spec.columns, 'r.')} FROM {_table(projection, spec)} AS r"  # noqa: S608  # names only, from row types
+            f" JOIN unnest({', '.join(f'%b::{_sql_type(column)}[]' for column in columns)})"
+            f" AS k ({_names(columns)}) ON {_equal(columns)}"
+        )
+        parameters = [array(_TYPES[c.kind], list(values)) for c, values in zip(columns, of_keys, strict=True)]
+        make = row_type._make  # type: ignore[attr-defined]  # a NamedTuple
+        rows = self._fetch(_sql(statement), parameters)
+        return {tuple(row[place] for place in places): make(row) for row in rows}
+
+    def rows(self, projection: Projection, row_type: type[R]) -> Iterable[R]:
+        """Yield every row of a table in order of its key."""
+        spec = row_spec(row_type)
+        statement = (
+            f"SELECT {_names(spec.columns)} FROM {_table(projection, spec)}"  # noqa: S608  # names only, from row types
+            f" ORDER BY {_names([_column(spec, name) for name in spec.key])}"
+        )
+        with self._connection() as connection, connection.cursor("rows", binary=True) as cursor:
+            cursor.itersize = ROWS_FETCHED
+            cursor.execute(_sql(statement))
+            yield from map(row_type._make, cursor)  # type: ignore[attr-defined]  # a NamedTuple
+
+    def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
+        """Return the parked vehicles."""
+        statement: LiteralString = (
+            "SELECT vehicle_id, event_version, position, error, attempts, parked_at FROM parked_vehicles"
+            " WHERE projection = %s AND version = %s"
+        )
+        found = self._fetch(statement, [projection.name, projection.version])
+        return {row[0]: Parked._make(row) for row in found}
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        """Write a step in one transaction, or nothing. Raises PositionConflictError."""
+        name = [projection.name, projection.version]
+        with self._connection() as connection:
+            moved = connection.execute(
+                "UPDATE projection_positions SET position = %s"
+                " WHERE projection = %s AND version = %s AND position = %s",
+                [commit.position, *name, commit.expected_position],
+            )
+            if moved.rowcount != 1:
+                msg = f"{projection.id} is not at position {commit.expected_position} any more: another runner moved it"
+                raise PositionConflictError(msg)
+            for row_type, keys in commit.deletes.items():
+                _delete(connection, projection, row_spec(row_type), keys)
+            for row_type, rows in commit.upserts.items():
+                _upsert(connection, projection, row_spec(row_type), rows)
+            if commit.versions:
+                connection.execute(
+                    "INSERT INTO projection_vehicles (projection, version, vehicle_id, last_version)"
+                    " SELECT %s, %s, * FROM unnest(%b::uuid[], %b::bigint[])"
+                    " ON CONFLICT (projection, version, vehicle_id) DO UPDATE SET last_version = excluded.last_version",
+                    [*name, array("uuid", list(commit.versions)), array("bigint", list(commit.versions.values()))],
+                )
+            if commit.unpark:
+                connection.execute(
+                    "DELETE FROM parked_vehicles"
+                    " WHERE projection = %s AND version = %s AND vehicle_id = ANY(%b::uuid[])",
+                    [*name, array("uuid", list(commit.unpark))],
+                )
+            for parked in commit.park:
+                connection.execute(
+                    "INSERT INTO parked_vehicles VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+                    " ON CONFLICT (projection, version, vehicle_id) DO UPDATE SET (event_version, position, error,"
+                    " attempts, parked_at) = ROW (excluded.event_version, excluded.position, excluded.error,"
+                    " excluded.attempts, excluded.parked_at)",
+                    [*name, *parked],
+                )
+
+    def _fetch(self, statement: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
+        with self._connection() as connection, connection.cursor(binary=True) as cursor:
+            return cursor.execute(statement, parameters).fetchall()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection[TupleRow]]:
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except DiskFull as error:
+            remedy = "make room on the disk and try again: nothing is half written"
+            raise BadInputError("the disk is full", where="the database", remedy=remedy) from error
+        except psycopg.Error as error:
+            msg = f"the read models cannot be reached: {error}"
+            raise StoreError(msg) from error
+
+
+def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowSpec, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    columns = spec.columns
+    sources = ", ".join(f"{c.name}::{_sql_type(c)}" if c.kind.endswith("[]") else c.name for c in columns)
+    others = [column for column in columns if column.name not in spec.key]
+    statement = (
+        f"INSERT INTO {_table(projection, spec)} ({_names(columns)}) SELECT {sources}"  # noqa: S608  # names only, from row types
+        f" FROM unnest({', '.join(f'%b::{_wire_type(column)}[]' for column in columns)}) AS n ({_names(columns)})"
+        f" ON CONFLICT ({', '.join(spec.key)})"
+        f" DO UPDATE SET ({_names(others)}) = ROW ({_names(others, 'excluded.')})"
+    )
+    of_columns = zip(*cast("Sequence[tuple[Any, ...]]", rows), strict=True)
+    parameters = [_parameter(column, values) for column, values in zip(columns, of_columns, strict=True)]
+    connection.execute(_sql(statement), parameters, prepare=True)
+
+
+def _delete(connection: Connection[TupleRow], projection: Projection, spec: RowSpec, keys: Sequence[Key]) -> None:
+    if not keys:
+        return
+    columns = [_column(spec, name) for name in spec.key]
+    statement = (
+        f"DELETE FROM {_table(projection, spec)} AS r"  # noqa: S608  # names only, from row types
+        f" USING unnest({', '.join(f'%b::{_sql_type(column)}[]' for column in columns)})"
+        f" AS k ({_names(columns)}) WHERE {_equal(columns)}"
+    )
+    parameters = [
+        array(_TYPES[c.kind], list(values)) for c, values in zip(columns, zip(*keys, strict=True), strict=True)
+    ]
+    connection.execute(_sql(statement), parameters)
+
+
+def _parameter(column: Column, values: Sequence[Any]) -> ArrayParameter:
+    """Return one column of rows; a column of arrays goes as text, since PostgreSQL has no arrays of unequal arrays."""
+    if column.kind.endswith("[]"):
+        return array("text", [None if value is None else _literal(value) for value in values])
+    if column.kind == "float":
+        return array("double precision", [None if value is None else float(value) for value in values])
+    return array(_TYPES[column.kind], values)
+
+
+def _literal(items: Sequence[float | None]) -> str:
+    return "{" + ",".join(["NULL" if item is None else repr(item) for item in items]) + "}"
+
+
+def _sql(text: str) -> LiteralString:
+    """Mark a statement as made of names that row types declare, never of values."""
+    return cast("LiteralString", text)
+
+
+def _create(projection: Projection, spec: RowSpec) -> LiteralString:
+    columns = [f"{c.name} {_sql_type(c)}{'' if c.nullable else ' NOT NULL'}" for c in spec.columns]
+    text = (
+        f"CREATE TABLE IF NOT EXISTS {_table(projection, spec)}"
+        f" ({', '.join(columns)}, PRIMARY KEY ({', '.join(spec.key)}))"
+    )
+    return _sql(text)
+
+
+def _table(projection: Projection, spec: RowSpec) -> str:
+    return f"{projection.name}_v{projection.version}_{spec.table}"
+
+
+def _column(spec: RowSpec, name: str) -> Column:
+    return next(column for column in spec.columns if column.name == name)
+
+
+def _sql_type(column: Column) -> str:
+    item, bracket, _ = column.kind.partition("[")
+    return _TYPES[item] + ("[]" if bracket else "")
+
+
+def _wire_type(column: Column) -> str:
+    return "text" if column.kind.endswith("[]") else _sql_type(column)
+
+
+def _names(columns: Iterable[Column], prefix: str = "") -> str:
+    return ", ".join(prefix + column.name for column in columns)
+
+
+def _equal(columns: Iterable[Column]) -> str:
+    return " AND ".join(f"r.{column.name} = k.{column.name}" for column in columns)

@@ -1,0 +1,93 @@
+"""The log of vehicles: domain events on top of a log of bytes, for the write side and as a feed for the read side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+from adapters.avro.codec import AvroCodec
+from adapters.event_log import StoredRecord
+from domain.events import VehicleEvent
+from domain.fleet import DirectoryEntry, ProgressChange
+from domain.streams import StreamProgress
+from projections.projection import Recorded
+
+HISTORY_PAGE: Final = 5_000  # events of one vehicle read at a time
+
+
+class RecordLog(Protocol):
+    """A log of bytes, as the PostgreSQL and the memory event store are."""
+
+    def append(
+        self,
+        events: Sequence[StoredEvent],
+        progress: Sequence[ProgressChange] = (),
+        directory: Sequence[DirectoryEntry] = (),
+    ) -> Sequence[int]:
+        """Write all of it in one transaction, or nothing; return the positions of the events."""
+
+    def events_of(self, originator_id: UUID, after_version: int, limit: int) -> Sequence[StoredRecord]:
+        """Return up to `limit` events of one vehicle after a version."""
+
+    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
+        """Return how far each stream of a vehicle has been taken."""
+
+    def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
+        """Return up to `limit` events after a position."""
+
+    def last_position(self) -> int:
+        """Return the position of the newest event."""
+
+
+class VehicleLog:
+    """Implements `domain.fleet.EventLog` and `projections.ports.Feed`."""
+
+    def __init__(self, records: RecordLog, codec: AvroCodec) -> None:
+        self._records = records
+        self._codec = codec
+
+    def append(
+        self,
+        events: Sequence[VehicleEvent],
+        progress: Sequence[ProgressChange] = (),
+        directory: Sequence[DirectoryEntry] = (),
+    ) -> int:
+        """Write events, streams and directory in one transaction; return the position of the last event."""
+        stored = [
+            StoredEvent(event.originator_id, event.originator_version, event.TOPIC, self._codec.encode(event))
+            for event in events
+        ]
+        positions = self._records.append(stored, progress, directory)
+        return positions[-1] if positions else 0
+
+    def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
+        """Return the whole history of a vehicle."""
+        return [recorded.event for recorded in self.history(vehicle_id, 0, 2**62)]
+
+    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
+        """Return how far each stream of a vehicle has been taken."""
+        return self._records.progress_of(vehicle_id)
+
+    def read(self, after_position: int, limit: int) -> Sequence[Recorded]:
+        """Return up to `limit` events after a position."""
+        return [self._recorded(record) for record in self._records.read(after_position, limit)]
+
+    def history(self, vehicle_id: UUID, after_version: int, until_version: int) -> Sequence[Recorded]:
+        """Return the events of one vehicle from `after_version` + 1 to `until_version`."""
+        found: list[Recorded] = []
+        while after_version < until_version:
+            page = self._records.events_of(vehicle_id, after_version, min(HISTORY_PAGE, until_version - after_version))
+            found += map(self._recorded, page)
+            if not page:
+                break
+            after_version = page[-1].version
+        return found
+
+    def last_position(self) -> int:
+        """Return the position of the newest event."""
+        return self._records.last_position()
+
+    def _recorded(self, record: StoredRecord) -> Recorded:
+        event = self._codec.decode(record.topic, record.state, record.originator_id, record.version)
+        return Recorded(record.position, record.recorded_at, event)
