@@ -152,10 +152,14 @@ def test_an_unknown_signal_is_counted_by_name(tmp_path: Path, mapping: SignalMap
     assert recording.statistics.rows == 4
 
 
-def test_an_empty_value_is_not_available(tmp_path: Path, mapping: SignalMapping) -> None:
-    rows = [("car", "2024-05-01T12:00:00Z", path, None) for path in (SPEED, HOOD, TRACK)]
-    samples = told(open_rows(write(tmp_path / "rows.ndjson", rows), mapping, CATALOGUE))
-    assert list(samples.values()) == [[(0, "NOT_AVAILABLE")]] * 3
+@pytest.mark.parametrize(("name", "nothing"), [("rows.ndjson", None), ("rows.ndjson", ""), ("rows.csv", "")])
+def test_an_empty_value_is_not_available(
+    tmp_path: Path, mapping: SignalMapping, name: str, nothing: str | None
+) -> None:
+    rows = [("car", "2024-05-01T12:00:00Z", path, nothing) for path in (SPEED, HOOD, TRACK)]
+    recording = open_rows(write(tmp_path / name, rows), mapping, CATALOGUE)
+    assert list(told(recording).values()) == [[(0, "NOT_AVAILABLE")]] * 3
+    assert not recording.statistics.unreadable_values
 
 
 def test_a_value_that_cannot_be_read_is_invalid_and_its_first_place_is_told(
