@@ -74,6 +74,15 @@ class Datastore(PostgresDatastore):
                 remedy="start the server or correct the address",
             ) from error
 
+    def borrow(self) -> Connection[Any]:
+        """Return a connection of the pool for longer use; waits for a server that restarts."""
+        self.pool.open()
+        return self.pool.getconn()
+
+    def give_back(self, connection: Connection[Any]) -> None:
+        """Return a borrowed connection to the pool."""
+        self.pool.putconn(connection)
+
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """Return what prepares a new connection: each statement is a transaction, and sees what is committed."""
 

@@ -21,11 +21,10 @@ from adapters.postgres.arrays import ArrayParameter, array
 from adapters.postgres.datastore import Datastore, again
 from adapters.postgres.listener import Listener
 from adapters.postgres.schema import migrate
-from domain.errors import BadInputError, StoreError, VersionConflictError
+from adapters.postgres.writer import Writer
+from domain.errors import BadInputError, FleettwinError, StoreError, VersionConflictError
 from domain.streams import StreamProgress
 
-_APPEND_EVENTS: Final = "SELECT append_events(%b, %b, %b, %b)"
-_APPEND_WITH_PROGRESS: Final = f"SELECT append_with_progress({', '.join(['%b'] * 17)})"
 _RECORD: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state, recorded_at FROM stored_events"
 )
@@ -46,6 +45,7 @@ class PostgresEventLog(PostgresApplicationRecorder):
 
     def __init__(self, datastore: Datastore) -> None:
         super().__init__(datastore)
+        self._writer = Writer(datastore)
         self._listener = Listener(datastore.connect, self.channel_name, self.last_position)
 
     @classmethod
@@ -62,6 +62,7 @@ class PostgresEventLog(PostgresApplicationRecorder):
     def close(self) -> None:
         """Close every connection."""
         self._listener.close()
+        self._writer.close()
         self.datastore.close()
 
     def create_table(self) -> None:
@@ -82,8 +83,10 @@ class PostgresEventLog(PostgresApplicationRecorder):
         Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches is not
         where `progress` says it was, or a vehicle is registered already.
         """
-        with _named_errors():
+        try:
             return self._append(events, progress, directory)
+        except PersistenceError as error:
+            raise _named(error) from error
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """Append events and return their positions, as the eventsourcing library wants it."""
@@ -94,7 +97,7 @@ class PostgresEventLog(PostgresApplicationRecorder):
     ) -> Sequence[int]:
         if not events and not progress and not directory:
             return []
-        statement = _APPEND_EVENTS
+        function = b"append_events"
         parameters = [
             array("uuid", [event.originator_id for event in events]),
             array("bigint", [event.originator_version for event in events]),
@@ -102,7 +105,7 @@ class PostgresEventLog(PostgresApplicationRecorder):
             array("bytea", [event.state for event in events]),
         ]
         if progress or directory:
-            statement = _APPEND_WITH_PROGRESS
+            function = b"append_with_progress"
             parameters += [
                 array("uuid", [change.vehicle_id for change in progress]),
                 array("text", [change.after.stream_id for change in progress]),
@@ -120,24 +123,16 @@ class PostgresEventLog(PostgresApplicationRecorder):
             nonlocal attempts
             attempts += 1
             try:
-                return self._call(statement, parameters, len(events))
+                before = self._writer.call(function, parameters)
             except IntegrityError:
                 # The connection of an earlier attempt may have been lost after its commit.
                 positions = self._positions_of(events, progress, directory) if attempts > 1 else None
                 if positions is None:
                     raise
                 return positions
+            return list(range(before + 1, before + 1 + len(events)))
 
         return again(attempt)
-
-    def _call(self, statement: str, parameters: Sequence[ArrayParameter], n_events: int) -> Sequence[int]:
-        with (
-            self.datastore.get_connection() as connection,
-            connection.cursor(binary=True, row_factory=tuple_row) as cursor,
-        ):
-            row = cursor.execute(statement, parameters, prepare=True).fetchone()
-        assert row is not None
-        return list(range(row[0] + 1, row[0] + 1 + n_events))
 
     def _positions_of(
         self, events: Sequence[StoredEvent], progress: Sequence[ProgressChange], directory: Sequence[DirectoryEntry]
@@ -307,17 +302,21 @@ def _ranges(missing: Multirange[int]) -> tuple[tuple[int, int], ...]:
 
 @contextlib.contextmanager
 def _named_errors() -> Iterator[None]:
-    """Raise the errors of the library and of PostgreSQL as those that the project names."""
     try:
         yield
-    except IntegrityError as error:
-        raise VersionConflictError(str(error).partition("\n")[0]) from error
     except PersistenceError as error:
-        text = str(error).partition("\n")[0]
-        if isinstance(error.__cause__, psycopg.errors.DiskFull):
-            raise BadInputError(
-                f"its disk is full: {text}",
-                where="event store",
-                remedy="make room and run the command again; nothing is lost",
-            ) from error
-        raise StoreError(f"the event store does not answer: {text}") from error
+        raise _named(error) from error
+
+
+def _named(error: PersistenceError) -> FleettwinError:
+    """Return an error of the library as one that the project names."""
+    text = str(error).partition("\n")[0]
+    if isinstance(error, IntegrityError):
+        return VersionConflictError(text)
+    if isinstance(error.__cause__, psycopg.errors.DiskFull):
+        return BadInputError(
+            f"the database's disk is full: {text}",
+            where="event store",
+            remedy="make room and try again; nothing is lost",
+        )
+    return StoreError(f"the event store does not answer: {text}")

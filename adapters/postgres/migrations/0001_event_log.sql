@@ -47,7 +47,7 @@ BEGIN
     INSERT INTO stored_events (notification_id, recorded_at, originator_version, originator_id, topic, state)
         SELECT head + e.number, moment, e.version, e.id, e.topic, e.state
         FROM unnest(ids, versions, topics, states) WITH ORDINALITY AS e (id, version, topic, state, number);
-    NOTIFY stored_events;
+    PERFORM pg_notify('stored_events', '');
     RETURN head;
 END
 $body$;
