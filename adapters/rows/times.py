@@ -1,10 +1,12 @@
 """When a row was captured: ISO 8601 with an offset, or a number since the Unix epoch whose size tells its unit."""
 
+import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER: Final = re.compile(r"-?\d+(\.\d*)?")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 # A number is in seconds below the first bound, in milliseconds below the second, in microseconds below the third: each
@@ -25,12 +27,11 @@ def captured_at_us(given: object) -> int:
         return _microseconds(given)
     if isinstance(given, str):
         text = given.strip()
-        try:
-            return _scaled(Decimal(text))
-        except InvalidOperation:
-            return _microseconds(datetime.fromisoformat(text))
+        if text.isascii() and text.isdecimal():
+            return _scaled(int(text))
+        return _scaled(Decimal(text)) if _NUMBER.fullmatch(text) else _microseconds(datetime.fromisoformat(text))
     if isinstance(given, int | float) and not isinstance(given, bool):
-        return _scaled(Decimal(repr(given)))
+        return _scaled(given if isinstance(given, int) else Decimal(repr(given)))
     raise ValueError(f"{given!r} is no time")
 
 
@@ -40,8 +41,8 @@ def _microseconds(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
-def _scaled(number: Decimal) -> int:
-    if not number.is_finite() or number < 0:
+def _scaled(number: Decimal | int) -> int:
+    if (isinstance(number, Decimal) and not number.is_finite()) or number < 0:
         raise ValueError(f"{number} is no time since 1970")
     if number < _SECONDS_BELOW:
         return round(number * 1_000_000)
