@@ -114,13 +114,15 @@ class LegTracker:
         for sign in signs:
             if current and sign.captured_at - current.leg.ended_at > TRIP_GAP_US:
                 current = self._finish(current, grown)
+            if current and sign.captured_at < current.leg.started_at:
+                continue  # a batch out of order: what it says of the leg would put its end before its beginning
             if isinstance(sign, SpeedSeen):
                 current = self._speed(current, sign)
             elif isinstance(sign, Fix):
                 current = self._fix(current, sign)
             elif isinstance(sign, EnergySeen):
                 self._energy(current, sign)
-            elif not sign.on and current:
+            elif not sign.on and current and sign.captured_at >= current.leg.ended_at:
                 current.leg = replace(current.leg, ended_at=sign.captured_at, closed=True)
                 current = self._finish(current, grown)
         if current:
@@ -146,7 +148,7 @@ class LegTracker:
                 metres = Metres(
                     metres + _travelled_m(self.speed.speed_kmh, sign.speed_kmh, sign.captured_at - leg.speed_until)
                 )
-            ended_at = sign.captured_at if moving else leg.ended_at
+            ended_at = max(leg.ended_at, sign.captured_at) if moving else leg.ended_at
             current.leg = replace(leg, ended_at=ended_at, distance_by_speed_m=metres, speed_until=sign.captured_at)
         self.speed = sign
         return current
@@ -169,7 +171,7 @@ class LegTracker:
         leg = current.leg
         if before and step_m is not None and before.captured_at >= leg.started_at:
             leg = replace(leg, distance_by_fixes_m=Metres((leg.distance_by_fixes_m or 0.0) + step_m))
-        current.leg = replace(leg, ended_at=sign.captured_at) if moving else leg
+        current.leg = replace(leg, ended_at=max(leg.ended_at, sign.captured_at)) if moving else leg
         current.fixes.append(sign)
         return current
 

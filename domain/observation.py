@@ -25,6 +25,7 @@ ARRIVAL_RADIUS_M: Final = 100.0
 POSITION: Final = (paths.LATITUDE, paths.LONGITUDE)
 DESTINATION: Final = (paths.DESTINATION_LATITUDE, paths.DESTINATION_LONGITUDE)
 PAIR_OF: Final = {path: pair for pair in (POSITION, DESTINATION) for path in pair}
+TOLD_AS_NUMBERS: Final = frozenset({*PAIR_OF, paths.ODOMETER, paths.MEDIA_VOLUME})  # by events of their own
 _NO_LANE: Final = Lane()  # what a stream that has not told anything has told
 
 
@@ -121,7 +122,7 @@ class Observation:
         known = self._last(path)
         if known is None or known.quality != Quality.OK or not isinstance(known.value, (int, float)):
             return None
-        return None if since is not None and known.captured_at < since else known.value
+        return None if since is not None and known.captured_at < since else float(known.value)
 
     # --- clock ------------------------------------------------------------------------------------------------------------------------------
 
@@ -155,6 +156,8 @@ class Observation:
 
     def _take_sample(self, sample: Sample) -> None:
         path, at, value, quality = sample
+        if path in TOLD_AS_NUMBERS and isinstance(value, int):
+            value = float(value)  # what the fold of its event will hold
         last = self._last(path)
         if last and at < last.captured_at:
             self._late.append(sample)
@@ -216,12 +219,12 @@ class Observation:
 
     def _speed(self, at: Micros, value: SignalValue) -> bool:
         assert isinstance(value, (int, float))
-        self._signs.append(SpeedSeen(at, KilometresPerHour(value)))
+        self._signs.append(SpeedSeen(at, KilometresPerHour(float(value))))
         return False
 
     def _energy(self, at: Micros, value: SignalValue) -> bool:
         assert isinstance(value, (int, float))
-        self._signs.append(EnergySeen(at, KilowattHours(value)))
+        self._signs.append(EnergySeen(at, KilowattHours(float(value))))
         return False
 
     def _ignition(self, at: Micros, value: SignalValue) -> bool:
@@ -239,8 +242,8 @@ class Observation:
         heading, speed, altitude = (self._beside(path, at) for path in (paths.HEADING, paths.SPEED, paths.ALTITUDE))
         fix = Fix(
             at,
-            Degrees(value),
-            Degrees(longitude),
+            Degrees(float(value)),
+            Degrees(float(longitude)),
             None if heading is None else Degrees(heading),
             None if speed is None else KilometresPerHour(speed),
             None if altitude is None else Metres(altitude),
@@ -262,7 +265,7 @@ class Observation:
     def _beside(self, path: str, at: Micros) -> float | None:
         """Return a number of the same time, or the newest one if it is recent."""
         value = self._at.get((path, at))
-        return value if isinstance(value, (int, float)) else self.number(path, since=at - RECENT_US)
+        return float(value) if isinstance(value, (int, float)) else self.number(path, since=at - RECENT_US)
 
     # --- rules on changes: True where the event tells the value -------------------------------------------------------------------------------
 
@@ -270,7 +273,7 @@ class Observation:
         last = self.number(paths.ODOMETER)
         if not isinstance(value, (int, float)) or (last is not None and value <= last):
             return False
-        self.trigger(e.OdometerAdvanced, at, odometer_m=Metres(value))
+        self.trigger(e.OdometerAdvanced, at, odometer_m=Metres(float(value)))
         return True
 
     def _charging(self, at: Micros, value: SignalValue) -> bool:
@@ -336,7 +339,9 @@ class Observation:
         if not isinstance(value, (int, float)) or not isinstance(longitude, (int, float)):
             return False
         if self.lane.destination != (value, longitude):
-            self.trigger(e.DestinationSet, at, latitude_deg=Degrees(value), longitude_deg=Degrees(longitude))
+            self.trigger(
+                e.DestinationSet, at, latitude_deg=Degrees(float(value)), longitude_deg=Degrees(float(longitude))
+            )
         return True
 
     def _destination_told(self, at: Micros, value: SignalValue) -> bool:
@@ -360,7 +365,7 @@ class Observation:
         speed, latitude, longitude = last.get(paths.SPEED), last.get(paths.LATITUDE), last.get(paths.LONGITUDE)
         last_speed = last_fix = None
         if speed and speed.quality == Quality.OK and isinstance(speed.value, (int, float)):
-            last_speed = SpeedSeen(speed.captured_at, KilometresPerHour(speed.value))
+            last_speed = SpeedSeen(speed.captured_at, KilometresPerHour(float(speed.value)))
         if (
             latitude
             and longitude
@@ -369,7 +374,7 @@ class Observation:
         ):
             assert isinstance(latitude.value, (int, float))
             assert isinstance(longitude.value, (int, float))
-            last_fix = Fix(latitude.captured_at, Degrees(latitude.value), Degrees(longitude.value))
+            last_fix = Fix(latitude.captured_at, Degrees(float(latitude.value)), Degrees(float(longitude.value)))
         energy = self.lane.number(paths.BATTERY_ENERGY)
         return LegTracker(self.lane.leg, last_speed, last_fix, None if energy is None else KilowattHours(energy))
 

@@ -86,7 +86,8 @@ class Lane:
     def number(self, path: str) -> float | None:
         """Return the newest number of a signal, if it is good."""
         known = self.last.get(path)
-        return known.value if known and isinstance(known.value, (int, float)) and known.quality == Quality.OK else None
+        good = known is not None and known.quality == Quality.OK
+        return float(known.value) if good and known and isinstance(known.value, (int, float)) else None
 
 
 @dataclass(slots=True)
@@ -121,7 +122,9 @@ class VehicleState:
 
     def know(self, lane: Lane, path: str, known: Known) -> None:
         """Take a recorded sample into the lane and, if it is the newest, into the vehicle's values."""
-        lane.last[path] = known
+        last = lane.last.get(path)
+        if last is None or last[:3] <= known[:3]:
+            lane.last[path] = known
         if lane.unsure:
             lane.unsure.discard(path)
         current = self.signals.get(path)
@@ -163,7 +166,9 @@ def _sampled(s: VehicleState, x: e.SignalsSampled) -> None:
     last, signals, stream_id, sequence = lane.last, s.signals, x.stream_id, x.sequence
     for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
         known = Known(at, stream_id, sequence, value, quality)
-        last[path] = known
+        told = last.get(path)
+        if told is None or told[0] <= at:
+            last[path] = known
         current = signals.get(path)
         if current is None or current[0] < at or current[:3] <= known[:3]:
             signals[path] = known

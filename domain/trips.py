@@ -59,7 +59,7 @@ def gather(legs: Iterable[Leg]) -> tuple[Trip, ...]:
     run: list[Leg] = []
     end, closed = Micros(0), False
     for leg in sorted(legs, key=lambda leg: (leg.started_at, -leg.ended_at, leg.stream_id)):
-        if run and (leg.started_at <= end or (not closed and leg.started_at - end <= TRIP_GAP_US)):
+        if run and (leg.started_at < end or (not closed and leg.started_at - end <= TRIP_GAP_US)):
             if (leg.ended_at, leg.closed) > (end, closed):
                 end, closed = leg.ended_at, leg.closed
         else:

@@ -8,7 +8,7 @@ Architecture invariant: everything in a row comes from the log, so that a rebuil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, Final, NamedTuple, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from domain.events import VehicleEvent
@@ -115,9 +115,8 @@ def row_spec(row_type: type[Row]) -> RowSpec:
     return spec
 
 
-def _column(name: str, hint: Any) -> Column:  # noqa: ANN401  # any annotation
-    options = [option for option in get_args(hint) if option is not NoneType] if isinstance(hint, UnionType) else [hint]
-    nullable = isinstance(hint, UnionType) and NoneType in get_args(hint)
+def _column(name: str, hint: Any) -> Column:
+    options, nullable = _options(hint)
     kind = _kind(options[0]) if len(options) == 1 else None
     if kind is None:
         msg = f"column {name}: {hint} is no type of a column"
@@ -125,12 +124,17 @@ def _column(name: str, hint: Any) -> Column:  # noqa: ANN401  # any annotation
     return Column(name, kind, nullable)
 
 
-def _kind(hint: Any) -> str | None:  # noqa: ANN401
+def _options(hint: Any) -> tuple[list[Any], bool]:
+    """Return what a type may be besides None, and whether it may be None."""
+    if get_origin(hint) not in (Union, UnionType):
+        return [hint], False
+    options = get_args(hint)
+    return [option for option in options if option is not NoneType], NoneType in options
+
+
+def _kind(hint: Any) -> str | None:
     if get_origin(hint) is list:
-        item = get_args(hint)[0]
-        options = (
-            [option for option in get_args(item) if option is not NoneType] if isinstance(item, UnionType) else [item]
-        )
+        options, _ = _options(get_args(hint)[0])
         kind = _kind(options[0])
         return f"{kind}[]" if kind else None
     while hasattr(hint, "__supertype__"):  # a NewType of `domain.units`

@@ -177,7 +177,7 @@ def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowS
     if not rows:
         return
     columns = spec.columns
-    sources = ", ".join(f"{c.name}::{_sql_type(c)}" if c.kind.endswith("[]") else c.name for c in columns)
+    sources = ", ".join(f'"{c.name}"::{_sql_type(c)}' if c.kind.endswith("[]") else f'"{c.name}"' for c in columns)
     others = [column for column in columns if column.name not in spec.key]
     statement = (
         f"INSERT INTO {_table(projection, spec)} ({_names(columns)}) SELECT {sources}"  # noqa: S608  # names only, from row types
@@ -220,11 +220,11 @@ def _literal(items: Sequence[float | None]) -> str:
 
 def _sql(text: str) -> LiteralString:
     """Mark a statement as made of names that row types declare, never of values."""
-    return cast("LiteralString", text)
+    return text
 
 
 def _create(projection: Projection, spec: RowSpec) -> LiteralString:
-    columns = [f"{c.name} {_sql_type(c)}{'' if c.nullable else ' NOT NULL'}" for c in spec.columns]
+    columns = [f'"{c.name}" {_sql_type(c)}{"" if c.nullable else " NOT NULL"}' for c in spec.columns]
     text = (
         f"CREATE TABLE IF NOT EXISTS {_table(projection, spec)}"
         f" ({', '.join(columns)}, PRIMARY KEY ({', '.join(spec.key)}))"
@@ -250,8 +250,8 @@ def _wire_type(column: Column) -> str:
 
 
 def _names(columns: Iterable[Column], prefix: str = "") -> str:
-    return ", ".join(prefix + column.name for column in columns)
+    return ", ".join(f'{prefix}"{column.name}"' for column in columns)
 
 
 def _equal(columns: Iterable[Column]) -> str:
-    return " AND ".join(f"r.{column.name} = k.{column.name}" for column in columns)
+    return " AND ".join(f'r."{column.name}" = k."{column.name}"' for column in columns)

@@ -1,0 +1,101 @@
+"""The composition root: the only place that names concrete classes of more than one technology."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from adapters.avro.codec import AvroCodec
+from adapters.avro.registry import SchemaRegistry
+from adapters.config import Config
+from adapters.graphql.app import LOOPBACK_HOSTS, AsgiApp, build_app
+from adapters.graphql.execution import Api
+from adapters.ingest import Ingest
+from adapters.postgres.event_store import PostgresEventLog
+from adapters.postgres.read_models import PostgresReadModels
+from adapters.postgres.server import EmbeddedServer
+from adapters.postgres.twin_reader import PostgresTwins
+from adapters.projecting import Projecting
+from adapters.signals.catalogue import Catalogue, load_catalogue
+from adapters.twins import PROJECTIONS
+from adapters.vehicle_log import VehicleLog
+from domain.fleet import Fleet
+from domain.units import Micros
+
+
+def now() -> Micros:
+    """Return the time, UTC: the clock of every adapter."""
+    return Micros(time.time_ns() // 1_000)
+
+
+@dataclass(frozen=True)
+class FleetTwin:
+    """Everything in one process: the log, the fleet, the projections, the API."""
+
+    config: Config
+    records: PostgresEventLog
+    read_models: PostgresReadModels
+    twins: PostgresTwins
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The VSS paths in use, or the catalogue that the settings name."""
+        return load_catalogue(self.config.vss_catalogue)
+
+    @cached_property
+    def registry(self) -> SchemaRegistry:
+        """The Avro schemas of the events."""
+        return SchemaRegistry.load()
+
+    @cached_property
+    def codec(self) -> AvroCodec:
+        """Bytes of events."""
+        return AvroCodec(self.registry)
+
+    @cached_property
+    def log(self) -> VehicleLog:
+        """The log of vehicles."""
+        return VehicleLog(self.records, self.codec)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The write side."""
+        return Fleet(self.log, self.config.vin_key())
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        """Recordings to events."""
+        return Ingest(self.fleet, now)
+
+    @cached_property
+    def projecting(self) -> Projecting:
+        """Events to rows."""
+        return Projecting(PROJECTIONS, self.log, self.read_models, now)
+
+    @cached_property
+    def api(self) -> Api:
+        """GraphQL without a server."""
+        return Api(self.twins, self.catalogue, self.codec.decode)
+
+    def app(self) -> AsgiApp:
+        """Return the server."""
+        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS)
+
+
+@contextmanager
+def fleet_twin(config: Config) -> Iterator[FleetTwin]:
+    """Open everything that the settings name; start the embedded database where they name none."""
+    with ExitStack() as stack:
+        conninfo = config.database_url
+        if conninfo is None:
+            conninfo = stack.enter_context(EmbeddedServer(config.home)).conninfo()
+        records = PostgresEventLog.open(conninfo)
+        stack.callback(records.close)
+        read_models = PostgresReadModels(conninfo).open()
+        stack.callback(read_models.close)
+        twins = PostgresTwins(conninfo).open()
+        stack.callback(twins.close)
+        for projection in PROJECTIONS:
+            read_models.prepare(projection)
+        yield FleetTwin(config, records, read_models, twins)
