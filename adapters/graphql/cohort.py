@@ -11,7 +11,7 @@ from graphql import DocumentNode
 from adapters.event_log import DirectoryEntry
 from adapters.graphql.envelope import MeasuredValue, measured
 from adapters.graphql.fields import computed
-from adapters.graphql.lookahead import Summary, summary
+from adapters.graphql.lookahead import summary
 from adapters.graphql.port import Catalogue, Decode, TwinReader
 from adapters.twins import Span, newest
 from domain.units import Micros
@@ -31,13 +31,8 @@ class Context:
     read: TwinReader
     catalogue: Catalogue
     decode: Decode
+    document: DocumentNode
     field_paths: Mapping[str, frozenset[str]]  # by the name of a field, the signals that it shows
-    document: DocumentNode | None = None  # once it is valid
-
-    def asked(self) -> Summary:
-        """Return what the document mentions."""
-        assert self.document is not None
-        return summary(self.document)
 
 
 class Cohort:
@@ -47,7 +42,7 @@ class Cohort:
         self.context = context
         self.entries = entries
         self._ids = [entry.vehicle_id for entry in entries]
-        self._asked = context.asked()
+        self._asked = summary(context.document)
         self._expected = self._asked.signal_paths(variable_values).union(
             *(context.field_paths.get(name, ()) for name in self._asked.names)
         )

@@ -26,7 +26,7 @@ class ValueStatus(Enum):
     OK = strawberry.enum_value("OK", description="As the car measured it.")
     STALE = strawberry.enum_value(
         "STALE",
-        description=f"The last known value: newer data did not confirm it. It is more than {STALE_AFTER_S} s older than the newest.",
+        description=f"The last known value: more than {STALE_AFTER_S} s older than the vehicle's newest data.",
     )
     UNSUPPORTED = strawberry.enum_value("UNSUPPORTED", description="The car says that it has no such value.")
     NEVER_RECEIVED = strawberry.enum_value("NEVER_RECEIVED", description="This vehicle has never sent it.")
@@ -44,19 +44,13 @@ class Judged(NamedTuple):
     reason: str | None
 
 
-_NEVER: Final = Judged(None, ValueStatus.NEVER_RECEIVED, "this vehicle has never sent it")
+NEVER: Final = "this vehicle has never sent it"
+_NEVER: Final = Judged(None, ValueStatus.NEVER_RECEIVED, NEVER)
 _UNSUPPORTED: Final = Judged(None, ValueStatus.UNSUPPORTED, "the car says that it has no value")
 _INVALID: Final = Judged(
     None, ValueStatus.INVALID, "the car marks the value as wrong, or it is outside the signal's valid range"
 )
 _NOT_FINITE: Final = Judged(None, ValueStatus.INVALID, "the number is not finite")
-
-
-def staleness(captured_at: Micros, last_seen_at: Micros | None) -> str | None:
-    """Return why a value of `captured_at` is stale for a vehicle whose newest data is of `last_seen_at`, or None."""
-    if last_seen_at is None or last_seen_at - captured_at <= STALE_AFTER_US:
-        return None
-    return f"last told {(last_seen_at - captured_at) // MICROS_PER_SECOND} s before the vehicle's newest data"
 
 
 def judge(row: SignalRow | None, last_seen_at: Micros | None) -> Judged:
@@ -67,8 +61,10 @@ def judge(row: SignalRow | None, last_seen_at: Micros | None) -> Judged:
         return _UNSUPPORTED if row.quality == Quality.NOT_AVAILABLE else _INVALID
     if row.number is not None and not math.isfinite(row.number):
         return _NOT_FINITE
-    reason = staleness(row.captured_at, last_seen_at)
-    return Judged(row.value, ValueStatus.STALE if reason else ValueStatus.OK, reason)
+    if last_seen_at is None or last_seen_at - row.captured_at <= STALE_AFTER_US:
+        return Judged(row.value, ValueStatus.OK, None)
+    age_s = (last_seen_at - row.captured_at) // MICROS_PER_SECOND
+    return Judged(row.value, ValueStatus.STALE, f"last told {age_s} s before the vehicle's newest data")
 
 
 class Told(Protocol):

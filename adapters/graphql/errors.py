@@ -5,11 +5,11 @@ is never shown: the caller gets an id, and the log has the rest under that id.
 """
 
 import logging
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any, Final
 from uuid import uuid4
 
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError
 
 from domain.errors import BadInputError, StoreError, UnknownEventError, UnknownSignalError
 
@@ -46,34 +46,39 @@ def error_body(code: ErrorCode, message: str, remedy: str | None = None) -> dict
     return {"message": message, "extensions": {"code": code} | ({"remedy": remedy} if remedy else {})}
 
 
-def formatted(error: GraphQLError, *, executing: bool) -> dict[str, Any]:
-    """Return an error as the response tells it; `executing`: the document was valid."""
-    body: dict[str, Any] = dict(error.formatted)
-    extensions, message = _told(error, executing=executing)
-    return body | {"message": message, "extensions": extensions}
+class Step(Enum):
+    """What was being done to a document when an error came up, and the code of what the caller did wrong then."""
+
+    PARSE = ErrorCode.GRAPHQL_PARSE_FAILED
+    VALIDATE = ErrorCode.GRAPHQL_VALIDATION_FAILED
+    COERCE = ErrorCode.BAD_USER_INPUT  # the values of variables
+    EXECUTE = None  # then the caller is not at fault, unless a field says so
 
 
-def _told(error: GraphQLError, *, executing: bool) -> tuple[dict[str, Any], str]:
+def formatted(error: GraphQLError, step: Step) -> dict[str, Any]:
+    """Return an error as the response tells it."""
+    message, extensions = _told(error, step)
+    return {**error.formatted, "message": message, "extensions": extensions}
+
+
+def _told(error: GraphQLError, step: Step) -> tuple[str, dict[str, Any]]:
     cause = error.original_error
     if isinstance(cause, BadInputError):
         code = ErrorCode.UNKNOWN_SIGNAL if isinstance(cause, UnknownSignalError) else ErrorCode.BAD_USER_INPUT
-        return {"code": code, "remedy": cause.remedy}, f"{cause.where}: {cause.what}"
-    if cause is None or isinstance(cause, GraphQLError):
-        if isinstance(error, GraphQLSyntaxError):
-            return {"code": ErrorCode.GRAPHQL_PARSE_FAILED}, error.message
-        if not executing:
-            return {"code": ErrorCode.GRAPHQL_VALIDATION_FAILED}, error.message
-        if not error.path:  # before the first field: a variable's value
-            return {"code": ErrorCode.BAD_USER_INPUT}, error.message
+        return f"{cause.where}: {cause.what}", {"code": code, "remedy": cause.remedy}
+    if step.value is not None:
+        return error.message, {"code": step.value}
+    if isinstance(cause, GraphQLError) and cause.nodes:  # an argument's value, which has a place in the document
+        return error.message, {"code": ErrorCode.BAD_USER_INPUT}
     return _masked(cause or error, error)
 
 
-def _masked(cause: BaseException, error: GraphQLError) -> tuple[dict[str, Any], str]:
+def _masked(cause: BaseException, error: GraphQLError) -> tuple[str, dict[str, Any]]:
     error_id = str(uuid4())
     place = ".".join(map(str, error.path or ()))
     _log.error("error %s at %s", error_id, place or "the operation", exc_info=cause)
     if isinstance(cause, StoreError) and not isinstance(cause, UnknownEventError):
         remedy = "try again in some seconds; if it goes on, tell the operator the id"
-        return {"code": ErrorCode.SERVICE_UNAVAILABLE, "id": error_id, "remedy": remedy}, "the store does not answer"
+        return "the store does not answer", {"code": ErrorCode.SERVICE_UNAVAILABLE, "id": error_id, "remedy": remedy}
     remedy = "tell the operator the id: the log has the cause under it"
-    return {"code": ErrorCode.INTERNAL_SERVER_ERROR, "id": error_id, "remedy": remedy}, "something went wrong here"
+    return "something went wrong here", {"code": ErrorCode.INTERNAL_SERVER_ERROR, "id": error_id, "remedy": remedy}

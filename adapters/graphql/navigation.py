@@ -7,7 +7,7 @@ import strawberry
 from strawberry import ID
 
 from adapters.graphql.cohort import Tracks, Twin, signal_field
-from adapters.graphql.envelope import FloatValue, MeasuredValue, ValueStatus, judge, staleness
+from adapters.graphql.envelope import NEVER, FloatValue, MeasuredValue, ValueStatus, judge
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of, trip_id_of
 from adapters.graphql.node import Node
@@ -162,14 +162,12 @@ def _destination(model: "Navigation") -> DestinationValue:
     row: DestinationRow | None = next(
         iter(twin.cohort.rows(twin.id, "destinations", lambda read, ids: read.destinations(ids))), None
     )
-    stale = row and staleness(row.captured_at, twin.cohort.age_reference(twin.id))
-    status = ValueStatus.NEVER_RECEIVED if row is None else ValueStatus.STALE if stale else ValueStatus.OK
     return DestinationValue(
         row=row,
         path="Vehicle.Cabin.Infotainment.Navigation.DestinationSet",
         unit="degrees",
-        status=status,
-        reason="this vehicle has never sent it" if row is None else stale,
+        status=ValueStatus.NEVER_RECEIVED if row is None else ValueStatus.OK,
+        reason=NEVER if row is None else None,
         state=row and DestinationState(row.state),
         latitude=row and row.latitude_deg,
         longitude=row and row.longitude_deg,

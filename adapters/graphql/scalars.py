@@ -62,7 +62,7 @@ def plain(value: Any) -> Any:
 SCALARS: Final[dict[object, ScalarDefinition]] = {
     Micros: strawberry.scalar(
         name="DateTime",
-        description='A moment in UTC with microseconds, RFC 3339: "2026-02-03T04:05:06.000007Z". As input: any offset.',
+        description='A moment in UTC with microseconds, RFC 3339: "2026-02-03T04:05:06.000007Z". Input: any offset.',
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=format_time,
         parse_value=parse_time,
@@ -75,7 +75,7 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     ),
     SignalScalar: strawberry.scalar(
         name="SignalScalar",
-        description="The value of any signal as the car sent it: a JSON number (whole ones as in Int64), string or boolean.",
+        description="A signal's value as the car sent it: a JSON number (whole ones as in Int64), string or boolean.",
         serialize=signal_value,
     ),
     Json: strawberry.scalar(
