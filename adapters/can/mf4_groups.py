@@ -3,6 +3,8 @@
 The names of the channels are those of ASAM MDF bus logging, the lengths by code those of ISO 11898-1, table 5.
 """
 
+import contextlib
+import io
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -22,6 +24,10 @@ DATA_FRAME: Final = "CAN_DataFrame"
 
 _NEEDED: Final = {"ID", "DataBytes"}
 _USED: Final = ("ID", "IDE", "BusChannel", "DataLength", "DLC", "DataBytes")
+_PLAIN: Final = 0  # channel type (ASAM MDF 4.1, cn_type)
+_VARIABLE_LENGTH: Final = 1  # channel type: the record holds the offset of a value that is stored elsewhere
+_UNSIGNED: Final = 0  # data type, Intel byte order (cn_data_type)
+_SIZE_BYTES: Final = 4  # of the length before a value that is stored elsewhere
 _WITHOUT_RECORD: Final = (3, 6)  # types of virtual channels: their values follow from the number of the record
 _LENGTHS: Final = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64], np.uint8)
 
@@ -57,6 +63,12 @@ class FrameGroup:
         self._group = mdf.groups[number]
         self.records: int = self._group.channel_group.cycles_nr
         self._check_places()
+        payload = self._group.channels[channels["DataBytes"]]
+        self._has_variable_payloads = payload.channel_type == _VARIABLE_LENGTH
+        if (
+            self._has_variable_payloads
+        ):  # to asammdf a plain number: the place of the payload (see `_variable_payloads`)
+            payload.channel_type, payload.data_type = _PLAIN, _UNSIGNED
 
     def _check_places(self) -> None:
         """Check that channels lie within a record: asammdf's native code reads wherever the file tells it to."""
@@ -74,7 +86,10 @@ class FrameGroup:
         for first in range(0, self.records, RECORDS_AT_ONCE):
             count = min(RECORDS_AT_ONCE, self.records - first)
             try:
-                run = self._run(first, count)
+                with contextlib.redirect_stdout(
+                    io.StringIO()
+                ):  # asammdf prints what it knows of a channel that it cannot read
+                    run = self._run(first, count)
             except Exception as fault:  # asammdf raises whatever its parsing runs into
                 raise damaged_mf4(
                     f"records {first} to {first + count} cannot be read ({fault})", self._where
@@ -87,7 +102,7 @@ class FrameGroup:
         is_extended = (can_id & EXTENDED_ID != 0) | (can_id > STANDARD_ID_MAX)
         if "IDE" in self._channels:
             is_extended |= self._read("IDE", first, count)[0].astype(np.bool_)
-        data = self._read("DataBytes", first, count)[0].reshape(count, -1)[:, :FD_WIDTH]
+        data = self._payloads(first, count)
         if "DataLength" in self._channels:
             length = _byte_column(self._read("DataLength", first, count)[0])
         elif "DLC" in self._channels:
@@ -107,7 +122,40 @@ class FrameGroup:
             (can_id & EXTENDED_ID_MAX) | is_extended * np.uint32(EXTENDED_ID),
             bus,
             length,
-            np.where(inside, widened(data.astype(np.uint8), width), np.uint8(0)),
+            np.where(inside, widened(data, width), np.uint8(0)),
+        )
+
+    def _payloads(self, first: int, count: int) -> NDArray[np.uint8]:
+        """Return the payloads uint8[count, up to 64] as far as the file has them."""
+        samples, _ = self._read("DataBytes", first, count)
+        if self._has_variable_payloads:
+            return self._variable_payloads(samples)
+        return samples.reshape(count, -1)[:, :FD_WIDTH].astype(np.uint8)
+
+    def _variable_payloads(self, offsets: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the payloads at `offsets` of the signal data, each with its length (4 bytes) before it.
+
+        asammdf's own native code would follow an offset or a length of a damaged file to any place in memory.
+        """
+        index = self._channels["DataBytes"]
+        start, end = int(offsets.min()), int(offsets.max())
+        if end >= sum(info.original_size for info in self._group.signal_data[index]):
+            raise ValueError("a payload lies outside the signal data")
+        load = self._mdf._mdf._load_signal_data  # noqa: SLF001  # nothing public gives the bytes as they are
+        signal_data = np.frombuffer(load(group=self._group, index=index, offsets=(start, end)), np.uint8)
+        places = (offsets - start).astype(np.int64)
+        if places.max() + _SIZE_BYTES > len(signal_data):
+            raise ValueError("a payload lies outside the signal data")
+        sizes = signal_data[places[:, None] + np.arange(_SIZE_BYTES)].view("<u4")[:, 0].astype(np.int64)
+        places += _SIZE_BYTES
+        if sizes.max() > FD_WIDTH or (places + sizes).max() > len(signal_data):
+            raise ValueError("a payload is too long")
+        width = CLASSIC_WIDTH if sizes.max() <= CLASSIC_WIDTH else FD_WIDTH
+        columns = np.arange(width)
+        return np.where(
+            columns < sizes[:, None],
+            signal_data[np.minimum(places[:, None] + columns, len(signal_data) - 1)],
+            np.uint8(0),
         )
 
     def _read(self, name: str, first: int, count: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
