@@ -6,10 +6,12 @@ most significant bit of a big-endian (Motorola) field, counted 8 * byte + bit in
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from adapters.can.frames import FD_WIDTH
 
 _WORD_BYTES: Final = 8
 _WORD_BITS: Final = 64
@@ -99,24 +101,34 @@ class BitField:
             return (bits << unused).view(np.int64) >> unused.astype(np.int64)
         return bits if self.length > _INT64_BITS else bits.view(np.int64)
 
-    def _read_word(self, words: Words) -> NDArray[np.uint64]:
-        """Return the field's bits, right-aligned, zeros above."""
+    @cached_property
+    def _layout(self) -> "_Layout":
         first_byte, last_byte = self.first_bit // 8, self.needed_bytes - 1
         # An aligned word is shared with the message's other fields; one made for a field that crosses its end is not.
         word_byte = first_byte - first_byte % _WORD_BYTES
         if last_byte >= word_byte + _WORD_BYTES:
-            word_byte = min(first_byte, words.data.shape[1] - _WORD_BYTES)
-        word = words.word(word_byte, big_endian=self.big_endian)
+            word_byte = min(first_byte, FD_WIDTH - _WORD_BYTES)  # no classic payload holds such a field
         skipped = self.first_bit - 8 * word_byte
-        if last_byte < word_byte + _WORD_BYTES:
-            shift = _WORD_BITS - skipped - self.length if self.big_endian else skipped
-            right = word >> np.uint64(shift) if shift else word
-        elif self.big_endian:  # 9 bytes: align the 64 bits that follow the skipped ones, then move them down
-            aligned = (word << np.uint64(skipped)) | (words.byte(last_byte) >> np.uint64(8 - skipped))
-            right = aligned >> np.uint64(_WORD_BITS - self.length)
-        else:
-            right = (word >> np.uint64(skipped)) | (words.byte(last_byte) << np.uint64(_WORD_BITS - skipped))
-        return right & np.uint64((1 << self.length) - 1)
+        shift = _WORD_BITS - skipped - self.length if self.big_endian else skipped
+        return _Layout(
+            word_byte,
+            np.uint64(max(shift, 0)),
+            np.uint64((1 << self.length) - 1),
+            last_byte if last_byte >= word_byte + _WORD_BYTES else None,
+            skipped,
+        )
+
+    def _read_word(self, words: Words) -> NDArray[np.uint64]:
+        """Return the field's bits, right-aligned, zeros above."""
+        layout = self._layout
+        word = words.word(layout.word_byte, big_endian=self.big_endian)
+        if layout.ninth_byte is None:
+            return word >> layout.shift & layout.mask
+        ninth, skipped = words.byte(layout.ninth_byte), layout.skipped
+        if self.big_endian:  # align the 64 bits that follow the skipped ones, then move them down
+            aligned = (word << np.uint64(skipped)) | (ninth >> np.uint64(8 - skipped))
+            return aligned >> np.uint64(_WORD_BITS - self.length)
+        return ((word >> layout.shift) | (ninth << np.uint64(_WORD_BITS - skipped))) & layout.mask
 
     def _read_beyond_word(self, words: Words) -> NDArray[np.object_]:
         first_byte = self.first_bit // 8
@@ -129,3 +141,13 @@ class BitField:
             bits = int.from_bytes(payload.tobytes(), order) >> shift & mask  # type: ignore[arg-type]
             values[index] = (bits ^ sign) - sign
         return values
+
+
+class _Layout(NamedTuple):
+    """How a field of at most 64 bits is cut out of a word, and which ninth byte it needs, if it does."""
+
+    word_byte: int
+    shift: np.uint64
+    mask: np.uint64
+    ninth_byte: int | None
+    skipped: int  # bits before the field in its word

@@ -9,7 +9,7 @@ raw value.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from cantools.database.can import Message, Signal
@@ -22,8 +22,7 @@ from adapters.can.id_index import IdIndex
 from adapters.can.scaling import Scaling
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedColumn:
+class DecodedColumn(NamedTuple):
     """All values of one signal in a block: `rows` int64[k], ascending indexes into the block.
 
     A message name that the DBC file gives to several identifiers has a column for each.
@@ -38,9 +37,11 @@ class DecodedColumn:
     values: NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedBlock:
-    """What a decoder found in a block: `frames` of its messages, and how many frames were too short for a signal."""
+class DecodedBlock(NamedTuple):
+    """What a decoder found in a block: `frames` of its messages, and how many of them were too short for a signal.
+
+    Too short for a multiplexer is too short for every signal behind it.
+    """
 
     columns: list[DecodedColumn]
     frames: int
@@ -69,10 +70,12 @@ class Decoder:
         if not len(rows):
             return decoded
         lengths = block.length[rows]
+        shortest = int(lengths.min())
         with np.errstate(all="ignore"):  # overflow to infinity and not-a-number are values of float signals
             for plan, first, end in zip(self._plans, bounds, bounds[1:], strict=False):
                 if first != end:
-                    plan.decode(Words(block.data, rows[first:end]), lengths[first:end], decoded)
+                    frames = _Frames(Words(block.data, rows[first:end]), lengths[first:end])
+                    plan.decode(frames, shortest, decoded)
         return DecodedBlock(decoded.columns, len(rows), decoded.too_short)
 
 
@@ -113,6 +116,7 @@ class _SignalPlan:
 class _MessagePlan:
     """The selected signals of one message, those with the same multiplexer condition together."""
 
+    needed_bytes: int
     groups: tuple[tuple[_Condition | None, tuple[_SignalPlan, ...]], ...]
 
     @classmethod
@@ -123,28 +127,40 @@ class _MessagePlan:
             needed_bytes = max(field.needed_bytes, condition.needed_bytes if condition else 0)
             ref = SignalRef(message.name, signal.name)
             groups[condition].append(_SignalPlan(ref, field, Scaling.of(signal, field), needed_bytes))
-        return cls(tuple((condition, tuple(plans)) for condition, plans in groups.items()))
+        needed_bytes = max(plan.needed_bytes for plans in groups.values() for plan in plans)
+        return cls(needed_bytes, tuple((condition, tuple(plans)) for condition, plans in groups.items()))
 
-    def decode(self, words: Words, lengths: NDArray[np.uint8], into: DecodedBlock) -> None:
-        """Add this message's columns to `into`; `words` and `lengths` are those of its frames only."""
+    def decode(self, frames: "_Frames", shortest: int, into: DecodedBlock) -> None:
+        """Add this message's columns to `into`; `shortest` is a lower bound of the lengths of its `frames`."""
+        if shortest < self.needed_bytes:
+            shortest = int(frames.lengths.min())
         for condition, plans in self.groups:
-            chosen, chosen_lengths = words, lengths
+            sent, too_short = frames, 0
             if condition is not None:
-                met = condition.met(words)
-                chosen, chosen_lengths = words.select(met), lengths[met]
-            if not len(chosen_lengths):
-                continue
-            shortest = int(chosen_lengths.min())
+                if shortest < condition.needed_bytes:  # what these frames carry is not known
+                    sent = frames.of_length(condition.needed_bytes)
+                    too_short = len(frames.lengths) - len(sent.lengths)
+                sent = sent.where(condition.met(sent.words)) if len(sent.lengths) else sent
             for plan in plans:
-                held = chosen
-                if shortest < plan.needed_bytes:
-                    long_enough = chosen_lengths >= plan.needed_bytes
-                    held = chosen.select(long_enough)
-                    into.too_short[plan.ref] = into.too_short.get(plan.ref, 0) + len(long_enough) - len(held.rows)
-                    if not len(held.rows):
-                        continue
-                raw = plan.field.read(held)
-                into.columns.append(DecodedColumn(*plan.ref, held.rows, raw, plan.scaling.values(raw)))
+                held = sent if shortest >= plan.needed_bytes else sent.of_length(plan.needed_bytes)
+                if len(held.lengths):
+                    raw = plan.field.read(held.words)
+                    into.columns.append(DecodedColumn(*plan.ref, held.words.rows, raw, plan.scaling.values(raw)))
+                if missing := too_short + len(sent.lengths) - len(held.lengths):
+                    into.too_short[plan.ref] = into.too_short.get(plan.ref, 0) + missing
+
+
+class _Frames(NamedTuple):
+    """The frames of one message in a block."""
+
+    words: Words
+    lengths: NDArray[np.uint8]
+
+    def where(self, mask: NDArray[np.bool_]) -> "_Frames":
+        return _Frames(self.words.select(mask), self.lengths[mask])
+
+    def of_length(self, least: int) -> "_Frames":
+        return self.where(self.lengths >= least)
 
 
 def _field(signal: Signal) -> BitField:

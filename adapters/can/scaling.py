@@ -46,9 +46,7 @@ class Scaling:
             return raw
         if self.in_python:
             return (raw.astype(object) * self.scale + self.offset).astype(self.value_type)
-        if self.value_type is np.int64:
-            scaled = raw * self.scale
-        else:
-            scaled = np.multiply(raw, float(self.scale), dtype=np.float64)
-        scaled += self.offset
+        scaled = raw * (self.scale if self.value_type is np.int64 else float(self.scale))
+        if self.offset or self.scale < 0 or raw.dtype == np.float64:  # even 0 matters: it makes minus zero plus zero
+            scaled += self.offset
         return scaled

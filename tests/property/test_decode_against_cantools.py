@@ -252,6 +252,16 @@ SMALL = Dbc.of(
             ],
         ),
         Message(0x300, "Long", 64, [Signal("end", 480, 32), Signal("odd", 99, 61), Signal("begin", 0, 64)], is_fd=True),
+        Message(
+            0x301,
+            "LongSwitched",
+            64,
+            [
+                Signal("near", 0, 8, multiplexer_ids=[0, 1], multiplexer_signal="far"),
+                Signal("far", 500, 1, is_multiplexer=True),
+            ],
+            is_fd=True,
+        ),
     ],
 )
 

@@ -13,6 +13,7 @@ from tests.support.frame_blocks import Heard, block_of
 
 SPEED = SignalRef("Motion", "speed")
 BRAKE = SignalRef("Motion", "brake")
+EARLY, LATE = SignalRef("M", "early"), SignalRef("M", "late")
 DBC = Dbc.of(
     Path("car.dbc"),
     [
@@ -67,6 +68,21 @@ def test_a_signal_that_no_frame_is_long_enough_for_has_no_column() -> None:
     result = Decoder(DBC, [BRAKE]).decode(block_of([Heard(0x100, b"\1")]))
 
     assert (result.columns, result.too_short) == ([], {BRAKE: 1})
+
+
+def test_frames_of_another_variant_are_not_too_short() -> None:
+    signals = [
+        Signal("variant", 8, 8, is_multiplexer=True),
+        Signal("early", 0, 8, multiplexer_ids=[1], multiplexer_signal="variant"),
+        Signal("late", 16, 8, multiplexer_ids=[2], multiplexer_signal="variant"),
+    ]
+    decoder = Decoder(Dbc.of(Path("car.dbc"), [Message(0x100, "M", 3, signals)]), [EARLY, LATE])
+    variants = [b"\7\1", b"\7\2\7", b"\7\2", b"\7"]
+
+    result = decoder.decode(block_of([Heard(0x100, data) for data in variants]))
+
+    assert {column.signal: column.rows.tolist() for column in result.columns} == {"early": [0], "late": [1]}
+    assert result.too_short == {EARLY: 1, LATE: 2}
 
 
 def test_an_identifier_of_29_bits_is_not_the_one_of_11_bits() -> None:
