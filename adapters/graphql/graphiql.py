@@ -12,9 +12,9 @@ from adapters.graphql.http import HTML, Response
 PREFIX: Final = "/graphql/static/"
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 _PAGE_NAME: Final = "index.html"
-# All from this server. GraphiQL's style sheet holds its fonts as data; its editor sets style attributes.
+# All from this server; GraphiQL's style sheet holds its fonts as data.
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src data:; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _SECURITY: Final = (

@@ -97,7 +97,9 @@ class Trip(Node):
     started_at: Micros = computed(lambda trip: trip.row.started_at)
     ended_at: Micros = computed(lambda trip: trip.row.ended_at, "The last moment that is known to belong to the trip.")
     ended: bool = computed(lambda trip: trip.row.ended, "Whether the trip is over.")
-    end_reason: str | None = computed(lambda trip: trip.row.end_reason, '"ignition off" or "standstill".')
+    end_reason: str | None = computed(
+        lambda trip: trip.row.end_reason, 'What ended it: "ignition off" or "standstill".'
+    )
     distance_m: float = computed(lambda trip: trip.row.distance_m, "Distance in metres, along the fixes or by speed.")
     duration_s: float = computed(lambda trip: (trip.row.ended_at - trip.row.started_at) / MICROS_PER_SECOND, "Seconds.")
     energy_kwh: float | None = computed(

@@ -80,7 +80,8 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     ),
     Json: strawberry.scalar(
         name="JSON",
-        description='Any JSON value. Ids are strings, whole numbers as in Int64, not finite ones "nan", "inf", "-inf".',
+        description="Any JSON value. Ids are strings, whole numbers as in Int64; numbers that are not finite are"
+        ' "nan", "inf" or "-inf".',
         serialize=plain,
     ),
 }

@@ -60,7 +60,7 @@ class TroubleCodeExplanation:
 
     text: strawberry.Private[TroubleCodeText]
 
-    system: str = computed(lambda each: each.text.system, '"powertrain", "chassis", "body" or "network".')
+    system: str = computed(lambda each: each.text.system, 'One of "powertrain", "chassis", "body", "network".')
     origin: TroubleCodeOrigin = computed(lambda each: TroubleCodeOrigin(each.text.origin))
     group: str | None = computed(lambda each: each.text.group, "The part of the system, of a generic code.")
     category: str | None = computed(lambda each: each.text.category, "The category of the failure type.")

@@ -1,6 +1,6 @@
 """A vehicle: its identity, its three models, its signals, its events."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry import ID
@@ -30,9 +30,19 @@ def event_node(context: Context, record: StoredRecord) -> Event:
     return Event(record=record, event=event)
 
 
-def _signal(twin: Twin, path: str, row: SignalRow | None) -> Any:
+def _signal(twin: Twin, path: str) -> Signal:
+    """Return a signal; one that the vehicle never sent must be of the catalogue."""
+    row = twin.cohort.signal(twin.id, path)
+    if row is None:
+        twin.cohort.context.catalogue.fact(path, where="path")
+    return _in_envelope(twin, path, row)
+
+
+def _in_envelope(twin: Twin, path: str, row: SignalRow | None) -> Signal:
     unit = unit_of(twin.cohort.context.catalogue, path)
-    return measured(Signal, path, unit, row, twin.cohort.age_reference(twin.id))
+    made = measured(Signal, path, unit, row, twin.cohort.age_reference(twin.id))
+    assert isinstance(made, Signal)
+    return made
 
 
 @strawberry.type(description="The digital twin of a vehicle.")
@@ -54,14 +64,10 @@ class Vehicle(Node):
     media: Media = computed(lambda vehicle: Media(twin=vehicle.twin))
     diagnostics: Diagnostics = computed(lambda vehicle: Diagnostics(twin=vehicle.twin))
 
-    @resolved("The newest sample of any signal, by its COVESA VSS path.")
-    def signal(self, path: str) -> Signal:
-        """Return a signal; one that the vehicle never sent must be of the catalogue."""
-        row = self.twin.cohort.signal(self.twin.id, path)
-        if row is None:
-            self.twin.cohort.context.catalogue.fact(path, where="path")
-        made: Signal = _signal(self.twin, path, row)
-        return made
+    @resolved("The newest sample of any signal, by its COVESA VSS path; null only where there is no such path.")
+    def signal(self, path: str) -> Signal | None:
+        """Return a signal."""
+        return _signal(self.twin, path)
 
     @resolved(
         "Several signals: those of `paths` in this order, or those at or below the branch `prefix` that the vehicle "
@@ -78,11 +84,11 @@ class Vehicle(Node):
             raise BadInputError("paths and prefix exclude each other", where="signals", remedy=remedy)
         if paths is None:
             rows = self.twin.cohort.branch(self.twin.id, (prefix or "").removesuffix("."))
-            return [_signal(self.twin, row.path, row) for row in rows]
+            return [_in_envelope(self.twin, row.path, row) for row in rows]
         if len(paths) > PATHS_MAX:
             remedy = f"name at most {PATHS_MAX}, or give a prefix"
             raise BadInputError(f"{len(paths)} paths are too many", where="paths", remedy=remedy)
-        return [self.signal(path) for path in paths]
+        return [_signal(self.twin, path) for path in paths]
 
     @resolved("The vehicle's events as the log keeps them.")
     def events(

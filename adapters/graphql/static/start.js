@@ -1,7 +1,8 @@
 "use strict";
 
 const tabs = [
-  `# The fleet: where each vehicle is and how it is. Ctrl-Space completes, Ctrl-Enter runs.
+  `# The fleet: where each vehicle is and how it is.
+# Ctrl-Space completes, Ctrl-Enter runs.
 query Fleet {
   vehicles(first: 10) {
     edges {
@@ -12,12 +13,17 @@ query Fleet {
         model
         lastSeenAt
         navigation {
-          location { latitude longitude status reason capturedAt }
+          location {
+            latitude longitude status reason capturedAt
+          }
           speed { value unit status reason }
         }
         diagnostics {
           odometer { value unit status reason }
-          troubleCodes(held: true) { ecu code explanation { system group failureType } }
+          troubleCodes(held: true) {
+            ecu code
+            explanation { system group failureType }
+          }
         }
       }
     }
@@ -33,7 +39,17 @@ query Trips {
         vin
         navigation {
           trips(first: 5) {
-            edges { node { startedAt endedAt distanceM durationS track(maxPoints: 5) { pointCount points { capturedAt latitude longitude speed } } } }
+            edges {
+              node {
+                startedAt endedAt distanceM durationS
+                track(maxPoints: 5) {
+                  pointCount
+                  points {
+                    capturedAt latitude longitude speed
+                  }
+                }
+              }
+            }
           }
         }
       }
@@ -43,7 +59,10 @@ query Trips {
 `,
   `# How far the read models have followed the log.
 query Status {
-  status { logPosition projections { name version position lag parked } }
+  status {
+    logPosition
+    projections { name version position lag parked }
+  }
 }
 `,
 ];
@@ -53,6 +72,5 @@ ReactDOM.createRoot(document.getElementById("graphiql")).render(
     fetcher: GraphiQL.createFetcher({ url: "/graphql" }),
     defaultQuery: tabs[0],
     defaultTabs: tabs.map((query) => ({ query })),
-    defaultEditorToolsVisibility: "variables",
   }),
 );

@@ -1,0 +1,58 @@
+"""Writes the schema as `schemas/graphql/schema.graphql`, or checks the file: `python -m adapters.graphql.sdl [--check]`.
+
+The file is what clients build on: a change that can break them is refused unless `--breaking` is given too.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+from graphql import build_schema, find_breaking_changes
+
+import schemas
+from adapters.graphql.schema import SCHEMA
+
+SDL: Final = Path(schemas.__file__).parent / "graphql" / "schema.graphql"
+COMMAND: Final = "python -m adapters.graphql.sdl"
+
+
+def text() -> str:
+    """Return the schema as text."""
+    return SCHEMA.as_str() + "\n"
+
+
+def breaking_changes(released: str, now: str) -> list[str]:
+    """Return what of a released schema clients may rely on and no longer find."""
+    return [change.description for change in find_breaking_changes(build_schema(released), build_schema(now))]
+
+
+def main(arguments: list[str], path: Path = SDL) -> int:
+    """Write or check the file; return the exit status."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the GraphQL schema to its file.")
+    parser.add_argument("--check", action="store_true", help="write nothing: fail if the file is not the schema")
+    parser.add_argument("--breaking", action="store_true", help="write even what breaks clients")
+    options = parser.parse_args(arguments)
+    released = path.read_text(encoding="utf-8") if path.exists() else ""
+    if released == text():
+        return 0
+    breaking = breaking_changes(released, text()) if released else []
+    for change in breaking:
+        _say(f"{path.name}: breaks clients: {change}")
+    if options.check:
+        _say(f"{path.name} is not the schema of the code; run {COMMAND}{' --breaking' if breaking else ''}")
+        return 1
+    if breaking and not options.breaking:
+        _say("nothing is written; give --breaking if no client can be there yet, else deprecate and add")
+        return 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text(), encoding="utf-8")
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
