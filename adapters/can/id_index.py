@@ -12,20 +12,25 @@ _FIRST_MULTIPLIER: Final = (
 _MULTIPLIER_TRIES: Final = 256
 _TABLE_BITS: Final = range(8, 25)
 _ID_BITS: Final = 32
+_NO_ID: Final = 0xFFFF_FFFF  # bits 29 and 30 set: no FrameBlock has it
 
 
 class IdIndex:
     """Finds which rows of a block have one of the wanted ids, grouped by id in the order given."""
 
     def __init__(self, ids: Collection[int]) -> None:
-        self._ids = np.array(list(ids), dtype=np.uint32)
-        assert len(np.unique(self._ids)) == len(self._ids)
-        self._multiplier, self._shift, places = _collision_free(self._ids)
+        wanted = np.array(list(ids), dtype=np.uint32)
+        assert len(np.unique(wanted)) == len(wanted)
+        self._multiplier, self._shift, places = _collision_free(wanted)
+        table = np.zeros(1 << (_ID_BITS - int(self._shift)), dtype=np.uint32)
+        self._id_at = np.full_like(table, _NO_ID)
+        self._id_at[places] = wanted
         # The slot of an id is its place in the order given; 8 and 16 bits have a radix sort in numpy.
-        self._no_slot = len(self._ids)
-        slots = np.full(1 << (_ID_BITS - int(self._shift)), self._no_slot)
-        self._slot_at: NDArray[np.integer] = slots.astype(np.uint8 if self._no_slot < 1 << 8 else np.uint16)
-        self._slot_at[places] = np.arange(len(self._ids))
+        self._slots: NDArray[np.integer] = np.arange(len(wanted) + 1).astype(
+            np.uint8 if len(wanted) < 1 << 8 else np.uint16
+        )
+        self._slot_at = table.astype(self._slots.dtype)
+        self._slot_at[places] = self._slots[:-1]
 
     def group(
         self, can_id: NDArray[np.uint32], allowed: NDArray[np.bool_] | None = None
@@ -34,17 +39,14 @@ class IdIndex:
 
         The rows of the i-th id are `rows[bounds[i]:bounds[i + 1]]`; only rows that are `allowed` count.
         """
-        slot = self._slot_at.take(((can_id * self._multiplier) >> self._shift).astype(np.intp))
-        found = slot != self._no_slot
+        place = ((can_id * self._multiplier) >> self._shift).astype(np.intp)
+        found = self._id_at.take(place) == can_id
         if allowed is not None:
             found &= allowed
         rows = np.flatnonzero(found)
-        slots = slot.take(rows)
-        right = self._ids.take(slots) == can_id.take(rows)  # another id may have the same place
-        if not right.all():
-            rows, slots = rows[right], slots[right]
+        slots = self._slot_at.take(place.take(rows))
         order = np.argsort(slots, kind="stable")
-        bounds = np.searchsorted(slots.take(order), np.arange(self._no_slot + 1))
+        bounds = np.searchsorted(slots.take(order), self._slots)  # of one type: a cast would cost more than the search
         return rows.take(order), bounds.tolist()
 
 
