@@ -10,7 +10,8 @@ from typing import Final
 from adapters.can.asc import read_asc
 from adapters.can.blf import read_blf
 from adapters.can.blocks import in_blocks
-from adapters.can.candump import LINE, read_candump
+from adapters.can.candump import read_candump
+from adapters.can.candump_lines import LINE
 from adapters.can.clocks import is_wall_clock
 from adapters.can.frames import FrameBlock
 from adapters.can.gvret import read_gvret
