@@ -1,0 +1,217 @@
+"""What the command line shows a person."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from adapters.config import Config
+from adapters.ingest import Summary
+
+LISTED_MAX: Final = 10  # of unknown ids and names; the rest is counted
+
+TWIN_QUERY: Final = """
+query Twin($vin: String!) {
+  vehicle(vin: $vin) {
+    id vin brand model registeredAt lastSeenAt
+    navigation {
+      location { status latitude longitude capturedAt }
+      destination { state latitude longitude capturedAt }
+      currentTrip { startedAt endedAt distanceM durationS }
+      trips(first: 5) { edges { node { startedAt endedAt ended distanceM durationS energyKwh } } }
+    }
+    media { playHistory(first: 5) { edges { node { startedAt title artist source } } } }
+    diagnostics {
+      troubleCodes { code failureType ecu service active held status { byte } lastSeenAt
+        explanation { system group failureType } }
+      warnings { warning raised value unit limit capturedAt }
+      chargingSessions(first: 5) { edges { node { startedAt endedAt startPercent endPercent energyAddedKwh } } }
+      telemetryQuality { gaps missingBatches lateSamples clockCorrections }
+    }
+    signals { path value unit status reason capturedAt }
+  }
+}
+"""
+
+EVENTS_QUERY: Final = """
+query Events($vin: String!, $first: Int!, $after: String, $types: [String!]) {
+  vehicle(vin: $vin) {
+    events(first: $first, after: $after, types: $types) {
+      edges { cursor node { type version position capturedAt receivedAt recordedAt data } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+"""
+
+STATUS_QUERY: Final = "query Status { status { logPosition projections { name version position lag parked } } }"
+
+
+def twin(vehicle: Mapping[str, Any]) -> RenderableType:
+    """Return one vehicle's state as tables."""
+    navigation, diagnostics = vehicle["navigation"], vehicle["diagnostics"]
+    name = " ".join(filter(None, (vehicle["brand"], vehicle["model"], vehicle["vin"])))
+    parts: list[RenderableType] = [
+        Text(f"{name}, last seen {vehicle['lastSeenAt'] or 'never'}", style="bold"),
+        _signals(vehicle["signals"]),
+    ]
+    trips = [edge["node"] for edge in navigation["trips"]["edges"]]
+    if trips:
+        parts.append(_trips(trips))
+    destination = navigation["destination"]
+    if destination["state"]:
+        parts.append(Text(f"destination {destination['state']}: {destination['latitude']}, {destination['longitude']}"))
+    plays = [edge["node"] for edge in vehicle["media"]["playHistory"]["edges"]]
+    if plays:
+        parts.append(_table("played", plays, ("startedAt", "title", "artist", "source")))
+    if diagnostics["troubleCodes"]:
+        parts.append(_codes(diagnostics["troubleCodes"]))
+    if diagnostics["warnings"]:
+        parts.append(_table("warnings", diagnostics["warnings"], ("warning", "raised", "value", "unit", "capturedAt")))
+    sessions = [edge["node"] for edge in diagnostics["chargingSessions"]["edges"]]
+    if sessions:
+        columns = ("startedAt", "endedAt", "startPercent", "endPercent", "energyAddedKwh")
+        parts.append(_table("charging", sessions, columns))
+    quality = diagnostics["telemetryQuality"]
+    parts.append(
+        Text(
+            f"telemetry: {quality['gaps']} gaps ({quality['missingBatches']} batches), "
+            f"{quality['lateSamples']} late samples, {quality['clockCorrections']} clock corrections",
+            style="dim",
+        )
+    )
+    return Group(*parts)
+
+
+def _signals(signals: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table("signal", "value", "unit", "captured", "status", title="signals", title_justify="left")
+    for signal in signals:
+        status = signal["status"] + (f": {signal['reason']}" if signal["reason"] else "")
+        table.add_row(signal["path"], _text(signal["value"]), signal["unit"] or "", _text(signal["capturedAt"]), status)
+    return table
+
+
+def _trips(trips: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table("started", "ended", "km", "minutes", "kWh", title="trips", title_justify="left")
+    for trip in trips:
+        ended = trip["endedAt"] if trip["ended"] else "under way"
+        kilometres, minutes = f"{trip['distanceM'] / 1000:.2f}", f"{trip['durationS'] / 60:.1f}"
+        table.add_row(trip["startedAt"], ended, kilometres, minutes, _text(trip["energyKwh"]))
+    return table
+
+
+def _codes(codes: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table("code", "ECU", "service", "status", "state", "means", title="trouble codes", title_justify="left")
+    for code in codes:
+        failure = "" if code["failureType"] is None else f"-{code['failureType']:02X}"
+        status = "" if code["status"] is None else f"0x{code['status']['byte']:02X}"
+        state = "active" if code["active"] else "held" if code["held"] else "past"
+        means = code["explanation"]
+        text = ", ".join(filter(None, (means["system"], means["group"], means["failureType"])))
+        table.add_row(code["code"] + failure, code["ecu"], code["service"], status, state, text)
+    return table
+
+
+def _table(title: str, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Table:
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_text(row[column]) for column in columns))
+    return table
+
+
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def events(nodes: Iterable[Mapping[str, Any]]) -> Table:
+    """Return raw events as a table."""
+    table = Table("version", "position", "captured", "event", "data")
+    for node in nodes:
+        data = ", ".join(f"{key}={_short(value)}" for key, value in node["data"].items())
+        table.add_row(str(node["version"]), str(node["position"]), node["capturedAt"], node["type"], data)
+    return table
+
+
+def _short(value: object) -> str:
+    return f"[{len(value)}]" if isinstance(value, list) else _text(value)
+
+
+def status(found: Mapping[str, Any], digests: Mapping[str, str]) -> RenderableType:
+    """Return how far log and projections are."""
+    table = Table("projection", "position", "lag", "parked", *(["digest"] if digests else []))
+    for projection in found["projections"]:
+        name = f"{projection['name']} v{projection['version']}"
+        cells = [name, *(str(projection[key]) for key in ("position", "lag", "parked"))]
+        table.add_row(*cells, *([digests[name]] if digests else []))
+    return Group(Text(f"the log is at position {found['logPosition']}"), table)
+
+
+def settings(config: Config) -> Table:
+    """Return every setting, its value and where it comes from."""
+    table = Table("setting", "value", "from", "what it is")
+    for value in config.values:
+        table.add_row(value.setting.variable, value.shown or "(unset)", value.source, value.setting.sentence)
+    return table
+
+
+def summary_data(summary: Summary) -> dict[str, Any]:
+    """Return what an ingest found and did, for JSON."""
+    return {
+        "path": summary.path,
+        "format": summary.format,
+        "frames": summary.frames,
+        "decodedFrames": summary.decoded_frames,
+        "otherFrames": dict(+summary.other_frames),
+        "unknownIds": dict(summary.unknown_ids.most_common()),
+        "unknownSignals": dict(summary.unknown_signals.most_common()),
+        "tooShort": dict(summary.too_short),
+        "diagnostics": dict(summary.diagnostics),
+        "checksums": {"checkable": summary.checksums.checkable, "failed": summary.checksums.failed},
+        "samples": summary.samples,
+        "toldSamples": summary.told_samples,
+        "batches": summary.batches,
+        "duplicateBatches": summary.duplicate_batches,
+        "knownDrives": summary.known_drives,
+        "events": dict(summary.events.most_common()),
+        "notes": summary.notes,
+    }
+
+
+def summary_screen(summary: Summary) -> RenderableType:
+    """Return what an ingest found and did, for a person."""
+    table = Table(show_header=False, title=f"{summary.path} ({summary.format})", title_justify="left")
+    checksums = summary.checksums
+    rows = (
+        ("frames or rows read", f"{summary.frames:,}"),
+        ("frames decoded by DBC", f"{summary.decoded_frames:,}" if summary.decoded_frames else ""),
+        ("other frames", _counts(+summary.other_frames)),
+        ("unknown ids", _counts(summary.unknown_ids, "frames")),
+        ("unknown signals", _counts(summary.unknown_signals, "rows")),
+        ("frames too short", _counts(summary.too_short)),
+        ("diagnostic answers", _counts(summary.diagnostics)),
+        (
+            "checksum failures",
+            f"{checksums.failed:,} of {checksums.checkable:,} checkable frames" if checksums.checkable else "",
+        ),
+        ("samples", f"{summary.samples:,}, of which {summary.told_samples:,} told a change or a heartbeat"),
+        ("batches", f"{summary.batches:,}, of which {summary.duplicate_batches:,} had been taken before"),
+        ("drives known already", str(summary.known_drives) if summary.known_drives else ""),
+        ("events", _counts(summary.events) or "none: nothing new"),
+        *(("note", note) for note in summary.notes),
+    )
+    for name, value in rows:
+        if value:
+            table.add_row(name, value)
+    return table
+
+
+def _counts(counts: Mapping[str, int], of: str = "") -> str:
+    if not counts:
+        return ""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    listed = ", ".join(f"{name} {count:,}" for name, count in ordered[:LISTED_MAX])
+    rest = f", and {len(ordered) - LISTED_MAX} more" if len(ordered) > LISTED_MAX else ""
+    head = f"{len(ordered):,} ({sum(counts.values()):,} {of}): " if of else ""
+    return head + listed + rest
