@@ -35,7 +35,7 @@ from domain.signals import SignalBatch, TroubleCodeReport
 from domain.units import Micros
 
 TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
-SAME_DRIVE_SHARE: Final = 0.01  # a drive that lengthens a known trip by less is the same drive, told again
+SAME_DRIVE_SHARE: Final = 0.5  # a drive of which less is new to its trip is the same drive, told again
 
 
 class Progress(NamedTuple):
@@ -242,7 +242,7 @@ class _Stream:
         self._batcher = Batcher(vehicle_id, stream_id, clock_offset_us)
         self._waiting: list[SignalBatch] = []
         self._started: set[UUID] = set()
-        self._lengths: dict[UUID, list[float]] = {}  # of trips that were known: at first and at last
+        self._told: dict[UUID, list[TrackExtended]] = {}  # first and last of each trip
 
     def add(self, columns: Sequence[SampleColumn], reports: Sequence[TroubleCodeReport]) -> None:
         """Take what one block says."""
@@ -256,9 +256,7 @@ class _Stream:
         self._take([self._batcher.finish(received_at=self._received_at)])
         self._flush()
         self._summary.known_drives += sum(
-            last <= first * (1 + SAME_DRIVE_SHARE)
-            for trip_id, (first, last) in self._lengths.items()
-            if trip_id not in self._started
+            _is_known(*told) for trip_id, told in self._told.items() if trip_id not in self._started
         )
 
     def _take(self, batches: Iterable[SignalBatch]) -> None:
@@ -281,8 +279,18 @@ class _Stream:
         if isinstance(event, TripStarted):
             self._started.add(event.trip_id)
         elif isinstance(event, TrackExtended):
-            lengths = self._lengths.setdefault(event.trip_id, [event.trip_distance_m, event.trip_distance_m])
-            lengths[1] = event.trip_distance_m
+            told = self._told.setdefault(event.trip_id, [event, event])
+            told[1] = event
+
+
+def _is_known(first: TrackExtended, last: TrackExtended) -> bool:
+    """Whether what a stream told of a trip between two events was known already."""
+    return last.trip_distance_m - first.trip_distance_m <= SAME_DRIVE_SHARE * (_leg_m(last) - _leg_m(first))
+
+
+def _leg_m(event: TrackExtended) -> float:
+    by_fixes = event.leg_distance_by_fixes_m
+    return event.leg_distance_by_speed_m if by_fixes is None else by_fixes
 
 
 def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:

@@ -9,8 +9,11 @@ from rich.text import Text
 
 from adapters.config import Config
 from adapters.ingest import Summary
+from domain.units import METRES_PER_KILOMETRE
 
 LISTED_MAX: Final = 10  # of unknown ids and names; the rest is counted
+
+BOOKKEEPING: Final = ("stream_id", "sequence", "clock_offset_us")  # of every event: in the JSON only
 
 TWIN_QUERY: Final = """
 query Twin($vin: String!) {
@@ -24,6 +27,7 @@ query Twin($vin: String!) {
     }
     media { playHistory(first: 5) { edges { node { startedAt title artist source } } } }
     diagnostics {
+      odometer { value unit status capturedAt }
       troubleCodes { code failureType ecu service active held status { byte } lastSeenAt
         explanation { system group failureType } }
       warnings { warning raised value unit limit capturedAt }
@@ -53,8 +57,11 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
     """Return one vehicle's state as tables."""
     navigation, diagnostics = vehicle["navigation"], vehicle["diagnostics"]
     name = " ".join(filter(None, (vehicle["brand"], vehicle["model"], vehicle["vin"])))
+    seen = _time(vehicle["lastSeenAt"]) or "never"
+    odometer = diagnostics["odometer"]["value"]
+    travelled = "" if odometer is None else f", odometer {odometer / METRES_PER_KILOMETRE:,.0f} km"
     parts: list[RenderableType] = [
-        Text(f"{name}, last seen {vehicle['lastSeenAt'] or 'never'}", style="bold"),
+        Text(f"{name}, last seen {seen}{travelled}", style="bold"),
         _signals(vehicle["signals"]),
     ]
     trips = [edge["node"] for edge in navigation["trips"]["edges"]]
@@ -86,19 +93,29 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
 
 
 def _signals(signals: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table("signal", "value", "unit", "captured", "status", title="signals", title_justify="left")
+    table = Table(title="signals (Vehicle.…)", title_justify="left")
+    for name in ("signal", "value", "unit", "captured"):
+        table.add_column(name, overflow="fold", no_wrap=name != "signal")
     for signal in signals:
-        status = signal["status"] + (f": {signal['reason']}" if signal["reason"] else "")
-        table.add_row(signal["path"], _text(signal["value"]), signal["unit"] or "", _text(signal["capturedAt"]), status)
+        value = _text(signal["value"])
+        if signal["status"] != "OK":
+            value = ": ".join(filter(None, (signal["status"], signal["reason"])))
+        path = signal["path"].removeprefix("Vehicle.")
+        table.add_row(path, value, signal["unit"] or "", _time(signal["capturedAt"]))
     return table
+
+
+def _time(text: str | None) -> str:
+    """Return an RFC 3339 time, UTC, to the second."""
+    return "" if text is None else text[:19].replace("T", " ")
 
 
 def _trips(trips: Iterable[Mapping[str, Any]]) -> Table:
     table = Table("started", "ended", "km", "minutes", "kWh", title="trips", title_justify="left")
     for trip in trips:
-        ended = trip["endedAt"] if trip["ended"] else "under way"
-        kilometres, minutes = f"{trip['distanceM'] / 1000:.2f}", f"{trip['durationS'] / 60:.1f}"
-        table.add_row(trip["startedAt"], ended, kilometres, minutes, _text(trip["energyKwh"]))
+        ended = _time(trip["endedAt"]) if trip["ended"] else "under way"
+        kilometres, minutes = f"{trip['distanceM'] / METRES_PER_KILOMETRE:.2f}", f"{trip['durationS'] / 60:.1f}"
+        table.add_row(_time(trip["startedAt"]), ended, kilometres, minutes, _text(trip["energyKwh"]))
     return table
 
 
@@ -117,30 +134,33 @@ def _codes(codes: Iterable[Mapping[str, Any]]) -> Table:
 def _table(title: str, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Table:
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
-        table.add_row(*(_text(row[column]) for column in columns))
+        table.add_row(*(_time(row[column]) if column.endswith("At") else _text(row[column]) for column in columns))
     return table
 
 
 def _text(value: object) -> str:
-    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def events(nodes: Iterable[Mapping[str, Any]]) -> Table:
     """Return raw events as a table."""
-    table = Table("version", "position", "captured", "event", "data")
+    table = Table("version", "captured", "event", "data")
     for node in nodes:
-        data = ", ".join(f"{key}={_short(value)}" for key, value in node["data"].items())
-        table.add_row(str(node["version"]), str(node["position"]), node["capturedAt"], node["type"], data)
+        told = ((key, value) for key, value in node["data"].items() if key not in BOOKKEEPING)
+        data = ", ".join(f"{key}={_short(value)}" for key, value in told)
+        table.add_row(str(node["version"]), _time(node["capturedAt"]), node["type"].removeprefix("vehicle."), data)
     return table
 
 
 def _short(value: object) -> str:
-    return f"[{len(value)}]" if isinstance(value, list) else _text(value)
+    return f"{len(value)} values" if isinstance(value, list) else _text(value)
 
 
 def status(found: Mapping[str, Any], digests: Mapping[str, str]) -> RenderableType:
     """Return how far log and projections are."""
-    table = Table("projection", "position", "lag", "parked", *(["digest"] if digests else []))
+    table = Table("projection", "position", "lag", "parked")
+    if digests:
+        table.add_column("digest", overflow="fold")
     for projection in found["projections"]:
         name = f"{projection['name']} v{projection['version']}"
         cells = [name, *(str(projection[key]) for key in ("position", "lag", "parked"))]
