@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from cantools.database.can import Signal
 from numpy.typing import NDArray
 
 from adapters.can.frames import FD_WIDTH
@@ -66,6 +67,12 @@ class BitField:
     big_endian: bool
     signed: bool
     is_float: bool
+
+    @classmethod
+    def of(cls, signal: Signal) -> "BitField":
+        """Return where a DBC file says that a signal lies."""
+        big_endian, is_float = signal.byte_order == "big_endian", signal.conversion.is_float
+        return cls(signal.start, signal.length, big_endian, signal.is_signed, is_float)
 
     def __post_init__(self) -> None:
         assert self.length > 0

@@ -25,7 +25,7 @@ from adapters.can.scaling import Scaling
 class DecodedColumn(NamedTuple):
     """All values of one signal in a block: `rows` int64[k], ascending indexes into the block.
 
-    A message name that the DBC file gives to several identifiers has a column for each.
+    A block has at most one column of a signal, also where a DBC file gives several identifiers to a message name.
     `raw` int64[k] (uint64 or object where that is too small, float64 for a float signal); `values` [k] int64, float64,
     uint64 or object (int), in the unit of the DBC file.
     """
@@ -61,6 +61,7 @@ class Decoder:
             if chosen:
                 plans[can_id] = _MessagePlan.of(message, chosen)
         self._plans = list(plans.values())
+        self._names_are_shared = len({dbc.messages[can_id].name for can_id in plans}) < len(plans)
         self._index = IdIndex(plans)
 
     def decode(self, block: FrameBlock) -> DecodedBlock:
@@ -76,7 +77,8 @@ class Decoder:
                 if first != end:
                     frames = _Frames(Words(block.data, rows[first:end]), lengths[first:end])
                     plan.decode(frames, shortest, decoded)
-        return DecodedBlock(decoded.columns, len(rows), decoded.too_short)
+        columns = _merged(decoded.columns) if self._names_are_shared else decoded.columns
+        return DecodedBlock(columns, len(rows), decoded.too_short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class _Condition:
         if signal.multiplexer_signal is None or signal.multiplexer_ids is None:
             return None
         multiplexer = message.get_signal_by_name(signal.multiplexer_signal)
-        return cls(_field(multiplexer), tuple(sorted(set(signal.multiplexer_ids))), cls.of(message, multiplexer))
+        return cls(BitField.of(multiplexer), tuple(sorted(set(signal.multiplexer_ids))), cls.of(message, multiplexer))
 
     @property
     def needed_bytes(self) -> int:
@@ -123,7 +125,7 @@ class _MessagePlan:
     def of(cls, message: Message, signals: Iterable[Signal]) -> "_MessagePlan":
         groups: dict[_Condition | None, list[_SignalPlan]] = defaultdict(list)
         for signal in signals:
-            condition, field = _Condition.of(message, signal), _field(signal)
+            condition, field = _Condition.of(message, signal), BitField.of(signal)
             needed_bytes = max(field.needed_bytes, condition.needed_bytes if condition else 0)
             ref = SignalRef(message.name, signal.name)
             groups[condition].append(_SignalPlan(ref, field, Scaling.of(signal, field), needed_bytes))
@@ -163,7 +165,15 @@ class _Frames(NamedTuple):
         return self.where(self.lengths >= least)
 
 
-def _field(signal: Signal) -> BitField:
-    return BitField(
-        signal.start, signal.length, signal.byte_order == "big_endian", signal.is_signed, signal.conversion.is_float
-    )
+def _merged(columns: list[DecodedColumn]) -> list[DecodedColumn]:
+    """Return one column for each signal, its rows in order."""
+    by_ref: dict[tuple[str, str], list[DecodedColumn]] = defaultdict(list)
+    for column in columns:
+        by_ref[column[:2]].append(column)
+    merged = []
+    for (message, signal), parts in by_ref.items():
+        rows = np.concatenate([part.rows for part in parts])
+        order = np.argsort(rows)
+        raw, values = (np.concatenate(some)[order] for some in zip(*(part[3:] for part in parts), strict=True))
+        merged.append(DecodedColumn(message, signal, rows[order], raw, values))
+    return merged

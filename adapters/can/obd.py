@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from adapters.can.frames import CLASSIC_WIDTH, EXTENDED_ID, FrameBlock
 from adapters.can.iso_tp import SingleFrames
-from adapters.can.obd_pids import BITMAPS, PID_BYTES
 from domain.signals import TroubleCodeStatus
 from domain.trouble_codes import CODE_BYTES, parse_code
 
@@ -27,10 +26,24 @@ _EXTENDED_ANSWERS: Final = (EXTENDED_ID | 0x18DAF100) >> 8  # 18DAF1xx: from any
 SHORT_PAYLOAD_BYTES: Final = CLASSIC_WIDTH - 1  # of a single frame on classic CAN
 _VIN_INFOTYPE: Final = 0x02
 
+_BITMAPS: Final = range(0x00, 0x100, 0x20)  # "which of the next 32 parameters are supported"
+# Data bytes of the parameters of service 01, by which an answer with several of them is divided (SAE J1979-DA,
+# ISO 15031-5 annex B). 55 to 58 have one byte less in cars with fewer cylinder banks.
+_PARAMETERS_BY_SIZE: Final[tuple[tuple[int, tuple[int, ...]], ...]] = (
+    (1, (*range(0x04, 0x0C), 0x0D, 0x0E, 0x0F, 0x11, 0x12, 0x13, 0x1C, 0x1D, 0x1E, *range(0x2C, 0x31), 0x33)),
+    (1, (*range(0x45, 0x4D), 0x51, 0x52, 0x5A, 0x5B, 0x5C, 0x5F, 0x61, 0x62, 0x8E)),
+    (2, (0x02, 0x03, 0x0C, 0x10, *range(0x14, 0x1C), 0x1F, 0x21, 0x22, 0x23, 0x31, 0x32, *range(0x3C, 0x40))),
+    (2, (0x42, 0x43, 0x44, 0x4D, 0x4E, *range(0x53, 0x5A), 0x5D, 0x5E, 0x63, 0x65, 0xA2)),
+    (3, (0x67,)),
+    (4, (0x01, *range(0x24, 0x2C), *range(0x34, 0x3C), 0x41, 0x4F, 0x50, 0xA6, *_BITMAPS)),
+    (5, (0x64, 0x66)),
+)
+PID_BYTES: Final = {pid: size for size, pids in _PARAMETERS_BY_SIZE for pid in pids}
+
 _SIZES: Final = np.zeros(256, dtype=np.int64)
 _SIZES[list(PID_BYTES)] = list(PID_BYTES.values())
 _IS_BITMAP: Final = np.zeros(256, dtype=np.bool_)
-_IS_BITMAP[list(BITMAPS)] = True
+_IS_BITMAP[list(_BITMAPS)] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,7 @@ def parameters(payload: bytes) -> Iterator[tuple[int, bytes]]:
             break
         found.append((payload[place], payload[place + 1 : after]))
         place = after
-    return ((pid, data) for pid, data in found if pid not in BITMAPS and data)
+    return ((pid, data) for pid, data in found if pid not in _BITMAPS and data)
 
 
 def trouble_codes(payload: bytes) -> tuple[TroubleCodeStatus, ...]:

@@ -104,12 +104,14 @@ def test_a_decoder_of_one_bus_does_not_hear_the_others() -> None:
     assert Decoder(DBC, [SPEED], bus=7).decode(block).columns == []
 
 
-def test_a_message_name_of_two_identifiers_gives_a_column_for_each() -> None:
-    block = block_of([Heard(0x8001_2345, bytes(8)), Heard(0x100, bytes(8))])
+def test_a_message_name_of_two_identifiers_gives_one_column_in_the_order_heard() -> None:
+    frames = [Heard(0x100, b"\x64" + bytes(7)), Heard(0x8001_2345, b"\2" + bytes(7)), Heard(0x100, b"\xc8" + bytes(7))]
 
-    columns = Decoder(DBC, [SPEED]).decode(block).columns
+    (column,) = Decoder(DBC, [SPEED]).decode(block_of(frames)).columns
 
-    assert [column.rows.tolist() for column in columns] == [[1], [0]]
+    assert column.rows.tolist() == [0, 1, 2]
+    assert column.raw.tolist() == [100, 2, 200]
+    assert column.values.tolist() == [1.0, 2.0, 2.0]
 
 
 def test_a_block_that_is_part_of_a_larger_one_needs_no_copy() -> None:
