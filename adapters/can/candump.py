@@ -129,7 +129,7 @@ class _Buses:
         self._numbers: dict[bytes, int] = {}
 
     def number(self, interface: bytes) -> int:
-        """Return the number at the end of an interface's name (0 without one), or the highest free one if it is taken."""
+        """Return the number at the end of an interface's name (0 without one); if it is taken, the highest free one."""
         if interface not in self._numbers:
             digits = re.search(rb"\d*\Z", interface)
             wanted = int(digits[0]) if digits and digits[0] else 0

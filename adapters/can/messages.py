@@ -1,5 +1,6 @@
 """Frames that come one at a time, gathered into runs of columns."""
 
+import math
 from typing import Final
 
 import can
@@ -13,7 +14,7 @@ RUN_FRAMES: Final = 8192  # gathered before they become columns
 STANDARD_ID_MAX: Final = 0x7FF  # 11 bits
 EXTENDED_ID_MAX: Final = 0x1FFF_FFFF  # 29 bits
 BUS_MAX: Final = 255  # a bus is one byte of a `FrameBlock`
-SECONDS_MAX: Final = 1e12  # of a time stamp: microseconds of more do not fit an int64
+SECONDS_MAX: Final = 10**12  # of a time: microseconds of more do not fit an int64
 
 
 class FrameFault(ValueError):  # noqa: N818  # it never leaves the readers, which make a BadInputError of it
@@ -40,6 +41,8 @@ class FrameGatherer:
             raise FrameFault(f"{len(data)} payload bytes are more than {FD_WIDTH}")
         if not 0 <= bus <= BUS_MAX:
             raise FrameFault(f"the bus number {bus} is not between 0 and {BUS_MAX}")
+        if abs(captured_at) > SECONDS_MAX * MICROSECONDS:
+            raise FrameFault(f"{captured_at} µs is no time")
         self._captured_at.append(captured_at)
         self._can_id.append(identifier | EXTENDED_ID if extended else identifier)
         self._bus.append(bus)
@@ -57,7 +60,7 @@ class FrameGatherer:
         elif message.is_remote_frame and not _is_empty_fd_frame(message):
             statistics.remote_frames += 1
         else:
-            if not abs(message.timestamp) <= SECONDS_MAX:
+            if not math.isfinite(message.timestamp):
                 raise FrameFault(f"{message.timestamp} is no time")
             self.add(
                 start + round(message.timestamp * MICROSECONDS),
