@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
-from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError
+from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError
 from psycopg import Connection
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus, Format
@@ -41,21 +41,21 @@ class Writer:
                 connection.pgconn.send_query_prepared(
                     function, parameters, [Format.BINARY] * len(parameters), Format.BINARY
                 )
-                return self._number(connection)
+                value = self._result(connection, ExecStatus.TUPLES_OK).get_value(0, 0)
             except psycopg.IntegrityError as error:  # the connection is as good as before
                 raise IntegrityError(str(error)) from error
-            except psycopg.InterfaceError as error:
-                self._disconnect()
-                raise InterfaceError(str(error)) from error
-            except psycopg.OperationalError as error:
-                self._disconnect()
-                raise OperationalError(str(error)) from error
             except psycopg.Error as error:
+                lost = self._connection is None or self._connection.broken
                 self._disconnect()
+                if lost or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+                    raise OperationalError(str(error)) from error
                 raise PersistenceError(str(error)) from error
             except BaseException:
                 self._disconnect()
                 raise
+        assert value is not None
+        number: int = _BIGINT.unpack(value)[0]
+        return number
 
     def close(self) -> None:
         """Give the connection back."""
@@ -76,16 +76,11 @@ class Writer:
             self._datastore.give_back(self._connection)
             self._connection = None
 
-    def _number(self, connection: Connection[Any]) -> int:
-        value = self._result(connection, ExecStatus.TUPLES_OK).get_value(0, 0)
-        assert value is not None
-        number: int = _BIGINT.unpack(value)[0]
-        return number
-
     @staticmethod
     def _result(connection: Connection[Any], expected: ExecStatus) -> PGresult:
-        result: PGresult
-        (result,) = connection.wait(execute(connection.pgconn))
-        if result.status != expected:
-            raise psycopg.errors.error_from_result(result, connection.info.encoding)
-        return result
+        """Return the answer. A second one, an error, follows if the commit fails: only the last word counts."""
+        results: list[PGresult] = connection.wait(execute(connection.pgconn))
+        for result in results:
+            if result.status != expected:
+                raise psycopg.errors.error_from_result(result, connection.info.encoding)
+        return results[0]

@@ -86,6 +86,21 @@ def test_recorded_at_does_not_go_below_that_of_the_newest_event(fresh_database: 
     assert [record.recorded_at for record in log.read(0, 9)] == [ahead, ahead]
 
 
+def test_an_append_that_fails_at_its_very_end_the_commit_is_not_taken_for_done(
+    fresh_database: str, log: PostgresEventLog
+) -> None:
+    log.append([event(1)])
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''refused at commit''; END';
+            CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON stored_events DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION refuse();
+        """)
+    with pytest.raises(StoreError, match="refused at commit"):
+        log.append([event(2)])
+    assert log.last_position() == 1
+
+
 # --- migration --------------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +251,20 @@ def disconnect(conninfo: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+def test_whoever_waits_is_told_and_does_not_only_look_now_and_then(
+    log: PostgresEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.postgres.listener._POLL_INTERVAL_S", 3_600)
+    with ThreadPoolExecutor(1) as threads:
+        log.wait(0, timeout_ms=1)  # the listener is there
+        heard = threads.submit(log.wait, 0, 3_600_000)
+        log.append([event(1)])
+        try:
+            assert heard.result(timeout=60) == 1
+        finally:
+            log.close()
 
 
 def test_waiting_goes_on_when_its_connection_is_lost(fresh_database: str, log: PostgresEventLog) -> None:

@@ -2,20 +2,27 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
+from eventsourcing.persistence import StoredEvent
 
+from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.server import EmbeddedServer
-from domain.errors import BadInputError
+from domain.errors import BadInputError, FleettwinError
+
+CAR = UUID(int=1)
+STATE = random.Random(1).randbytes(100_000)  # does not compress
 
 # Starts the server, says so, and stays until its input ends.
 USER = """
@@ -289,3 +296,47 @@ def test_a_disk_too_small_for_the_server_is_named(small_disk: Path) -> None:
     (small_disk / "filler").unlink()
     with EmbeddedServer(small_disk / "home") as server:
         assert ask(server, "SELECT 1") == 1
+
+
+# --- the event log on it ----------------------------------------------------------------------------------------------
+
+
+def append(log: PostgresEventLog, version: int) -> Sequence[int]:
+    return log.append([StoredEvent(CAR, version, "vehicle.x.v1", STATE)])
+
+
+def test_an_open_log_goes_on_after_the_server_was_killed_and_started_again(home: Path) -> None:
+    with EmbeddedServer(home) as server:
+        log = PostgresEventLog.open(server.conninfo())
+        append(log, 1)
+        started = pid_of(home)
+        assert started
+        kill(started)
+        with EmbeddedServer(home):
+            assert append(log, 2) == [2]
+            assert [record.version for record in log.events_of(CAR)] == [1, 2]
+        log.close()
+
+
+def test_a_disk_that_fills_up_loses_nothing_that_was_acknowledged(small_disk: Path) -> None:
+    home = small_disk / "home"
+    acknowledged = 0
+    with EmbeddedServer(home) as server:
+        log = PostgresEventLog.open(server.conninfo())
+        failure: FleettwinError | None = None
+        while failure is None:
+            try:
+                append(log, acknowledged + 1)
+                acknowledged += 1
+            except FleettwinError as error:
+                failure = error
+        log.close()
+        assert "disk" in str(failure)
+        subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+        with EmbeddedServer(home):
+            log = PostgresEventLog.open(server.conninfo())
+            found = log.events_of(CAR)
+            assert [record.version for record in found] == list(range(1, len(found) + 1))
+            assert len(found) >= acknowledged
+            assert append(log, len(found) + 1) == [len(found) + 1]
+            log.close()
