@@ -97,7 +97,14 @@ def load_dbc(path: Path) -> Dbc:
     if not database.messages:
         what = "holds no CAN message"
         raise BadInputError(what, where=str(path), remedy="give a DBC file with BO_ and SG_ lines")
-
+    for message in database.messages:
+        names = {signal.name for signal in message.signals}
+        for signal in message.signals:
+            if signal.multiplexer_signal is not None and signal.multiplexer_signal not in names:
+                what = (
+                    f"{message.name}.{signal.name} has the multiplexer {signal.multiplexer_signal}, which is not there"
+                )
+                raise BadInputError(what, where=str(path), remedy="correct its SG_ or SG_MUL_VAL_ line")
     return Dbc.of(path, database.messages)
 
 

@@ -9,6 +9,7 @@ raw value.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +74,7 @@ class Decoder:
         lengths = block.length[rows]
         shortest = int(lengths.min())
         with np.errstate(all="ignore"):  # overflow to infinity and not-a-number are values of float signals
-            for plan, first, end in zip(self._plans, bounds, bounds[1:], strict=False):
+            for plan, (first, end) in zip(self._plans, pairwise(bounds), strict=True):
                 if first != end:
                     frames = _Frames(Words(block.data, rows[first:end]), lengths[first:end])
                     plan.decode(frames, shortest, decoded)

@@ -138,6 +138,13 @@ def test_a_file_that_is_no_dbc_is_named(tmp_path: Path, text: str) -> None:
     assert str(caught.value).isprintable()
 
 
+def test_a_multiplexer_that_is_not_there_is_named(tmp_path: Path) -> None:
+    text = VALID.replace("SG_ Gang : 23", "SG_ Gang m1 : 23") + "SG_MUL_VAL_ 416 Gang Schalter 1-1;\n"
+
+    with pytest.raises(BadInputError, match=r"Motor\.Gang has the multiplexer Schalter"):
+        loaded(tmp_path, text)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="cannot be read"):
         load_dbc(tmp_path / "absent.dbc")
