@@ -1,7 +1,7 @@
 """Every event of a vehicle: frozen data with a permanent name, and no behaviour.
 
-The `TOPIC` of an event outlives the code: it is stored with each event, names the Avro schema in `schemas/avro/` and the CloudEvents type on the wire.
-Field names are those of the schema. Times are microseconds since the epoch, UTC.
+The `TOPIC` of an event outlives the code: it is stored with each event, names the Avro schema in `schemas/avro/` and
+the CloudEvents type on the wire. Field names are those of the schema. Times are microseconds since the epoch, UTC.
 
 Architecture invariant: an event never changes its meaning. A new meaning is a new version with a new topic.
 """
@@ -46,7 +46,7 @@ class StreamEvent(VehicleEvent):
     clock_offset_us: int = 0  # captured_at minus the time that the car's clock showed
 
 
-# --- life ---------------------------------------------------------------------------------------------------------------------------------------
+# --- life -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class VehicleDecommissioned(VehicleEvent):
     reason: str
 
 
-# --- driving ------------------------------------------------------------------------------------------------------------------------------------
+# --- driving ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,8 @@ class TripStarted(StreamEvent):
 class TrackExtended(StreamEvent):
     """A leg (what one stream knows of a trip) grew; fixes as columns of equal length.
 
-    `leg_*` are totals of the leg so far, `trip_*` totals of the whole trip, all its legs together, parts that two streams tell counted once.
+    `leg_*` are totals of the leg so far, `trip_*` totals of the whole trip: all its legs together, and what two streams
+    tell counted once.
     """
 
     TOPIC = "vehicle.track_extended.v1"
@@ -148,7 +149,10 @@ class TripEnded(StreamEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class TripsRearranged(StreamEvent):
-    """Data out of order showed that trips belong together, or apart: the trips in `removed_trip_ids` are replaced by these (columns of equal length)."""
+    """Data out of order showed that trips belong together, or apart.
+
+    The trips in `removed_trip_ids` are no more; these are new, or changed (columns of equal length).
+    """
 
     TOPIC = "vehicle.trips_rearranged.v1"
 
@@ -160,7 +164,7 @@ class TripsRearranged(StreamEvent):
     energy_kwh: list[KilowattHours | None]
 
 
-# --- navigation ---------------------------------------------------------------------------------------------------------------------------------
+# --- navigation -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,12 +190,12 @@ class DestinationReached(StreamEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class DestinationCleared(StreamEvent):
-    """Route guidance was stopped before the destination was reached, or after."""
+    """Route guidance was stopped before the destination was reached."""
 
     TOPIC = "vehicle.destination_cleared.v1"
 
 
-# --- media --------------------------------------------------------------------------------------------------------------------------------------
+# --- media ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,14 +241,15 @@ class VolumeChanged(StreamEvent):
     initial: bool
 
 
-# --- diagnostics --------------------------------------------------------------------------------------------------------------------------------
+# --- diagnostics ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class TroubleCodesRead(StreamEvent):
-    """An ECU's whole list of trouble codes was heard for the first time in a stream, or with another content than before.
+    """An ECU's whole list of trouble codes was heard for the first time in a stream, or with other content than before.
 
-    The list itself: a code that it does not name was not held at `captured_at`, which is what clears codes, those of data that comes later included.
+    A code that the list does not name was not held at `captured_at`, which is what clears codes, those of data that
+    comes later included.
     """
 
     TOPIC = "vehicle.trouble_codes_read.v1"
@@ -283,7 +288,7 @@ class TroubleCodeCleared(StreamEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class WarningRaised(StreamEvent):
-    """A value crossed the limit of a warning."""
+    """The newest value of a signal crossed the limit of a warning."""
 
     TOPIC = "vehicle.warning_raised.v1"
 
@@ -295,7 +300,7 @@ class WarningRaised(StreamEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class WarningCleared(StreamEvent):
-    """The value came back past the hysteresis of its warning."""
+    """The newest value of a signal came back past the hysteresis of its warning."""
 
     TOPIC = "vehicle.warning_cleared.v1"
 
@@ -340,7 +345,10 @@ class OdometerAdvanced(StreamEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class SignalsSampled(StreamEvent):
-    """Every other signal whose value changed (`changed` true), or was confirmed at its heartbeat; columns of equal length in the order heard."""
+    """Every other signal whose value changed (`changed` true), or was confirmed at its heartbeat.
+
+    Columns of equal length, in the order heard.
+    """
 
     TOPIC = "vehicle.signals_sampled.v1"
 
@@ -351,7 +359,7 @@ class SignalsSampled(StreamEvent):
     changed: list[bool]
 
 
-# --- quality ------------------------------------------------------------------------------------------------------------------------------------
+# --- quality ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,7 +384,10 @@ class ClockCorrected(StreamEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class LateSamplesRecorded(StreamEvent):
-    """Samples older than what their stream has told of the same signals already; columns of equal length. They never replace a newer value."""
+    """Samples older than what their stream has told of the same signals already; columns of equal length.
+
+    They never replace a newer value.
+    """
 
     TOPIC = "vehicle.late_samples_recorded.v1"
 

@@ -1,16 +1,17 @@
 """The only door to the write side: load, decide, save.
 
-One writer a vehicle at a time: vehicles are kept in memory between batches, and all of them are thrown away whenever anything fails, so that the next
-decision starts from what the log really holds.
+One writer a vehicle at a time: vehicles are kept in memory between batches, and all of them are thrown away whenever
+anything fails, so that the next decision starts from what the log really holds.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
-from domain.errors import UnknownVehicleError
+from domain.errors import UnknownVehicleError, VersionConflictError
 from domain.events import VehicleEvent
 from domain.signals import SignalBatch
 from domain.streams import StreamProgress
@@ -22,7 +23,7 @@ VEHICLES_CACHED_MAX: Final = 10_000
 
 
 class ProgressChange(NamedTuple):
-    """A step of a stream of batches, taken only if the log has the stream at `before` (new: `StreamProgress(stream_id)`)."""
+    """A step of a stream of batches, taken only if the log has it at `before` (new: `StreamProgress(stream_id)`)."""
 
     vehicle_id: UUID
     before: StreamProgress
@@ -88,15 +89,22 @@ class Fleet:
         if self._find(vehicle_id) is not None:
             return vehicle_id
         vehicle = Vehicle.register(vehicle_id, vin=vin.text, brand=brand, model=model, at=at)
-        self.log.append(vehicle.collect_events(), (), [DirectoryEntry(vehicle_id, vin.text, brand, model, at)])
-        self._keep(vehicle_id, _Cached(vehicle, {}))
+        try:
+            self.log.append(vehicle.collect_events(), (), [DirectoryEntry(vehicle_id, vin.text, brand, model, at)])
+        except VersionConflictError:
+            if self._find(vehicle_id) is None:
+                raise
+            return vehicle_id  # another process was first
+        self._cache[vehicle_id] = _Cached(vehicle, {})
+        self._forget()
         return vehicle_id
 
     def decommission(self, vehicle_id: UUID, reason: str, *, at: Micros) -> None:
         """Take a vehicle out of the fleet; a second time changes nothing."""
         vehicle = self._known(vehicle_id).vehicle
         vehicle.decommission(reason, at=at)
-        self._append(vehicle.collect_events(), ())
+        with self._or_start_anew():
+            self._append(vehicle.collect_events(), ())
 
     def progress(self, vehicle_id: UUID, stream_id: str) -> StreamProgress:
         """Return how far a stream of a vehicle has been taken."""
@@ -107,7 +115,7 @@ class Fleet:
         events: list[VehicleEvent] = []
         steps: dict[tuple[UUID, str], ProgressChange] = {}
         duplicates = 0
-        try:
+        with self._or_start_anew():
             for batch in batches:
                 cached = self._known(batch.vehicle_id)
                 before = cached.progress.get(batch.stream_id) or StreamProgress(batch.stream_id)
@@ -120,19 +128,19 @@ class Fleet:
                 steps[key] = ProgressChange(batch.vehicle_id, steps[key].before if key in steps else before, after)
                 events += cached.vehicle.collect_events()
             position = self._append(events, list(steps.values()))
+        self._forget()
+        return Taken(events, position, duplicates)
+
+    @contextmanager
+    def _or_start_anew(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
             self._cache.clear()  # what was decided is not in the log, or nobody knows
             raise
-        return Taken(events, position, duplicates)
 
     def _append(self, events: Sequence[VehicleEvent], progress: Sequence[ProgressChange]) -> int:
-        if not events and not progress:
-            return 0
-        try:
-            return self.log.append(events, progress)
-        except BaseException:
-            self._cache.clear()
-            raise
+        return self.log.append(events, progress) if events or progress else 0
 
     def _known(self, vehicle_id: UUID) -> _Cached:
         cached = self._find(vehicle_id)
@@ -149,11 +157,10 @@ class Fleet:
         vehicle = project_vehicle(None, self.log.events_of(vehicle_id))
         if vehicle is None:
             return None
-        cached = _Cached(vehicle, dict(self.log.progress_of(vehicle_id)))
-        self._keep(vehicle_id, cached)
+        cached = self._cache[vehicle_id] = _Cached(vehicle, dict(self.log.progress_of(vehicle_id)))
         return cached
 
-    def _keep(self, vehicle_id: UUID, cached: _Cached) -> None:
-        self._cache[vehicle_id] = cached
+    def _forget(self) -> None:
+        """Forget the vehicles not used for longest; not while something decided is not in the log yet."""
         while len(self._cache) > VEHICLES_CACHED_MAX:
             self._cache.popitem(last=False)

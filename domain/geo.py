@@ -11,7 +11,10 @@ EARTH_RADIUS_M: Final = 6_371_008.8  # mean radius (2a + b) / 3 of the WGS 84 el
 def great_circle_m(
     latitude_1_deg: Degrees, longitude_1_deg: Degrees, latitude_2_deg: Degrees, longitude_2_deg: Degrees
 ) -> Metres:
-    """Return the great-circle distance between two points by the haversine formula (spherical Earth: within 0.5 % of the ellipsoid)."""
+    """Return the great-circle distance between two points by the haversine formula.
+
+    The Earth is taken for a sphere, which is within 0.5 % of the ellipsoid.
+    """
     phi_1, phi_2 = radians(latitude_1_deg), radians(latitude_2_deg)
     half_phi = (phi_2 - phi_1) / 2
     half_lambda = radians(longitude_2_deg - longitude_1_deg) / 2

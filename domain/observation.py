@@ -1,11 +1,13 @@
 """One batch of telemetry on its way to becoming events of a Vehicle.
 
-Each sample is late (older than what its stream has told of the same signal), unchanged, or fresh. A fresh one makes the event of a rule, or goes with
-the other fresh ones into one `SignalsSampled`. Rules look at the lane of the batch's stream only (see `domain.state`).
+Each sample is late (older than what its stream has told of the same signal), unchanged, or fresh. A fresh one makes the
+event of a rule, or goes with the other fresh ones into one `SignalsSampled`. What is recorded depends on the lane of
+the batch's stream only (see `domain.state`).
 """
 
-from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID, uuid5
 
 from domain import clocks, paths, trips
@@ -13,9 +15,9 @@ from domain import events as e
 from domain.geo import great_circle_m
 from domain.legs import EnergySeen, Fix, Growth, IgnitionSeen, LegTracker, Sign, SpeedSeen
 from domain.readings import take_report
-from domain.signals import Quality, Sample, SignalBatch, SignalValue
-from domain.state import ChargingSession, Known, Lane, VehicleState
-from domain.trips import TRIP_GAP_US, Leg, Trip
+from domain.signals import Quality, Sample, SignalBatch, SignalValue, TroubleCodeReport
+from domain.state import Known, Lane, VehicleState, WarningState
+from domain.trips import Leg, Trip
 from domain.units import MICROS_PER_SECOND, Degrees, KilometresPerHour, KilowattHours, Metres, Micros
 from domain.warnings import WARNING_BY_PATH
 
@@ -24,8 +26,8 @@ RECENT_US: Final = 90 * MICROS_PER_SECOND  # how old a heading, height or speed 
 ARRIVAL_RADIUS_M: Final = 100.0
 POSITION: Final = (paths.LATITUDE, paths.LONGITUDE)
 DESTINATION: Final = (paths.DESTINATION_LATITUDE, paths.DESTINATION_LONGITUDE)
-PAIR_OF: Final = {path: pair for pair in (POSITION, DESTINATION) for path in pair}
-TOLD_AS_NUMBERS: Final = frozenset({*PAIR_OF, paths.ODOMETER, paths.MEDIA_VOLUME})  # by events of their own
+OTHER_HALF: Final = {half: other for pair in (POSITION, DESTINATION) for half, other in (pair, pair[::-1])}
+TOLD_AS_NUMBERS: Final = frozenset({*OTHER_HALF, paths.ODOMETER, paths.MEDIA_VOLUME})  # by events of their own
 _NO_LANE: Final = Lane()  # what a stream that has not told anything has told
 
 
@@ -48,24 +50,30 @@ class Fresh(NamedTuple):
     changed: bool  # False: a confirmation at the heartbeat
 
 
+Told = TypeVar("Told", Sample, TroubleCodeReport)  # what has a time by the car's clock
+
+
 class Observation:
     """Takes one batch."""
 
-    def __init__(self, vehicle: Deciding, batch: SignalBatch) -> None:
+    def __init__(self, vehicle: Deciding, batch: SignalBatch, last_sequence: int) -> None:
         self.state = vehicle.state
         self.batch = batch
         self._vehicle = vehicle
+        self._last_sequence = last_sequence  # of the stream, before this batch
         self._offset_us = 0
         self._told: dict[str, Known] = {}  # what this batch has told so far
         self._at: dict[tuple[str, Micros], SignalValue] = {}  # every good value of this batch by signal and time
         self._fresh: list[Fresh] = []
-        self._late: list[Sample] = []
+        self._late: list[Fresh] = []
         self._signs: list[Sign] = []
-        self._rules: dict[str, Callable[[Micros, SignalValue], bool]] = {
+        self._warned: dict[str, WarningState] = {}
+        self._placed: tuple[Micros, tuple[Degrees, Degrees]] | None = None  # the newest fix
+        self._destination_set_at: Micros | None = None
+        self._rules: dict[str, Callable[[Micros, SignalValue], None]] = {
             paths.SPEED: self._speed,
             paths.BATTERY_ENERGY: self._energy,
             paths.LOW_VOLTAGE_SYSTEM_STATE: self._ignition,
-            paths.LATITUDE: self._position,
         }
         self._change_rules: dict[str, Callable[[Micros, SignalValue], bool]] = {
             paths.ODOMETER: self._odometer,
@@ -74,8 +82,6 @@ class Observation:
             paths.MEDIA_TITLE: self._media_title,
             paths.MEDIA_ACTION: self._media_action,
             paths.MEDIA_VOLUME: self._media_volume,
-            paths.DESTINATION_LATITUDE: self._destination,
-            paths.DESTINATION_LONGITUDE: self._destination_told,
         }
 
     @property
@@ -83,27 +89,36 @@ class Observation:
         """What the stream has told so far."""
         return self.state.lanes.get(self.batch.stream_id, _NO_LANE)
 
-    def take(self, missing: tuple[int, int] | None) -> None:
-        """Trigger every event that the batch makes; `missing` are the sequence numbers that should have come before it."""
-        if missing:
+    def take(self) -> None:
+        """Trigger every event that the batch makes."""
+        batch = self.batch
+        if batch.sequence > self._last_sequence + 1:
+            at = batch.received_at if self.lane.newest_at is None else self.lane.newest_at
             self.trigger(
-                e.TelemetryGapDetected,
-                self.lane.newest_at or self.batch.received_at,
-                first_missing=missing[0],
-                last_missing=missing[1],
+                e.TelemetryGapDetected, at, first_missing=self._last_sequence + 1, last_missing=batch.sequence - 1
             )
-        samples = self._correct_clock()
-        self._at = {(s.path, s.captured_at): s.value for s in samples if s.value is not None}
-        for sample in samples:
-            self._take_sample(sample)
-        grown = self._tracker().follow(sorted(self._signs, key=lambda sign: sign.captured_at))
+        until = batch.received_at if batch.final else Micros(0)
+        for samples in self._dated(batch.samples, [sample.captured_at for sample in batch.samples]):
+            self._at = {(s.path, s.captured_at): s.value for s in samples if s.value is not None}
+            for sample in samples:
+                self._take_sample(sample)
+            until = max(until, *(sample.captured_at for sample in samples))
+            self._tell(until)
+        if not batch.samples:
+            self._tell(until)
+        for reports in self._dated(batch.trouble_codes, [report.captured_at for report in batch.trouble_codes]):
+            for report in reports:
+                take_report(self, report)
+        self._end_trips()
+
+    def _tell(self, until: Micros) -> None:
+        """Trigger what the samples so far make together; `until` is how far the stream has come."""
+        grown = self._tracker().follow(sorted(self._signs, key=lambda sign: sign.captured_at), until)
         self._tell_samples({fix.captured_at for growth in grown for fix in growth.fixes})
         for growth in grown:
             self._tell_growth(growth)
-        for report in self.batch.trouble_codes:
-            take_report(self, report._replace(captured_at=self._true_time(report.captured_at)))
         self._tell_late()
-        self._end_trips()
+        self._told, self._fresh, self._late, self._signs = {}, [], [], []
 
     def trigger(self, event_class: type[e.StreamEvent], at: Micros, **fields: object) -> None:
         """Trigger an event of this batch."""
@@ -124,32 +139,51 @@ class Observation:
             return None
         return None if since is not None and known.captured_at < since else float(known.value)
 
-    # --- clock ------------------------------------------------------------------------------------------------------------------------------
+    # --- clock --------------------------------------------------------------------------------------------------------
 
-    def _correct_clock(self) -> tuple[Sample, ...]:
+    def _dated(self, told: Sequence[Told], shown: Sequence[Micros]) -> Iterator[Sequence[Told]]:
+        """Give what the batch told in runs under the same clock, with true times; a run without a fault has no offset.
+
+        `shown` are the times as the car's clock showed them.
+        """
+        received_at = self.batch.received_at
+        if not told:
+            return
+        if min(shown) >= clocks.CLOCK_FLOOR and max(shown) <= received_at + clocks.CLOCK_AHEAD_MAX_US:
+            yield told
+            return
+        for fault, group in groupby(told, key=lambda x: clocks.fault(x.captured_at, received_at)):
+            run = list(group)
+            self._offset_us = self._corrected([x.captured_at for x in run]) if fault else 0
+            offset_us = self._offset_us
+            yield [x._replace(captured_at=Micros(x.captured_at + offset_us)) for x in run]
+        self._offset_us = 0
+
+    def _corrected(self, shown: Sequence[Micros]) -> int:
+        """Return what to add to wrong times, which have the same fault; tell it where it is new."""
         batch, lane = self.batch, self.lane
-        shown = [s.captured_at for s in batch.samples] + [r.captured_at for r in batch.trouble_codes]
-        wrong = [at for at in shown if clocks.fault(at, batch.received_at)]
-        if not wrong:
-            return batch.samples
+        reference_offset_us = None
+        if batch.reference_at is not None:
+            times = [sample.captured_at for sample in batch.samples]
+            times += [report.captured_at for report in batch.trouble_codes]
+            reference_offset_us = batch.reference_at - max(times)
+        later = [known.captured_at for known in lane.last.values() if known.sequence > batch.sequence]
         found = clocks.correction(
-            wrong,
+            shown,
             offset_us=lane.clock_offset_us,
             newest_at=lane.newest_at,
             received_at=batch.received_at,
-            reference_at=batch.reference_at,
+            reference_offset_us=reference_offset_us,
+            before=min(later, default=None),
         )
-        self._offset_us = found.offset_us if found else lane.clock_offset_us
-        if found:
-            self.trigger(
-                e.ClockCorrected, Micros(found.shown_at + found.offset_us), shown_at=found.shown_at, reason=found.reason
-            )
-        return tuple(s._replace(captured_at=self._true_time(s.captured_at)) for s in batch.samples)
+        if found is None:
+            return lane.clock_offset_us
+        self._offset_us = found.offset_us
+        at = Micros(found.shown_at + found.offset_us)
+        self.trigger(e.ClockCorrected, at, shown_at=found.shown_at, reason=found.reason)
+        return found.offset_us
 
-    def _true_time(self, shown_at: Micros) -> Micros:
-        return Micros(shown_at + self._offset_us) if clocks.fault(shown_at, self.batch.received_at) else shown_at
-
-    # --- samples ----------------------------------------------------------------------------------------------------------------------------
+    # --- samples ------------------------------------------------------------------------------------------------------
 
     def _last(self, path: str) -> Known | None:
         return self._told.get(path) or self.lane.last.get(path)
@@ -159,40 +193,70 @@ class Observation:
         if path in TOLD_AS_NUMBERS and isinstance(value, int):
             value = float(value)  # what the fold of its event will hold
         last = self._last(path)
-        if last and at < last.captured_at:
-            self._late.append(sample)
+        known = Known(at, self.batch.stream_id, self.batch.sequence, value, int(quality))
+        if last and known[:3] < last[:3]:
+            self._late.append(Fresh(path, at, value, int(quality), changed=False))
+            self._warn(path, known)
             return
-        told = False
-        if quality == Quality.OK and value is not None and path in self._rules:
-            told = self._rules[path](at, value)
-        changed = last is None or last.quality != quality or last.value != value or type(last.value) is not type(value)
+        good = quality == Quality.OK and value is not None
+        if path in self._rules and good and value is not None:
+            self._rules[path](at, value)
+        elif path == paths.SPEED:
+            self._signs.append(SpeedSeen(at, None))
+        changed = last is None or last.quality != quality or not _is_same(last.value, value)
         if not changed and not self._confirm(path, at, last):
             return
-        if quality == Quality.OK and value is not None:
-            if changed and path in self._change_rules:
-                told = self._change_rules[path](at, value)
-            if path in WARNING_BY_PATH and isinstance(value, (int, float)):
-                self._warning(path, at, value)
-        elif path in DESTINATION and self.lane.destination:
+        told = False
+        if changed and good and value is not None and path in self._change_rules:
+            told = self._change_rules[path](at, value)
+        elif quality == Quality.NOT_AVAILABLE and path in DESTINATION and self.lane.destination:
             self.trigger(e.DestinationCleared, at)
+        self._warn(path, known)
+        if path in OTHER_HALF and good:
+            told = self._half(path, at, value, changed=changed)
         if not told:
             self._fresh.append(Fresh(path, at, value, int(quality), changed))
-        self._told[path] = Known(at, self.batch.stream_id, self.batch.sequence, value, int(quality))
+        self._told[path] = known
+
+    def _is_due(self, path: str, at: Micros, last: Known | None) -> bool:
+        """Whether a value is told even if it is the same: its heartbeat is due, or a missing batch may have had one."""
+        if last is None or at - last.captured_at >= CONFIRM_US:
+            return True
+        return path in self.lane.unsure and path not in self._told
 
     def _confirm(self, path: str, at: Micros, last: Known | None) -> bool:
-        """Whether an unchanged value is told all the same: its heartbeat is due, the other half of its pair changed, or a missing batch may have held a change."""
-        if last is None or at - last.captured_at >= CONFIRM_US or (path in self.lane.unsure and path not in self._told):
+        """Whether an unchanged value is told all the same: it is due, or the other half of its pair is told."""
+        if self._is_due(path, at, last):
             return True
-        pair = PAIR_OF.get(path)
-        if pair is None:
+        other = OTHER_HALF.get(path)
+        if other is None or (last and last.captured_at == at):
             return False
-        other = pair[1] if path == pair[0] else pair[0]
-        known, partner = self._last(other), self._at.get((other, at))
-        return partner is not None and (known is None or known.captured_at == at or partner != known.value)
+        known, value = self._last(other), self._at.get((other, at))
+        if known and known.captured_at == at:
+            return True
+        return value is not None and (known is None or known.value != value or self._is_due(other, at, known))
+
+    def _warn(self, path: str, known: Known) -> None:
+        """Tell of a warning that the newest value raises or clears."""
+        rule = WARNING_BY_PATH.get(path)
+        raised = rule.verdict(known.value) if rule else None
+        if rule is None or raised is None:
+            return
+        assert isinstance(known.value, (int, float))
+        before = self._warned.get(rule.warning) or self.state.warnings.get(rule.warning)
+        if before and known[:3] < before[:3]:
+            return
+        self._warned[rule.warning] = WarningState(*known[:3], raised)
+        if raised != (before is not None and before.raised):
+            limit = rule.limit if raised else rule.clear_limit
+            event = e.WarningRaised if raised else e.WarningCleared
+            self.trigger(
+                event, known.captured_at, warning=rule.warning, path=path, value=float(known.value), limit=limit
+            )
 
     def _tell_samples(self, in_track: set[Micros]) -> None:
         """Tell the fresh samples that no rule has told; positions that a leg takes go with its track."""
-        fresh = [x for x in self._fresh if not (x.path in POSITION and x.at in in_track and x.quality == Quality.OK)]
+        fresh = [x for x in self._fresh if not (x.at in in_track and x.path in POSITION and x.quality == Quality.OK)]
         if fresh:
             self.trigger(
                 e.SignalsSampled,
@@ -208,42 +272,56 @@ class Observation:
         if self._late:
             self.trigger(
                 e.LateSamplesRecorded,
-                max(x.captured_at for x in self._late),
+                max(x.at for x in self._late),
                 path=[x.path for x in self._late],
-                sampled_at=[x.captured_at for x in self._late],
+                sampled_at=[x.at for x in self._late],
                 value=[x.value for x in self._late],
-                quality=[int(x.quality) for x in self._late],
+                quality=[x.quality for x in self._late],
             )
 
-    # --- rules on every good sample: signs of driving -----------------------------------------------------------------------------------------
+    # --- rules on every good sample: signs of driving -----------------------------------------------------------------
 
-    def _speed(self, at: Micros, value: SignalValue) -> bool:
-        assert isinstance(value, (int, float))
-        self._signs.append(SpeedSeen(at, KilometresPerHour(float(value))))
-        return False
+    def _speed(self, at: Micros, value: SignalValue) -> None:
+        if isinstance(value, (int, float)):
+            self._signs.append(SpeedSeen(at, KilometresPerHour(abs(float(value)))))
 
-    def _energy(self, at: Micros, value: SignalValue) -> bool:
-        assert isinstance(value, (int, float))
-        self._signs.append(EnergySeen(at, KilowattHours(float(value))))
-        return False
+    def _energy(self, at: Micros, value: SignalValue) -> None:
+        if isinstance(value, (int, float)):
+            self._signs.append(EnergySeen(at, KilowattHours(float(value))))
 
-    def _ignition(self, at: Micros, value: SignalValue) -> bool:
+    def _ignition(self, at: Micros, value: SignalValue) -> None:
         on = value in paths.IGNITION_ON_STATES
-        self._signs.append(IgnitionSeen(at, on))
         before = self.lane.ignition_on
-        if on != before:
+        if on != before and (on or value in paths.IGNITION_OFF_STATES):
+            self._signs.append(IgnitionSeen(at, on))
             self.trigger(e.IgnitionTurnedOn if on else e.IgnitionTurnedOff, at, initial=before is None)
+
+    # --- rules on pairs: True where the event tells the value ---------------------------------------------------------
+
+    def _half(self, path: str, at: Micros, value: SignalValue | None, *, changed: bool) -> bool:
+        """Take half a pair that is to be told: with the other half of the same time it is a fix, or a destination."""
+        other = OTHER_HALF[path]
+        known = self._last(other)
+        partner = self._at.get((other, at))
+        if partner is None and known and known.captured_at == at and known.quality == Quality.OK:
+            partner = known.value  # from the batch before
+        if not isinstance(value, (int, float)) or not isinstance(partner, (int, float)):
+            return False
+        first, second = (value, partner) if path in (paths.LATITUDE, paths.DESTINATION_LATITUDE) else (partner, value)
+        place = Degrees(float(first)), Degrees(float(second))
+        if path in DESTINATION:
+            changed = changed or known is None or known.quality != Quality.OK or known.value != partner
+            return self._destination(at, place, changed=changed)
+        if self._placed != (at, place):
+            self._placed = (at, place)
+            self._position(at, place)
         return False
 
-    def _position(self, at: Micros, value: SignalValue) -> bool:
-        longitude = self._at.get((paths.LONGITUDE, at))
-        if not isinstance(value, (int, float)) or not isinstance(longitude, (int, float)):
-            return False
+    def _position(self, at: Micros, place: tuple[Degrees, Degrees]) -> None:
         heading, speed, altitude = (self._beside(path, at) for path in (paths.HEADING, paths.SPEED, paths.ALTITUDE))
         fix = Fix(
             at,
-            Degrees(float(value)),
-            Degrees(float(longitude)),
+            *place,
             None if heading is None else Degrees(heading),
             None if speed is None else KilometresPerHour(speed),
             None if altitude is None else Metres(altitude),
@@ -251,46 +329,52 @@ class Observation:
         self._signs.append(fix)
         destination = self.lane.destination
         if destination:
-            left_m = great_circle_m(fix.latitude_deg, fix.longitude_deg, *destination)
+            left_m = great_circle_m(*place, *destination)
             if left_m <= ARRIVAL_RADIUS_M:
+                latitude_deg, longitude_deg = destination
                 self.trigger(
                     e.DestinationReached,
                     at,
-                    latitude_deg=destination[0],
-                    longitude_deg=destination[1],
+                    latitude_deg=latitude_deg,
+                    longitude_deg=longitude_deg,
                     distance_left_m=left_m,
                 )
-        return False
 
     def _beside(self, path: str, at: Micros) -> float | None:
         """Return a number of the same time, or the newest one if it is recent."""
         value = self._at.get((path, at))
         return float(value) if isinstance(value, (int, float)) else self.number(path, since=at - RECENT_US)
 
-    # --- rules on changes: True where the event tells the value -------------------------------------------------------------------------------
+    def _destination(self, at: Micros, place: tuple[Degrees, Degrees], *, changed: bool) -> bool:
+        if changed and self.lane.destination != place:
+            self.trigger(e.DestinationSet, at, latitude_deg=place[0], longitude_deg=place[1])
+            self._destination_set_at = at
+        return self._destination_set_at == at
+
+    # --- rules on changes: True where the event tells the value -------------------------------------------------------
 
     def _odometer(self, at: Micros, value: SignalValue) -> bool:
         last = self.number(paths.ODOMETER)
-        if not isinstance(value, (int, float)) or (last is not None and value <= last):
+        if not isinstance(value, (int, float)) or (last is None and self._last(paths.ODOMETER)):
+            return False
+        if last is not None and value <= last:
             return False
         self.trigger(e.OdometerAdvanced, at, odometer_m=Metres(float(value)))
         return True
 
     def _charging(self, at: Micros, value: SignalValue) -> bool:
-        session: ChargingSession | None = self.lane.charging
+        session = self.lane.charging
         soc = self.number(paths.STATE_OF_CHARGE_DISPLAYED)
         soc = self.number(paths.STATE_OF_CHARGE) if soc is None else soc
         energy = self.number(paths.BATTERY_ENERGY)
         if value is True and session is None:
-            session_id: UUID = uuid5(self.state.vehicle_id, f"charging:{at}")
-            initial = self._last(paths.IS_CHARGING) is None
             self.trigger(
                 e.ChargingStarted,
                 at,
-                session_id=session_id,
+                session_id=uuid5(self.state.vehicle_id, f"charging:{at}"),
                 state_of_charge_percent=soc,
                 energy_kwh=energy,
-                initial=initial,
+                initial=self._last(paths.IS_CHARGING) is None,
             )
         elif value is False and session:
             added = None if energy is None or session.energy_kwh is None else energy - session.energy_kwh
@@ -305,15 +389,19 @@ class Observation:
         return False
 
     def _media_source(self, at: Micros, value: SignalValue) -> bool:
-        self.trigger(e.MediaSourceSelected, at, source=str(value), initial=self._last(paths.MEDIA_SOURCE) is None)
+        if not isinstance(value, str):
+            return False
+        self.trigger(e.MediaSourceSelected, at, source=value, initial=self._last(paths.MEDIA_SOURCE) is None)
         return True
 
     def _media_title(self, at: Micros, value: SignalValue) -> bool:
+        if not isinstance(value, str):
+            return False
         artist, album, source = (
             self._text_beside(path, at) for path in (paths.MEDIA_ARTIST, paths.MEDIA_ALBUM, paths.MEDIA_SOURCE)
         )
         initial = self._last(paths.MEDIA_TITLE) is None
-        self.trigger(e.TrackStarted, at, title=str(value), artist=artist, album=album, source=source, initial=initial)
+        self.trigger(e.TrackStarted, at, title=value, artist=artist, album=album, source=source, initial=initial)
         return True
 
     def _text_beside(self, path: str, at: Micros) -> str | None:
@@ -325,73 +413,48 @@ class Observation:
         return None if value is None else str(value)
 
     def _media_action(self, at: Micros, value: SignalValue) -> bool:
-        self.trigger(e.PlaybackStateChanged, at, state=str(value), initial=self._last(paths.MEDIA_ACTION) is None)
+        if not isinstance(value, str):
+            return False
+        self.trigger(e.PlaybackStateChanged, at, state=value, initial=self._last(paths.MEDIA_ACTION) is None)
         return True
 
     def _media_volume(self, at: Micros, value: SignalValue) -> bool:
-        if not isinstance(value, (int, float)):
+        if not isinstance(value, float):
             return False
-        self.trigger(e.VolumeChanged, at, volume_percent=float(value), initial=self._last(paths.MEDIA_VOLUME) is None)
+        self.trigger(e.VolumeChanged, at, volume_percent=value, initial=self._last(paths.MEDIA_VOLUME) is None)
         return True
 
-    def _destination(self, at: Micros, value: SignalValue) -> bool:
-        longitude = self._at.get((paths.DESTINATION_LONGITUDE, at))
-        if not isinstance(value, (int, float)) or not isinstance(longitude, (int, float)):
-            return False
-        if self.lane.destination != (value, longitude):
-            self.trigger(
-                e.DestinationSet, at, latitude_deg=Degrees(float(value)), longitude_deg=Degrees(float(longitude))
-            )
-        return True
-
-    def _destination_told(self, at: Micros, value: SignalValue) -> bool:
-        latitude = self._at.get((paths.DESTINATION_LATITUDE, at))
-        return (
-            isinstance(latitude, (int, float)) and isinstance(value, (int, float)) and self._destination(at, latitude)
-        )
-
-    def _warning(self, path: str, at: Micros, value: float) -> None:
-        rule = WARNING_BY_PATH[path]
-        raised = rule.warning in self.lane.warnings
-        if rule.state(value, raised=raised) != raised:
-            limit = rule.clear_limit if raised else rule.limit
-            event = e.WarningCleared if raised else e.WarningRaised
-            self.trigger(event, at, warning=rule.warning, path=path, value=float(value), limit=limit)
-
-    # --- driving ----------------------------------------------------------------------------------------------------------------------------
+    # --- driving ------------------------------------------------------------------------------------------------------
 
     def _tracker(self) -> LegTracker:
-        last = self.lane.last
-        speed, latitude, longitude = last.get(paths.SPEED), last.get(paths.LATITUDE), last.get(paths.LONGITUDE)
+        lane = self.lane
+        speed, latitude, longitude = (lane.last.get(path) for path in (paths.SPEED, *POSITION))
         last_speed = last_fix = None
         if speed and speed.quality == Quality.OK and isinstance(speed.value, (int, float)):
-            last_speed = SpeedSeen(speed.captured_at, KilometresPerHour(float(speed.value)))
-        if (
-            latitude
-            and longitude
-            and latitude.captured_at == longitude.captured_at
-            and latitude.quality == longitude.quality == Quality.OK
-        ):
-            assert isinstance(latitude.value, (int, float))
-            assert isinstance(longitude.value, (int, float))
-            last_fix = Fix(latitude.captured_at, Degrees(float(latitude.value)), Degrees(float(longitude.value)))
-        energy = self.lane.number(paths.BATTERY_ENERGY)
-        return LegTracker(self.lane.leg, last_speed, last_fix, None if energy is None else KilowattHours(energy))
+            last_speed = SpeedSeen(speed.captured_at, KilometresPerHour(abs(float(speed.value))))
+        if latitude and longitude and latitude.captured_at == longitude.captured_at:
+            good = latitude.quality == longitude.quality == Quality.OK
+            if good and isinstance(latitude.value, float) and isinstance(longitude.value, float):
+                last_fix = Fix(latitude.captured_at, Degrees(latitude.value), Degrees(longitude.value))
+        energy = lane.number(paths.BATTERY_ENERGY)
+        energy_kwh = None if energy is None else KilowattHours(energy)
+        return LegTracker(lane.leg, last_speed, last_fix, energy_kwh, lane.driven_until)
 
     def _tell_growth(self, growth: Growth) -> None:
         leg = growth.leg
         before = self.lane.leg
         if growth.open and not growth.fixes and before and before.shows_the_same(leg):
             return
-        name = Leg(leg.started_at, self.batch.stream_id, leg.ended_at, leg.closed, leg.distance_m, leg.energy_kwh)
-        change = trips.change(self.state.trips, name)
-        trip_id = self._trip_id(change.trip)
+        told = Leg(
+            leg.started_at, self.batch.stream_id, leg.ended_at, leg.closed, growth.open, leg.distance_m, leg.energy_kwh
+        )
+        change = trips.change(self.state.trips, told)
         self._tell_arrangement(self.state.trips[change.low : change.high], change)
         fixes = growth.fixes
         self.trigger(
             e.TrackExtended,
             max([leg.ended_at, *(fix.captured_at for fix in fixes[-1:])]),
-            trip_id=trip_id,
+            trip_id=self._trip_id(change.trip),
             trip_started_at=change.trip.started_at,
             trip_ended_at=change.trip.ended_at,
             trip_distance_m=change.trip.distance_m,
@@ -413,46 +476,40 @@ class Observation:
             altitude_m=[fix.altitude_m for fix in fixes],
         )
 
-    def _tell_arrangement(self, before: Iterable[Trip], change: trips.Change) -> None:
+    def _tell_arrangement(self, before: Sequence[Trip], change: trips.Change) -> None:
         """Tell which trips a leg starts, joins or parts, before it is told itself."""
         ids_before = {self._trip_id(trip) for trip in before}
         ids_after = {self._trip_id(trip) for trip in change.after}
         if ids_before == ids_after:
             return
-        if not ids_before:
-            self.trigger(
-                e.TripStarted,
-                change.trip.started_at,
-                trip_id=self._trip_id(change.trip),
-                started_at=change.trip.started_at,
-            )
+        removed = sorted(ids_before - ids_after)
+        changed = [trip for trip in change.after if trip not in before]
+        if not removed and changed == [change.trip]:
+            at = change.trip.started_at
+            self.trigger(e.TripStarted, at, trip_id=self._trip_id(change.trip), started_at=at)
             return
         self.trigger(
             e.TripsRearranged,
             change.trip.started_at,
-            removed_trip_ids=sorted(ids_before - ids_after),
-            trip_id=[self._trip_id(trip) for trip in change.after],
-            started_at=[trip.started_at for trip in change.after],
-            ended_at=[trip.ended_at for trip in change.after],
-            distance_m=[trip.distance_m for trip in change.after],
-            energy_kwh=[trip.energy_kwh for trip in change.after],
+            removed_trip_ids=removed,
+            trip_id=[self._trip_id(trip) for trip in changed],
+            started_at=[trip.started_at for trip in changed],
+            ended_at=[trip.ended_at for trip in changed],
+            distance_m=[trip.distance_m for trip in changed],
+            energy_kwh=[trip.energy_kwh for trip in changed],
         )
 
     def _trip_id(self, trip: Trip) -> UUID:
         return trips.trip_id(self.state.vehicle_id, trip.started_at)
 
     def _end_trips(self) -> None:
-        """Tell the end of each trip that is over: by the ignition, because later times have come, or because a stream ended long after it."""
+        """Tell the end of each trip that is over, but not while this stream may go on with it."""
         if not self.state.open_trips:
             return
-        newest = self.state.newest_at or Micros(0)
-        horizon = max(newest, self.batch.received_at) if self.batch.final else newest
-        lane_leg = None if self.batch.final else self.lane.leg
+        leg = None if self.batch.final else self.lane.leg
+        going_on = leg and (leg.started_at, self.batch.stream_id)
         for trip in [self.state.trip_from(started_at) for started_at in sorted(self.state.open_trips.values())]:
-            goes_on = lane_leg and any(
-                (leg.started_at, leg.stream_id) == (lane_leg.started_at, self.batch.stream_id) for leg in trip.legs
-            )
-            if goes_on or not (trip.closed or horizon > trip.ended_at + TRIP_GAP_US):
+            if not trip.is_over(self.state.newest_at) or any(leg[:2] == going_on for leg in trip.legs):
                 continue
             self.trigger(
                 e.TripEnded,
@@ -465,3 +522,8 @@ class Observation:
                 energy_kwh=trip.energy_kwh,
                 reason="ignition off" if trip.closed else "standstill",
             )
+
+
+def _is_same(one: SignalValue | None, other: SignalValue | None) -> bool:
+    """Whether two values say the same; true is not 1, but 1.0 is."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

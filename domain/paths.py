@@ -31,3 +31,4 @@ MEDIA_ACTION: Final = "Vehicle.Cabin.Infotainment.Media.Action"
 MEDIA_VOLUME: Final = "Vehicle.Cabin.Infotainment.Media.Volume"
 
 IGNITION_ON_STATES: Final = frozenset({"ON", "START"})  # values of LOW_VOLTAGE_SYSTEM_STATE with terminal 15 live
+IGNITION_OFF_STATES: Final = frozenset({"LOCK", "OFF", "ACC"})  # those without; UNDEFINED says nothing

@@ -1,5 +1,6 @@
 """What a reading of an ECU's trouble codes changes."""
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from domain import events as e
@@ -35,14 +36,19 @@ class Observing(Protocol):
 
 
 def take_report(seen: Observing, report: TroubleCodeReport) -> None:
-    """Tell new codes, codes with a new status, and, if the report is a whole list, codes that are gone."""
+    """Tell new codes, codes with a new status, and, if the report is a whole list, codes that are gone.
+
+    A report older than what its stream has told of the same ECU and service is told in full: its codes were held then.
+    """
     scope = (report.ecu, report.service)
     known = seen.lane.codes.get(scope)
-    before = dict(known or {})
+    if known and known.captured_at > report.captured_at:
+        known = None
+    before: Mapping[CodeKey, int | None] = known.statuses if known else {}
     statuses = {CodeKey(report.ecu, report.service, code.code, code.failure_type): code for code in report.codes}
-    texts = sorted(key.text for key in statuses)
     news = report.complete and (known is None or before.keys() != statuses.keys())
     if news:
+        texts = sorted(key.text for key in statuses)
         seen.trigger(e.TroubleCodesRead, report.captured_at, ecu=report.ecu, service=report.service, codes=texts)
     for key, code in statuses.items():
         if key in before and before[key] == code.status:
@@ -62,26 +68,22 @@ def take_report(seen: Observing, report: TroubleCodeReport) -> None:
         gone_at = _gone_at(seen.state, key, report.captured_at)
         if gone_at is not None:
             _clear(seen, key, gone_at)
-    if not news:
-        return
-    held = {
-        key
-        for key, state in seen.state.codes.items()
-        if key[:2] == scope and state.held and state.captured_at < report.captured_at
-    }
-    for key in sorted((held | before.keys()) - statuses.keys(), key=lambda key: key.text):
-        _clear(seen, key, report.captured_at)
+    if news:
+        gone = [key for key in seen.state.codes if key[:2] == scope and key not in statuses]
+        for key in sorted(gone, key=lambda key: key.text):
+            _clear(seen, key, report.captured_at)
 
 
 def _clear(seen: Observing, key: CodeKey, at: Micros) -> None:
-    seen.trigger(
-        e.TroubleCodeCleared, at, ecu=key.ecu, service=key.service, code=key.code, failure_type=key.failure_type
-    )
+    if seen.state.codes[key].is_cleared_by(at):
+        seen.trigger(
+            e.TroubleCodeCleared, at, ecu=key.ecu, service=key.service, code=key.code, failure_type=key.failure_type
+        )
 
 
 def _gone_at(state: VehicleState, key: CodeKey, raised_at: Micros) -> Micros | None:
-    """Return when a reading that is known already, later than `raised_at`, showed that the code is not held."""
-    for at, _, _, codes in state.readings.get((key.ecu, key.service), []):
-        if at > raised_at and key.text not in codes:
-            return at
+    """Return when the first reading later than `raised_at`, if one is known, showed that the code is not held."""
+    for reading in state.readings.get((key.ecu, key.service), ()):
+        if reading.captured_at > raised_at and key.text not in reading.codes:
+            return reading.captured_at
     return None

@@ -34,9 +34,7 @@ class TroubleCodeStatus(NamedTuple):
     """One trouble code as an ECU reports it."""
 
     code: str  # SAE J2012 text, e.g. "P0D59"
-    failure_type: (
-        int | None
-    )  # SAE J2012-DA failure type byte; None where the protocol has none (OBD-II modes 03, 07, 0A)
+    failure_type: int | None  # SAE J2012-DA failure type byte; None where the protocol has none (OBD-II 03, 07, 0A)
     status: int | None  # ISO 14229-1 D.2 statusOfDTC byte; None where the protocol has none
     active: bool  # test failed, pending or confirmed now
 
@@ -55,8 +53,9 @@ class TroubleCodeReport(NamedTuple):
 class SignalBatch:
     """What one vehicle sent in one piece.
 
-    `sequence` counts 1, 2, 3 … without a hole in a stream; `final` marks a stream's last batch. `reference_at` is the best known true time of the
-    newest sample for a recording whose clock cannot be trusted (None: `received_at`).
+    `sequence` counts 1, 2, 3 … without a hole in a stream; `final` marks a stream's last batch. `reference_at` is the
+    best known true time of what has the newest time, for a recording whose clock cannot be trusted (None:
+    `received_at`).
     """
 
     vehicle_id: UUID

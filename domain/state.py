@@ -1,11 +1,12 @@
 """What a Vehicle is: the fold of its events. Nothing here decides anything.
 
-Two kinds of state. A *lane* is what one stream has told: decisions about a stream look at its own lane only, so that they do not depend on how streams
-interleave. The rest is the vehicle's: each value is that with the newest (captured_at, stream, sequence), trips are a function of the legs of all lanes,
-trouble codes one of all readings; so the order in which streams come does not change it either.
+Two kinds of state. A *lane* is what one stream has told: what is recorded of a stream depends on its own lane only, so
+that it does not depend on how streams interleave. The rest is the vehicle's: each value is that with the newest
+(captured_at, stream, sequence), trips are a function of the legs of all lanes, trouble codes one of all readings,
+warnings one of all values; so the order in which streams come does not change it either.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -16,8 +17,9 @@ from domain import events as e
 from domain import paths, trips
 from domain.legs import OpenLeg
 from domain.signals import Quality, SignalValue
-from domain.trips import Leg, Trip
+from domain.trips import Change, Leg, Trip
 from domain.units import Degrees, KilowattHours, Micros
+from domain.warnings import WARNING_BY_PATH
 
 LANES_MAX: Final = 32  # streams of a vehicle that are remembered; the one silent for longest is forgotten first
 READINGS_MAX: Final = 64  # readings of an ECU's trouble codes that are remembered
@@ -50,12 +52,46 @@ class CodeKey(NamedTuple):
 class CodeState(NamedTuple):
     """What was last said about a trouble code; the first three fields order it."""
 
+    captured_at: Micros  # of the newest report that names it
+    stream_id: str
+    sequence: int
+    status: int | None
+    active: bool
+    cleared_at: Micros | None = None  # of the first reading after that which does not name it
+
+    @property
+    def held(self) -> bool:
+        """Whether the ECU still holds the code, as far as is known."""
+        return self.cleared_at is None
+
+    def is_cleared_by(self, at: Micros) -> bool:
+        """Whether a reading at `at` that does not name the code says something new of it."""
+        return self.captured_at < at and (self.cleared_at is None or at < self.cleared_at)
+
+
+class HeldCodes(NamedTuple):
+    """The codes that a stream has told of one ECU and service."""
+
+    captured_at: Micros
+    statuses: dict[CodeKey, int | None]
+
+
+class Reading(NamedTuple):
+    """The whole list of codes that an ECU held; the first three fields order it."""
+
     captured_at: Micros
     stream_id: str
     sequence: int
-    held: bool
-    status: int | None
-    active: bool
+    codes: frozenset[str]
+
+
+class WarningState(NamedTuple):
+    """The newest value that decides about a warning; the first three fields order it."""
+
+    captured_at: Micros
+    stream_id: str
+    sequence: int
+    raised: bool
 
 
 class ChargingSession(NamedTuple):
@@ -76,12 +112,10 @@ class Lane:
     clock_offset_us: int = 0
     ignition_on: bool | None = None
     leg: OpenLeg | None = None
+    driven_until: Micros | None = None  # where the last leg that is not open any more ended
     destination: tuple[Degrees, Degrees] | None = None
     charging: ChargingSession | None = None
-    warnings: set[str] = field(default_factory=set)
-    codes: dict[tuple[str, str], dict[CodeKey, int | None]] = field(
-        default_factory=dict
-    )  # by (ecu, service): status of each code held
+    codes: dict[tuple[str, str], HeldCodes] = field(default_factory=dict)  # by (ecu, service)
 
     def number(self, path: str) -> float | None:
         """Return the newest number of a signal, if it is good."""
@@ -103,12 +137,10 @@ class VehicleState:
     lanes: dict[str, Lane] = field(default_factory=dict)  # the one that spoke last is last
     signals: dict[str, Known] = field(default_factory=dict)
     trips: list[Trip] = field(default_factory=list)
-    open_trips: dict[UUID, Micros] = field(
-        default_factory=dict
-    )  # id and start of each trip whose end has not been told
+    open_trips: dict[UUID, Micros] = field(default_factory=dict)  # id and start of each whose end has not been told
     codes: dict[CodeKey, CodeState] = field(default_factory=dict)
-    readings: dict[tuple[str, str], list[tuple[Micros, str, int, frozenset[str]]]] = field(default_factory=dict)
-    warnings: dict[str, tuple[Micros, str, int, bool]] = field(default_factory=dict)
+    readings: dict[tuple[str, str], list[Reading]] = field(default_factory=dict)  # by (ecu, service), in order
+    warnings: dict[str, WarningState] = field(default_factory=dict)
 
     def lane(self, stream_id: str) -> Lane:
         """Return the lane of a stream and mark it as the one that spoke last."""
@@ -131,12 +163,35 @@ class VehicleState:
         if current is None or current[:3] <= known[:3]:
             self.signals[path] = known
 
+    def warn(self, path: str, known: Known) -> None:
+        """Take a value into the state of its warning, if it decides about it and is the newest that does."""
+        rule = WARNING_BY_PATH[path]
+        raised = rule.verdict(known.value)
+        if raised is None:
+            return
+        state = WarningState(known.captured_at, known.stream_id, known.sequence, raised)
+        current = self.warnings.get(rule.warning)
+        if current is None or current[:3] <= state[:3]:
+            self.warnings[rule.warning] = state
+
     def seen(self, lane: Lane, at: Micros) -> None:
         """Move the newest times."""
         if lane.newest_at is None or at > lane.newest_at:
             lane.newest_at = at
             if self.newest_at is None or at > self.newest_at:
                 self.newest_at = at
+
+    def arrange(self, change: Change) -> None:
+        """Put trips in place of others; of those that are new or changed the end has not been told."""
+        before = self.trips[change.low : change.high]
+        if len(before) != 1 or len(change.after) != 1 or before[0].started_at != change.trip.started_at:
+            for trip in before:
+                if trip not in change.after:
+                    self.open_trips.pop(trips.trip_id(self.vehicle_id, trip.started_at), None)
+            for trip in change.after:
+                if trip not in before:
+                    self.open_trips[trips.trip_id(self.vehicle_id, trip.started_at)] = trip.started_at
+        self.trips[change.low : change.high] = change.after
 
     def trip_from(self, started_at: Micros) -> Trip:
         """Return the trip that starts at `started_at`."""
@@ -167,22 +222,27 @@ def _sampled(s: VehicleState, x: e.SignalsSampled) -> None:
     for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
         known = Known(at, stream_id, sequence, value, quality)
         told = last.get(path)
-        if told is None or told[0] <= at:
+        if told is None or told[0] < at or told[:3] <= known[:3]:
             last[path] = known
         current = signals.get(path)
         if current is None or current[0] < at or current[:3] <= known[:3]:
             signals[path] = known
+        if path in WARNING_BY_PATH:
+            s.warn(path, known)
     if lane.unsure:
         lane.unsure.difference_update(x.path)
     s.seen(lane, x.captured_at)
 
 
 def _late(s: VehicleState, x: e.LateSamplesRecorded) -> None:
+    s.lane(x.stream_id)
     for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
         known = Known(at, x.stream_id, x.sequence, value, quality)
         current = s.signals.get(path)
         if current is None or current[:3] <= known[:3]:
             s.signals[path] = known
+        if path in WARNING_BY_PATH:
+            s.warn(path, known)
 
 
 def _value(path: str, attribute: str) -> Callable[[VehicleState, Any], None]:
@@ -208,18 +268,14 @@ def _track(s: VehicleState, x: e.TrackExtended) -> None:
         x.leg_energy_kwh,
         x.leg_energy_at_start_kwh,
     )
-    lane.leg = leg if x.leg_open else None
-    change = trips.change(
-        s.trips, Leg(leg.started_at, x.stream_id, leg.ended_at, leg.closed, leg.distance_m, leg.energy_kwh)
-    )
-    before = s.trips[change.low : change.high]
-    if len(before) != 1 or len(change.after) != 1 or before[0].started_at != x.trip_started_at:
-        for trip in before:
-            s.open_trips.pop(trips.trip_id(s.vehicle_id, trip.started_at), None)
-        for trip in change.after:
-            s.open_trips[trips.trip_id(s.vehicle_id, trip.started_at)] = trip.started_at
+    if x.leg_open:
+        lane.leg = leg
+    else:
+        lane.leg, lane.driven_until = None, leg.ended_at
+    told = Leg(leg.started_at, x.stream_id, leg.ended_at, leg.closed, x.leg_open, leg.distance_m, leg.energy_kwh)
+    change = trips.change(s.trips, told)
+    s.arrange(change)
     s.open_trips[x.trip_id] = x.trip_started_at
-    s.trips[change.low : change.high] = change.after
     if x.fix_captured_at:
         at = x.fix_captured_at[-1]
         s.know(lane, paths.LATITUDE, Known(at, x.stream_id, x.sequence, x.latitude_deg[-1], Quality.OK))
@@ -246,37 +302,38 @@ def _no_destination(s: VehicleState, x: e.DestinationReached | e.DestinationClea
 
 
 def _codes_read(s: VehicleState, x: e.TroubleCodesRead) -> None:
-    lane = s.lane(x.stream_id)
-    held = lane.codes.get((x.ecu, x.service), {})
-    lane.codes[x.ecu, x.service] = {key: status for key, status in held.items() if key.text in x.codes}
-    readings = s.readings.setdefault((x.ecu, x.service), [])
-    readings.append((x.captured_at, x.stream_id, x.sequence, frozenset(x.codes)))
-    readings.sort(key=lambda reading: reading[:3])
+    lane, scope = s.lane(x.stream_id), (x.ecu, x.service)
+    held = lane.codes.get(scope)
+    if held is None or held.captured_at <= x.captured_at:
+        statuses = held.statuses if held else {}
+        left = {key: status for key, status in statuses.items() if key.text in x.codes}
+        lane.codes[scope] = HeldCodes(x.captured_at, left)
+    readings = s.readings.setdefault(scope, [])
+    insort(readings, Reading(x.captured_at, x.stream_id, x.sequence, frozenset(x.codes)), key=lambda r: r[:3])
     del readings[:-READINGS_MAX]
     s.seen(lane, x.captured_at)
 
 
-def _code(s: VehicleState, x: e.TroubleCodeRaised | e.TroubleCodeCleared) -> None:
-    lane = s.lane(x.stream_id)
+def _code_raised(s: VehicleState, x: e.TroubleCodeRaised) -> None:
+    lane, scope = s.lane(x.stream_id), (x.ecu, x.service)
     key = CodeKey(x.ecu, x.service, x.code, x.failure_type)
-    if isinstance(x, e.TroubleCodeRaised):
-        lane.codes.setdefault((x.ecu, x.service), {})[key] = x.status
-        state = CodeState(x.captured_at, x.stream_id, x.sequence, held=True, status=x.status, active=x.active)
-    else:
-        state = CodeState(x.captured_at, x.stream_id, x.sequence, held=False, status=None, active=False)
+    held = lane.codes.get(scope)
+    if held is None or held.captured_at <= x.captured_at:
+        statuses = held.statuses if held else {}
+        lane.codes[scope] = HeldCodes(x.captured_at, statuses | {key: x.status})
+    state = CodeState(x.captured_at, x.stream_id, x.sequence, x.status, x.active)
     current = s.codes.get(key)
     if current is None or current[:3] <= state[:3]:
         s.codes[key] = state
     s.seen(lane, x.captured_at)
 
 
-def _warning(s: VehicleState, x: e.WarningRaised | e.WarningCleared) -> None:
-    lane = s.lane(x.stream_id)
-    raised = isinstance(x, e.WarningRaised)
-    (lane.warnings.add if raised else lane.warnings.discard)(x.warning)
-    current = s.warnings.get(x.warning)
-    if current is None or current[:3] <= (x.captured_at, x.stream_id, x.sequence):
-        s.warnings[x.warning] = (x.captured_at, x.stream_id, x.sequence, raised)
+def _code_cleared(s: VehicleState, x: e.TroubleCodeCleared) -> None:
+    s.lane(x.stream_id)
+    key = CodeKey(x.ecu, x.service, x.code, x.failure_type)
+    state = s.codes.get(key)
+    if state and state.is_cleared_by(x.captured_at):
+        s.codes[key] = state._replace(cleared_at=x.captured_at)
 
 
 def _charging_started(s: VehicleState, x: e.ChargingStarted) -> None:
@@ -290,6 +347,7 @@ def _charging_ended(s: VehicleState, x: e.ChargingEnded) -> None:
 def _gap(s: VehicleState, x: e.TelemetryGapDetected) -> None:
     lane = s.lane(x.stream_id)
     lane.unsure = set(lane.last)
+    lane.codes = {}  # and what was read of trouble codes is told anew
 
 
 def _clock(s: VehicleState, x: e.ClockCorrected) -> None:
@@ -297,7 +355,7 @@ def _clock(s: VehicleState, x: e.ClockCorrected) -> None:
 
 
 def _nothing(_: VehicleState, __: e.VehicleEvent) -> None:
-    """The fold of an event that tells readers what other events make true."""
+    """Change nothing: the event tells readers what other events make true."""
 
 
 FOLDS: Final[dict[type[e.VehicleEvent], Callable[[VehicleState, Any], None]]] = {
@@ -317,10 +375,10 @@ FOLDS: Final[dict[type[e.VehicleEvent], Callable[[VehicleState, Any], None]]] = 
     e.PlaybackStateChanged: _value(paths.MEDIA_ACTION, "state"),
     e.VolumeChanged: _value(paths.MEDIA_VOLUME, "volume_percent"),
     e.TroubleCodesRead: _codes_read,
-    e.TroubleCodeRaised: _code,
-    e.TroubleCodeCleared: _code,
-    e.WarningRaised: _warning,
-    e.WarningCleared: _warning,
+    e.TroubleCodeRaised: _code_raised,
+    e.TroubleCodeCleared: _code_cleared,
+    e.WarningRaised: _nothing,
+    e.WarningCleared: _nothing,
     e.ChargingStarted: _charging_started,
     e.ChargingEnded: _charging_ended,
     e.OdometerAdvanced: _value(paths.ODOMETER, "odometer_m"),

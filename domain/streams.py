@@ -10,7 +10,10 @@ MISSING_RANGES_MAX: Final = 1_000  # holes that a stream may have at a time; mor
 
 @dataclass(frozen=True, slots=True)
 class StreamProgress:
-    """The sequence numbers of a stream that have been taken: all up to `last_sequence` but those in `missing` (inclusive ranges, ascending)."""
+    """The sequence numbers of a stream that have been taken: all up to `last_sequence` but those in `missing`.
+
+    `missing` are inclusive ranges, ascending and apart.
+    """
 
     stream_id: str
     last_sequence: int = 0
@@ -22,25 +25,28 @@ class StreamProgress:
         return sequence <= self.last_sequence and not any(first <= sequence <= last for first, last in self.missing)
 
     def taken(self, sequence: int, *, final: bool) -> "StreamProgress":
-        """Return the progress after the batch `sequence`, which has not been taken yet."""
+        """Return the progress after the batch `sequence`, which has not been taken yet.
+
+        Raises `RejectedCommandError` where that would make more than `MISSING_RANGES_MAX` holes.
+        """
+        assert sequence > 0
         assert not self.has(sequence)
-        final = self.final or final
-        if sequence == self.last_sequence + 1:
-            return replace(self, last_sequence=sequence, final=final)
-        if sequence > self.last_sequence:
-            if len(self.missing) == MISSING_RANGES_MAX:
-                msg = f"stream {self.stream_id} has {MISSING_RANGES_MAX} holes already: batch {sequence} is refused; send the missing batches first"
-                raise RejectedCommandError(msg)
-            return replace(
-                self,
-                last_sequence=sequence,
-                missing=(*self.missing, (self.last_sequence + 1, sequence - 1)),
-                final=final,
+        missing = self.missing
+        if sequence > self.last_sequence + 1:
+            missing = (*missing, (self.last_sequence + 1, sequence - 1))
+        elif sequence <= self.last_sequence:
+            pieces: list[tuple[int, int]] = []
+            for first, last in missing:
+                if first <= sequence <= last:
+                    pieces += [piece for piece in ((first, sequence - 1), (sequence + 1, last)) if piece[0] <= piece[1]]
+                else:
+                    pieces.append((first, last))
+            missing = tuple(pieces)
+        if len(missing) > max(MISSING_RANGES_MAX, len(self.missing)):
+            msg = (
+                f"stream {self.stream_id} has {MISSING_RANGES_MAX} holes already: batch {sequence} is refused;"
+                " send the missing batches first"
             )
-        left: list[tuple[int, int]] = []
-        for first, last in self.missing:
-            if first <= sequence <= last:
-                left += [piece for piece in ((first, sequence - 1), (sequence + 1, last)) if piece[0] <= piece[1]]
-            else:
-                left.append((first, last))
-        return replace(self, missing=tuple(left), final=final)
+            raise RejectedCommandError(msg)
+        last_sequence = max(sequence, self.last_sequence)
+        return replace(self, last_sequence=last_sequence, missing=missing, final=self.final or final)

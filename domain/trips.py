@@ -1,7 +1,8 @@
 """Trips as a function of legs: whatever order the legs come in, the same trips result.
 
-A leg is what one stream knows of a drive. A trip is a run of legs that overlap, or follow each other within `TRIP_GAP_US` without the ignition having
-closed the earlier one. Where two legs tell of the same time, that part of the distance counts once.
+A leg is what one stream knows of a drive. A trip is a run of legs that overlap, or follow each other within
+`TRIP_GAP_US` without the ignition having closed the earlier one. Where two legs tell of the same time, that part of the
+distance counts once.
 """
 
 from bisect import bisect_right
@@ -14,16 +15,17 @@ from domain.units import MICROS_PER_SECOND, KilowattHours, Metres, Micros
 
 TRIP_GAP_US: Final = (
     300 * MICROS_PER_SECOND
-)  # a halt of up to five minutes belongs to the trip, as most fleet systems have it
+)  # a halt of up to five minutes belongs to the trip: most fleet systems' rule
 
 
 class Leg(NamedTuple):
-    """What one stream knows of a drive; the first three fields order and name it."""
+    """What one stream knows of a drive; the first two fields name it."""
 
     started_at: Micros
     stream_id: str
     ended_at: Micros
     closed: bool  # by the ignition
+    open: bool  # its stream may go on with it
     distance_m: Metres
     energy_kwh: KilowattHours | None
 
@@ -33,10 +35,16 @@ class Trip(NamedTuple):
 
     started_at: Micros
     ended_at: Micros
-    closed: bool
+    closed: bool  # by the ignition
     distance_m: Metres
     energy_kwh: KilowattHours | None
     legs: tuple[Leg, ...]
+
+    def is_over(self, newest_at: Micros | None) -> bool:
+        """Whether nothing more is expected of it, `newest_at` being the newest time that any stream has told."""
+        if self.closed or not any(leg.open for leg in self.legs):
+            return True
+        return newest_at is not None and newest_at > self.ended_at + TRIP_GAP_US
 
 
 class Change(NamedTuple):
@@ -54,14 +62,17 @@ def trip_id(vehicle_id: UUID, started_at: Micros) -> UUID:
 
 
 def gather(legs: Iterable[Leg]) -> tuple[Trip, ...]:
-    """Return the trips that `legs` make up, in order of time."""
+    """Return the trips that `legs` make up, in order of time; no two start at the same time."""
     trips: list[Trip] = []
     run: list[Leg] = []
     end, closed = Micros(0), False
     for leg in sorted(legs, key=lambda leg: (leg.started_at, -leg.ended_at, leg.stream_id)):
-        if run and (leg.started_at < end or (not closed and leg.started_at - end <= TRIP_GAP_US)):
-            if (leg.ended_at, leg.closed) > (end, closed):
-                end, closed = leg.ended_at, leg.closed
+        if run and (
+            leg.started_at < end
+            or leg.started_at == run[0].started_at
+            or (not closed and leg.started_at - end <= TRIP_GAP_US)
+        ):
+            end, closed = max((end, closed), (leg.ended_at, leg.closed))
         else:
             if run:
                 trips.append(_trip(run, end, closed=closed))
@@ -74,7 +85,10 @@ def gather(legs: Iterable[Leg]) -> tuple[Trip, ...]:
 
 
 def _trip(legs: list[Leg], end: Micros, *, closed: bool) -> Trip:
-    """Add up legs in order of their start, longest first: each counts with the share of its time that no earlier one covers."""
+    """Add up legs in order of their start, longest first.
+
+    Each counts with the share of its time that no earlier one covers.
+    """
     distance, energy = 0.0, None
     covered = Micros(legs[0].started_at - 1)
     for leg in legs:
@@ -97,7 +111,10 @@ def _trip(legs: list[Leg], end: Micros, *, closed: bool) -> Trip:
 
 
 def change(trips: list[Trip], leg: Leg) -> Change:
-    """Return what `leg` (new, or a later state of one that is known by its start and stream) does to `trips`, which are in order of time."""
+    """Return what `leg` does to `trips`, which are in order of time.
+
+    The leg is new, or a later state of one that is known by its start and stream.
+    """
     high = bisect_right(trips, leg.ended_at + TRIP_GAP_US, key=attrgetter("started_at"))
     low = high
     while low > 0 and trips[low - 1].ended_at >= leg.started_at - TRIP_GAP_US:

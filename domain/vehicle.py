@@ -1,7 +1,7 @@
 """The Vehicle: decides which events a batch of telemetry makes, and is the fold of them.
 
-Decisions look at the state, the batch and nothing else, and the state is a function of the events alone: a Vehicle loaded from the log decides exactly
-like one that was never away.
+Decisions look at the state, the batch and nothing else, and the state is a function of the events alone: a Vehicle
+loaded from the log decides exactly like one that was never away.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,7 +49,8 @@ class Vehicle:
     def observe(self, batch: SignalBatch, progress: StreamProgress | None) -> StreamProgress:
         """Take a batch of telemetry, given how far its stream was taken; return how far it is now.
 
-        A batch that was taken before changes nothing. Raises `RejectedCommandError` for a vehicle that has been decommissioned.
+        A batch that was taken before changes nothing. Raises `RejectedCommandError` for a vehicle that has been
+        decommissioned, and for a stream with too many holes.
         """
         assert batch.vehicle_id == self.id
         progress = progress or StreamProgress(batch.stream_id)
@@ -59,10 +60,7 @@ class Vehicle:
             msg = f"vehicle {self.id} has been decommissioned and takes no telemetry"
             raise RejectedCommandError(msg)
         after = progress.taken(batch.sequence, final=batch.final)
-        missing = (
-            (progress.last_sequence + 1, batch.sequence - 1) if batch.sequence > progress.last_sequence + 1 else None
-        )
-        Observation(self, batch).take(missing)
+        Observation(self, batch, progress.last_sequence).take()
         return after
 
     def trigger_event(self, event_class: type[e.VehicleEvent], **fields: object) -> None:

@@ -35,7 +35,7 @@ class Vin:
         raise InvalidVinError(what, where=f"VIN {text!r}", remedy=remedy)
 
     def vehicle_id(self, key: bytes) -> UUID:
-        """Return the id of the vehicle in the deployment that holds `key`: stable, and no way back to the VIN without the key.
+        """Return the id of the vehicle in the deployment that holds `key`: stable, and without the key no way back.
 
         The first 128 bits of HMAC-SHA-256 (RFC 2104) over the VIN, marked as a UUID of version 8 (RFC 9562).
         """
