@@ -98,7 +98,7 @@ class Cohort:
     def tracks(self, key: Hashable) -> "Tracks":
         """Return the tracks of the trips that were read under `key`."""
         if key not in self._tracks:
-            trips = [trip for rows in self._grouped[key].values() for trip in rows]
+            trips = [trip for vehicle_id in self._ids for trip in self._grouped[key].get(vehicle_id, ())]
             self._tracks[key] = Tracks(self.context.read, trips)
         return self._tracks[key]
 

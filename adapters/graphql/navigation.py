@@ -191,7 +191,7 @@ class Navigation:
     twin: strawberry.Private[Twin]
 
     location: LocationValue = computed(
-        _location, "Latitude and longitude together. VSS: Vehicle.CurrentLocation", shows=_LOCATION
+        _location, "Latitude and longitude together. Unit: degrees. VSS: Vehicle.CurrentLocation", shows=_LOCATION
     )
     latitude: FloatValue = signal_field(FloatValue, paths.LATITUDE, "degrees", "Latitude, WGS 84")
     longitude: FloatValue = signal_field(FloatValue, paths.LONGITUDE, "degrees", "Longitude, WGS 84")

@@ -1,6 +1,6 @@
 """The root of every query."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import strawberry
@@ -21,7 +21,8 @@ from domain.errors import BadInputError
 from domain.units import Micros
 from domain.vin import Vin
 
-FILTER_VALUES_MAX = 1_000  # in one list of a filter
+_ARTICLE: Final = {"vehicle": "a", "trip": "a", "event": "an"}
+FILTER_VALUES_MAX: Final = 1_000  # in one list of a filter
 
 
 @strawberry.input(description="Vehicles that fit everything that is given.")
@@ -82,7 +83,9 @@ class Query:
         key = read_id(str(id))
         if key.kind != "vehicle":
             raise BadInputError(
-                f"this is the id of a {key.kind}", where="id", remedy="use node(id:), or a vehicle's id"
+                f"this is the id of {_ARTICLE[key.kind]} {key.kind}",
+                where="id",
+                remedy="use node(id:), or a vehicle's id",
             )
         return _one(info, info.context.read.vehicle(key.vehicle_id))
 

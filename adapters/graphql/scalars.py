@@ -17,11 +17,17 @@ Json = NewType("Json", object)
 SAFE_INTEGER_MAX: Final = 2**53 - 1  # ECMAScript, Number.MAX_SAFE_INTEGER
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_TIME_MIN: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_TIME_MAX: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def format_time(at: Micros) -> str:
-    """Return a time as RFC 3339 text in UTC with microseconds: "2026-02-03T04:05:06.000007Z"."""
-    return (_EPOCH + timedelta(microseconds=at)).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    """Return a time as RFC 3339 text in UTC with microseconds: "2026-02-03T04:05:06.000007Z".
+
+    A time that no four-digit year has (a car's clock may show anything) is told as the nearest that one has.
+    """
+    moment = _EPOCH + timedelta(microseconds=min(max(at, _TIME_MIN), _TIME_MAX))
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: object) -> Micros:

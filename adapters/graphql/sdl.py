@@ -1,4 +1,4 @@
-"""Writes the schema as `schemas/graphql/schema.graphql`, or checks the file: `python -m adapters.graphql.sdl [--check]`.
+"""Writes the schema to `schemas/graphql/schema.graphql`, or checks it: `python -m adapters.graphql.sdl [--check]`.
 
 The file is what clients build on: a change that can break them is refused unless `--breaking` is given too.
 """

@@ -1,6 +1,6 @@
 """A vehicle: its identity, its three models, its signals, its events."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import strawberry
 from strawberry import ID
@@ -21,7 +21,7 @@ from domain.errors import BadInputError
 from domain.units import Micros
 from projections.signal_rows import SignalRow
 
-PATHS_MAX = 1_000  # that one field may name
+PATHS_MAX: Final = 1_000  # that one field may name
 
 
 def event_node(context: Context, record: StoredRecord) -> Event:

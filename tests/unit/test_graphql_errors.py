@@ -1,0 +1,192 @@
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from adapters.graphql.errors import MEANINGS, ErrorCode
+from adapters.graphql.execution import KEPT_CHARACTERS_MAX, Api
+from adapters.graphql.ids import event_id_of, vehicle_id_of
+from adapters.graphql.schema import CORE_SCHEMA
+from domain.errors import StoreError, UnknownEventError
+from tests.support.twins import CATALOGUE, CODEC, Car, World, full_car, memory_world, vin_of
+
+VIN = vin_of(1)
+EVENT = event_id_of(full_car(1).id, 1)
+VEHICLE = vehicle_id_of(full_car(1).id)
+
+
+def of(fields: str) -> str:
+    return f'{{ vehicle(vin: "{VIN}") {{ {fields} }} }}'
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return memory_world(full_car(1))
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "message", "remedy"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED", "Syntax Error: Expected Name, found <EOF>.", None),
+        ("{ vehicle(vin: " + "[" * 5000 + " }", "GRAPHQL_PARSE_FAILED", "nested too deeply", None),
+        ("{ " + "a " * 10_001 + "}", "GRAPHQL_PARSE_FAILED", "more than 10000 tokens", None),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED", "Cannot query field 'nothing' on type 'Query'.", None),
+        ("{ vehicles { edges { cursor } } }", "GRAPHQL_VALIDATION_FAILED", "Argument 'Query.vehicles(first:)'", None),
+        (
+            '{ vehicles(first: 1, filter: { lastSeenAfter: "2026-02-02" }) { edges { cursor } } }',
+            "GRAPHQL_VALIDATION_FAILED",
+            "needs its offset from UTC",
+            None,
+        ),
+        ("query A { status { logPosition } } query B { __typename }", "OPERATION_RESOLUTION_FAILURE", "several", None),
+        ("fragment f on Query { __typename }", "GRAPHQL_VALIDATION_FAILED", "'f' is never used", None),
+        ("mutation { x }", "GRAPHQL_VALIDATION_FAILED", "mutation", None),
+        ("{ vehicle { id } }", "BAD_USER_INPUT", "neither vin nor id is given", "give exactly one of them"),
+        (f'{{ vehicle(vin: "{VIN}", id: "{VEHICLE}") {{ id }} }}', "BAD_USER_INPUT", "both given", "exactly one"),
+        ('{ vehicle(vin: "short") { id } }', "BAD_USER_INPUT", "a VIN has 17 characters", "17 letters and digits"),
+        ('{ vehicle(id: "abc") { id } }', "BAD_USER_INPUT", "'abc' is no id of this API", "this API has returned"),
+        (f'{{ vehicle(id: "{EVENT}") {{ id }} }}', "BAD_USER_INPUT", "the id of an event", "node(id:)"),
+        ('{ node(id: "") { id } }', "BAD_USER_INPUT", "'' is no id", "this API has returned"),
+        ("{ vehicles(first: 0) { edges { cursor } } }", "BAD_USER_INPUT", "a page of 0 vehicles", "from 1 to 100"),
+        (
+            "{ vehicles(first: 101) { edges { cursor } } }",
+            "BAD_USER_INPUT",
+            "a page of 101 vehicles",
+            "after: endCursor",
+        ),
+        ("{ vehicles(first: -1) { edges { cursor } } }", "BAD_USER_INPUT", "a page of -1 vehicles", "from 1 to 100"),
+        ('{ vehicles(first: 1, after: "x") { edges { cursor } } }', "BAD_USER_INPUT", "'x' is no cursor", "endCursor"),
+        (
+            of('signal(path: "Vehicle.Spede") { value }'),
+            "UNKNOWN_SIGNAL",
+            "Vehicle.Spede is no signal",
+            "Vehicle.Speed",
+        ),
+        (of('signals(paths: ["x"]) { value }'), "UNKNOWN_SIGNAL", "x is no signal", ""),
+        (of('signals(paths: [], prefix: "x") { value }'), "BAD_USER_INPUT", "exclude", "one of them"),
+        (
+            of('events(types: ["trip"]) { edges { cursor } }'),
+            "BAD_USER_INPUT",
+            "'trip' is no type of event",
+            "vehicle.trip",
+        ),
+        (of("events(first: 1000) { edges { cursor } }"), "BAD_USER_INPUT", "a page of 1000 events", "100"),
+        (
+            of("navigation { trips { edges { node { track(maxPoints: 0) { pointCount } } } } }"),
+            "BAD_USER_INPUT",
+            "a track of 0 points",
+            "10000",
+        ),
+        (
+            '{ vehicles(first: 1, filter: { vins: ["x"] }) { edges { cursor } } }',
+            "BAD_USER_INPUT",
+            "17 characters",
+            "17",
+        ),
+    ],
+)
+def test_an_error_says_what_is_wrong_and_what_to_do(
+    world: World, document: str, code: str, message: str, remedy: str | None
+) -> None:
+    answer = world.api.execute(document)
+    error = answer["errors"][0]
+    assert message in error["message"]
+    assert error["extensions"]["code"] == code
+    assert (remedy or "") in error["extensions"].get("remedy", "")
+    assert ("remedy" in error["extensions"]) == (remedy is not None)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, "'$first' has invalid value"),
+        ({"first": "1"}, "Int cannot represent non-integer value"),
+        ({"first": None}, "not to be None"),
+        ({"first": 1, "filter": {"lastSeenAfter": "2026-02-02T00:00:00"}}, "offset from UTC"),
+        ({"first": 1, "filter": {"colour": "red"}}, "colour"),
+    ],
+)
+def test_a_variable_that_cannot_be_is_bad_user_input(world: World, variables: dict[str, Any], message: str) -> None:
+    asked = (
+        "query ($first: Int!, $filter: VehicleFilter) { vehicles(first: $first, filter: $filter) { edges { cursor } } }"
+    )
+    answer = world.api.execute(asked, variables)
+    assert "data" not in answer
+    assert message in answer["errors"][0]["message"]
+    assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+def test_an_operation_that_is_not_there_is_named(world: World) -> None:
+    (error,) = world.api.execute("query A { __typename }", operation_name="B")["errors"]
+    assert error == {"message": "there is no operation 'B'", "extensions": {"code": "OPERATION_RESOLUTION_FAILURE"}}
+
+
+def test_an_error_of_one_field_leaves_the_others_alone(world: World) -> None:
+    answer = world.api.execute(
+        f'{{ a: vehicle(vin: "x") {{ id }} b: vehicle(vin: "{VIN}") {{ vin wrong: signal(path: "x") {{ value }} }} }}'
+    )
+    assert answer["data"] == {"a": None, "b": {"vin": VIN, "wrong": None}}
+    assert [error["path"] for error in answer["errors"]] == [["a"], ["b", "wrong"]]
+    assert answer["errors"][0]["locations"] == [{"line": 1, "column": 3}]
+
+
+class BrokenTwins:
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        yield self
+
+    def positions(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeError("the password is 1234"), "INTERNAL_SERVER_ERROR"),
+        (UnknownEventError("the password is 1234"), "INTERNAL_SERVER_ERROR"),
+        (StoreError("the password is 1234"), "SERVICE_UNAVAILABLE"),
+    ],
+)
+def test_what_went_wrong_inside_is_in_the_log_under_an_id_and_nowhere_else(
+    error: Exception, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = Api(BrokenTwins(error), CATALOGUE, CODEC.decode)
+    with caplog.at_level(logging.ERROR):
+        answer = api.execute("{ status { logPosition } }")
+    assert "1234" not in str(answer)
+    (told,) = answer["errors"]
+    assert told["extensions"]["code"] == code
+    assert told["path"] == ["status"]
+    assert answer["data"] is None
+    assert told["extensions"]["id"] in caplog.text
+    assert "1234" in caplog.text
+
+
+def test_nothing_is_asked_of_the_store_for_a_document_that_is_refused() -> None:
+    class NoTwins:
+        def reading(self) -> Any:
+            raise AssertionError
+
+    api = Api(NoTwins(), CATALOGUE, CODEC.decode)
+    for document in ("{", "{ nothing }", "query A { __typename } query B { __typename }"):
+        assert api.answer(document).executed is False
+
+
+def test_a_long_document_is_executed_but_not_kept(world: World) -> None:
+    document = f"{{ status {{ logPosition }} }} # {'x' * KEPT_CHARACTERS_MAX}"
+    assert world.ask(document)["status"]["logPosition"] == len(full_car(1).events)
+
+
+def test_every_code_is_documented_in_the_schema() -> None:
+    assert set(MEANINGS) == set(ErrorCode)
+    description = CORE_SCHEMA.type_map["Query"].description or ""
+    assert all(code.value in description for code in ErrorCode)
+
+
+def test_a_car_that_is_not_there_is_no_error(world: World) -> None:
+    assert world.api.execute(f'{{ vehicle(vin: "{Car(777).vin}") {{ id }} }}') == {"data": {"vehicle": None}}
