@@ -2,18 +2,22 @@
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
+from uuid import UUID
 
 from domain.errors import FleettwinError, PositionConflictError
 from domain.units import Micros
 from projections.ports import Feed, ReadModelStore
-from projections.projection import Projection
+from projections.projection import Projection, Recorded
 from projections.runner import BATCH_EVENTS, Runner
 
 WAIT_MS: Final = 1_000  # for new events, before the end of the process is looked at again
 BACKOFF_S: Final = 1.0  # after a failure that may pass
+PAGES_KEPT: Final = 8  # of `BATCH_EVENTS` decoded events
 CONFLICTS_MAX: Final = 100  # in a row, while another process moves the same projection
 
 _log: Final = logging.getLogger(__name__)
@@ -24,6 +28,31 @@ class Wait(Protocol):
 
     def __call__(self, after_position: int, timeout_ms: int) -> int:
         """Wait."""
+
+
+class _PagesKept(Feed):
+    """A feed for several threads that keeps the pages that were read last."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._lock = threading.Lock()
+        self._pages: OrderedDict[tuple[int, int], Sequence[Recorded]] = OrderedDict()
+
+    def read(self, after_position: int, limit: int) -> Sequence[Recorded]:
+        key = (after_position, limit)
+        with self._lock:
+            page = self._pages.get(key)
+            if page is None:
+                page = self._pages[key] = self._feed.read(after_position, limit)
+                if len(self._pages) > PAGES_KEPT:
+                    self._pages.popitem(last=False)
+        return page
+
+    def history(self, vehicle_id: UUID, after_version: int, until_version: int) -> Sequence[Recorded]:
+        return self._feed.history(vehicle_id, after_version, until_version)
+
+    def last_position(self) -> int:
+        return self._feed.last_position()
 
 
 @dataclass(slots=True)
@@ -38,26 +67,34 @@ class Projecting:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def catch_up(self, tell: Callable[[int, int], None] = lambda *_: None) -> None:
-        """Fold everything that the feed has now into every projection; `tell` is given events done and in all."""
+        """Fold everything that the feed has now into every projection; `tell` is given events done and in all.
+
+        Each projection has a thread: one folds while the database writes what another has folded, and what one has
+        read and decoded serves the others.
+        """
         until = self.feed.last_position()
-        begun = {projection.id: self.store.position(projection) for projection in self.projections}
-        total = sum(max(0, until - position) for position in begun.values())
-        done = 0
-        for projection in self.projections:
+        feed = _PagesKept(self.feed)
+        behind = {each.id: max(0, until - self.store.position(each)) for each in self.projections}
+        total = sum(behind.values())
+
+        def advance(projection: Projection) -> None:
+            runner = Runner(projection, feed, self.store, self.now)
             conflicts = 0
-            runner = self._runner(projection)
             while runner.position < until:
-                before = runner.position
                 try:
-                    runner.step(min(BATCH_EVENTS, until - before))
+                    runner.step(min(BATCH_EVENTS, until - runner.position))
                     conflicts = 0
                 except PositionConflictError:  # another process does the same work: go on from where it is
                     conflicts += 1
                     if conflicts > CONFLICTS_MAX:
                         raise
-                    runner = self._runner(projection)
-                done += max(0, runner.position - before)
-                tell(min(done, total), total)
+                    runner = Runner(projection, feed, self.store, self.now)
+                behind[projection.id] = max(0, until - runner.position)
+                tell(total - sum(behind.values()), total)
+
+        with ThreadPoolExecutor(len(self.projections), "project") as threads:
+            for done in [threads.submit(advance, projection) for projection in self.projections]:
+                done.result()
 
     def start(self, wait: Wait) -> None:
         """Follow the feed in the background, a thread for each projection."""

@@ -108,7 +108,7 @@ def drives() -> list[VehicleEvent]:
     return list(vehicle.collect_events())
 
 
-def batches(stream_id: str, start: int, rng: random.Random) -> Iterator[SignalBatch]:
+def batches(stream_id: str, start: int, rng: random.Random, vehicle_id: UUID = VEHICLE_ID) -> Iterator[SignalBatch]:
     """Yield what a car tells of a drive: what changes every second, and what changes now and then."""
     speed, heading, latitude, longitude, metres = 0.0, 90.0, 52.4227, 10.7865, 26_998_000.0
     samples: list[Sample] = []
@@ -141,5 +141,5 @@ def batches(stream_id: str, start: int, rng: random.Random) -> Iterator[SignalBa
         if second % BATCH_S == BATCH_S - 1:
             sequence, received_at = second // BATCH_S + 1, Micros(at + MICROS_PER_SECOND)
             final = second == DRIVE_S - 1
-            yield SignalBatch(VEHICLE_ID, stream_id, sequence, received_at, tuple(samples), final=final)
+            yield SignalBatch(vehicle_id, stream_id, sequence, received_at, tuple(samples), final=final)
             samples = []

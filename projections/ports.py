@@ -37,7 +37,8 @@ class Parked(NamedTuple):
 class Commit:
     """Everything that one step of a projection writes, in one transaction.
 
-    The write fails with `PositionConflictError`, and writes nothing, if the projection is not at `expected_position` any more.
+    The write fails with `PositionConflictError`, and writes nothing, if the projection is not at `expected_position`
+    any more.
     """
 
     expected_position: int

@@ -1,12 +1,14 @@
 """What a projection is: a name, a version, the tables of rows that it keeps, and a pure fold of events into those rows.
 
-A row is a NamedTuple that names its columns (units in names), declared with `table` and its key; `row_spec` reads that, and no projection needs SQL.
+A row is a NamedTuple that names its columns (units in names), declared with `table` and its key; `row_spec` reads that,
+and no projection needs SQL.
 
 Architecture invariant: everything in a row comes from the log, so that a rebuild can be equal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from types import NoneType, UnionType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -38,13 +40,13 @@ Key = tuple[Any, ...]
 class Rows(Protocol):
     """The rows that a fold reads and writes."""
 
-    def get(self, row_type: type[R], *key: Any) -> R | None:  # noqa: ANN401  # a key has the types of its columns
+    def get(self, row_type: type[R], *key: Any) -> R | None:  # a key has the types of its columns
         """Return the row with this key, or None."""
 
     def put(self, row: Row) -> None:
         """Insert or replace the row with this row's key."""
 
-    def delete(self, row_type: type[Row], *key: Any) -> None:  # noqa: ANN401
+    def delete(self, row_type: type[Row], *key: Any) -> None:
         """Remove the row with this key, if there is one."""
 
 
@@ -76,7 +78,10 @@ class Projection:
 
 
 class Column(NamedTuple):
-    """One column: `kind` is "uuid", "text", "int", "float", "bool", or one of these with "[]" for an array (whose items may be null)."""
+    """One column.
+
+    `kind` is "uuid", "text", "int", "float", "bool", or one of these with "[]" for an array (whose items may be null).
+    """
 
     name: str
     kind: str
@@ -104,6 +109,9 @@ def table(name: str, *, key: tuple[str, ...]) -> Callable[[type[R]], type[R]]:
             msg = f"{row_type.__name__}: the key {key} must begin with vehicle_id and name columns"
             raise TypeError(msg)
         row_type.SPEC = RowSpec(name, columns, key)  # type: ignore[attr-defined]
+        places = [row_type._fields.index(column) for column in key]  # type: ignore[attr-defined]
+        one = places[0]
+        row_type.KEY_OF = staticmethod(itemgetter(*places) if len(places) > 1 else lambda row: (row[one],))  # type: ignore[attr-defined]
         return row_type
 
     return declare
@@ -113,6 +121,12 @@ def row_spec(row_type: type[Row]) -> RowSpec:
     """Return the table of a row type."""
     spec: RowSpec = row_type.SPEC  # type: ignore[attr-defined]  # set by `table`
     return spec
+
+
+def row_key(row: Row) -> Key:
+    """Return the key of a row."""
+    key: Key = type(row).KEY_OF(row)  # type: ignore[attr-defined]  # set by `table`
+    return key
 
 
 def _column(name: str, hint: Any) -> Column:

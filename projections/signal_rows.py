@@ -10,7 +10,10 @@ from projections.projection import Key, Recorded, Row, Rows
 
 
 class SignalRow(NamedTuple):
-    """The newest sample of one signal. One of `number`, `text` and `flag` holds the value, as `kind` says; none where the quality is not OK."""
+    """The newest sample of one signal.
+
+    One of `number`, `text` and `flag` holds the value, as `kind` says; none does where the quality is not OK.
+    """
 
     vehicle_id: UUID
     path: str  # VSS

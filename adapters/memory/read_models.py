@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.errors import PositionConflictError
 from projections.ports import Commit, Parked
-from projections.projection import Key, Projection, R, Row, row_spec
+from projections.projection import Key, Projection, R, Row, row_key
 
 _Name = tuple[str, int]
 
@@ -65,9 +65,7 @@ class MemoryReadModels:
                 for key in keys:
                     self._rows[name, row_type].pop(key, None)
             for row_type, rows in commit.upserts.items():
-                key_columns = row_spec(row_type).key
-                of_type = self._rows[name, row_type]
-                of_type.update({tuple(getattr(row, column) for column in key_columns): row for row in rows})
+                self._rows[name, row_type].update({row_key(row): row for row in rows})
             self._versions[name].update(commit.versions)
             for vehicle_id in commit.unpark:
                 self._parked[name].pop(vehicle_id, None)

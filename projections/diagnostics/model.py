@@ -31,9 +31,9 @@ class TroubleCodeRow(NamedTuple):
     status: int | None  # ISO 14229-1 D.2, as last reported
     first_seen_at: Micros
     last_seen_at: Micros
-    cleared_at: Micros | None
+    cleared_at: Micros | None  # of the first reading after `captured_at` that does not name it
     freeze_frame: str  # JSON object: numbers by VSS path, as at `first_seen_at`
-    captured_at: Micros
+    captured_at: Micros  # of the newest report that names it
     received_at: Micros
     stream_id: str
     sequence: int
@@ -61,7 +61,7 @@ class WarningRow(NamedTuple):
 
 @table("charging", key=("vehicle_id", "session_id"))
 class ChargingRow(NamedTuple):
-    """A charging session; `ended_at` None: still charging as far as is known."""
+    """A charging session; `ended_at` None: its stream has not told its end."""
 
     vehicle_id: UUID
     session_id: UUID

@@ -70,33 +70,35 @@ def _raised(recorded: Recorded, x: e.TroubleCodeRaised, rows: Rows) -> None:
         rows.put(row)
         return
     row = current
-    if x.captured_at < current.first_seen_at:
+    if (x.captured_at, frame) < (current.first_seen_at, current.freeze_frame):
         row = row._replace(first_seen_at=x.captured_at, freeze_frame=frame)
-    if x.captured_at > current.last_seen_at:
-        row = row._replace(last_seen_at=x.captured_at)
     if (current.captured_at, current.stream_id, current.sequence) <= (x.captured_at, x.stream_id, x.sequence):
-        row = _moved(row, recorded, x)._replace(held=True, active=x.active, status=x.status, cleared_at=None)
-    rows.put(row)
+        row = row._replace(
+            held=True,
+            active=x.active,
+            status=x.status,
+            last_seen_at=x.captured_at,
+            cleared_at=None,
+            captured_at=x.captured_at,
+            stream_id=x.stream_id,
+            sequence=x.sequence,
+        )
+    rows.put(_touched(row, recorded))
 
 
 def _cleared(recorded: Recorded, x: e.TroubleCodeCleared, rows: Rows) -> None:
+    """Note the first reading after the newest report that does not name the code."""
     current = rows.get(TroubleCodeRow, *_code_key(x))
-    if current and (current.captured_at, current.stream_id, current.sequence) <= (
-        x.captured_at,
-        x.stream_id,
-        x.sequence,
-    ):
-        rows.put(_moved(current, recorded, x)._replace(held=False, active=False, cleared_at=x.captured_at))
+    if current is None or x.captured_at <= current.captured_at:
+        return
+    if current.cleared_at is None or x.captured_at < current.cleared_at:
+        rows.put(_touched(current._replace(held=False, active=False, cleared_at=x.captured_at), recorded))
 
 
-def _moved(row: TroubleCodeRow, recorded: Recorded, x: e.StreamEvent) -> TroubleCodeRow:
+def _touched(row: TroubleCodeRow, recorded: Recorded) -> TroubleCodeRow:
+    event = recorded.event
     return row._replace(
-        captured_at=x.captured_at,
-        received_at=x.received_at,
-        stream_id=x.stream_id,
-        sequence=x.sequence,
-        event_version=x.originator_version,
-        position=recorded.position,
+        received_at=event.received_at, event_version=event.originator_version, position=recorded.position
     )
 
 
@@ -146,7 +148,7 @@ def _charging_started(recorded: Recorded, x: e.ChargingStarted, rows: Rows) -> N
 
 def _charging_ended(recorded: Recorded, x: e.ChargingEnded, rows: Rows) -> None:
     current = rows.get(ChargingRow, x.originator_id, x.session_id)
-    if current:
+    if current and (current.ended_at is None or current.ended_at <= x.captured_at):
         ended = current._replace(
             ended_at=x.captured_at, end_percent=x.state_of_charge_percent, energy_added_kwh=x.energy_added_kwh
         )
@@ -172,22 +174,21 @@ def _count(recorded: Recorded, rows: Rows, **counts: int) -> None:
 
 def _keys(event: VehicleEvent) -> Sequence[tuple[type[Row], Key]]:
     vehicle_id = event.originator_id
+    keys: list[tuple[type[Row], Key]] = []
     if isinstance(event, (e.SignalsSampled, e.LateSamplesRecorded)):
-        keys = signal_keys(
-            DiagnosticsSignalRow, vehicle_id, {path for path in event.path if not path.startswith(ELSEWHERE)}
-        )
-        return [*keys, (QualityRow, (vehicle_id,))] if isinstance(event, e.LateSamplesRecorded) else keys
-    if isinstance(event, e.OdometerAdvanced):
-        return signal_keys(DiagnosticsSignalRow, vehicle_id, (paths.ODOMETER,))
-    if isinstance(event, (e.TroubleCodeRaised, e.TroubleCodeCleared)):
-        return [(TroubleCodeRow, _code_key(event))]
-    if isinstance(event, (e.WarningRaised, e.WarningCleared)):
-        return [(WarningRow, (vehicle_id, event.warning))]
-    if isinstance(event, (e.ChargingStarted, e.ChargingEnded)):
-        return [(ChargingRow, (vehicle_id, event.session_id))]
-    if isinstance(event, (e.TelemetryGapDetected, e.ClockCorrected)):
-        return [(QualityRow, (vehicle_id,))]
-    return ()
+        told = {path for path in event.path if not path.startswith(ELSEWHERE)}
+        keys = signal_keys(DiagnosticsSignalRow, vehicle_id, told)
+    elif isinstance(event, e.OdometerAdvanced):
+        keys = signal_keys(DiagnosticsSignalRow, vehicle_id, (paths.ODOMETER,))
+    elif isinstance(event, (e.TroubleCodeRaised, e.TroubleCodeCleared)):
+        keys = [(TroubleCodeRow, _code_key(event))]
+    elif isinstance(event, (e.WarningRaised, e.WarningCleared)):
+        keys = [(WarningRow, (vehicle_id, event.warning))]
+    elif isinstance(event, (e.ChargingStarted, e.ChargingEnded)):
+        keys = [(ChargingRow, (vehicle_id, event.session_id))]
+    if isinstance(event, (e.LateSamplesRecorded, e.TelemetryGapDetected, e.ClockCorrected)):
+        keys.append((QualityRow, (vehicle_id,)))
+    return keys
 
 
 DIAGNOSTICS: Final = Projection(

@@ -53,7 +53,7 @@ class TrackRow(NamedTuple):
 
 @table("destinations", key=("vehicle_id",))
 class DestinationRow(NamedTuple):
-    """The newest destination: state "SET", "REACHED" or "CLEARED"."""
+    """The newest destination: state "SET", "REACHED" or "CLEARED" at `captured_at`; it was set at `set_at`."""
 
     vehicle_id: UUID
     state: str
@@ -80,9 +80,13 @@ class Fix(NamedTuple):
 
 
 def merge_track(pieces: list[TrackRow], started_at: Micros, ended_at: Micros) -> list[Fix]:
-    """Return the fixes from `started_at` to `ended_at` in order of time, one a moment; where streams tell the same moment, the stream that sorts last wins."""
+    """Return the fixes from `started_at` to `ended_at` in order of time, one a moment.
+
+    Where streams tell the same moment, the stream that sorts last wins; where a stream tells it twice (the last fix of
+    one leg is the first of the next), what it told first.
+    """
     fixes: dict[Micros, Fix] = {}
-    for piece in sorted(pieces, key=lambda piece: (piece.stream_id, piece.event_version)):
+    for piece in sorted(pieces, key=lambda piece: (piece.stream_id, -piece.event_version)):
         columns = (
             piece.fix_captured_at,
             piece.latitude_deg,

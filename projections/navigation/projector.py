@@ -26,6 +26,11 @@ PATHS: Final = frozenset(
     }
 )
 _POSITION: Final = (paths.LATITUDE, paths.LONGITUDE)
+_DESTINATION_STATES: Final[dict[type[VehicleEvent], str]] = {
+    e.DestinationSet: "SET",
+    e.DestinationReached: "REACHED",
+    e.DestinationCleared: "CLEARED",
+}
 _DESTINATION: Final = (paths.DESTINATION_LATITUDE, paths.DESTINATION_LONGITUDE)
 
 
@@ -138,34 +143,25 @@ def _destination(
     recorded: Recorded, x: e.DestinationSet | e.DestinationReached | e.DestinationCleared, rows: Rows
 ) -> None:
     current = rows.get(DestinationRow, x.originator_id)
-    if current and (current.captured_at, current.stream_id, current.sequence) > (
-        x.captured_at,
-        x.stream_id,
-        x.sequence,
-    ):
-        return
-    if isinstance(x, e.DestinationCleared):
-        state, latitude, longitude = "CLEARED", current and current.latitude_deg, current and current.longitude_deg
-    else:
-        state, latitude, longitude = (
-            "SET" if isinstance(x, e.DestinationSet) else "REACHED",
-            x.latitude_deg,
-            x.longitude_deg,
+    row = current
+    if row is None or (row.captured_at, row.stream_id, row.sequence) <= (x.captured_at, x.stream_id, x.sequence):
+        row = DestinationRow(
+            x.originator_id,
+            _DESTINATION_STATES[type(x)],
+            current and current.latitude_deg,
+            current and current.longitude_deg,
+            current and current.set_at,
+            x.captured_at,
+            x.received_at,
+            x.stream_id,
+            x.sequence,
+            x.originator_version,
+            recorded.position,
         )
-    set_at = x.captured_at if state == "SET" else current and current.set_at
-    row = DestinationRow(
-        x.originator_id,
-        state,
-        latitude,
-        longitude,
-        set_at,
-        x.captured_at,
-        x.received_at,
-        x.stream_id,
-        x.sequence,
-        x.originator_version,
-        recorded.position,
-    )
+    if isinstance(x, e.DestinationSet):
+        newest = (x.captured_at, x.latitude_deg, x.longitude_deg)
+        if row.set_at is None or (row.set_at, row.latitude_deg, row.longitude_deg) < newest:
+            row = row._replace(set_at=x.captured_at, latitude_deg=x.latitude_deg, longitude_deg=x.longitude_deg)
     rows.put(row)
     if isinstance(x, e.DestinationSet):
         tell(rows, NavigationSignalRow, recorded, paths.DESTINATION_LATITUDE, x.latitude_deg, x.captured_at)
