@@ -7,6 +7,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from adapters.avro.codec import AvroCodec
+from adapters.avro.mapper import AvroMapper
 from adapters.event_log import StoredRecord
 from domain.events import VehicleEvent
 from domain.fleet import DirectoryEntry, ProgressChange
@@ -46,6 +47,7 @@ class VehicleLog:
     def __init__(self, records: RecordLog, codec: AvroCodec) -> None:
         self._records = records
         self._codec = codec
+        self._mapper = AvroMapper(codec)
 
     def append(
         self,
@@ -54,10 +56,7 @@ class VehicleLog:
         directory: Sequence[DirectoryEntry] = (),
     ) -> int:
         """Write events, streams and directory in one transaction; return the position of the last event."""
-        stored = [
-            StoredEvent(event.originator_id, event.originator_version, event.TOPIC, self._codec.encode(event))
-            for event in events
-        ]
+        stored = [self._mapper.to_stored_event(event) for event in events]
         positions = self._records.append(stored, progress, directory)
         return positions[-1] if positions else 0
 
