@@ -36,6 +36,7 @@ EXTENDED_DIGITS: Final = 8  # hex digits of a 29-bit identifier; one of 11 bits 
 FIRST_DIGIT_MAX_STANDARD: Final = 0x7  # 11 bits
 FIRST_DIGIT_MAX_EXTENDED: Final = 0x3  # 29 bits and the mark of an error frame
 
+_ZERO: Final = np.uint8(ord("0"))
 _NO_DIGIT: Final = 0x80
 _NIBBLE: Final = np.full(256, _NO_DIGIT, np.uint8)  # value of a hex digit
 _NIBBLE[np.frombuffer(b"0123456789", np.uint8)] = np.arange(10)
@@ -50,7 +51,8 @@ class LineShape:
     fraction: slice
     identifier: slice
     payload: slice
-    literals: list[tuple[int, int]]  # position and character of everything that is neither time, identifier nor payload
+    literal_places: NDArray[np.intp]  # of everything that is neither time, identifier nor payload
+    literals: Bytes  # the characters there
     interface: bytes
     extended: bool
     remote: bool
@@ -65,12 +67,14 @@ class LineShape:
         fixed = set(range(line.end()))
         for part in (seconds, fraction, identifier, payload):
             fixed.difference_update(range(part.start, part.stop))
+        places = np.array(sorted(fixed), np.intp)
         return cls(
             seconds,
             fraction,
             identifier,
             payload,
-            [(position, line.string[position]) for position in sorted(fixed)],
+            places,
+            np.frombuffer(line.string, np.uint8)[places],
             line["interface"],
             extended=len(line["id"]) == EXTENDED_DIGITS,
             remote=line["remote"] is not None,
@@ -81,24 +85,21 @@ class LineShape:
 
         `columns` uint8[length, n] holds the characters of the n lines, one row a position.
         """
-        other = np.zeros(len(lines), np.uint8)
-        for position, character in self.literals:
-            other |= columns[position] ^ character
-        digits = columns[self.seconds.start : self.fraction.stop] - np.uint8(ord("0"))
-        point = self.seconds.stop - self.seconds.start
-        for index, digit in enumerate(digits):
-            if index != point:
-                other |= digit > 9
-        identifier = _NIBBLE[columns[self.identifier]]
-        payload = _NIBBLE[columns[self.payload]]
-        other |= identifier[0] > (FIRST_DIGIT_MAX_EXTENDED if self.extended else FIRST_DIGIT_MAX_STANDARD)
-        for nibble in (*identifier[1:], *payload):
-            other |= nibble & _NO_DIGIT
-        others: NDArray[np.bool_] = other != 0
+        seconds, fraction = columns[self.seconds] - _ZERO, columns[self.fraction] - _ZERO
+        identifier, payload = _NIBBLE[columns[self.identifier]], _NIBBLE[columns[self.payload]]
+        others: NDArray[np.bool_] = identifier[0] > (
+            FIRST_DIGIT_MAX_EXTENDED if self.extended else FIRST_DIGIT_MAX_STANDARD
+        )
+        others |= (columns[self.literal_places] != self.literals[:, None]).any(axis=0)
+        others |= (seconds > 9).any(axis=0)
+        others |= (fraction > 9).any(axis=0)
+        others |= (identifier > 15).any(axis=0)
+        others |= (payload > 15).any(axis=0)
         if others.any():
             mine = ~others
-            lines, digits, identifier, payload = lines[mine], digits[:, mine], identifier[:, mine], payload[:, mine]
-        seconds, fraction = digits[:point], digits[point + 1 :][:FRACTION_DIGITS]
+            lines, seconds, fraction = lines[mine], seconds[:, mine], fraction[:, mine]
+            identifier, payload = identifier[:, mine], payload[:, mine]
+        fraction = fraction[:FRACTION_DIGITS]
         unit = 10 ** (FRACTION_DIGITS - len(fraction))
         captured_at = _number(seconds, 10) * MICROSECONDS + _number(fraction, 10) * unit
         can_id = _number(identifier, 16).astype(np.uint32)

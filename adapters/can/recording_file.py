@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from adapters.can.clocks import is_wall_clock
 from adapters.can.frames import FrameBlock
 from domain.errors import BadInputError
 
@@ -37,11 +36,6 @@ class RecordingStatistics:
         if self.first_captured_at is None:
             self.first_captured_at = int(block.captured_at[0])
         self.last_captured_at = int(block.captured_at[-1])
-
-    @property
-    def has_wall_clock(self) -> bool:
-        """Whether the first time can be a date; otherwise the logger counted from its own start."""
-        return self.first_captured_at is not None and is_wall_clock(self.first_captured_at)
 
 
 class RecordingFile:

@@ -57,7 +57,7 @@ _BY_NAME_ONLY: Final = {".log", ".candump", ".asc"}  # text whose first lines ma
 class Recording:
     """A recording of CAN buses; reading it again gives the same blocks.
 
-    `statistics` and `bytes_done` (of `bytes_total`, on disk) follow the last reading that `blocks` or `check` began.
+    `statistics` and `bytes_done` (of `bytes_total`, on disk) follow the last reading that `blocks` began.
     """
 
     def __init__(self, path: Path, form: RecordingFormat) -> None:
@@ -69,7 +69,8 @@ class Recording:
     def blocks(self) -> Iterator[FrameBlock]:
         """Yield all data frames in blocks of `BLOCK_FRAMES`, in the order of the file.
 
-        Raises BadInputError where the file is damaged or malformed, maybe after some blocks: `check` tells before.
+        Raises BadInputError where the file is damaged or malformed, for some formats after some blocks: a caller that
+        must not use half of a recording reads it to the end once before.
         """
         self._file = file = RecordingFile(self.path)
         try:
@@ -79,12 +80,6 @@ class Recording:
         except OSError as fault:
             raise _unreadable(self.path, fault) from fault
         file.bytes_done = file.bytes_total
-
-    def check(self) -> RecordingStatistics:
-        """Read everything once and return what is in it; raises BadInputError where `blocks` would."""
-        for _ in self.blocks():
-            pass
-        return self.statistics
 
     @property
     def statistics(self) -> RecordingStatistics:

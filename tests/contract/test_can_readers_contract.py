@@ -20,6 +20,7 @@ from tests.support.frames import (
     frames,
     frames_of,
     gzipped,
+    read_through,
     write_asc,
     write_blf,
     write_candump,
@@ -148,7 +149,7 @@ def test_reading_again_gives_the_same(form: Format, folder: Path) -> None:
     path = folder / form.file_name
     form.write(path, some(form, 20))
     recording = open_recording(path)
-    first = recording.check()
+    first = read_through(recording)
     assert recording.has_wall_clock
     assert frames_of(recording.blocks()) == frames_of(recording.blocks())
     assert recording.statistics == first
@@ -212,7 +213,7 @@ def test_a_damaged_recording_is_bad_input_or_readable_never_a_crash(form: Format
     def check(place: int, bytes_there: bytes) -> None:
         path.write_bytes(content[:place] + bytes_there + content[place + len(bytes_there) :])
         try:
-            open_recording(path).check()
+            read_through(open_recording(path))
         except BadInputError as error:
             message = str(error)
             assert message.startswith(str(path))
@@ -242,7 +243,7 @@ def test_what_is_no_recording_is_bad_input(file_name: str, content: bytes, folde
     path = folder / file_name
     path.write_bytes(content)
     with pytest.raises(BadInputError) as error:
-        open_recording(path).check()
+        read_through(open_recording(path))
     assert str(path) in error.value.where
     assert error.value.remedy
 

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from adapters.can.clocks import MICROSECONDS
 from adapters.can.frames import EXTENDED_ID, FrameBlock
+from adapters.can.recording_file import RecordingStatistics
+from adapters.can.recordings import Recording
 
 FD_LENGTHS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64)  # ISO 11898-1, table 5
 
@@ -76,6 +78,13 @@ def frames_of(blocks: Iterable[FrameBlock]) -> list[Frame]:
             block.captured_at, block.can_id, block.bus, block.length, block.data, strict=True
         )
     ]
+
+
+def read_through(recording: Recording) -> RecordingStatistics:
+    """Read a recording to its end and return what was in it."""
+    for _ in recording.blocks():
+        pass
+    return recording.statistics
 
 
 def as_block_tells(frames: Iterable[Frame]) -> list[Frame]:

@@ -4,7 +4,7 @@ import pytest
 
 from adapters.can.recordings import open_recording
 from domain.errors import BadInputError
-from tests.support.frames import Frame, frames_of, machine_in_zone, write_asc
+from tests.support.frames import Frame, frames_of, machine_in_zone, read_through, write_asc
 
 HEADER = ["date Sun Jun 11 12:57:01.500 am 2023", "base hex  timestamps absolute", "internal events logged"]
 HEADER_TIME = 1_686_445_021_500_000
@@ -82,7 +82,7 @@ def test_everything_that_is_no_data_frame_is_counted(path: Path) -> None:
         "End TriggerBlock",
     ]
     path.write_text("\n".join(lines), encoding="ascii")
-    statistics = open_recording(path).check()
+    statistics = read_through(open_recording(path))
     assert (statistics.frames, statistics.remote_frames, statistics.error_frames) == (1, 1, 2)
     assert statistics.other_lines == len(lines) - 4
     assert statistics.truncated_lines == 0
@@ -90,7 +90,7 @@ def test_everything_that_is_no_data_frame_is_counted(path: Path) -> None:
 
 def test_an_empty_can_fd_frame_is_no_remote_frame(path: Path) -> None:
     write_asc(path, [Frame(10**15, 0x123, extended=False, data=b"", bus=1, fd=True)])
-    statistics = open_recording(path).check()
+    statistics = read_through(open_recording(path))
     assert (statistics.frames, statistics.remote_frames) == (1, 0)
 
 

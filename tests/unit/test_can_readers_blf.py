@@ -7,7 +7,7 @@ import pytest
 
 from adapters.can.recordings import open_recording
 from domain.errors import BadInputError
-from tests.support.frames import Frame, frames_of, message_of, write_blf
+from tests.support.frames import Frame, frames_of, message_of, read_through, write_blf
 
 FRAMES = [Frame(1_700_000_000_000_000 + number, number, extended=False, data=bytes(8), bus=1) for number in range(100)]
 
@@ -27,7 +27,7 @@ def test_remote_and_error_frames_are_counted(path: Path) -> None:
             message_of(FRAMES[0], channel=0),
         ):
             writer.on_message_received(message)
-    statistics = open_recording(path).check()
+    statistics = read_through(open_recording(path))
     assert (statistics.frames, statistics.remote_frames, statistics.error_frames) == (1, 1, 1)
 
 
@@ -51,7 +51,7 @@ def test_a_file_that_was_cut_between_containers_is_bad_input(path: Path) -> None
     last = content.rindex(b"LOBJ", 0, len(content) - 20)
     path.write_bytes(content[:last])
     with pytest.raises(BadInputError, match=f"the file ends at byte {last} of {len(content)}"):
-        open_recording(path).check()
+        read_through(open_recording(path))
 
 
 def test_a_flipped_bit_in_a_container_is_bad_input_before_the_first_block(path: Path) -> None:
@@ -69,7 +69,7 @@ def test_an_unknown_compression_is_bad_input_and_not_passed_over(path: Path) -> 
     content[first + 16] = 7
     path.write_bytes(content)
     with pytest.raises(BadInputError, match=r"unknown compression 7"):
-        open_recording(path).check()
+        read_through(open_recording(path))
 
 
 def test_containers_that_are_not_compressed_are_checked_too(path: Path) -> None:
@@ -94,4 +94,4 @@ def test_a_container_that_says_another_size_is_bad_input(path: Path) -> None:
     header = struct.pack("<4sHHLL", b"LOBJ", 16, 1, 32 + len(packed), 10) + struct.pack("<H6xL4x", 2, len(data))
     path.write_bytes(content[:first] + header + packed)
     with pytest.raises(BadInputError, match="holds"):
-        open_recording(path).check()
+        read_through(open_recording(path))

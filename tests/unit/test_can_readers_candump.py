@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from adapters.can.frames import EXTENDED_ID
 from adapters.can.recordings import Recording, open_recording
 from domain.errors import BadInputError
-from tests.support.frames import Frame, candump_line, frames, frames_of
+from tests.support.frames import Frame, candump_line, frames, frames_of, read_through
 
 GOOD = "(1700000000.000000) can0 123#11"
 
@@ -106,7 +106,7 @@ def test_an_interface_whose_number_is_taken_gets_the_highest_free_one(path: Path
 def test_more_interfaces_than_a_bus_number_can_hold_are_bad_input(path: Path) -> None:
     lines = [f"(1.0) pt{number}x 123#" for number in range(257)]
     with pytest.raises(BadInputError, match="more than 256 interfaces"):
-        recorded(path, *lines).check()
+        read_through(recorded(path, *lines))
 
 
 @pytest.mark.parametrize(
@@ -138,21 +138,21 @@ def test_more_interfaces_than_a_bus_number_can_hold_are_bad_input(path: Path) ->
 def test_a_malformed_line_is_bad_input_with_its_number(path: Path, line: str) -> None:
     recording = recorded(path, GOOD, GOOD, "", line, GOOD, "also wrong")
     with pytest.raises(BadInputError, match="not a line of candump text") as error:
-        recording.check()
+        read_through(recording)
     assert error.value.where == f"{path}, line 4"
 
 
 def test_the_first_malformed_line_is_named_whatever_its_length(path: Path) -> None:
     recording = recorded(path, *[GOOD] * 50_000, GOOD + "G" * 90, "wrong", GOOD)
     with pytest.raises(BadInputError) as error:
-        recording.check()
+        read_through(recording)
     assert error.value.where == f"{path}, line 50001"
 
 
 def test_a_file_of_one_endless_line_is_bad_input_at_once(path: Path) -> None:
     path.write_bytes(GOOD.encode() + b"\n" + b"0" * 5_000_000)
     with pytest.raises(BadInputError, match="line 2"):
-        open_recording(path).check()
+        read_through(open_recording(path))
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,7 @@ def test_a_last_line_without_its_newline_is_taken_only_if_it_is_certainly_whole(
 def test_times_since_the_start_of_a_logger_are_kept_and_known_as_no_date(path: Path) -> None:
     recording = recorded(path, "(15.316000) can0 30B#102E020008000014")
     assert not recording.has_wall_clock
-    assert recording.check().first_captured_at == 15_316_000
-    assert not recording.statistics.has_wall_clock
+    assert read_through(recording).first_captured_at == 15_316_000
 
 
 LINES = st.builds(

@@ -4,7 +4,7 @@ import pytest
 
 from adapters.can.recordings import open_recording
 from domain.errors import BadInputError
-from tests.support.frames import Frame, frames_of
+from tests.support.frames import Frame, frames_of, read_through
 
 GVRET = "Time Stamp,ID,Extended,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8"
 PYTHON_CAN = "timestamp,arbitration_id,extended,remote,error,dlc,data"
@@ -70,7 +70,7 @@ def test_python_can_rows_with_remote_and_error_frames(path: Path) -> None:
         read(path, PYTHON_CAN, *rows)
     rows[0] = rows[0].replace(",6,", ",7,")
     assert read(path, PYTHON_CAN, *rows) == [Frame(1_483_389_946_197_000, 0x00DADADA, extended=True, data=b"[42, 9]")]
-    statistics = open_recording(path).check()
+    statistics = read_through(open_recording(path))
     assert (statistics.remote_frames, statistics.error_frames) == (1, 1)
 
 

@@ -9,7 +9,7 @@ from asammdf import MDF, Signal
 from adapters.can import mf4_groups
 from adapters.can.recordings import open_recording
 from domain.errors import BadInputError
-from tests.support.frames import Frame, frames_of, write_mf4
+from tests.support.frames import Frame, frames_of, read_through, write_mf4
 from tests.support.mf4_files import write_unfinalized_mf4
 
 START = 1_700_000_000_000_000
@@ -50,9 +50,9 @@ def test_an_unfinalized_file_that_ends_within_a_record_is_bad_input(path: Path) 
     for cut in range(1, 20):
         path.write_bytes(content[:-cut])
         with pytest.raises(
-            BadInputError, match="damaged MF4 file: (the file ends within a record|.*a payload lies outside)"
+            BadInputError, match=r"damaged MF4 file: (the file ends within a record|.*a payload lies outside)"
         ):
-            open_recording(path).check()
+            read_through(open_recording(path))
 
 
 def test_a_payload_outside_of_the_signal_data_is_bad_input(path: Path) -> None:
@@ -64,13 +64,13 @@ def test_a_payload_outside_of_the_signal_data_is_bad_input(path: Path) -> None:
         damaged[record + 15 : record + 23] = struct.pack("<Q", place)
         path.write_bytes(damaged)
         with pytest.raises(BadInputError, match="a payload lies outside the signal data"):
-            open_recording(path).check()
+            read_through(open_recording(path))
 
 
 def test_a_payload_longer_than_can_fd_is_bad_input(path: Path) -> None:
     write_unfinalized_mf4(path, [Frame(START, 1, False, bytes(65), 1)])
     with pytest.raises(BadInputError, match="a payload is too long"):
-        open_recording(path).check()
+        read_through(open_recording(path))
 
 
 def test_a_channel_that_reaches_out_of_its_record_is_bad_input(path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_channel_that_reaches_out_of_its_record_is_bad_input(path: Path) -> No
     content[place + 4 : place + 8] = struct.pack("<I", 4_000_000_000)
     path.write_bytes(content)
     with pytest.raises(BadInputError, match=r"'CAN_DataFrame.ID' lies outside its record"):
-        open_recording(path).check()
+        read_through(open_recording(path))
 
 
 def test_an_mf4_file_without_can_frames_is_bad_input(path: Path) -> None:
@@ -88,7 +88,7 @@ def test_an_mf4_file_without_can_frames_is_bad_input(path: Path) -> None:
         mdf.append(Signal(np.arange(3), np.arange(3.0), name="Speed"))
         mdf.save(path, overwrite=True)
     with pytest.raises(BadInputError, match="holds no CAN frames"):
-        open_recording(path).check()
+        read_through(open_recording(path))
 
 
 def test_remote_and_error_frames_are_counted(path: Path) -> None:
@@ -98,7 +98,7 @@ def test_remote_and_error_frames_are_counted(path: Path) -> None:
             records = np.zeros(count, np.dtype([(f"{name}.BusChannel", "u1"), (f"{name}.ID", "<u4")]))
             mdf.append(Signal(records, np.arange(float(count)), name=name))
         mdf.save(path.with_name("more.mf4"))
-    statistics = open_recording(path.with_name("more.mf4")).check()
+    statistics = read_through(open_recording(path.with_name("more.mf4")))
     assert (statistics.frames, statistics.remote_frames, statistics.error_frames) == (1, 2, 3)
 
 
@@ -107,7 +107,7 @@ def test_no_room_for_a_temporary_copy_is_bad_input(path: Path, monkeypatch: pyte
     with Path("/dev/full").open("r+b", buffering=0) as full:
         monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full)
         with pytest.raises(BadInputError, match="no room for a temporary copy"):
-            open_recording(path).check()
+            read_through(open_recording(path))
 
 
 def test_nothing_is_printed_about_a_damaged_file(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -117,5 +117,5 @@ def test_nothing_is_printed_about_a_damaged_file(path: Path, capfd: pytest.Captu
     content[place + 60 : place + 64] = b"\0\0\0\0"
     path.write_bytes(content)
     with pytest.raises(BadInputError, match="damaged MF4 file"):
-        open_recording(path).check()
+        read_through(open_recording(path))
     assert capfd.readouterr() == ("", "")

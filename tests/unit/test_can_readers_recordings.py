@@ -6,7 +6,7 @@ from asammdf import MDF
 from adapters.can.frames import EXTENDED_ID
 from adapters.can.recordings import open_recording
 from domain.errors import BadInputError
-from tests.support.frames import frames_of
+from tests.support.frames import frames_of, read_through
 from tests.support.recordings import recording
 
 pytestmark = pytest.mark.recordings
@@ -109,7 +109,7 @@ def test_a_truncated_real_mf4_file_is_bad_input(
     path = tmp_path_factory.mktemp("cut") / parts[1]
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(BadInputError) as error:
-        open_recording(path).check()
+        read_through(open_recording(path))
     assert error.value.where.startswith(str(path))
 
 
