@@ -242,6 +242,7 @@ def _progress() -> Progress:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,  # elsewhere it leaves empty lines between the lines that say something
     )
 
 
