@@ -98,7 +98,9 @@ def _signals(signals: Iterable[Mapping[str, Any]]) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name != "signal")
     for signal in signals:
         value = _text(signal["value"])
-        if signal["status"] != "OK":
+        if signal["status"] == "STALE":
+            value += " (stale)"
+        elif signal["status"] != "OK":
             value = ": ".join(filter(None, (signal["status"], signal["reason"])))
         path = signal["path"].removeprefix("Vehicle.")
         table.add_row(path, value, signal["unit"] or "", _time(signal["capturedAt"]))

@@ -1,7 +1,7 @@
 """From speeds, fixes, ignition and battery energy of one stream to the legs of its drives.
 
 A leg begins with the first sign of driving (a speed of at least `MOVING_KMH`, or two fixes that imply one where the
-stream tells no speed) and lasts while such signs follow each other within `TRIP_GAP_US`; the ignition going off ends it
+stream tells no speed) and lasts while such signs follow each other within `HALT_MAX_US`; the ignition going off ends it
 at once. The legs of a stream follow each other without overlap.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from domain.geo import great_circle_m
-from domain.trips import TRIP_GAP_US
+from domain.trips import HALT_MAX_US
 from domain.units import (
     METRES_PER_KILOMETRE,
     MICROS_PER_SECOND,
@@ -121,7 +121,7 @@ class LegTracker:
         grown: list[Growth] = []
         current = Growth(self.leg) if self.leg else None
         for sign in signs:
-            if current and sign.captured_at - current.leg.ended_at > TRIP_GAP_US:
+            if current and sign.captured_at - current.leg.ended_at > HALT_MAX_US:
                 self._finish(current, grown)
                 current = None
             if current and sign.captured_at < current.leg.started_at:
@@ -136,7 +136,7 @@ class LegTracker:
                 current.leg = replace(current.leg, ended_at=sign.captured_at, closed=True)
                 self._finish(current, grown)
                 current = None
-        if current and until - current.leg.ended_at > TRIP_GAP_US:
+        if current and until - current.leg.ended_at > HALT_MAX_US:
             self._finish(current, grown)
         elif current:
             grown.append(current)
@@ -186,7 +186,7 @@ class LegTracker:
             step_kmh = step_m / METRES_PER_KILOMETRE / (step_us / MICROS_PER_HOUR)
             if step_kmh > IMPLAUSIBLE_KMH or (speed_kmh is not None and speed_kmh < STANDING_KMH):
                 step_m = 0.0  # a jump, or the noise of a standing receiver
-            moving = speed_kmh is None and step_us <= TRIP_GAP_US and MOVING_KMH <= step_kmh <= IMPLAUSIBLE_KMH
+            moving = speed_kmh is None and step_us <= HALT_MAX_US and MOVING_KMH <= step_kmh <= IMPLAUSIBLE_KMH
         if current is None and moving and before:
             if self._is_free(before.captured_at):
                 current = self._begin(before.captured_at)

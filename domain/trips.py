@@ -1,7 +1,7 @@
 """Trips as a function of legs: whatever order the legs come in, the same trips result.
 
 A leg is what one stream knows of a drive. A trip is a run of legs that overlap, or follow each other within
-`TRIP_GAP_US` without the ignition having closed the earlier one. Where two legs tell of the same time, that part of the
+`JOIN_GAP_US` without the ignition having closed the earlier one. Where two legs tell of the same time, that part of the
 distance counts once.
 """
 
@@ -13,9 +13,10 @@ from uuid import UUID, uuid5
 
 from domain.units import MICROS_PER_SECOND, KilowattHours, Metres, Micros
 
-TRIP_GAP_US: Final = (
+HALT_MAX_US: Final = (
     300 * MICROS_PER_SECOND
-)  # a halt of up to five minutes belongs to the trip: most fleet systems' rule
+)  # a halt of up to five minutes belongs to the drive: most fleet systems' rule
+JOIN_GAP_US: Final = 120 * MICROS_PER_SECOND  # between streams: long enough for a restart, too short for an errand
 
 
 class Leg(NamedTuple):
@@ -44,7 +45,7 @@ class Trip(NamedTuple):
         """Whether nothing more is expected of it, `newest_at` being the newest time that any stream has told."""
         if self.closed or not any(leg.open for leg in self.legs):
             return True
-        return newest_at is not None and newest_at > self.ended_at + TRIP_GAP_US
+        return newest_at is not None and newest_at > self.ended_at + HALT_MAX_US
 
 
 class Change(NamedTuple):
@@ -70,7 +71,7 @@ def gather(legs: Iterable[Leg]) -> tuple[Trip, ...]:
         if run and (
             leg.started_at < end
             or leg.started_at == run[0].started_at
-            or (not closed and leg.started_at - end <= TRIP_GAP_US)
+            or (not closed and leg.started_at - end <= JOIN_GAP_US)
         ):
             end, closed = max((end, closed), (leg.ended_at, leg.closed))
         else:
@@ -115,9 +116,9 @@ def change(trips: list[Trip], leg: Leg) -> Change:
 
     The leg is new, or a later state of one that is known by its start and stream.
     """
-    high = bisect_right(trips, leg.ended_at + TRIP_GAP_US, key=attrgetter("started_at"))
+    high = bisect_right(trips, leg.ended_at + JOIN_GAP_US, key=attrgetter("started_at"))
     low = high
-    while low > 0 and trips[low - 1].ended_at >= leg.started_at - TRIP_GAP_US:
+    while low > 0 and trips[low - 1].ended_at >= leg.started_at - JOIN_GAP_US:
         low -= 1
     name = leg[:2]
     if high - low == 1 and len(trips[low].legs) == 1 and trips[low].legs[0][:2] == name:
