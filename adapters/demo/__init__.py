@@ -53,7 +53,9 @@ QUERIES: Final = [
     }
     media { source { value } playback { value } volume { value unit } }
     signals(prefix: "Vehicle.Chassis.Axle") { path value unit capturedAt }
-    events(first: 6, order: NEWEST_FIRST) { edges { node { type version capturedAt data } } }
+    events(first: 5, types: [
+      "vehicle.destination_reached.v1", "vehicle.warning_raised.v1", "vehicle.trouble_code_cleared.v1"
+    ]) { edges { node { type version capturedAt data } } }
   }
 }""",
 ]

@@ -34,7 +34,7 @@ ACCESSORIES_OFF_S: Final = 45
 PLUG_S: Final = 90
 PLUG_LOCKED_S: Final = 94
 CHARGING_S: Final = 97
-END_S: Final = 700
+END_S: Final = 580
 
 NET_ENERGY_KWH: Final = 58.0
 ENERGY_AT_START_KWH: Final = 23.9
