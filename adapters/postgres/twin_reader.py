@@ -7,7 +7,7 @@ lateral join, and so do the conditions of a filter: the planner is never free to
 # ruff: noqa: S608  # names in statements are those of our row classes; every value is a parameter
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Final, LiteralString, Self, TypeVar
 from uuid import UUID
 
@@ -68,10 +68,17 @@ class PostgresTwinReader:
     Raises StoreError when the database does not answer in time.
     """
 
-    def __init__(self, pool: ConnectionPool[Connection[TupleRow]], resources: ExitStack) -> None:
+    def __init__(self, pool: ConnectionPool[Connection[TupleRow]]) -> None:
         self._pool = pool
-        self._resources = resources
         self._connection: Connection[TupleRow] | None = None
+
+    def close(self) -> None:
+        """End the view; should its connection be lost by now, nothing is lost with it."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.rollback()
+            self._pool.putconn(self._connection)
+            self._connection = None
 
     # --- vehicles -----------------------------------------------------------------------------------------------------
 
@@ -251,15 +258,14 @@ class PostgresTwinReader:
                 lost = self._connection is not None and self._connection.broken
                 if not lost or attempt == attempts:
                     raise StoreError(f"the read models do not answer: {str(error).partition(chr(10))[0]}") from error
-                self._connection = None
-                self._resources.close()
+                self.close()
         raise AssertionError  # the last attempt returns or raises
 
     def _fetch(
         self, make: RowMaker[T], statement: LiteralString, parameters: Sequence[object] | Mapping[str, object]
     ) -> list[T]:
         if self._connection is None:
-            self._connection = self._resources.enter_context(self._pool.connection(CONNECTION_WAIT_S))
+            self._connection = self._pool.getconn(CONNECTION_WAIT_S)
         with self._connection.cursor(binary=True, row_factory=lambda _: make) as cursor:
             return cursor.execute(statement, parameters, prepare=True).fetchall()
 
@@ -322,8 +328,8 @@ class PostgresTwins:
     @contextmanager
     def reading(self) -> Iterator[PostgresTwinReader]:
         """Open a view that stays the same until it is closed; takes no connection before it is first asked."""
-        with ExitStack() as resources:
-            yield PostgresTwinReader(self._pool, resources)
+        with closing(PostgresTwinReader(self._pool)) as reader:
+            yield reader
 
 
 def _configure(connection: Connection[TupleRow]) -> None:

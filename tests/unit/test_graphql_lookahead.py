@@ -77,7 +77,8 @@ def asked(world: World, document: str) -> list[str]:
 
 EVERYTHING = """
     id vin lastSeenAt navigation { location { latitude status } speed { value reason } heading { value }
-      currentTrip { id } destination { state } trips(first: 3) { edges { node { id track(maxPoints: 2) { points { latitude } } } } } }
+      currentTrip { id } destination { state }
+      trips(first: 3) { edges { node { id track(maxPoints: 2) { points { latitude } } } } } }
     media { title { value } volume { value status } playHistory(first: 2) { edges { node { title } } } }
     diagnostics { odometer { value } ignition { value } fuelLevel { value } troubleCodes { code } warnings { warning }
       chargingSessions { edges { node { startedAt } } } telemetryQuality { gaps } }
