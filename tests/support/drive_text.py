@@ -13,10 +13,12 @@ from uuid import UUID
 
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
+from adapters.graphql.execution import Api
 from adapters.ingest import CanJob, Ingest, Summary
 from adapters.jobs import can_dbcs, mapping_of
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
+from adapters.memory.twin_reader import MemoryTwinReader
 from adapters.projecting import Projecting
 from adapters.signals.catalogue import load_catalogue
 from adapters.twins import PROJECTIONS
@@ -54,7 +56,8 @@ class DriveRun:
     """One recording of one car, ingested and projected."""
 
     def __init__(self, recording: Path, vin: str, brand: str, model: str, mappings: Sequence[str]) -> None:
-        log = VehicleLog(MemoryEventLog(lambda: RECEIVED_AT), AvroCodec(SchemaRegistry.load()))
+        records, codec = MemoryEventLog(lambda: RECEIVED_AT), AvroCodec(SchemaRegistry.load())
+        log = VehicleLog(records, codec)
         fleet = Fleet(log, KEY)
         mapping = mapping_of(mappings, CATALOGUE)
         job = CanJob.of(recording, mapping, can_dbcs(mapping, []), vin, None)
@@ -67,10 +70,17 @@ class DriveRun:
         self.events = log.events_of(parsed.vehicle_id(KEY))
         self._models = MemoryReadModels()
         Projecting(PROJECTIONS, log, self._models, lambda: RECEIVED_AT).catch_up()
+        self._api = Api(MemoryTwinReader(records, self._models), CATALOGUE, codec.decode)
         began_at = job.recording.statistics.first_captured_at
         assert began_at is not None
         self._began_at = began_at
         self._ids: dict[UUID, int] = {}
+
+    def ask(self, document: str) -> Any:
+        """Return the data that answer a GraphQL document, which must have no error."""
+        answer = self._api.execute(document, {})
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
 
     def texts(self) -> dict[str, str]:
         """Return the events and each read model as text, by name."""
@@ -78,11 +88,10 @@ class DriveRun:
         return told | {projection.name: self._text(self._rows(projection)) for projection in PROJECTIONS}
 
     def _text(self, lines: Iterator[Line]) -> str:
-        return "".join(
-            f"{'' if line.at is None else f'{(line.at - self._began_at) / 1e6:.3f} s':>12}  {line.name}  {line.value}".rstrip()
-            + "\n"
-            for line in lines
-        )
+        return "".join(f"{self._seconds(line.at):>12}  {line.name}  {line.value}".rstrip() + "\n" for line in lines)
+
+    def _seconds(self, at: Micros | None) -> str:
+        return "" if at is None else f"{(at - self._began_at) / 1e6:.3f} s"
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -142,7 +151,7 @@ class DriveRun:
         if isinstance(value, dict):
             return "{" + ", ".join(f"{key}: {_plain(item)}" for key, item in sorted(value.items())) + "}"
         if isinstance(value, int) and not isinstance(value, bool) and name.endswith(("_at", "_until")):
-            return f"{(value - self._began_at) / 1e6:.3f} s"
+            return self._seconds(Micros(value))
         return _number(name, value)
 
 
