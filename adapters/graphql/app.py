@@ -1,14 +1,15 @@
 """The server as an ASGI application: GraphQL, GraphiQL, the schema registry's read endpoints, health.
 
 Documents are executed in threads: the event loop never waits for the database. Without authentication the server must
-be reached over loopback only: `hosts` are the names by which it may be called, so that no web page can reach it under a
-name of its own (DNS rebinding).
+be reached over loopback only. It answers to addresses and to the names in `hosts`, no others: so no web page can reach
+it under a name of its own that is made to mean 127.0.0.1 (DNS rebinding).
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -31,7 +32,7 @@ from adapters.graphql.port import Catalogue, Decode, SchemaRegistry, Twins
 from adapters.graphql.registry import RegistryEndpoints
 from domain.errors import StoreError
 
-LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+LOOPBACK_HOSTS: Final = frozenset({"localhost"})
 THREADS: Final = 8
 REQUESTS_MAX: Final = 200  # executed or waiting for it; more are refused at once
 
@@ -50,7 +51,7 @@ def build_app(
     registry: SchemaRegistry,
     hosts: Collection[str] | None = LOOPBACK_HOSTS,
 ) -> AsgiApp:
-    """Return the server; `hosts` None: any."""
+    """Return the server; `hosts` None: it answers to any name."""
     return _App(Api(twins, catalogue, decode), RegistryEndpoints(registry), hosts)
 
 
@@ -84,9 +85,10 @@ class _App:
     async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> Response:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         request = Request(scope["method"], scope["path"], scope.get("query_string", b""), headers)
-        if self._hosts is not None and _host(headers.get("host", "")) not in self._hosts:
+        host = _host(headers.get("host", ""))
+        if self._hosts is not None and host not in self._hosts and not _is_address(host):
             names = ", ".join(sorted(self._hosts))
-            return refusal(421, "this server does not answer to this host name", f"call it by one of {names}")
+            return refusal(421, "this server does not answer to this name", f"call it by its address, or as {names}")
         try:
             if request.path.rstrip("/") == "/graphql":
                 return await self._graphql(request, receive)
@@ -144,6 +146,14 @@ def _host(header: str) -> str:
     """Return the name of a Host header, without its port."""
     name, colon, port = header.rpartition(":")
     return (name if colon and port.isdigit() else header).lower()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _only(methods: str) -> Response:

@@ -204,8 +204,8 @@ def test_another_method_is_405(method: str, path: str, allow: str) -> None:
 # --- who may call -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "[::1]"])
-def test_the_server_answers_to_the_names_of_loopback(host: str) -> None:
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "127.0.0.2", "[::1]:8000", "[::1]"])
+def test_the_server_answers_to_localhost_and_to_addresses(host: str) -> None:
     assert send("GET", "/health", headers={"host": host}).status_code == 200
 
 
