@@ -9,13 +9,14 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Final, NoReturn
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import typer
 import uvicorn
@@ -23,8 +24,9 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from adapters import demo, screens
+from adapters.can.live import LiveBus
 from adapters.config import Config
-from adapters.ingest import CanJob, RowJob, Summary
+from adapters.ingest import CanJob, LiveJob, RowJob, Summary
 from adapters.ingest import Progress as Done
 from adapters.jobs import can_dbcs, mapping_of, open_job
 from adapters.twins import PROJECTIONS
@@ -88,6 +90,39 @@ def ingest(
         _catch_up(twin)
         if as_json:
             _print_json([screens.summary_data(summary) for summary in summaries])
+
+
+@app.command()
+def listen(
+    channel: Annotated[str, typer.Argument(help="The bus: can0, vcan0 …")],
+    vin: Annotated[str, typer.Option(help="The car's VIN.")],
+    maps: Annotated[list[str], typer.Option("--map", metavar="NAME|FILE", help="A mapping, as for ingest.")],
+    brand: Annotated[str, typer.Option(help="The brand, where the car is new.")] = BRAND_UNKNOWN,
+    model: Annotated[str | None, typer.Option(help="The model, where the car is new.")] = None,
+    dbc: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A DBC file that the mapping needs.")] = None,
+    interface: Annotated[str, typer.Option(help="The driver, as python-can calls it.")] = "socketcan",
+    as_json: AsJson = False,
+) -> None:
+    """Listen to a live bus until Ctrl-C."""
+    parsed = Vin.parse(vin)
+    with _opened() as twin:
+        mapping = mapping_of(maps, twin.catalogue)
+        job = LiveJob(
+            LiveBus(interface, channel), f"{interface} {channel}", mapping, can_dbcs(mapping, dbc or []), uuid4()
+        )
+        before = signal.signal(signal.SIGINT, lambda *_: job.bus.stop())
+        try:
+            with _told_progress(f"listening to {channel}") as tell:
+                summary = twin.ingest.live(
+                    job, lambda: twin.fleet.register(parsed, brand=brand, model=model, at=now()), tell
+                )
+        finally:
+            signal.signal(signal.SIGINT, before)
+        _catch_up(twin)
+        if as_json:
+            _print_json(screens.summary_data(summary))
+        else:
+            out.print(screens.summary_screen(summary))
 
 
 @app.command()
@@ -210,16 +245,24 @@ def _ingest(twin: FleetTwin, job: CanJob | RowJob, vin: Vin | None, brand: str, 
             raise BadInputError(what, where=str(job.recording.path), remedy="leave --vin away, or split the file")
         return twin.fleet.register(own, brand=brand, model=model, at=now())
 
-    with _progress() as progress:
-        task = progress.add_task(job.recording.path.name, total=None, detail="")
-
-        def tell(done: Done) -> None:
-            detail = f"{done.frames:,} frames  {done.samples:,} signals  {done.events:,} events"
-            progress.update(task, completed=done.done, total=done.total, detail=detail)
-
+    with _told_progress(job.recording.path.name) as tell:
         if isinstance(job, CanJob):
             return twin.ingest.can(job, register, tell)
         return twin.ingest.rows(job, register, tell)
+
+
+@contextmanager
+def _told_progress(name: str) -> Iterator[Callable[[Done], None]]:
+    began = time.monotonic()
+    with _progress() as progress:
+        task = progress.add_task(name, total=None, detail="")
+
+        def tell(done: Done) -> None:
+            rate = done.frames / max(time.monotonic() - began, 1e-3)
+            counts = f"{done.frames:,} frames  {done.samples:,} signals  {done.events:,} events  {rate:,.0f} frames/s"
+            progress.update(task, completed=done.done, total=done.total or None, detail=counts)
+
+        yield tell
 
 
 def _catch_up(twin: FleetTwin) -> None:

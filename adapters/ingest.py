@@ -20,6 +20,7 @@ from adapters.can.dbc import Dbc
 from adapters.can.end_to_end import PLATFORMS, ChecksumCheck, ChecksumCounts, refusal
 from adapters.can.frames import EXTENDED_ID
 from adapters.can.iso_tp import is_diagnostic
+from adapters.can.live import LiveBus
 from adapters.can.recordings import Recording, open_recording
 from adapters.can.translate import CanTranslator
 from adapters.rows.recording import RowRecording, open_rows
@@ -106,25 +107,41 @@ class Ingest:
             summary.notes.append(
                 "the recording has no wall clock: its first frame is dated by --recorded-at, or by the file's own time"
             )
-        stream = _Stream(self._fleet, register(), job.stream_id, job.mapping, summary, self._now(), offset_us)
+        received_at = self._now()  # a file is received at one moment
+        stream = _Stream(self._fleet, register(), job.stream_id, job.mapping, summary, lambda: received_at, offset_us)
         translator = CanTranslator(job.mapping, job.dbcs)
         for block in recording.blocks():
             said = translator.translate(block)
             stream.add(said.columns, said.trouble_codes)
             done = recording.bytes_total + recording.bytes_done
             tell(Progress(done, total, recording.statistics.frames, translator.samples, summary.events.total()))
-        translator.close()
         stream.finish()
-        summary.decoded_frames = translator.dbc.frames
-        summary.too_short = translator.dbc.too_short
-        summary.samples = translator.samples
-        heard = translator.diagnostics
-        for name, counts in (("", heard.answers), ("refused ", heard.negative), ("unread ", heard.unread)):
-            summary.diagnostics.update({name + key: count for key, count in counts.items()})
-        summary.diagnostics.update({f"abandoned: {why}": count for why, count in heard.abandoned.items()})
-        summary.notes += [
-            f"control units say that the VIN is {vin.text}" for vin in translator.vins if job.differs(vin.text)
-        ]
+        _read(summary, translator)
+        said_vins = (vin.text for vin in translator.vins if job.differs(vin.text))
+        summary.notes += [f"control units say that the VIN is {text}" for text in said_vins]
+        return summary
+
+    def live(self, job: "LiveJob", register: Callable[[], UUID], tell: Tell) -> Summary:
+        """Ingest what a bus says until the listening is stopped, or fails; what was heard till then is kept.
+
+        `register` is called with the first frames. Raises BadInputError where the bus cannot be opened, or fails.
+        """
+        summary = Summary(job.name, "live bus")
+        translator = CanTranslator(job.mapping, job.dbcs)
+        stream: _Stream | None = None
+        try:
+            for block in job.bus.blocks():
+                stream = stream or _Stream(
+                    self._fleet, register(), f"live:{job.session}", job.mapping, summary, self._now
+                )
+                said = translator.translate(block)
+                stream.add(said.columns, said.trouble_codes)
+                summary.frames = job.bus.statistics.frames
+                tell(Progress(0, 0, summary.frames, translator.samples, summary.events.total()))
+        finally:
+            if stream:
+                stream.finish()
+            _read(summary, translator)
         return summary
 
     def rows(self, job: "RowJob", register: Callable[[str | None], UUID], tell: Tell) -> Summary:
@@ -143,8 +160,9 @@ class Ingest:
             what = f"none of its {recording.statistics.rows} rows has a signal that the mapping or the catalogue knows"
             raise BadInputError(what, where=summary.path, remedy="give the mapping of its names with --map")
         vehicles = {name: register(name) for name in names}
+        received_at = self._now()  # a file is received at one moment
         streams = {
-            name: _Stream(self._fleet, vehicle, job.stream_id(name), job.mapping, summary, self._now(), None)
+            name: _Stream(self._fleet, vehicle, job.stream_id(name), job.mapping, summary, lambda: received_at)
             for name, vehicle in vehicles.items()
         }
         for block in recording.blocks():
@@ -199,6 +217,16 @@ class CanJob(NamedTuple):
         return heard != self.vin and heard[:11] + "000000" != self.vin[:11] + "000000"
 
 
+class LiveJob(NamedTuple):
+    """A bus that is listened to, and how to read it; `session` tells one listening from another."""
+
+    bus: LiveBus
+    name: str
+    mapping: SignalMapping
+    dbcs: Sequence[Dbc]
+    session: UUID
+
+
 class RowJob(NamedTuple):
     """A file of rows and how to read it."""
 
@@ -232,8 +260,8 @@ class _Stream:
         stream_id: str,
         mapping: SignalMapping,
         summary: Summary,
-        received_at: Micros,
-        clock_offset_us: int | None,
+        received_at: Callable[[], Micros],
+        clock_offset_us: int | None = None,
     ) -> None:
         self._fleet = fleet
         self._summary = summary
@@ -246,14 +274,14 @@ class _Stream:
 
     def add(self, columns: Sequence[SampleColumn], reports: Sequence[TroubleCodeReport]) -> None:
         """Take what one block says."""
-        self._take(self._batcher.add(self._changes.changed(columns), reports, received_at=self._received_at))
+        self._take(self._batcher.add(self._changes.changed(columns), reports, received_at=self._received_at()))
 
     def finish(self) -> None:
         """Take the end of the stream."""
         self._changes.finish()
         if self._changes.unpaired:
             self._summary.notes.append(f"{self._changes.unpaired} latitudes or longitudes came alone and are left out")
-        self._take([self._batcher.finish(received_at=self._received_at)])
+        self._take([self._batcher.finish(received_at=self._received_at())])
         self._flush()
         self._summary.known_drives += sum(
             _is_known(*told) for trip_id, told in self._told.items() if trip_id not in self._started
@@ -291,6 +319,18 @@ def _is_known(first: TrackExtended, last: TrackExtended) -> bool:
 def _leg_m(event: TrackExtended) -> float:
     by_fixes = event.leg_distance_by_fixes_m
     return event.leg_distance_by_speed_m if by_fixes is None else by_fixes
+
+
+def _read(summary: Summary, translator: CanTranslator) -> None:
+    """Note what a translator has read, at the end of its stream."""
+    translator.close()
+    summary.decoded_frames = translator.dbc.frames
+    summary.too_short = translator.dbc.too_short
+    summary.samples = translator.samples
+    heard = translator.diagnostics
+    for name, counts in (("", heard.answers), ("refused ", heard.negative), ("unread ", heard.unread)):
+        summary.diagnostics.update({name + key: count for key, count in counts.items()})
+    summary.diagnostics.update({f"abandoned: {why}": count for why, count in heard.abandoned.items()})
 
 
 def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
