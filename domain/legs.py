@@ -163,14 +163,14 @@ class LegTracker:
             return None
         leg = current.leg
         metres = leg.distance_by_speed_m
-        if before and before.speed_kmh is not None and leg.speed_until is not None:
-            elapsed_us = sign.captured_at - leg.speed_until
+        if before and before.speed_kmh is not None:
+            elapsed_us = sign.captured_at - max(before.captured_at, leg.started_at)
             metres = Metres(metres + _travelled_m(before.speed_kmh, sign.speed_kmh, elapsed_us))
         current.leg = replace(
             leg,
             ended_at=max(leg.ended_at, sign.captured_at) if moving else leg.ended_at,
             distance_by_speed_m=metres,
-            speed_until=max(leg.speed_until or sign.captured_at, sign.captured_at),
+            speed_until=sign.captured_at,
         )
         return current
 

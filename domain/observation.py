@@ -70,12 +70,9 @@ class Observation:
         self._warned: dict[str, WarningState] = {}
         self._placed: tuple[Micros, tuple[Degrees, Degrees]] | None = None  # the newest fix
         self._destination_set_at: Micros | None = None
-        self._rules: dict[str, Callable[[Micros, SignalValue], None]] = {
-            paths.SPEED: self._speed,
-            paths.BATTERY_ENERGY: self._energy,
+        self._rules: dict[str, Callable[[Micros, SignalValue], bool]] = {
             paths.LOW_VOLTAGE_SYSTEM_STATE: self._ignition,
-        }
-        self._change_rules: dict[str, Callable[[Micros, SignalValue], bool]] = {
+            paths.BATTERY_ENERGY: self._energy,
             paths.ODOMETER: self._odometer,
             paths.IS_CHARGING: self._charging,
             paths.MEDIA_SOURCE: self._media_source,
@@ -198,17 +195,15 @@ class Observation:
             self._late.append(Fresh(path, at, value, int(quality), changed=False))
             self._warn(path, known)
             return
-        good = quality == Quality.OK and value is not None
-        if path in self._rules and good and value is not None:
-            self._rules[path](at, value)
-        elif path == paths.SPEED:
-            self._signs.append(SpeedSeen(at, None))
         changed = last is None or last.quality != quality or not _is_same(last.value, value)
         if not changed and not self._confirm(path, at, last):
             return
         told = False
-        if changed and good and value is not None and path in self._change_rules:
-            told = self._change_rules[path](at, value)
+        good = quality == Quality.OK and value is not None
+        if path == paths.SPEED:
+            self._signs.append(SpeedSeen(at, _speed_kmh(known)))
+        if changed and good and value is not None and path in self._rules:
+            told = self._rules[path](at, value)
         elif quality == Quality.NOT_AVAILABLE and path in DESTINATION and self.lane.destination:
             self.trigger(e.DestinationCleared, at)
         self._warn(path, known)
@@ -279,23 +274,6 @@ class Observation:
                 quality=[x.quality for x in self._late],
             )
 
-    # --- rules on every good sample: signs of driving -----------------------------------------------------------------
-
-    def _speed(self, at: Micros, value: SignalValue) -> None:
-        if isinstance(value, (int, float)):
-            self._signs.append(SpeedSeen(at, KilometresPerHour(abs(float(value)))))
-
-    def _energy(self, at: Micros, value: SignalValue) -> None:
-        if isinstance(value, (int, float)):
-            self._signs.append(EnergySeen(at, KilowattHours(float(value))))
-
-    def _ignition(self, at: Micros, value: SignalValue) -> None:
-        on = value in paths.IGNITION_ON_STATES
-        before = self.lane.ignition_on
-        if on != before and (on or value in paths.IGNITION_OFF_STATES):
-            self._signs.append(IgnitionSeen(at, on))
-            self.trigger(e.IgnitionTurnedOn if on else e.IgnitionTurnedOff, at, initial=before is None)
-
     # --- rules on pairs: True where the event tells the value ---------------------------------------------------------
 
     def _half(self, path: str, at: Micros, value: SignalValue | None, *, changed: bool) -> bool:
@@ -352,6 +330,19 @@ class Observation:
         return self._destination_set_at == at
 
     # --- rules on changes: True where the event tells the value -------------------------------------------------------
+
+    def _ignition(self, at: Micros, value: SignalValue) -> bool:
+        on = value in paths.IGNITION_ON_STATES
+        before = self.lane.ignition_on
+        if on != before and (on or value in paths.IGNITION_OFF_STATES):
+            self._signs.append(IgnitionSeen(at, on))
+            self.trigger(e.IgnitionTurnedOn if on else e.IgnitionTurnedOff, at, initial=before is None)
+        return False
+
+    def _energy(self, at: Micros, value: SignalValue) -> bool:
+        if isinstance(value, (int, float)):
+            self._signs.append(EnergySeen(at, KilowattHours(float(value))))
+        return False
 
     def _odometer(self, at: Micros, value: SignalValue) -> bool:
         last = self.number(paths.ODOMETER)
@@ -430,8 +421,8 @@ class Observation:
         lane = self.lane
         speed, latitude, longitude = (lane.last.get(path) for path in (paths.SPEED, *POSITION))
         last_speed = last_fix = None
-        if speed and speed.quality == Quality.OK and isinstance(speed.value, (int, float)):
-            last_speed = SpeedSeen(speed.captured_at, KilometresPerHour(abs(float(speed.value))))
+        if speed:
+            last_speed = SpeedSeen(speed.captured_at, _speed_kmh(speed))
         if latitude and longitude and latitude.captured_at == longitude.captured_at:
             good = latitude.quality == longitude.quality == Quality.OK
             if good and isinstance(latitude.value, float) and isinstance(longitude.value, float):
@@ -522,6 +513,11 @@ class Observation:
                 energy_kwh=trip.energy_kwh,
                 reason="ignition off" if trip.closed else "standstill",
             )
+
+
+def _speed_kmh(known: Known) -> KilometresPerHour | None:
+    """Return a speed without its direction."""
+    return KilometresPerHour(abs(float(known.value))) if isinstance(known.value, (int, float)) else None
 
 
 def _is_same(one: SignalValue | None, other: SignalValue | None) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID
 from domain.errors import StoreError
 from domain.units import Micros
 from projections.ports import Commit, Feed, Parked, ReadModelStore
-from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_spec
+from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key
 
 BATCH_EVENTS: Final = 2_000  # events folded in one transaction
 ERROR_LENGTH_MAX: Final = 2_000  # characters of an error that are kept
@@ -58,7 +58,7 @@ class _Session(Rows):
 
     def put(self, row: Row) -> None:
         row_type = type(row)
-        self._set(row_type, tuple(getattr(row, name) for name in row_spec(row_type).key), row)
+        self._set(row_type, row_key(row), row)
 
     def delete(self, row_type: type[Row], *key: Any) -> None:
         self._set(row_type, key, None)
