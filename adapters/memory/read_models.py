@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.errors import PositionConflictError
 from projections.ports import Commit, Parked
-from projections.projection import Key, Projection, R, Row, row_key
+from projections.projection import Key, Projection, R, Row, row_key, row_spec
 
 _Name = tuple[str, int]
 
@@ -65,11 +65,23 @@ class MemoryReadModels:
                 for key in keys:
                     self._rows[name, row_type].pop(key, None)
             for row_type, rows in commit.upserts.items():
-                self._rows[name, row_type].update({row_key(row): row for row in rows})
+                self._rows[name, row_type].update({row_key(row): _typed(row) for row in rows})
             self._versions[name].update(commit.versions)
             for vehicle_id in commit.unpark:
                 self._parked[name].pop(vehicle_id, None)
             self._parked[name].update({parked.vehicle_id: parked for parked in commit.park})
+
+
+def _typed(row: Row) -> Row:
+    """Return a row with whole numbers as floats where its columns say so, as a database keeps them."""
+    assert isinstance(row, tuple)  # a NamedTuple
+    changed: dict[str, object] = {}
+    for column, value in zip(row_spec(type(row)).columns, row, strict=True):
+        if column.kind == "float" and type(value) is int:
+            changed[column.name] = float(value)
+        elif column.kind == "float[]" and value is not None and any(type(item) is int for item in value):
+            changed[column.name] = [item if item is None else float(item) for item in value]
+    return row._replace(**changed) if changed else row  # type: ignore[attr-defined]
 
 
 def _name(projection: Projection) -> _Name:

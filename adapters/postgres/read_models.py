@@ -42,6 +42,7 @@ class PostgresReadModels:
             min_size=1,
             max_size=CONNECTIONS_MAX,
             open=False,
+            check=ConnectionPool.check_connection,  # replaces those that a restarted server dropped
         )
 
     def open(self) -> Self:
@@ -59,6 +60,7 @@ class PostgresReadModels:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
             for row_type in projection.row_types:
                 connection.execute(_create(projection, row_spec(row_type)))
+                _check(connection, projection, row_spec(row_type))
             connection.execute(
                 "INSERT INTO projection_positions (projection, version, position) VALUES (%s, %s, 0)"
                 " ON CONFLICT DO NOTHING",
@@ -169,8 +171,20 @@ class PostgresReadModels:
             remedy = "make room on the disk and try again: nothing is half written"
             raise BadInputError("the disk is full", where="the database", remedy=remedy) from error
         except psycopg.Error as error:
-            msg = f"the read models cannot be reached: {error}"
+            msg = f"the read models cannot be reached: {str(error).partition(chr(10))[0]}"
             raise StoreError(msg) from error
+
+
+def _check(connection: Connection[TupleRow], projection: Projection, spec: RowSpec) -> None:
+    """Refuse a table that was made from a row type which has been changed since."""
+    found = connection.execute(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        [_table(projection, spec)],
+    ).fetchall()
+    if found != [(column.name, _sql_type(column)) for column in spec.columns]:
+        msg = f"{projection.id}: table {spec.table} has other columns than its rows: a change needs a new version"
+        raise StoreError(msg)
 
 
 def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowSpec, rows: Sequence[Row]) -> None:

@@ -336,6 +336,19 @@ def test_the_digest_does_not_depend_on_order_or_batches(request: pytest.FixtureR
     assert len(digests) == 1
 
 
+def test_whole_numbers_in_columns_of_floats_have_the_digest_of_those_floats(request: pytest.FixtureRequest) -> None:
+    digests = set()
+    for kind in ("memory", "postgres"):
+        for row in (
+            ReadingRow(CAR, "x", level=3, share=4, levels=[5, None]),
+            ReadingRow(CAR, "x", level=3.0, share=4.0, levels=[5.0, None]),
+        ):
+            store = new_store(request, kind)
+            put(store, row)
+            digests.add(digest(store, SAMPLE))
+    assert len(digests) == 1
+
+
 @pytest.mark.parametrize(
     "rows",
     [
