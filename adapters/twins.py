@@ -26,7 +26,7 @@ class VehicleFilter(NamedTuple):
     models: Sequence[str] | None = None
     has_trouble_code: bool | None = None  # some ECU holds one now
     trouble_codes: Sequence[str] | None = None  # some ECU holds one of these now
-    last_seen_after: Micros | None = None  # some signal was captured later than this
+    last_seen_after: Micros | None = None  # some signal or trouble code was captured later than this
 
 
 ANY_VEHICLE: Final = VehicleFilter()

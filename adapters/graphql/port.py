@@ -39,7 +39,7 @@ class TwinReader(Protocol):
         """
 
     def last_seen(self, vehicle_ids: Sequence[UUID]) -> Mapping[UUID, Micros]:
-        """Return the newest captured_at of any signal of each vehicle; absent: it has told none."""
+        """Return the newest captured_at of any signal or trouble code of each vehicle; absent: it has told none."""
 
     def destinations(self, vehicle_ids: Sequence[UUID]) -> Sequence[DestinationRow]:
         """Return the newest destination of each vehicle that has had one."""

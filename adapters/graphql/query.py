@@ -36,9 +36,7 @@ class VehicleFilter:
     trouble_codes: list[str] | None = strawberry.field(
         default=None, description='Some ECU holds one of these now, e.g. ["P0D59"].'
     )
-    last_seen_after: Micros | None = strawberry.field(
-        default=None, description="Some signal was captured later than this, by the car's clock."
-    )
+    last_seen_after: Micros | None = strawberry.field(default=None, description="lastSeenAt is later than this.")
 
     def chosen(self) -> Chosen:
         """Return the filter as the reader takes it. Raises `BadInputError`."""

@@ -58,7 +58,7 @@ class Vehicle(Node):
     registered_at: Micros = computed(lambda vehicle: vehicle.twin.entry.registered_at)
     last_seen_at: Micros | None = computed(
         lambda vehicle: vehicle.twin.cohort.last_seen(vehicle.twin.id),
-        "The newest time of its signals, by the car's clock; ages of values count from it. Null: it has told none.",
+        "When its newest signal or trouble code is from, by the car's clock; ages of values count from it. Null: none.",
     )
     navigation: Navigation = computed(lambda vehicle: Navigation(twin=vehicle.twin))
     media: Media = computed(lambda vehicle: Media(twin=vehicle.twin))

@@ -74,10 +74,12 @@ class MemoryTwinReader:
         ]
 
     def last_seen(self, vehicle_ids: Sequence[UUID]) -> Mapping[UUID, Micros]:
-        """Return the newest captured_at of any signal of each vehicle."""
+        """Return the newest captured_at of any signal or trouble code of each vehicle."""
         found: dict[UUID, Micros] = {}
-        for row in self._signals(vehicle_ids):
-            found[row.vehicle_id] = max(row.captured_at, found.get(row.vehicle_id, row.captured_at))
+        told = [(row.vehicle_id, row.captured_at) for row in self._signals(vehicle_ids)]
+        told += [(row.vehicle_id, row.captured_at) for row in self._of(TroubleCodeRow, vehicle_ids)]
+        for vehicle_id, captured_at in told:
+            found[vehicle_id] = max(captured_at, found.get(vehicle_id, captured_at))
         return found
 
     def _signals(self, vehicle_ids: Sequence[UUID]) -> Iterator[SignalRow]:

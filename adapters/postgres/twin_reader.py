@@ -32,6 +32,7 @@ CONNECTION_WAIT_S: Final = 5.0
 STATEMENT_TIMEOUT_MS: Final = 10_000
 
 _SIGNAL_TABLES: Final = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
+_SEEN_TABLES: Final[tuple[type[Row], ...]] = (*_SIGNAL_TABLES, TroubleCodeRow)
 
 T = TypeVar("T")
 
@@ -117,10 +118,10 @@ class PostgresTwinReader:
         return self._rows(SignalRow._make, " UNION ALL ".join(parts), parameters) if parts else []
 
     def last_seen(self, vehicle_ids: Sequence[UUID]) -> Mapping[UUID, Micros]:
-        """Return the newest captured_at of any signal of each vehicle."""
+        """Return the newest captured_at of any signal or trouble code of each vehicle."""
         tables: LiteralString = " UNION ALL ".join(
             f"SELECT r.vehicle_id, r.captured_at FROM {_table(row_type)} AS r WHERE r.vehicle_id = ANY(%(ids)s)"
-            for row_type in _SIGNAL_TABLES
+            for row_type in _SEEN_TABLES
         )
         statement: LiteralString = f"SELECT s.vehicle_id, max(s.captured_at) FROM ({tables}) AS s GROUP BY s.vehicle_id"
         return dict(self._rows(tuple, statement, {"ids": list(vehicle_ids)}))
@@ -288,10 +289,10 @@ def _chosen(chosen: VehicleFilter) -> tuple[list[LiteralString], list[LiteralStr
     if chosen.last_seen_after is not None:
         seen: LiteralString = " UNION ALL ".join(
             f"SELECT true FROM {_table(row_type)} AS s WHERE s.vehicle_id = d.vehicle_id AND s.captured_at > %s"
-            for row_type in _SIGNAL_TABLES
+            for row_type in _SEEN_TABLES
         )
         joins.append(f" CROSS JOIN LATERAL ({seen} LIMIT 1) AS seen")
-        in_joins += [chosen.last_seen_after] * len(_SIGNAL_TABLES)
+        in_joins += [chosen.last_seen_after] * len(_SEEN_TABLES)
     named: tuple[tuple[LiteralString, Sequence[str] | None], ...] = (
         ("vin", chosen.vins),
         ("brand", chosen.brands),

@@ -186,7 +186,18 @@ def test_positions_are_those_of_log_and_projections(read: Any) -> None:
     ]
 
 
-# --- what a test writes for itself --------------------------------------------------------------------------------------
+# --- what a test writes for itself ------------------------------------------------------------------------------------
+
+
+def test_a_vehicle_that_told_only_trouble_codes_was_seen(world: World) -> None:
+    car = Car(1004)
+    car.code(T0 + 7)
+    world.write(car)
+    with world.twins.reading() as read:
+        assert read.last_seen([car.id]) == {car.id: T0 + 7}
+        chosen = VehicleFilter(vins=[car.vin], last_seen_after=Micros(T0 + 6))
+        assert [entry.vin for entry in read.vehicles(9, None, chosen)] == [car.vin]
+        assert list(read.vehicles(9, None, chosen._replace(last_seen_after=Micros(T0 + 7)))) == []
 
 
 def test_a_trip_that_goes_on_is_the_current_one(world: World) -> None:
