@@ -7,20 +7,18 @@ as local carries no zone, and is read as UTC too.
 """
 
 import contextlib
-import errno
 import gzip
-import io
 import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import IO, Any, Final, cast
 
 from adapters.can.frames import FrameBlock
+from adapters.can.mdf_library import opened_mdf, told_of_a_full_disk
 from adapters.can.merge import merged
 from adapters.can.mf4_blocks import Mf4Blocks, checked_blocks, damaged_mf4
 from adapters.can.mf4_groups import frame_groups
 from adapters.can.recording_file import CHUNK_BYTES, RecordingFile
-from domain.errors import BadInputError
 
 REMOTE_FRAME: Final = "CAN_RemoteFrame"
 ERROR_FRAME: Final = "CAN_ErrorFrame"
@@ -37,7 +35,7 @@ def read_mf4(file: RecordingFile) -> Iterator[FrameBlock]:
         blocks = checked_blocks(stream, where)
         if not blocks.finalized:
             stream = opened.enter_context(_copy(stream, where))  # asammdf finalizes in place
-        mdf = opened.enter_context(_opened(stream, where))
+        mdf = opened.enter_context(opened_mdf(stream, where))
         _check_records(mdf, blocks, where)
         groups = frame_groups(mdf, where)
         _count(mdf, file)
@@ -65,42 +63,9 @@ def _copy(stream: IO[bytes], where: str) -> Iterator[IO[bytes]]:
     """Copy a stream into a temporary file."""
     with tempfile.TemporaryFile() as copy:
         stream.seek(0)
-        with _told_of_a_full_disk(where):
+        with told_of_a_full_disk(where):
             shutil.copyfileobj(stream, copy, CHUNK_BYTES)
         yield copy
-
-
-@contextlib.contextmanager
-def _told_of_a_full_disk(where: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as fault:
-        if fault.errno != errno.ENOSPC:
-            raise
-        raise BadInputError(
-            f"no room for a temporary copy in {tempfile.gettempdir()}",
-            where=where,
-            remedy="make room there, or set TMPDIR to a folder that has it",
-        ) from fault
-
-
-@contextlib.contextmanager
-def _opened(stream: IO[bytes], where: str) -> Iterator[Any]:
-    """Open a stream with asammdf; given a file's name it would read whole columns, and make noise where it fails."""
-    from asammdf import MDF  # noqa: PLC0415  # takes a second that other formats need not pay
-
-    stream.seek(0)
-    try:
-        with _told_of_a_full_disk(where), contextlib.redirect_stdout(io.StringIO()):  # asammdf prints tracebacks
-            mdf = cast("Any", MDF)(stream, process_bus_logging=False)
-    except BadInputError:
-        raise
-    except Exception as fault:  # asammdf raises whatever its parsing runs into
-        raise damaged_mf4(f"{type(fault).__name__}: {fault}", where) from fault
-    try:
-        yield mdf
-    finally:
-        mdf.close()
 
 
 def _check_records(mdf: Any, blocks: Mf4Blocks, where: str) -> None:

@@ -3,8 +3,6 @@
 The names of the channels are those of ASAM MDF bus logging, the lengths by code those of ISO 11898-1, table 5.
 """
 
-import contextlib
-import io
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from adapters.can.blocks import widened
 from adapters.can.clocks import microseconds
 from adapters.can.frames import CLASSIC_WIDTH, EXTENDED_ID, FD_WIDTH, FrameBlock
+from adapters.can.mdf_library import quiet
 from adapters.can.messages import EXTENDED_ID_MAX, STANDARD_ID_MAX
 from adapters.can.mf4_blocks import damaged_mf4
 from domain.errors import BadInputError
@@ -86,9 +85,7 @@ class FrameGroup:
         for first in range(0, self.records, RECORDS_AT_ONCE):
             count = min(RECORDS_AT_ONCE, self.records - first)
             try:
-                with contextlib.redirect_stdout(
-                    io.StringIO()
-                ):  # asammdf prints what it knows of a channel that it cannot read
+                with quiet():
                     run = self._run(first, count)
             except Exception as fault:  # asammdf raises whatever its parsing runs into
                 raise damaged_mf4(
