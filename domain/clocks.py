@@ -12,7 +12,8 @@ from domain.units import MICROS_PER_SECOND, Micros
 
 CLOCK_FLOOR: Final = Micros(946_684_800 * MICROS_PER_SECOND)  # 2000-01-01: older than any car that could send this
 CLOCK_AHEAD_MAX_US: Final = 600 * MICROS_PER_SECOND
-CLOCK_STEP_US: Final = 60 * MICROS_PER_SECOND  # a wrong clock that falls back by more was set anew
+CLOCK_STEP_US: Final = MICROS_PER_SECOND  # a wrong clock that falls back by more was set anew
+GUESS_EARLY_US: Final = 60 * MICROS_PER_SECOND  # a guess errs to this side: right times that follow must not look older
 
 
 class Correction(NamedTuple):
@@ -40,26 +41,27 @@ def correction(
     received_at: Micros,
     reference_offset_us: int | None,
     before: Micros | None,
+    late: bool,
 ) -> Correction | None:
     """Return the offset that wrong times need, or None if the stream's present one still serves.
 
     `shown` are times with the same fault, in the order heard; `offset_us` is the stream's present offset (0: none) and
     `newest_at` its newest corrected time. The offset is `reference_offset_us` where that is known; else the newest time
-    is taken for that of receipt, but never for one earlier than what the stream has told already. `before`: what the
-    stream sent after these times is known, and has this time; they must come before it.
+    is taken for one shortly before that of receipt. `before`: by a right clock the stream tells this time after them,
+    so they must come before it. In a batch that is not `late` they do not come before `newest_at`.
     """
     oldest, newest = min(shown), max(shown)
-    late = before is not None
     if offset_us:
         fits = newest + offset_us <= received_at + CLOCK_AHEAD_MAX_US
+        fits = fits and (before is None or newest + offset_us < before)
         goes_on = newest_at is None or oldest + offset_us >= newest_at - CLOCK_STEP_US
         if late or (fits and goes_on):
             return None
-    offset = received_at - newest if reference_offset_us is None else reference_offset_us
+    offset = received_at - GUESS_EARLY_US - newest if reference_offset_us is None else reference_offset_us
+    if newest_at is not None and not late:
+        offset = max(offset, newest_at - oldest)
     if before is not None:
         offset = min(offset, before - 1 - newest)
-    elif newest_at is not None:
-        offset = max(offset, newest_at - oldest)
     if offset == offset_us:
         return None
     return Correction(offset, oldest, "past" if newest < CLOCK_FLOOR else "future")

@@ -56,11 +56,14 @@ Told = TypeVar("Told", Sample, TroubleCodeReport)  # what has a time by the car'
 class Observation:
     """Takes one batch."""
 
-    def __init__(self, vehicle: Deciding, batch: SignalBatch, last_sequence: int) -> None:
+    def __init__(
+        self, vehicle: Deciding, batch: SignalBatch, last_sequence: int, missing: Sequence[tuple[int, int]]
+    ) -> None:
         self.state = vehicle.state
         self.batch = batch
         self._vehicle = vehicle
         self._last_sequence = last_sequence  # of the stream, before this batch
+        self._missing = missing  # what the stream lacks up to this batch
         self._offset_us = 0
         self._told: dict[str, Known] = {}  # what this batch has told so far
         self._at: dict[tuple[str, Micros], SignalValue] = {}  # every good value of this batch by signal and time
@@ -129,6 +132,10 @@ class Observation:
             **fields,
         )
 
+    def is_unsure(self, sequence: int) -> bool:
+        """Whether a batch is missing between the one with this sequence number and the present one."""
+        return any(sequence < last and first < self.batch.sequence for first, last in self._missing)
+
     def number(self, path: str, *, since: int | None = None) -> float | None:
         """Return the newest good number that the stream has told of a signal, if it is not older than `since`."""
         known = self._last(path)
@@ -149,22 +156,26 @@ class Observation:
         if min(shown) >= clocks.CLOCK_FLOOR and max(shown) <= received_at + clocks.CLOCK_AHEAD_MAX_US:
             yield told
             return
-        for fault, group in groupby(told, key=lambda x: clocks.fault(x.captured_at, received_at)):
-            run = list(group)
-            self._offset_us = self._corrected([x.captured_at for x in run]) if fault else 0
-            offset_us = self._offset_us
+        runs = [(why, list(run)) for why, run in groupby(told, key=lambda x: clocks.fault(x.captured_at, received_at))]
+        for number, (fault, run) in enumerate(runs):
+            later = [x.captured_at for why, after in runs[number:] if why is None for x in after]
+            offset_us = self._corrected([x.captured_at for x in run], later) if fault else 0
+            self._offset_us = offset_us
             yield [x._replace(captured_at=Micros(x.captured_at + offset_us)) for x in run]
         self._offset_us = 0
 
-    def _corrected(self, shown: Sequence[Micros]) -> int:
-        """Return what to add to wrong times, which have the same fault; tell it where it is new."""
+    def _corrected(self, shown: Sequence[Micros], later: list[Micros]) -> int:
+        """Return what to add to wrong times, which have the same fault; tell it where it is new.
+
+        `later` are right times that the batch tells after them.
+        """
         batch, lane = self.batch, self.lane
         reference_offset_us = None
         if batch.reference_at is not None:
             times = [sample.captured_at for sample in batch.samples]
             times += [report.captured_at for report in batch.trouble_codes]
             reference_offset_us = batch.reference_at - max(times)
-        later = [known.captured_at for known in lane.last.values() if known.sequence > batch.sequence]
+        later += [known.captured_at for known in lane.last.values() if known.sequence > batch.sequence]
         found = clocks.correction(
             shown,
             offset_us=lane.clock_offset_us,
@@ -172,6 +183,7 @@ class Observation:
             received_at=batch.received_at,
             reference_offset_us=reference_offset_us,
             before=min(later, default=None),
+            late=batch.sequence < self._last_sequence,
         )
         if found is None:
             return lane.clock_offset_us
@@ -217,7 +229,7 @@ class Observation:
         """Whether a value is told even if it is the same: its heartbeat is due, or a missing batch may have had one."""
         if last is None or at - last.captured_at >= CONFIRM_US:
             return True
-        return path in self.lane.unsure and path not in self._told
+        return self.is_unsure(last.sequence)
 
     def _confirm(self, path: str, at: Micros, last: Known | None) -> bool:
         """Whether an unchanged value is told all the same: it is due, or the other half of its pair is told."""

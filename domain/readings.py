@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from domain import events as e
 from domain import paths
-from domain.signals import TroubleCodeReport
+from domain.signals import SignalBatch, TroubleCodeReport
 from domain.state import CodeKey, Lane, VehicleState
 from domain.units import Micros
 
@@ -23,6 +23,7 @@ class Observing(Protocol):
     """What a reading needs of the observation that it came with."""
 
     state: VehicleState
+    batch: SignalBatch
 
     @property
     def lane(self) -> Lane:
@@ -30,6 +31,9 @@ class Observing(Protocol):
 
     def trigger(self, event_class: type[e.StreamEvent], at: Micros, **fields: object) -> None:
         """Trigger an event of the batch."""
+
+    def is_unsure(self, sequence: int) -> bool:
+        """Whether a batch is missing between the one with this sequence number and the present one."""
 
     def number(self, path: str, *, since: int | None = None) -> float | None:
         """Return the newest good number of a signal."""
@@ -39,10 +43,11 @@ def take_report(seen: Observing, report: TroubleCodeReport) -> None:
     """Tell new codes, codes with a new status, and, if the report is a whole list, codes that are gone.
 
     A report older than what its stream has told of the same ECU and service is told in full: its codes were held then.
+    So is one that comes after a hole in its stream, where the codes may have been others.
     """
     scope = (report.ecu, report.service)
     known = seen.lane.codes.get(scope)
-    if known and known.captured_at > report.captured_at:
+    if known and (known[:2] > (report.captured_at, seen.batch.sequence) or seen.is_unsure(known.sequence)):
         known = None
     before: Mapping[CodeKey, int | None] = known.statuses if known else {}
     statuses = {CodeKey(report.ecu, report.service, code.code, code.failure_type): code for code in report.codes}

@@ -72,7 +72,8 @@ class CodeState(NamedTuple):
 class HeldCodes(NamedTuple):
     """The codes that a stream has told of one ECU and service."""
 
-    captured_at: Micros
+    captured_at: Micros  # of the newest report that said something new, and
+    sequence: int  # its batch: these two order reports
     statuses: dict[CodeKey, int | None]
 
 
@@ -107,7 +108,6 @@ class Lane:
     """What one stream has told."""
 
     last: dict[str, Known] = field(default_factory=dict)  # the newest recorded sample of each signal
-    unsure: set[str] = field(default_factory=set)  # signals that may have changed in a batch that is missing
     newest_at: Micros | None = None
     clock_offset_us: int = 0
     ignition_on: bool | None = None
@@ -157,8 +157,6 @@ class VehicleState:
         last = lane.last.get(path)
         if last is None or last[:3] <= known[:3]:
             lane.last[path] = known
-        if lane.unsure:
-            lane.unsure.discard(path)
         current = self.signals.get(path)
         if current is None or current[:3] <= known[:3]:
             self.signals[path] = known
@@ -229,8 +227,6 @@ def _sampled(s: VehicleState, x: e.SignalsSampled) -> None:
             signals[path] = known
         if path in WARNING_BY_PATH:
             s.warn(path, known)
-    if lane.unsure:
-        lane.unsure.difference_update(x.path)
     s.seen(lane, x.captured_at)
 
 
@@ -304,10 +300,10 @@ def _no_destination(s: VehicleState, x: e.DestinationReached | e.DestinationClea
 def _codes_read(s: VehicleState, x: e.TroubleCodesRead) -> None:
     lane, scope = s.lane(x.stream_id), (x.ecu, x.service)
     held = lane.codes.get(scope)
-    if held is None or held.captured_at <= x.captured_at:
+    if held is None or held[:2] <= (x.captured_at, x.sequence):
         statuses = held.statuses if held else {}
         left = {key: status for key, status in statuses.items() if key.text in x.codes}
-        lane.codes[scope] = HeldCodes(x.captured_at, left)
+        lane.codes[scope] = HeldCodes(x.captured_at, x.sequence, left)
     readings = s.readings.setdefault(scope, [])
     insort(readings, Reading(x.captured_at, x.stream_id, x.sequence, frozenset(x.codes)), key=lambda r: r[:3])
     del readings[:-READINGS_MAX]
@@ -318,9 +314,9 @@ def _code_raised(s: VehicleState, x: e.TroubleCodeRaised) -> None:
     lane, scope = s.lane(x.stream_id), (x.ecu, x.service)
     key = CodeKey(x.ecu, x.service, x.code, x.failure_type)
     held = lane.codes.get(scope)
-    if held is None or held.captured_at <= x.captured_at:
+    if held is None or held[:2] <= (x.captured_at, x.sequence):
         statuses = held.statuses if held else {}
-        lane.codes[scope] = HeldCodes(x.captured_at, statuses | {key: x.status})
+        lane.codes[scope] = HeldCodes(x.captured_at, x.sequence, statuses | {key: x.status})
     state = CodeState(x.captured_at, x.stream_id, x.sequence, x.status, x.active)
     current = s.codes.get(key)
     if current is None or current[:3] <= state[:3]:
@@ -342,12 +338,6 @@ def _charging_started(s: VehicleState, x: e.ChargingStarted) -> None:
 
 def _charging_ended(s: VehicleState, x: e.ChargingEnded) -> None:
     s.lane(x.stream_id).charging = None
-
-
-def _gap(s: VehicleState, x: e.TelemetryGapDetected) -> None:
-    lane = s.lane(x.stream_id)
-    lane.unsure = set(lane.last)
-    lane.codes = {}  # and what was read of trouble codes is told anew
 
 
 def _clock(s: VehicleState, x: e.ClockCorrected) -> None:
@@ -383,7 +373,7 @@ FOLDS: Final[dict[type[e.VehicleEvent], Callable[[VehicleState, Any], None]]] = 
     e.ChargingEnded: _charging_ended,
     e.OdometerAdvanced: _value(paths.ODOMETER, "odometer_m"),
     e.SignalsSampled: _sampled,
-    e.TelemetryGapDetected: _gap,
+    e.TelemetryGapDetected: _nothing,
     e.ClockCorrected: _clock,
     e.LateSamplesRecorded: _late,
 }

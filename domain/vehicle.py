@@ -60,7 +60,7 @@ class Vehicle:
             msg = f"vehicle {self.id} has been decommissioned and takes no telemetry"
             raise RejectedCommandError(msg)
         after = progress.taken(batch.sequence, final=batch.final)
-        Observation(self, batch, progress.last_sequence).take()
+        Observation(self, batch, progress.last_sequence, after.missing).take()
         return after
 
     def trigger_event(self, event_class: type[e.VehicleEvent], **fields: object) -> None:
