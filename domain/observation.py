@@ -14,7 +14,7 @@ from domain import clocks, paths, trips
 from domain import events as e
 from domain.geo import great_circle_m
 from domain.legs import EnergySeen, Fix, Growth, IgnitionSeen, LegTracker, Sign, SpeedSeen
-from domain.readings import take_report
+from domain.readings import FREEZE_FRAME_PATHS, take_report
 from domain.signals import Quality, Sample, SignalBatch, SignalValue, TroubleCodeReport
 from domain.state import Known, Lane, VehicleState, WarningState
 from domain.trips import Leg, Trip
@@ -70,6 +70,12 @@ class Observation:
         self._fresh: list[Fresh] = []
         self._late: list[Fresh] = []
         self._signs: list[Sign] = []
+        lane = self.lane
+        self._frame: dict[str, list[tuple[Micros, float]]] = {  # what a trouble code's freeze frame may show
+            path: [(lane.last[path].captured_at, number)]
+            for path in FREEZE_FRAME_PATHS
+            if (number := lane.number(path)) is not None
+        }
         self._warned: dict[str, WarningState] = {}
         self._placed: tuple[Micros, tuple[Degrees, Degrees]] | None = None  # the newest fix
         self._destination_set_at: Micros | None = None
@@ -101,6 +107,8 @@ class Observation:
         for samples in self._dated(batch.samples, [sample.captured_at for sample in batch.samples]):
             self._at = {(s.path, s.captured_at): s.value for s in samples if s.value is not None}
             for sample in samples:
+                if sample.path in FREEZE_FRAME_PATHS and isinstance(sample.value, (int, float)):
+                    self._frame.setdefault(sample.path, []).append((sample.captured_at, float(sample.value)))
                 self._take_sample(sample)
             until = max(until, *(sample.captured_at for sample in samples))
             self._tell(until)
@@ -142,6 +150,11 @@ class Observation:
         if known is None or known.quality != Quality.OK or not isinstance(known.value, (int, float)):
             return None
         return None if since is not None and known.captured_at < since else float(known.value)
+
+    def number_by(self, path: str, at: Micros) -> float | None:
+        """Return the newest good number of one of `FREEZE_FRAME_PATHS` that the stream had told by `at`."""
+        told = [(told_at, number) for told_at, number in self._frame.get(path, ()) if told_at <= at]
+        return max(told)[1] if told else None
 
     # --- clock --------------------------------------------------------------------------------------------------------
 
@@ -225,7 +238,7 @@ class Observation:
             self._fresh.append(Fresh(path, at, value, int(quality), changed))
         self._told[path] = known
 
-    def _is_due(self, path: str, at: Micros, last: Known | None) -> bool:
+    def _is_due(self, at: Micros, last: Known | None) -> bool:
         """Whether a value is told even if it is the same: its heartbeat is due, or a missing batch may have had one."""
         if last is None or at - last.captured_at >= CONFIRM_US:
             return True
@@ -233,7 +246,7 @@ class Observation:
 
     def _confirm(self, path: str, at: Micros, last: Known | None) -> bool:
         """Whether an unchanged value is told all the same: it is due, or the other half of its pair is told."""
-        if self._is_due(path, at, last):
+        if self._is_due(at, last):
             return True
         other = OTHER_HALF.get(path)
         if other is None or (last and last.captured_at == at):
@@ -241,7 +254,7 @@ class Observation:
         known, value = self._last(other), self._at.get((other, at))
         if known and known.captured_at == at:
             return True
-        return value is not None and (known is None or known.value != value or self._is_due(other, at, known))
+        return value is not None and (known is None or known.value != value or self._is_due(at, known))
 
     def _warn(self, path: str, known: Known) -> None:
         """Tell of a warning that the newest value raises or clears."""

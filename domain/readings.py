@@ -35,8 +35,8 @@ class Observing(Protocol):
     def is_unsure(self, sequence: int) -> bool:
         """Whether a batch is missing between the one with this sequence number and the present one."""
 
-    def number(self, path: str, *, since: int | None = None) -> float | None:
-        """Return the newest good number of a signal."""
+    def number_by(self, path: str, at: Micros) -> float | None:
+        """Return the newest good number of a signal that the stream had told by `at`."""
 
 
 def take_report(seen: Observing, report: TroubleCodeReport) -> None:
@@ -58,7 +58,8 @@ def take_report(seen: Observing, report: TroubleCodeReport) -> None:
     for key, code in statuses.items():
         if key in before and before[key] == code.status:
             continue
-        frame = {path: number for path in FREEZE_FRAME_PATHS if (number := seen.number(path)) is not None}
+        at = report.captured_at
+        frame = {path: number for path in FREEZE_FRAME_PATHS if (number := seen.number_by(path, at)) is not None}
         seen.trigger(
             e.TroubleCodeRaised,
             report.captured_at,
