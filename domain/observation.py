@@ -70,12 +70,10 @@ class Observation:
         self._fresh: list[Fresh] = []
         self._late: list[Fresh] = []
         self._signs: list[Sign] = []
-        lane = self.lane
-        self._frame: dict[str, list[tuple[Micros, float]]] = {  # what a trouble code's freeze frame may show
-            path: [(lane.last[path].captured_at, number)]
-            for path in FREEZE_FRAME_PATHS
-            if (number := lane.number(path)) is not None
-        }
+        self._frame: list[tuple[str, Micros, SignalValue | None]] = []  # what the freeze frame of a code may show
+        if batch.trouble_codes:
+            last = self.lane.last
+            self._frame = [(path, last[path][0], last[path].value) for path in FREEZE_FRAME_PATHS if path in last]
         self._warned: dict[str, WarningState] = {}
         self._placed: tuple[Micros, tuple[Degrees, Degrees]] | None = None  # the newest fix
         self._destination_set_at: Micros | None = None
@@ -107,9 +105,9 @@ class Observation:
         for samples in self._dated(batch.samples, [sample.captured_at for sample in batch.samples]):
             self._at = {(s.path, s.captured_at): s.value for s in samples if s.value is not None}
             for sample in samples:
-                if sample.path in FREEZE_FRAME_PATHS and isinstance(sample.value, (int, float)):
-                    self._frame.setdefault(sample.path, []).append((sample.captured_at, float(sample.value)))
                 self._take_sample(sample)
+            if batch.trouble_codes:
+                self._frame += [sample[:3] for sample in samples if sample.path in FREEZE_FRAME_PATHS]
             until = max(until, *(sample.captured_at for sample in samples))
             self._tell(until)
         if not batch.samples:
@@ -152,9 +150,10 @@ class Observation:
         return None if since is not None and known.captured_at < since else float(known.value)
 
     def number_by(self, path: str, at: Micros) -> float | None:
-        """Return the newest good number of one of `FREEZE_FRAME_PATHS` that the stream had told by `at`."""
-        told = [(told_at, number) for told_at, number in self._frame.get(path, ()) if told_at <= at]
-        return max(told)[1] if told else None
+        """Return the number that one of `FREEZE_FRAME_PATHS` had at `at`, as far as the stream has told."""
+        told = [(told_at, place) for place, (of, told_at, _) in enumerate(self._frame) if of == path and told_at <= at]
+        value = self._frame[max(told)[1]][2] if told else None
+        return float(value) if isinstance(value, (int, float)) else None
 
     # --- clock --------------------------------------------------------------------------------------------------------
 

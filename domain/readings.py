@@ -36,7 +36,7 @@ class Observing(Protocol):
         """Whether a batch is missing between the one with this sequence number and the present one."""
 
     def number_by(self, path: str, at: Micros) -> float | None:
-        """Return the newest good number of a signal that the stream had told by `at`."""
+        """Return the number that one of `FREEZE_FRAME_PATHS` had at `at`, as far as the stream has told."""
 
 
 def take_report(seen: Observing, report: TroubleCodeReport) -> None:

@@ -91,6 +91,13 @@ def test_a_code_goes_with_the_numbers_of_its_moment() -> None:
     ).then_among_others(told(e.TroubleCodeRaised, freeze_frame={paths.SPEED: 60.0, paths.LOW_VOLTAGE: 12.5}))
 
 
+def test_what_the_stream_tells_after_a_code_is_not_in_its_freeze_frame() -> None:
+    stream = Stream()
+    given().when(
+        stream.batch(sample(paths.SPEED, 0, 50.0), sample(paths.SPEED, 9, 60.0), report(5, "P0301"))
+    ).then_among_others(told(e.TroubleCodeRaised, freeze_frame={paths.SPEED: 50.0}))
+
+
 def test_a_value_that_is_no_longer_good_is_not_in_the_freeze_frame() -> None:
     stream = Stream()
     given(stream.batch(sample(paths.SPEED, 0, 50.0))).when(
