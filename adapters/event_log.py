@@ -3,6 +3,7 @@
 from typing import NamedTuple
 from uuid import UUID
 
+from domain.errors import BadInputError
 from domain.fleet import DirectoryEntry as DirectoryEntry  # noqa: PLC0414  # an explicit re-export
 from domain.fleet import ProgressChange as ProgressChange  # noqa: PLC0414
 from domain.units import Micros
@@ -17,3 +18,12 @@ class StoredRecord(NamedTuple):
     topic: str
     state: bytes
     recorded_at: Micros  # never goes down as the position goes up
+
+
+def other_vin_key(where: str) -> BadInputError:
+    """Return the error of a VIN that is registered already, under an id that another key gave it."""
+    return BadInputError(
+        "this VIN is registered under another vehicle id, so the key that ids are derived with was another one then",
+        where=where,
+        remedy="set FLEETTWIN_VIN_KEY to the key that the vehicle was registered with",
+    )

@@ -79,7 +79,7 @@ def _sync_us(folder: Path) -> float:
             file.seek(0)
             file.write(page)
             started = time.perf_counter()
-            os.fdatasync(file.fileno())
+            os.fsync(file.fileno())
             times.append(time.perf_counter() - started)
     return min(times) * 1e6
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from adapters.event_log import DirectoryEntry, ProgressChange, StoredRecord
+from adapters.event_log import DirectoryEntry, ProgressChange, StoredRecord, other_vin_key
 from domain.errors import VersionConflictError
 from domain.streams import StreamProgress
 from domain.units import Micros
@@ -45,15 +45,18 @@ class MemoryEventLog(POPOApplicationRecorder):
         """Append all or nothing, and return the positions of the events.
 
         Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches is not
-        where `progress` says it was, or a vehicle is registered already.
+        where `progress` says it was, or a vehicle is registered already; BadInputError if its VIN is registered under
+        another id.
         """
         with self._database_lock:
             for change in progress:
                 stream_id = change.after.stream_id
                 if self._progress.get(change.vehicle_id, {}).get(stream_id, StreamProgress(stream_id)) != change.before:
                     raise VersionConflictError("another writer has taken this stream further")
-            if any(entry.vehicle_id in self._directory or self.find_vehicle(entry.vin) for entry in directory):
+            if any(entry.vehicle_id in self._directory for entry in directory):
                 raise VersionConflictError("this vehicle is registered already")
+            if any(self.find_vehicle(entry.vin) for entry in directory):
+                raise other_vin_key("event log")
             try:
                 positions = self.insert_events(events)
             except IntegrityError as error:

@@ -1,11 +1,9 @@
 """The event store: every event once, in one order for the whole log, with what must be stored together with it."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, LiteralString, Self
 from uuid import UUID
 
-import psycopg
 from eventsourcing.persistence import (
     IntegrityError,
     Notification,
@@ -14,15 +12,14 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.postgres import PostgresApplicationRecorder
 from psycopg.rows import BaseRowFactory, Row, RowMaker, tuple_row
-from psycopg.types.multirange import Multirange
 
 from adapters.event_log import DirectoryEntry, ProgressChange, StoredRecord
-from adapters.postgres.arrays import ArrayParameter, array
 from adapters.postgres.datastore import Datastore, again
+from adapters.postgres.errors import named, named_errors
 from adapters.postgres.listener import Listener
+from adapters.postgres.parameters import append_call, missing_ranges
 from adapters.postgres.schema import migrate
 from adapters.postgres.writer import Writer
-from domain.errors import BadInputError, FleettwinError, StoreError, VersionConflictError
 from domain.streams import StreamProgress
 
 _RECORD: Final = (
@@ -81,12 +78,13 @@ class PostgresEventLog(PostgresApplicationRecorder):
         """Append all or nothing, and return the positions of the events.
 
         Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches is not
-        where `progress` says it was, or a vehicle is registered already.
+        where `progress` says it was, or a vehicle is registered already; BadInputError if its VIN is registered under
+        another id.
         """
         try:
             return self._append(events, progress, directory)
         except PersistenceError as error:
-            raise _named(error) from error
+            raise named(error) from error
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """Append events and return their positions, as the eventsourcing library wants it."""
@@ -97,26 +95,7 @@ class PostgresEventLog(PostgresApplicationRecorder):
     ) -> Sequence[int]:
         if not events and not progress and not directory:
             return []
-        function = b"append_events"
-        parameters = [
-            array("uuid", [event.originator_id for event in events]),
-            array("bigint", [event.originator_version for event in events]),
-            array("text", [event.topic for event in events]),
-            array("bytea", [event.state for event in events]),
-        ]
-        if progress or directory:
-            function = b"append_with_progress"
-            parameters += [
-                array("uuid", [change.vehicle_id for change in progress]),
-                array("text", [change.after.stream_id for change in progress]),
-                *_progress_columns([change.before for change in progress]),
-                *_progress_columns([change.after for change in progress]),
-                array("uuid", [entry.vehicle_id for entry in directory]),
-                array("text", [entry.vin for entry in directory]),
-                array("text", [entry.brand for entry in directory]),
-                array("text", [entry.model for entry in directory]),
-                array("bigint", [entry.registered_at for entry in directory]),
-            ]
+        function, parameters = append_call(events, progress, directory)
         attempts = 0
 
         def attempt() -> Sequence[int]:
@@ -160,7 +139,7 @@ class PostgresEventLog(PostgresApplicationRecorder):
 
     def read(self, after_position: int, limit: int) -> list[StoredRecord]:
         """Return at most `limit` events that come after a position, in the order of the log."""
-        with _named_errors():
+        with named_errors():
             return self._records(
                 f"{_RECORD} WHERE notification_id > %s ORDER BY notification_id LIMIT %s", [after_position, limit]
             )
@@ -170,38 +149,38 @@ class PostgresEventLog(PostgresApplicationRecorder):
         statement = (
             f"{_RECORD} WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version LIMIT %s"
         )
-        with _named_errors():
+        with named_errors():
             return self._records(statement, [originator_id, after_version, limit])
 
     def last_position(self) -> int:
         """Return the position of the newest event, 0 while there is none."""
-        with _named_errors():
+        with named_errors():
             return self.max_notification_id() or 0
 
     def wait(self, after_position: int, timeout_ms: int) -> int:
         """Wait until there is an event after a position, at most so long; return the position of the newest."""
-        with _named_errors():
+        with named_errors():
             return self._listener.wait(after_position, timeout_ms)
 
     def progress_of(self, vehicle_id: UUID) -> dict[str, StreamProgress]:
         """Return how far each stream of a vehicle has been taken."""
         statement = "SELECT stream_id, last_sequence, missing, final FROM stream_progress WHERE vehicle_id = %s"
-        with _named_errors():
+        with named_errors():
             return {
-                row[0]: StreamProgress(row[0], row[1], _ranges(row[2]), row[3])
+                row[0]: StreamProgress(row[0], row[1], missing_ranges(row[2]), row[3])
                 for row in self._rows(statement, [vehicle_id])
             }
 
     def find_vehicle(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN, if one is registered."""
         statement = "SELECT vehicle_id, vin, brand, model, registered_at FROM directory WHERE vin = %s"
-        with _named_errors():
+        with named_errors():
             return next((DirectoryEntry._make(row) for row in self._rows(statement, [vin])), None)
 
     def vehicles(self) -> list[DirectoryEntry]:
         """Return every registered vehicle, in the order of their ids."""
         statement = "SELECT vehicle_id, vin, brand, model, registered_at FROM directory ORDER BY vehicle_id"
-        with _named_errors():
+        with named_errors():
             return [DirectoryEntry._make(row) for row in self._rows(statement, [])]
 
     # --- reading, as the library wants it -----------------------------------------------------------------------------
@@ -279,44 +258,3 @@ def _stored_record(_: object) -> RowMaker[StoredRecord]:
 def _uuid(event: StoredEvent) -> UUID:
     assert isinstance(event.originator_id, UUID)
     return event.originator_id
-
-
-def _progress_columns(progress: Sequence[StreamProgress]) -> list[ArrayParameter]:
-    missing = ["{" + ",".join(f"[{first},{last}]" for first, last in each.missing) + "}" for each in progress]
-    return [
-        array("bigint", [each.last_sequence for each in progress]),
-        array("text", missing),
-        array("boolean", [each.final for each in progress]),
-    ]
-
-
-def _ranges(missing: Multirange[int]) -> tuple[tuple[int, int], ...]:
-    """Return the ranges as PostgreSQL normalises them, [first, last), with their last number included."""
-    ranges = []
-    for each in missing:
-        assert each.lower is not None
-        assert each.upper is not None
-        ranges.append((each.lower, each.upper - 1))
-    return tuple(ranges)
-
-
-@contextlib.contextmanager
-def _named_errors() -> Iterator[None]:
-    try:
-        yield
-    except PersistenceError as error:
-        raise _named(error) from error
-
-
-def _named(error: PersistenceError) -> FleettwinError:
-    """Return an error of the library as one that the project names."""
-    text = str(error).partition("\n")[0]
-    if isinstance(error, IntegrityError):
-        return VersionConflictError(text)
-    if isinstance(error.__cause__, psycopg.errors.DiskFull):
-        return BadInputError(
-            f"the database's disk is full: {text}",
-            where="event store",
-            remedy="make room and try again; nothing is lost",
-        )
-    return StoreError(f"the event store does not answer: {text}")

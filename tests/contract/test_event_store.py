@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adapters.event_log import DirectoryEntry, ProgressChange
 from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
-from domain.errors import VersionConflictError
+from domain.errors import BadInputError, VersionConflictError
 from domain.streams import StreamProgress
 from domain.units import Micros
 
@@ -222,7 +222,12 @@ def test_a_vehicle_is_registered_once(log: EventLog) -> None:
     log.append([event(1)], directory=[ENTRY])
     with pytest.raises(VersionConflictError):
         log.append([], directory=[ENTRY])
-    with pytest.raises(VersionConflictError):
+    assert log.vehicles() == [ENTRY]
+
+
+def test_a_vin_under_another_id_means_that_the_vin_key_was_changed(log: EventLog) -> None:
+    log.append([event(1)], directory=[ENTRY])
+    with pytest.raises(BadInputError, match="FLEETTWIN_VIN_KEY"):
         log.append([event(1, OTHER_CAR)], directory=[ENTRY._replace(vehicle_id=OTHER_CAR)])
     assert log.vehicles() == [ENTRY]
     assert log.last_position() == 1
@@ -259,6 +264,8 @@ batches = st.lists(
 )
 
 
+# A pool of connections spreads their lifetimes with `random`, in a thread of its own, also while Hypothesis draws.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @given(batches=batches, page=st.integers(1, 7))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pages_of_any_size_give_the_whole_log_once(

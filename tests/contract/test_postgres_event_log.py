@@ -77,6 +77,24 @@ def test_a_reader_beside_four_writing_processes_misses_nothing_and_sees_nothing_
         assert versions == list(range(1, APPENDS * EVENTS_PER_APPEND + 1))
 
 
+def test_a_database_whose_default_is_another_isolation_level_changes_nothing(fresh_database: str) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    logs = [PostgresEventLog.open(fresh_database) for _ in range(4)]
+    cars = [uuid5(NAMESPACE, str(number)) for number in range(4)]
+
+    def write_with(log: PostgresEventLog, car: UUID) -> None:
+        for version in range(1, 51):
+            log.append([event(version, car)])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write_with, logs, cars))
+    assert [record.position for record in logs[0].read(0, 1_000)] == list(range(1, 201))
+    for log in logs:
+        log.close()
+
+
 def test_recorded_at_does_not_go_below_that_of_the_newest_event(fresh_database: str, log: PostgresEventLog) -> None:
     log.append([event(1)])
     ahead = 4_000_000_000_000_000

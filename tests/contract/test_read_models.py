@@ -309,6 +309,8 @@ reading_rows = st.builds(
 )
 
 
+# A pool of connections spreads their lifetimes with `random`, in a thread of its own, also while Hypothesis draws.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @given(steps=st.lists(st.lists(reading_rows, max_size=6, unique_by=lambda row: row[:2]), min_size=1, max_size=4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_any_rows_come_back_and_have_one_digest_wherever_they_are(
