@@ -12,10 +12,11 @@ from domain import events as e
 from domain.signals import SignalBatch
 from domain.state import VehicleState
 from domain.trips import gather
+from domain.units import Micros
 from tests.support.batches import cuts, interleaved, stories, streams_of
 from tests.support.given import Car, of_type
 
-EXAMPLES = settings(max_examples=300)
+EXAMPLES = settings(max_examples=100)
 NAMES = "abc"
 
 
@@ -178,7 +179,7 @@ def test_a_crash_after_any_batch_changes_nothing(data: st.DataObject) -> None:
 @given(st.data())
 def test_only_the_clock_of_receipt_differs_when_all_is_received_later(data: st.DataObject) -> None:
     stream = data.draw(streams_of("a", final=False))
-    later = [replace(batch, received_at=batch.received_at + 86_400_000_000) for batch in stream]
+    later = [replace(batch, received_at=Micros(batch.received_at + 86_400_000_000)) for batch in stream]
     one, other = car_after(stream), car_after(later)
 
     assert outcome(one.vehicle.state) == outcome(other.vehicle.state)
