@@ -26,6 +26,7 @@ check: setup ## format, lint, types, import contracts, schema locks, architectur
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m adapters.avro.lock --check
+	$(BIN)/python -m adapters.graphql.sdl --check
 	$(BIN)/python -m pytest --quiet -n $(WORKERS) tests/architecture
 
 bench: setup ## measure against the peers, append to bench/results (NAMES="decode fold" chooses)
