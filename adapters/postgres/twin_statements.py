@@ -1,0 +1,127 @@
+"""The statements that the twins are read with: names come from our row classes, every value is a parameter.
+
+Where several vehicles are asked about, each gets its own page by a lateral join, and so do the conditions of a filter:
+the planner is never free to read a table from its first row.
+"""
+
+# ruff: noqa: S608  # see above
+
+from collections.abc import Sequence
+from typing import Final, LiteralString, NamedTuple
+
+from adapters.twins import PROJECTIONS, PageOf, VehicleFilter
+from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow
+from projections.media.model import MediaSignalRow, PlayRow
+from projections.navigation.model import NavigationSignalRow, TrackRow
+from projections.projection import Row, row_spec
+
+
+def table(row_type: type[Row]) -> LiteralString:
+    """Return the name of the table that keeps these rows."""
+    projection = next(each for each in PROJECTIONS if row_type in each.row_types)
+    return f"{projection.name}_v{projection.version}_{row_spec(row_type).table}"
+
+
+def columns(row_type: type[Row]) -> LiteralString:
+    """Return the columns of a row in the order of its fields, of the table called r."""
+    return ", ".join(f"r.{column.name}" for column in row_spec(row_type).columns)
+
+
+def select(row_type: type[Row]) -> LiteralString:
+    """Return what reads rows, without a condition; the table is called r."""
+    return f"SELECT {columns(row_type)} FROM {table(row_type)} AS r"
+
+
+SIGNAL_TABLES: Final = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
+SEEN_TABLES: Final[tuple[type[Row], ...]] = (*SIGNAL_TABLES, TroubleCodeRow)  # what is told there was captured then
+DIRECTORY: Final = "SELECT d.vehicle_id, d.vin, d.brand, d.model, d.registered_at FROM directory AS d"
+EVENTS: Final = (
+    "SELECT r.notification_id, r.originator_id, r.originator_version, r.topic, r.state, r.recorded_at"
+    " FROM stored_events AS r"
+)
+# A piece found playing that is the one before it, in the order of the primary key, goes on with it.
+IS_NO_MORE_OF_THE_SAME: Final[LiteralString] = (
+    "NOT (r.initial AND (r.title, r.artist, r.album, r.source) IS NOT DISTINCT FROM"
+    f" (SELECT (p.title, p.artist, p.album, p.source) FROM {table(PlayRow)} AS p"
+    " WHERE p.vehicle_id = r.vehicle_id AND p.started_at < r.started_at ORDER BY p.started_at DESC LIMIT 1))"
+)
+LAST_SEEN: Final[LiteralString] = "SELECT s.vehicle_id, max(s.captured_at) FROM ({}) AS s GROUP BY s.vehicle_id".format(
+    " UNION ALL ".join(
+        f"SELECT r.vehicle_id, r.captured_at FROM {table(row_type)} AS r WHERE r.vehicle_id = ANY(%(ids)s)"
+        for row_type in SEEN_TABLES
+    )
+)
+TRACKS: Final[LiteralString] = (
+    f"SELECT s.place, {columns(TrackRow)} FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[])"
+    f" WITH ORDINALITY AS s (vehicle_id, started_at, ended_at, place) JOIN {table(TrackRow)} AS r"
+    " ON r.vehicle_id = s.vehicle_id AND r.started_at <= s.ended_at AND r.ended_at >= s.started_at"
+)
+POSITIONS: Final = (
+    "SELECT w.name, w.version, coalesce(p.position, 0),"
+    " (SELECT count(*) FROM parked_vehicles AS k WHERE k.projection = w.name AND k.version = w.version),"
+    " (SELECT coalesce(max(e.notification_id), 0) FROM stored_events AS e)"
+    " FROM unnest(%s::text[], %s::bigint[]) WITH ORDINALITY AS w (name, version, place)"
+    " LEFT JOIN projection_positions AS p ON p.projection = w.name AND p.version = w.version ORDER BY w.place"
+)
+
+
+class Listed(NamedTuple):
+    """A list that every vehicle has: `rows` reads it, and its rows (called r) are in the order of `key`."""
+
+    rows: LiteralString
+    key: Sequence[LiteralString]
+    owner: LiteralString = "vehicle_id"
+    condition: LiteralString | None = None
+
+
+def paged(listed: Listed, page: PageOf) -> tuple[LiteralString, dict[str, object]]:
+    """Return what reads a page of the list of each vehicle in %(ids)s, and its other parameters."""
+    direction: LiteralString = "DESC" if page.newest_first else "ASC"
+    parameters: dict[str, object] = {"limit": page.limit}
+    conditions = [f"r.{listed.owner} = v.id", *([listed.condition] if listed.condition else [])]
+    if page.after is not None:
+        names = [f"after_{column}" for column in listed.key]
+        parameters |= zip(names, page.after, strict=True)
+        compared: LiteralString = "<" if page.newest_first else ">"
+        key = ", ".join(f"r.{column}" for column in listed.key)
+        conditions.append(f"({key}) {compared} ({', '.join(f'%({name})s' for name in names)})")
+    order = ", ".join(f"r.{column} {direction}" for column in listed.key)
+    statement: LiteralString = (
+        f"SELECT r.* FROM unnest(%(ids)s::uuid[]) AS v (id) CROSS JOIN LATERAL ({listed.rows}"
+        f" WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT %(limit)s) AS r ORDER BY {order}"
+    )
+    return statement, parameters
+
+
+def chosen_vehicles(chosen: VehicleFilter) -> tuple[list[LiteralString], list[LiteralString], list[object]]:
+    """Return the joins and conditions of a filter of the directory, called d, and their parameters in this order."""
+    joins: list[LiteralString] = []
+    conditions: list[LiteralString] = []
+    in_joins: list[object] = []
+    in_conditions: list[object] = []
+    codes: LiteralString = (
+        f"SELECT true AS found FROM {table(TroubleCodeRow)} AS c WHERE c.vehicle_id = d.vehicle_id AND c.held"
+    )
+    if chosen.has_trouble_code is not None:
+        joins.append(f" LEFT JOIN LATERAL ({codes} LIMIT 1) AS any_code ON true")
+        conditions.append("any_code.found" if chosen.has_trouble_code else "any_code.found IS NULL")
+    if chosen.trouble_codes is not None:
+        joins.append(f" CROSS JOIN LATERAL ({codes} AND c.code = ANY(%s::text[]) LIMIT 1) AS this_code")
+        in_joins.append(list(chosen.trouble_codes))
+    if chosen.last_seen_after is not None:
+        seen: LiteralString = " UNION ALL ".join(
+            f"SELECT true FROM {table(row_type)} AS s WHERE s.vehicle_id = d.vehicle_id AND s.captured_at > %s"
+            for row_type in SEEN_TABLES
+        )
+        joins.append(f" CROSS JOIN LATERAL ({seen} LIMIT 1) AS seen")
+        in_joins += [chosen.last_seen_after] * len(SEEN_TABLES)
+    named: tuple[tuple[LiteralString, Sequence[str] | None], ...] = (
+        ("vin", chosen.vins),
+        ("brand", chosen.brands),
+        ("model", chosen.models),
+    )
+    for column, values in named:
+        if values is not None:
+            conditions.append(f"d.{column} = ANY(%s::text[])")
+            in_conditions.append(list(values))
+    return joins, conditions, [*in_joins, *in_conditions]
