@@ -1,0 +1,265 @@
+"""How a projection is moved along a feed."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from adapters.memory.read_models import MemoryReadModels
+from domain import events as e
+from domain.errors import PositionConflictError, StoreError
+from domain.events import VehicleEvent
+from domain.units import Micros
+from projections.diagnostics.projector import DIAGNOSTICS
+from projections.ports import Commit, Parked
+from projections.projection import Key, Projection, R, Recorded
+from projections.runner import BATCH_EVENTS, ERROR_LENGTH_MAX
+from tests.support.batches import DOOR, T0, VEHICLE_ID, Stream, sample
+from tests.support.given import Car
+from tests.support.read_side import ListFeed, everything, recorded, runner
+
+OTHER_ID = UUID(int=9)
+
+
+def history(count: int = 6, vehicle_id: UUID = VEHICLE_ID) -> list[VehicleEvent]:
+    """Return the events of a car that opens and closes its door."""
+    car, stream = Car(), Stream()
+    car.observe(*(stream.batch(sample(DOOR, n, value=n % 2 == 0)) for n in range(count - 1)))
+    return [replace(event, originator_id=vehicle_id) for event in car.events]
+
+
+def failing(versions: Collection[int], vehicle_id: UUID = VEHICLE_ID, text: str = "spoilt") -> Projection:
+    """Return a projection whose fold fails for some versions of a vehicle."""
+
+    def fold(each: Recorded, event: VehicleEvent, rows: Any) -> None:
+        if event.originator_id == vehicle_id and event.originator_version in versions:
+            raise ValueError(text)
+        known = DIAGNOSTICS.folds.get(type(event))
+        if known:
+            known(each, event, rows)
+
+    return replace(DIAGNOSTICS, folds=dict.fromkeys(e.EVENT_TYPES, fold))
+
+
+class WatchedStore(MemoryReadModels):
+    """Keeps what was committed, and what was loaded; fails where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits: list[Commit] = []
+        self.loads: list[int] = []
+        self.fails = False
+
+    def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
+        if self.fails:
+            raise ConnectionError("the store is gone")
+        self.loads.append(len(keys))
+        return super().load(projection, row_type, keys)
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        super().commit(projection, commit)
+        self.commits.append(commit)
+
+
+def test_a_batch_is_one_transaction_with_the_last_row_of_each_key() -> None:
+    store, feed = WatchedStore(), ListFeed(recorded(history()))
+    runner(DIAGNOSTICS, feed, store).step()
+    (commit,) = store.commits
+
+    assert (commit.expected_position, commit.position) == (0, 6)
+    assert [[row.event_version for row in rows] for rows in commit.upserts.values()] == [[6]]  # type: ignore[attr-defined]
+    assert commit.versions == {VEHICLE_ID: 6}
+
+
+def test_the_rows_of_a_batch_are_loaded_at_once() -> None:
+    store, feed = WatchedStore(), ListFeed(recorded(history() + history(vehicle_id=OTHER_ID)))
+    runner(DIAGNOSTICS, feed, store).step()
+
+    assert store.loads == [2]
+
+
+def test_a_step_takes_a_bounded_number_of_events() -> None:
+    feed = ListFeed(recorded(history()))
+    running = runner(DIAGNOSTICS, feed, MemoryReadModels())
+
+    assert [running.step(4), running.step(4), running.step(4)] == [4, 2, 0]
+    assert running.position == 6
+
+
+def test_a_step_without_events_writes_nothing() -> None:
+    store = WatchedStore()
+
+    assert runner(DIAGNOSTICS, ListFeed([]), store).step() == 0
+    assert store.commits == []
+
+
+def test_running_further_than_the_feed_goes_is_refused() -> None:
+    with pytest.raises(StoreError, match="diagnostics v1: the feed ends at 6, before 7"):
+        runner(DIAGNOSTICS, ListFeed(recorded(history())), MemoryReadModels()).run_until(7)
+
+
+def test_of_two_runners_of_a_projection_the_one_left_behind_writes_nothing() -> None:
+    store, feed = WatchedStore(), ListFeed(recorded(history()))
+    zombie, other = runner(DIAGNOSTICS, feed, store), runner(DIAGNOSTICS, feed, store)
+    other.step(3)
+    before = everything(store)
+
+    with pytest.raises(PositionConflictError, match="diagnostics v1 is not at position 0 any more"):
+        zombie.step(1)
+    assert everything(store) == before
+    assert len(store.commits) == 1
+
+
+def test_a_version_that_is_nowhere_parks_its_vehicle() -> None:
+    store = MemoryReadModels()
+    events = recorded(history())
+    feed = ListFeed([each for each in events if each.event.originator_version != 3])
+    runner(DIAGNOSTICS, feed, store).step()
+
+    assert store.parked(DIAGNOSTICS) == {
+        VEHICLE_ID: Parked(
+            VEHICLE_ID, 4, 4, "StoreError: version 4 follows 2: those between are nowhere", 1, Micros(T0)
+        )
+    }
+
+
+def test_a_version_that_the_feed_brings_too_early_is_not_lost() -> None:
+    store, events = MemoryReadModels(), recorded(history())
+    feed = ListFeed(events, lambda page: sorted(page, key=lambda each: each.event.originator_version % 3))
+    runner(DIAGNOSTICS, feed, store).step()
+
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 6}
+    assert store.parked(DIAGNOSTICS) == {}
+
+
+def test_only_what_is_missing_is_fetched() -> None:
+    feed = ListFeed(recorded(history()), lambda page: [each for each in page if each.event.originator_version != 3])
+    runner(DIAGNOSTICS, feed, MemoryReadModels()).step()
+
+    assert feed.histories == [(VEHICLE_ID, 2, 3)]
+
+
+# --- poison -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_is_kept_up_to_a_length() -> None:
+    store = MemoryReadModels()
+    runner(failing([2], text="x" * 9_999), ListFeed(recorded(history())), store).step()
+
+    assert len(store.parked(DIAGNOSTICS)[VEHICLE_ID].error) == ERROR_LENGTH_MAX
+
+
+def test_an_event_whose_keys_cannot_be_told_parks_its_vehicle_too() -> None:
+    def keys(event: VehicleEvent) -> Any:
+        if event.originator_version == 2:
+            raise KeyError("odd")
+        return DIAGNOSTICS.keys(event)
+
+    store = MemoryReadModels()
+    runner(replace(failing([2]), keys=keys), ListFeed(recorded(history())), store).step()
+
+    assert store.parked(DIAGNOSTICS)[VEHICLE_ID].version == 2
+
+
+def test_a_store_that_fails_parks_nobody() -> None:
+    store = WatchedStore()
+    running = runner(replace(DIAGNOSTICS, keys=lambda _: ()), ListFeed(recorded(history())), store)
+    store.fails = True
+
+    with pytest.raises(ConnectionError):
+        running.step()
+    store.fails = False
+    running.step()
+    assert store.parked(DIAGNOSTICS) == {}
+    assert store.position(DIAGNOSTICS) == 6
+
+
+def test_a_parked_vehicle_stays_parked_over_a_restart() -> None:
+    store, feed = MemoryReadModels(), ListFeed(recorded(history()))
+    runner(failing([2]), feed, store).step(3)
+    runner(DIAGNOSTICS, feed, store).step()
+
+    assert store.parked(DIAGNOSTICS)[VEHICLE_ID].version == 2
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 1}
+
+
+def test_a_retry_counts() -> None:
+    store, feed = MemoryReadModels(), ListFeed(recorded(history()))
+    running = runner(failing([2]), feed, store)
+    running.step()
+
+    assert [running.retry(VEHICLE_ID), running.retry(VEHICLE_ID)] == [
+        replaced
+        for attempts in (2, 3)
+        for replaced in [store.parked(DIAGNOSTICS)[VEHICLE_ID]._replace(attempts=attempts)]
+    ]
+
+
+def test_a_retry_that_comes_further_stays_where_it_fails_next() -> None:
+    store, feed = MemoryReadModels(), ListFeed(recorded(history()))
+    runner(failing([2, 4]), feed, store).step()
+    still = runner(failing([4]), feed, store).retry(VEHICLE_ID)
+
+    assert still
+    assert (still.version, still.attempts) == (4, 2)
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 3}
+
+
+def test_a_vehicle_that_is_not_parked_is_not_retried() -> None:
+    store = WatchedStore()
+
+    assert runner(DIAGNOSTICS, ListFeed(recorded(history())), store).retry(VEHICLE_ID) is None
+    assert store.commits == []
+
+
+def test_a_long_history_is_taken_up_again_in_batches() -> None:
+    events = recorded(history(2 * BATCH_EVENTS + 5))
+    store, plain = WatchedStore(), MemoryReadModels()
+    running = runner(failing([1]), ListFeed(events), store)
+    running.run_until(len(events))
+    store.commits.clear()
+
+    assert runner(DIAGNOSTICS, ListFeed(events), store).retry(VEHICLE_ID) is None
+    assert [commit.versions[VEHICLE_ID] for commit in store.commits] == [BATCH_EVENTS, 2 * BATCH_EVENTS, len(events)]
+    assert [len(commit.unpark) for commit in store.commits] == [0, 0, 1]
+    runner(DIAGNOSTICS, ListFeed(events), plain).run_until(len(events))
+    assert everything(store, [DIAGNOSTICS]) == everything(plain, [DIAGNOSTICS])
+
+
+def test_a_retry_does_not_run_ahead_of_the_projection() -> None:
+    store, feed = MemoryReadModels(), ListFeed(recorded(history()))
+    runner(failing([2]), feed, store).step(4)
+    healed = runner(DIAGNOSTICS, feed, store)
+
+    assert healed.retry(VEHICLE_ID) is None
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 4}
+
+
+def test_a_retry_that_comes_between_does_not_lose_events() -> None:
+    """A runner has read which vehicles are parked, then another process heals one, then the runner commits."""
+
+    class Interrupted(WatchedStore):
+        def commit(self, projection: Projection, commit: Commit) -> None:
+            if commit.position == 4:
+                runner(DIAGNOSTICS, feed, plain_store(self)).retry(VEHICLE_ID)
+            super().commit(projection, commit)
+
+    def plain_store(store: MemoryReadModels) -> MemoryReadModels:
+        plain = MemoryReadModels()
+        plain.__dict__ = store.__dict__
+        return plain
+
+    store, feed = Interrupted(), ListFeed(recorded(history()))
+    running = runner(failing([2]), feed, store)
+    running.step(3)
+    running.projection = DIAGNOSTICS
+    running.step(1)
+    assert store.parked(DIAGNOSTICS).keys() == {VEHICLE_ID}  # seen, and to be taken up again
+
+    assert running.retry(VEHICLE_ID) is None
+    running.step()
+    plain = MemoryReadModels()
+    runner(DIAGNOSTICS, feed, plain).step()
+    assert everything(store, [DIAGNOSTICS]) == everything(plain, [DIAGNOSTICS])
