@@ -1,0 +1,262 @@
+"""The documents say what is there: settings, commands, events, mappings, errors, links; their commands would run."""
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+import typer.main
+from graphql import build_schema, parse, validate
+from packaging.requirements import Requirement
+
+from adapters.can.recordings import FORMATS as CAN_FORMATS
+from adapters.cli import app
+from adapters.config import PREFIX, SETTINGS
+from adapters.graphql.envelope import ValueStatus
+from adapters.graphql.errors import ErrorCode
+from domain.events import EVENT_TYPES, StreamEvent
+from domain.warnings import WARNINGS
+
+ROOT: Final = Path(__file__).parents[2]
+README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+EVENTS: Final = (ROOT / "docs/events.md").read_text(encoding="utf-8")
+GRAPHQL: Final = (ROOT / "docs/graphql.md").read_text(encoding="utf-8")
+DECISIONS: Final = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
+PICTURE: Final = (ROOT / "docs/data-flow.svg").read_text(encoding="utf-8")
+PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PAGES: Final = sorted(
+    path.relative_to(ROOT)
+    for pattern in ("*.md", "docs/*.md", "schemas/**/*.md", "adapters/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+CLI: Final[Any] = typer.main.get_command(app)
+FENCE: Final = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+LINK: Final = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+HEREDOC: Final = re.compile(r"<<'(\w+)'\n.*?^\1$", re.MULTILINE | re.DOTALL)
+
+
+class Command(NamedTuple):
+    page: str
+    line: str
+
+
+def text_of(page: Path) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
+
+
+def fenced(text: str, *languages: str) -> list[str]:
+    return [body for language, body in FENCE.findall(text) if language in languages]
+
+
+def rows_of(text: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table below a heading, without its own header."""
+    part = re.split(rf"^#+ {re.escape(heading)}$", text, maxsplit=1, flags=re.MULTILINE)[1]
+    lines = re.search(r"(?:^\|.*\n)+", part, re.MULTILINE)
+    assert lines is not None
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines.group().splitlines()[2:]]
+
+
+def named(cells: list[str]) -> str:
+    return cells[0].strip("`")
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[Command]:
+    for page in PAGES:
+        for body in fenced(text_of(page), "sh", "console"):
+            for line in HEREDOC.sub("", body).splitlines():
+                for part in line.removeprefix("$ ").split(" | "):
+                    if part.startswith("fleettwin "):
+                        yield Command(str(page), part)
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """Return the arguments that the command line finds; nothing is run."""
+    words = shlex.split(line, comments=True)[1:]
+    with CLI.make_context("fleettwin", words) as group:
+        name, command, rest = CLI.resolve_command(group, words)
+        with command.make_context(name, rest, parent=group) as context:
+            return dict(context.params)
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=lambda command: command.line)
+def test_a_command_of_the_documents_is_one_that_the_command_line_takes(command: Command) -> None:
+    assert parsed(command.line) is not None
+
+
+@pytest.mark.parametrize(
+    "line", ["fleettwin forget", "fleettwin show", "fleettwin serve --port 1", "fleettwin show A B"]
+)
+def test_a_command_that_is_none_would_be_found(line: str) -> None:
+    with pytest.raises(Exception, match=r"(?i)no such|missing|unexpected"):
+        parsed(line)
+
+
+def test_the_tour_shows_every_command_but_the_demo_which_make_runs() -> None:
+    toured = {command.line.split()[1] for command in commands() if command.page == "README.md"}
+    assert set(CLI.commands) - toured == {"demo"}
+
+
+def test_every_command_is_in_the_table_of_commands() -> None:
+    listed = [named(cells).split()[1] for cells in rows_of(README, "Commands")]
+    assert sorted(listed) == sorted(CLI.commands)
+
+
+def test_the_commands_without_json_are_those_that_the_readme_names() -> None:
+    without = {
+        name for name, command in CLI.commands.items() if "as_json" not in {each.name for each in command.params}
+    }
+    assert without == {"serve", "demo"}
+    assert "All but `serve` and `demo` take `--json`" in README
+
+
+def test_every_target_of_make_that_a_page_names_is_there() -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", text_of(Path("Makefile")), re.MULTILINE))
+    wanted = {
+        target
+        for page in PAGES
+        for code in [*fenced(text_of(page), "sh"), *re.findall(r"`([^`\n]+)`", text_of(page))]
+        for target in re.findall(r"^make ([a-z]+)", code, re.MULTILINE)
+    }
+    assert {"demo", "test"} <= wanted <= targets
+
+
+# --- settings, mappings, formats --------------------------------------------------------------------------------------
+
+
+def test_every_setting_is_in_the_table_of_settings_with_its_default() -> None:
+    rows = {named(cells): cells for cells in rows_of(README.partition("## Reference")[2], "Settings")}
+    assert rows.keys() == {setting.variable for setting in SETTINGS} | {PREFIX + "CONFIG", PREFIX + "TEST_DATA"}
+    for setting in SETTINGS:
+        if setting.default is not None:
+            assert rows[setting.variable][-1] == f"`{setting.default}`"
+
+
+def test_every_mapping_is_in_the_table_of_mappings() -> None:
+    listed = [named(cells) for cells in rows_of(README, "Ingest recordings of your own")]
+    assert sorted(listed) == sorted(path.stem for path in (ROOT / "schemas/vss").glob("*.yaml"))
+
+
+def test_every_format_of_recordings_is_in_the_table_of_formats() -> None:
+    rows = {cells[0]: cells[1] for cells in rows_of(README, "What is read")}
+    called = {"MF4": "ASAM MDF 4"}
+    told = {form.name: rows[called.get(form.name, form.name)] for form in CAN_FORMATS}
+    assert told == {form.name: ", ".join(f"`{suffix}`" for suffix in form.suffixes) for form in CAN_FORMATS}
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES, ids=lambda event_type: event_type.__name__)
+def test_every_event_is_described_with_its_fields_and_what_is_personal(event_type: Any) -> None:
+    entries = re.findall(
+        rf"^- \*\*{event_type.__name__}\*\* · `{re.escape(event_type.TOPIC)}`: (.*?)(?=^- |^\n|\Z)",
+        EVENTS,
+        re.MULTILINE | re.DOTALL,
+    )
+    assert len(entries) == 1
+    told = " ".join(entries[0].split()).rpartition("ields")[2]
+    (*_, newest) = sorted(
+        (ROOT / "schemas/avro").glob(f"v*/{event_type.__name__}.avsc"), key=lambda path: int(path.parent.name[1:])
+    )
+    schema = json.loads(newest.read_text(encoding="utf-8"))
+    own = [each for each in schema["fields"] if each["name"] not in StreamEvent.__dataclass_fields__]
+    personal = {each["name"]: each["personal"] for each in own if "personal" in each}
+    assert re.findall(r"`(\w+)`", told) == [each["name"] for each in own]
+    marked = dict(re.findall(r"\*\*`(\w+)`\*\* \(([\w ]+)\)", told))
+    assert marked == {name: kind if isinstance(kind, str) else " or ".join(kind) for name, kind in personal.items()}
+
+
+def test_every_warning_is_listed_with_its_limits() -> None:
+    rows = {named(cells): cells[1:] for cells in rows_of(EVENTS, "Warnings")}
+    assert rows == {
+        rule.warning: [
+            f"`{rule.path}`",
+            f"{'below' if rule.below else 'above'} {rule.limit:g}",
+            f"{'at or above' if rule.below else 'at or below'} {rule.clear_limit:g}",
+        ]
+        for rule in WARNINGS
+    }
+
+
+def test_the_changelog_counts_the_types_of_events() -> None:
+    assert f"{len(EVENT_TYPES)} types of events" in text_of(Path("CHANGELOG.md"))
+
+
+# --- GraphQL ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_error_code_and_every_status_of_a_value_is_explained() -> None:
+    assert [named(cells) for cells in rows_of(GRAPHQL, "Errors")] == list(ErrorCode)
+    envelope = GRAPHQL.partition("## The envelope of a value")[2].partition("## Pages")[0]
+    assert {status.value for status in ValueStatus} == set(re.findall(r"^\| `([A-Z_]+)` \|", envelope, re.MULTILINE))
+
+
+@pytest.mark.parametrize("document", fenced(GRAPHQL, "graphql"))
+def test_a_query_of_the_documents_fits_the_schema(document: str) -> None:
+    schema = build_schema(text_of(Path("schemas/graphql/schema.graphql")))
+    assert validate(schema, parse(document)) == []
+
+
+@pytest.mark.parametrize("answer", [body for page in PAGES for body in fenced(text_of(page), "json")])
+def test_an_answer_of_the_documents_is_json(answer: str) -> None:
+    assert json.loads(answer)
+
+
+# --- decisions --------------------------------------------------------------------------------------------------------
+
+
+def test_every_dependency_has_its_reason() -> None:
+    lines = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
+    names = {Requirement(line).name for line in lines} - {"fleettwin"}
+    assert {name for name in names if not re.search(rf"\b{re.escape(name)}\b", DECISIONS, re.IGNORECASE)} == set()
+
+
+def test_every_decision_has_context_decision_and_consequences() -> None:
+    entries = re.split(r"^### (?=\d{4}-\d{2}-\d{2}: )", DECISIONS, flags=re.MULTILINE)[1:]
+    assert entries
+    for entry in entries:
+        places = [entry.find(f"*{part}.*") for part in ("Context", "Decision", "Consequences")]
+        assert -1 not in places, entry.splitlines()[0]
+        assert places == sorted(places), entry.splitlines()[0]
+
+
+# --- links and pictures -----------------------------------------------------------------------------------------------
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(without_code(text_of(page))):
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (ROOT / page).parent / path if path else ROOT / page
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_file_of_the_picture_is_there() -> None:
+    said = re.findall(r'class="file"[^>]*>([^<]+)<', PICTURE)
+    split = {one + two for one, two in pairwise(said) if one == "adapters/postgres/"}
+    files = {name for name in said if "/" in name} | split
+    assert split
+    assert [name for name in sorted(files) if not list(ROOT.glob(name))] == []
