@@ -23,8 +23,19 @@ from domain import paths
 from domain.errors import StoreError
 from domain.units import Micros
 from tests.support.databases import database, new_database, server
-from tests.support.twins import CATALOGUE, CODEC, SECOND, T0, Car, World, full_car, memory_world, postgres_world, vin_of
-from tests.unit.test_graphql_lookahead import EVERYTHING
+from tests.support.twins import (
+    CATALOGUE,
+    CODEC,
+    EVERYTHING,
+    SECOND,
+    T0,
+    Car,
+    World,
+    full_car,
+    memory_world,
+    postgres_world,
+    vin_of,
+)
 
 __all__ = ["database", "server"]
 

@@ -34,6 +34,19 @@ REGISTRY: Final = SchemaRegistry.load()
 CODEC: Final = AvroCodec(REGISTRY)
 CATALOGUE: Final = load_catalogue()
 
+# What a vehicle can be asked for: every kind of row at least once.
+EVERYTHING: Final = """
+    id vin lastSeenAt navigation { location { latitude status } speed { value reason } heading { value }
+      currentTrip { id } destination { state }
+      trips(first: 3) { edges { node { id track(maxPoints: 2) { points { latitude } } } } } }
+    media { title { value } volume { value status } playHistory(first: 2) { edges { node { title } } } }
+    diagnostics { odometer { value } ignition { value } fuelLevel { value } troubleCodes { code } warnings { warning }
+      chargingSessions { edges { node { startedAt } } } telemetryQuality { gaps } }
+    a: signal(path: "Vehicle.Exterior.AirTemperature") { value } b: signal(path: "Vehicle.Speed") { value }
+    signals(paths: ["Vehicle.Powertrain.Range"]) { status } branch: signals(prefix: "Vehicle.Powertrain") { path }
+    events(first: 2) { edges { node { type } } }
+"""
+
 
 def vin_of(number: int) -> str:
     """Return a VIN of its own for each number."""
@@ -248,3 +261,19 @@ def postgres_world(conninfo: str, *cars: Car) -> Iterator[World]:
         world = World(log, models, twins)
         world.write(*cars)
         yield world
+
+
+class BrokenTwins:
+    """Twins that answer with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        """Open a view."""
+        yield self
+
+    def positions(self) -> None:
+        """Fail."""
+        raise self._error

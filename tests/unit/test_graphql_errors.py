@@ -1,6 +1,4 @@
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,7 +8,7 @@ from adapters.graphql.execution import KEPT_CHARACTERS_MAX, Api
 from adapters.graphql.ids import event_id_of, vehicle_id_of
 from adapters.graphql.schema import CORE_SCHEMA
 from domain.errors import StoreError, UnknownEventError
-from tests.support.twins import CATALOGUE, CODEC, Car, World, full_car, memory_world, vin_of
+from tests.support.twins import CATALOGUE, CODEC, BrokenTwins, Car, World, full_car, memory_world, vin_of
 
 VIN = vin_of(1)
 EVENT = event_id_of(full_car(1).id, 1)
@@ -130,18 +128,6 @@ def test_an_error_of_one_field_leaves_the_others_alone(world: World) -> None:
     assert answer["data"] == {"a": None, "b": {"vin": VIN, "wrong": None}}
     assert [error["path"] for error in answer["errors"]] == [["a"], ["b", "wrong"]]
     assert answer["errors"][0]["locations"] == [{"line": 1, "column": 3}]
-
-
-class BrokenTwins:
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    @contextmanager
-    def reading(self) -> Iterator[Any]:
-        yield self
-
-    def positions(self) -> None:
-        raise self._error
 
 
 @pytest.mark.parametrize(

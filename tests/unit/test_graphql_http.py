@@ -18,8 +18,7 @@ from adapters.graphql import app as app_module
 from adapters.graphql.app import AsgiApp, build_app
 from adapters.graphql.http import BODY_BYTES_MAX, GRAPHQL_RESPONSE, JSON
 from domain.errors import StoreError
-from tests.support.twins import CATALOGUE, CODEC, REGISTRY, full_car, memory_world
-from tests.unit.test_graphql_errors import BrokenTwins
+from tests.support.twins import CATALOGUE, CODEC, REGISTRY, BrokenTwins, full_car, memory_world
 
 STATIC = files("adapters.graphql") / "static"
 

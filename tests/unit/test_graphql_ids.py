@@ -68,3 +68,18 @@ def test_an_error_repeats_only_the_beginning_of_a_long_text() -> None:
     with pytest.raises(BadInputError) as caught:
         read_id("x" * 10_000)
     assert len(str(caught.value)) < 200
+
+
+def test_another_spelling_of_the_same_bytes_is_refused() -> None:
+    """Base64 has several: padding, and bits of the last character that say nothing."""
+    cursor = cursor_of("plays", 7)
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    spellings = [f"{cursor}=", *(cursor[:-1] + last for last in alphabet)]
+    accepted = []
+    for spelling in spellings:
+        try:
+            accepted.append(read_cursor("plays", spelling))
+        except BadInputError:
+            continue
+    assert len(set(accepted)) == len(accepted)
+    assert (7,) in accepted

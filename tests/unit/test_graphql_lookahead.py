@@ -4,7 +4,7 @@ import pytest
 from graphql import parse
 
 from adapters.graphql.lookahead import summary
-from tests.support.twins import World, full_car, memory_world, vin_of
+from tests.support.twins import EVERYTHING, World, full_car, memory_world, vin_of
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,6 @@ def asked(world: World, document: str) -> list[str]:
         answer = api.execute(document)
     assert "errors" not in answer, answer["errors"]
     return counting.asked
-
-
-EVERYTHING = """
-    id vin lastSeenAt navigation { location { latitude status } speed { value reason } heading { value }
-      currentTrip { id } destination { state }
-      trips(first: 3) { edges { node { id track(maxPoints: 2) { points { latitude } } } } } }
-    media { title { value } volume { value status } playHistory(first: 2) { edges { node { title } } } }
-    diagnostics { odometer { value } ignition { value } fuelLevel { value } troubleCodes { code } warnings { warning }
-      chargingSessions { edges { node { startedAt } } } telemetryQuality { gaps } }
-    a: signal(path: "Vehicle.Exterior.AirTemperature") { value } b: signal(path: "Vehicle.Speed") { value }
-    signals(paths: ["Vehicle.Powertrain.Range"]) { status } branch: signals(prefix: "Vehicle.Powertrain") { path }
-    events(first: 2) { edges { node { type } } }
-"""
 
 
 @pytest.mark.parametrize("first", [1, 7, 29])

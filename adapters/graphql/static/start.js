@@ -67,10 +67,14 @@ query Status {
 `,
 ];
 
+// A link may bring a query of its own: /graphql?query=…
+const asked = new URLSearchParams(window.location.search).get("query");
+
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
     fetcher: GraphiQL.createFetcher({ url: "/graphql" }),
     defaultQuery: tabs[0],
+    query: asked ?? undefined,
     defaultTabs: tabs.map((query) => ({ query })),
   }),
 );
