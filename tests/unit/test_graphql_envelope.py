@@ -1,4 +1,5 @@
 import json
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from adapters.graphql.envelope import (
     measured,
 )
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
+from adapters.twins import newest
 from domain.signals import Quality
 from domain.units import Micros
 from projections.signal_rows import SignalRow
@@ -141,3 +143,10 @@ def test_every_measured_field_says_unit_and_path_as_the_catalogue_has_them() -> 
                     checked += 1
                     assert f"Unit: {facts[path].get('unit') or 'none'}. " in field.description
     assert checked == 27
+
+
+def test_of_two_read_models_that_keep_a_signal_the_one_that_is_further_counts() -> None:
+    older, newer = row(1.0, captured_at=T0), row(2.0, captured_at=T0 + 1)
+    later_in_its_stream = newer._replace(sequence=2, number=3.0)
+    for told in permutations([older, newer, later_in_its_stream]):
+        assert newest(told) == {(older.vehicle_id, older.path): later_in_its_stream}
