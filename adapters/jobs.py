@@ -8,7 +8,7 @@ from adapters.can.dbc import Dbc, load_dbc, opendbc_path
 from adapters.ingest import CanJob, RowJob
 from adapters.rows.recording import is_rows
 from adapters.signals.catalogue import Catalogue
-from adapters.signals.mapping import combined, load_mapping
+from adapters.signals.mapping import combined, load_mapping, mapping_names
 from adapters.signals.rules import SignalMapping
 from domain.errors import BadInputError
 from domain.units import Micros
@@ -38,9 +38,12 @@ def can_dbcs(mapping: SignalMapping, given: Sequence[Path]) -> tuple[Dbc, ...]:
             continue
         try:
             dbcs.append(load_dbc(opendbc_path(name)))
-        except BadInputError:
+        except BadInputError as error:
             if not given:
-                raise
+                remedy = f"give that file with --dbc ({error.what})"
+                raise BadInputError(
+                    f"needs the DBC file {name}", where=f"mapping {mapping.name}", remedy=remedy
+                ) from error
     return tuple(dbcs)
 
 
@@ -60,7 +63,7 @@ def open_job(
         return RowJob.of(path, mapping, catalogue)
     job = CanJob.of(path, mapping, dbcs, vin or "", recorded_at)
     if not mapping.rules:
-        remedy = "give --map: vw_mqb, vw_meb, vw_pq, obd2, a mapping file, or several"
+        remedy = f"give --map: {', '.join(mapping_names())}, a mapping file, or several"
         raise BadInputError("CAN frames need a mapping", where=str(path), remedy=remedy)
     if vin is None:
         raise BadInputError("CAN frames do not tell whose they are", where=str(path), remedy="give --vin")
