@@ -7,6 +7,7 @@ the batch's stream only (see `domain.state`).
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID, uuid5
 
@@ -66,7 +67,7 @@ class Observation:
         self._missing = missing  # what the stream lacks up to this batch
         self._offset_us = 0
         self._told: dict[str, Known] = {}  # what this batch has told so far
-        self._at: dict[tuple[str, Micros], SignalValue] = {}  # every good value of this batch by signal and time
+        self._at: dict[tuple[str, Micros], Sample] = {}  # by signal and time; of two of one time the one heard later
         self._fresh: list[Fresh] = []
         self._late: list[Fresh] = []
         self._signs: list[Sign] = []
@@ -103,11 +104,12 @@ class Observation:
             )
         until = batch.received_at if batch.final else Micros(0)
         for samples in self._dated(batch.samples, [sample.captured_at for sample in batch.samples]):
-            self._at = {(s.path, s.captured_at): s.value for s in samples if s.value is not None}
-            for sample in samples:
+            self._at = {(s.path, s.captured_at): s for s in samples if s.path != paths.VIN}
+            in_order = sorted(self._at.values(), key=attrgetter("captured_at"))
+            for sample in in_order:
                 self._take_sample(sample)
             if batch.trouble_codes:
-                self._frame += [sample[:3] for sample in samples if sample.path in FREEZE_FRAME_PATHS]
+                self._frame += [sample[:3] for sample in in_order if sample.path in FREEZE_FRAME_PATHS]
             until = max(until, *(sample.captured_at for sample in samples))
             self._tell(until)
         if not batch.samples:
@@ -209,6 +211,10 @@ class Observation:
     def _last(self, path: str) -> Known | None:
         return self._told.get(path) or self.lane.last.get(path)
 
+    def _value_at(self, path: str, at: Micros) -> SignalValue | None:
+        sample = self._at.get((path, at))
+        return sample.value if sample else None
+
     def _take_sample(self, sample: Sample) -> None:
         path, at, value, quality = sample
         if path in TOLD_AS_NUMBERS and isinstance(value, int):
@@ -250,7 +256,7 @@ class Observation:
         other = OTHER_HALF.get(path)
         if other is None or (last and last.captured_at == at):
             return False
-        known, value = self._last(other), self._at.get((other, at))
+        known, value = self._last(other), self._value_at(other, at)
         if known and known.captured_at == at:
             return True
         return value is not None and (known is None or known.value != value or self._is_due(at, known))
@@ -304,7 +310,7 @@ class Observation:
         """Take half a pair that is to be told: with the other half of the same time it is a fix, or a destination."""
         other = OTHER_HALF[path]
         known = self._last(other)
-        partner = self._at.get((other, at))
+        partner = self._value_at(other, at)
         if partner is None and known and known.captured_at == at and known.quality == Quality.OK:
             partner = known.value  # from the batch before
         if not isinstance(value, (int, float)) or not isinstance(partner, (int, float)):
@@ -344,7 +350,7 @@ class Observation:
 
     def _beside(self, path: str, at: Micros) -> float | None:
         """Return a number of the same time, or the newest one if it is recent."""
-        value = self._at.get((path, at))
+        value = self._value_at(path, at)
         return float(value) if isinstance(value, (int, float)) else self.number(path, since=at - RECENT_US)
 
     def _destination(self, at: Micros, place: tuple[Degrees, Degrees], *, changed: bool) -> bool:
@@ -421,7 +427,7 @@ class Observation:
 
     def _text_beside(self, path: str, at: Micros) -> str | None:
         """Return a text of the same time, or the newest one."""
-        value = self._at.get((path, at))
+        value = self._value_at(path, at)
         known = self._last(path)
         if value is None and known:
             value = known.value

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+VIN: Final = "Vehicle.VehicleIdentification.VIN"  # never recorded: an event of its own and one table have it
 SPEED: Final = "Vehicle.Speed"
 LATITUDE: Final = "Vehicle.CurrentLocation.Latitude"
 LONGITUDE: Final = "Vehicle.CurrentLocation.Longitude"
