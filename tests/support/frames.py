@@ -64,7 +64,11 @@ def frames(
 
 
 def frames_of(blocks: Iterable[FrameBlock]) -> list[Frame]:
-    """Return the frames of blocks, all as classic CAN or all that a block can tell of them."""
+    """Return the frames of blocks, as far as a block tells them; after its payload a row must hold nothing."""
+    blocks = list(blocks)
+    for block in blocks:
+        after = np.arange(block.data.shape[1]) >= block.length[:, None]
+        assert not (block.data * after).any()
     return [
         Frame(
             int(captured_at),
@@ -181,7 +185,7 @@ def write_mf4(path: Path, frames: Iterable[Frame], *, compression: Literal[0, 1,
             records = np.zeros(len(group), MF4_FRAME)
             for row, frame in enumerate(group):
                 length = len(frame.data)
-                padded = np.frombuffer(frame.data.ljust(64, b"\0"), np.uint8)
+                padded = np.frombuffer(frame.data.ljust(64, b"\xee"), np.uint8)  # of the frame before, in a logger
                 records[row] = (frame.bus, frame.identifier, frame.extended, FD_LENGTHS.index(length), length, padded)
             times = np.array([(frame.captured_at - start) / MICROSECONDS for frame in group], np.float64)
             source = Source("CAN", "CAN", "", Source.SOURCE_BUS, Source.BUS_TYPE_CAN)

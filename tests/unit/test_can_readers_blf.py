@@ -54,6 +54,15 @@ def test_a_file_that_was_cut_between_containers_is_bad_input(path: Path) -> None
         read_through(open_recording(path))
 
 
+def test_a_file_that_was_never_closed_and_ends_within_a_frame_is_bad_input(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack("<Q", 144)
+    second = content.index(b"LOBJ", content.index(b"LOBJ") + 32)
+    path.write_bytes(content[:second])
+    with pytest.raises(BadInputError, match="the file ends within a frame"):
+        next(open_recording(path).blocks())
+
+
 def test_a_flipped_bit_in_a_container_is_bad_input_before_the_first_block(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-9] ^= 1

@@ -136,7 +136,7 @@ def test_more_interfaces_than_a_bus_number_can_hold_are_bad_input(path: Path) ->
     ],
 )
 def test_a_malformed_line_is_bad_input_with_its_number(path: Path, line: str) -> None:
-    recording = recorded(path, GOOD, GOOD, "", line, GOOD, "also wrong")
+    recording = recorded(path, GOOD, GOOD, "", line, GOOD)
     with pytest.raises(BadInputError, match="not a line of candump text") as error:
         read_through(recording)
     assert error.value.where == f"{path}, line 4"

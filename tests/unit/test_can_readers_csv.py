@@ -59,6 +59,19 @@ def test_a_malformed_gvret_row_is_bad_input_with_its_line(path: Path, row: str) 
     assert error.value.where == f"{path}, line 3"
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [(GVRET, "1964453900,000004F1,false,1,4,00,00,64,A0"), (PYTHON_CAN, "1.0,0x1,0,0,0,3,AAAA")],
+)
+def test_a_cut_last_row_counts_as_truncated_and_a_whole_one_needs_no_newline(path: Path, header: str, row: str) -> None:
+    path.write_text(f"{header}\n{row}\n{row}", encoding="ascii")
+    statistics = read_through(open_recording(path))
+    assert (statistics.frames, statistics.truncated_lines) == (2, 0)
+    path.write_text(f"{header}\n{row}\n{row[:-1]}", encoding="ascii")
+    statistics = read_through(open_recording(path))
+    assert (statistics.frames, statistics.truncated_lines) == (1, 1)
+
+
 def test_a_gvret_header_without_a_column_is_bad_input(path: Path) -> None:
     with pytest.raises(BadInputError, match="the header has no column bus, d1"):
         read(path, "Time Stamp,ID,Extended,LEN", "1,1,false,0")

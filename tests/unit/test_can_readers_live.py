@@ -1,8 +1,11 @@
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Self
 
 import can
 import pytest
 
+from adapters.can import live
 from adapters.can.live import LiveBus
 from domain.errors import BadInputError
 from tests.support.frames import Frame, as_block_tells, frames_of, message_of
@@ -41,13 +44,13 @@ class SendsWhenOpened:
 
 def test_a_block_is_cut_by_the_number_of_frames(sender: can.BusABC, monkeypatch: pytest.MonkeyPatch) -> None:
     SendsWhenOpened(sender, monkeypatch, [message_of(frame) for frame in FRAMES])
-    live = listening(frames_max=2)
-    blocks = live.blocks()
+    bus = listening(frames_max=2)
+    blocks = bus.blocks()
     got = [next(blocks), next(blocks)]
     assert [len(block) for block in got] == [2, 2]
     assert frames_of(got) == FRAMES[:4]
     blocks.close()  # type: ignore[attr-defined]  # a generator
-    assert live.statistics.frames == 4
+    assert bus.statistics.frames == 4
 
 
 def test_a_block_is_cut_by_time_when_the_bus_is_quiet(sender: can.BusABC, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,26 +59,57 @@ def test_a_block_is_cut_by_time_when_the_bus_is_quiet(sender: can.BusABC, monkey
     assert frames_of([next(blocks)]) == FRAMES
 
 
+class SlowBus:
+    """A bus with a frame every 30 ms of its own clock."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def recv(self, timeout: float) -> can.Message | None:
+        if timeout < 0.03:
+            self.now_s += timeout
+            return None
+        self.now_s += 0.03
+        return message_of(FRAMES[0])
+
+
+@pytest.mark.parametrize(("wait_ms_max", "frames"), [(35, 2), (50, 2), (130, 5), (610, 21)])
+def test_a_block_waits_its_time_from_its_first_frame(
+    monkeypatch: pytest.MonkeyPatch, wait_ms_max: int, frames: int
+) -> None:
+    bus = SlowBus()
+    monkeypatch.setattr(can, "Bus", lambda **_: bus)
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: bus.now_s))
+    blocks = listening(wait_ms_max=wait_ms_max).blocks()
+    assert [len(next(blocks)) for _ in range(3)] == [frames] * 3
+
+
 def test_stop_ends_after_what_was_heard_and_closes_the_bus(sender: can.BusABC, monkeypatch: pytest.MonkeyPatch) -> None:
     SendsWhenOpened(sender, monkeypatch, [message_of(frame) for frame in FRAMES])
-    live = listening(frames_max=3)
+    bus = listening(frames_max=3)
     got = []
-    for block in live.blocks():
+    for block in bus.blocks():
         got.append(block)
-        live.stop()
+        bus.stop()
     assert frames_of(got) == FRAMES[:3]
     sender.send(message_of(FRAMES[0]))
-    assert list(live.blocks()) == []
+    assert list(bus.blocks()) == []
 
 
 def test_can_fd_remote_and_error_frames(sender: can.BusABC, monkeypatch: pytest.MonkeyPatch) -> None:
     fd = Frame(1_700_000_000_000_000, 0x123, extended=False, data=bytes(range(64)), bus=3, fd=True)
     others = [can.Message(is_remote_frame=True), can.Message(is_error_frame=True)]
     SendsWhenOpened(sender, monkeypatch, [*others, message_of(fd)])
-    live = listening(frames_max=1)
-    [got] = frames_of([next(live.blocks())])
+    bus = listening(frames_max=1)
+    [got] = frames_of([next(bus.blocks())])
     assert [got] == as_block_tells([fd])
-    assert (live.statistics.remote_frames, live.statistics.error_frames) == (1, 1)
+    assert (bus.statistics.remote_frames, bus.statistics.error_frames) == (1, 1)
 
 
 def test_a_bus_that_cannot_be_opened_is_bad_input() -> None:
