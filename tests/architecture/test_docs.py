@@ -155,6 +155,38 @@ def test_every_format_of_recordings_is_in_the_table_of_formats() -> None:
     assert told == {form.name: ", ".join(f"`{suffix}`" for suffix in form.suffixes) for form in CAN_FORMATS}
 
 
+# --- speed ------------------------------------------------------------------------------------------------------------
+
+
+def figure(value: float) -> str:
+    """Return a number with three significant digits, in thousands or millions where it has them."""
+    scaled, prefix = next((value / by, sign) for by, sign in ((1e6, " M "), (1e3, " k "), (1, " ")) if value >= by)
+    return f"{scaled:.{max(0, 2 - len(str(int(scaled))) + 1)}f}{prefix}"
+
+
+def row_of(result: dict[str, Any]) -> str:
+    """Return the row of the table of speeds that tells a recorded result."""
+    unit, lower = result["unit"], result["lower_is_better"]
+    sign = "≤" if lower else "≥"
+    if result.get("peer") is None:
+        peer, ratio, bar = "–", "–", f"{sign} {figure(result['bar'])}{unit}"
+    else:
+        peer = f"{figure(result['peer'])}{unit}"
+        ratio, bar = f"{figure(result['ratio'])}×", f"≥ {result['bar']:g} ×"
+    name = " ".join(result["name"].split())
+    missed = "" if result["met"] else " **missed**"
+    cells = (name, result.get("peer_name") or "–", peer, f"{figure(result['ours'])}{unit}", ratio, bar + missed)
+    return "| " + " | ".join(cells) + " |"
+
+
+def test_every_figure_of_the_table_of_speeds_was_measured() -> None:
+    lines = [line for path in (ROOT / "bench/results").glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
+    measured = {row_of(result) for line in lines for result in json.loads(line)["results"]}
+    shown = ["| " + " | ".join(cells) + " |" for cells in rows_of(README, "Speed")]
+    assert shown
+    assert [row for row in shown if row not in measured] == []
+
+
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
