@@ -16,7 +16,7 @@ from domain import events as e
 from domain.geo import great_circle_m
 from domain.legs import EnergySeen, Fix, Growth, IgnitionSeen, LegTracker, Sign, SpeedSeen
 from domain.readings import FREEZE_FRAME_PATHS, take_report
-from domain.signals import Quality, Sample, SignalBatch, SignalValue, TroubleCodeReport
+from domain.signals import Quality, Sample, SignalBatch, SignalValue, TroubleCodeReport, recordable
 from domain.state import Known, Lane, VehicleState, WarningState
 from domain.trips import Leg, Trip
 from domain.units import MICROS_PER_SECOND, Degrees, KilometresPerHour, KilowattHours, Metres, Micros
@@ -104,7 +104,7 @@ class Observation:
             )
         until = batch.received_at if batch.final else Micros(0)
         for samples in self._dated(batch.samples, [sample.captured_at for sample in batch.samples]):
-            self._at = {(s.path, s.captured_at): s for s in samples if s.path != paths.VIN}
+            self._at = {(s.path, s.captured_at): recordable(s) for s in samples if s.path != paths.VIN}
             in_order = sorted(self._at.values(), key=attrgetter("captured_at"))
             for sample in in_order:
                 self._take_sample(sample)

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from math import isfinite
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from domain.units import Micros
 
 SignalValue = bool | int | float | str
+INTEGER_MAX: Final = 2**63 - 1  # of a long of Avro and a bigint of PostgreSQL
 
 
 class Quality(IntEnum):
@@ -28,6 +30,24 @@ class Sample(NamedTuple):
     captured_at: Micros  # vehicle clock, raw
     value: SignalValue | None
     quality: Quality = Quality.OK
+
+
+def recordable(sample: Sample) -> Sample:
+    """Return a sample as events and tables can hold it.
+
+    A number that no column holds is invalid, as is a good value that is none; a text loses what PostgreSQL (NUL) or
+    UTF-8 (half a surrogate pair) has no place for; a value that is not good is none.
+    """
+    value, quality = sample.value, sample.quality
+    if quality != Quality.OK:
+        return sample if value is None else sample._replace(value=None)
+    if isinstance(value, str):
+        if value.isascii() and "\0" not in value:
+            return sample
+        return sample._replace(value=value.replace("\0", "").encode(errors="replace").decode())
+    if value is None or not (isfinite(value) if isinstance(value, float) else -INTEGER_MAX - 1 <= value <= INTEGER_MAX):
+        return sample._replace(value=None, quality=Quality.INVALID)
+    return sample
 
 
 class TroubleCodeStatus(NamedTuple):

@@ -1,10 +1,13 @@
 """What is heard in disorder, within a batch and across batches, and what is never recorded at all."""
 
 from itertools import permutations
+from math import inf, nan
+
+import pytest
 
 from domain import events as e
 from domain import paths
-from domain.signals import SignalBatch
+from domain.signals import INTEGER_MAX, Quality, Sample, SignalBatch, SignalValue
 from domain.state import VehicleState
 from tests.support.batches import CABIN_TEMPERATURE, DOOR, Stream, at, drive, ignition, place, report, sample
 from tests.support.given import Car, given, of_type, told
@@ -152,3 +155,39 @@ def test_a_vin_among_other_signals_is_left_out() -> None:
     assert VIN_OF_A_GUEST not in repr(case.new)
     assert paths.VIN not in case.car.vehicle.state.signals
     case.car.check()
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf, INTEGER_MAX + 1, -INTEGER_MAX - 2, 10**400, None])
+def test_a_value_that_nothing_can_hold_is_invalid(value: SignalValue | None) -> None:
+    stream = Stream()
+    given().when(stream.batch(Sample(CABIN_TEMPERATURE, at(0), value))).then(
+        told(e.SignalsSampled, value=[None], quality=[Quality.INVALID])
+    )
+
+
+@pytest.mark.parametrize("value", [INTEGER_MAX, -INTEGER_MAX - 1, 1.7e308, 5e-324, "Škoda 状态 🚗", ""])
+def test_a_value_at_the_limits_is_kept(value: SignalValue) -> None:
+    stream = Stream()
+    given().when(stream.batch(Sample(CABIN_TEMPERATURE, at(0), value))).then(
+        told(e.SignalsSampled, value=[value], quality=[Quality.OK])
+    )
+
+
+@pytest.mark.parametrize(("heard", "kept"), [("a\0b\0", "ab"), ("\ud83d!", "?!")])
+def test_a_text_loses_what_no_table_can_hold(heard: str, kept: str) -> None:
+    stream = Stream()
+    given().when(stream.batch(sample(paths.MEDIA_TITLE, 0, heard))).then(told(e.TrackStarted, title=kept))
+
+
+def test_a_value_that_is_not_good_is_none() -> None:
+    stream = Stream()
+    given().when(stream.batch(Sample(CABIN_TEMPERATURE, at(0), 655.34, Quality.INVALID))).then(
+        told(e.SignalsSampled, value=[None], quality=[Quality.INVALID])
+    )
+
+
+def test_half_a_position_that_is_no_number_makes_no_fix() -> None:
+    stream = Stream()
+    case = given(stream.batch(drive(0, 20))).when(stream.batch(place(21, 48.0, nan)))
+    case.then_never(e.TrackExtended)
+    assert case.car.vehicle.state.signals[paths.LONGITUDE].quality == Quality.INVALID
