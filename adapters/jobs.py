@@ -40,7 +40,7 @@ def can_dbcs(mapping: SignalMapping, given: Sequence[Path]) -> tuple[Dbc, ...]:
             dbcs.append(load_dbc(opendbc_path(name)))
         except BadInputError as error:
             if not given:
-                remedy = f"give that file with --dbc ({error.what})"
+                remedy = f"{error.what}: {error.remedy}"
                 raise BadInputError(
                     f"needs the DBC file {name}", where=f"mapping {mapping.name}", remedy=remedy
                 ) from error
