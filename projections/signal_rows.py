@@ -12,7 +12,8 @@ from projections.projection import Key, Recorded, Row, Rows
 class SignalRow(NamedTuple):
     """The newest sample of one signal.
 
-    One of `number`, `text` and `flag` holds the value, as `kind` says; none does where the quality is not OK.
+    One of `number`, `text` and `flag` holds the value, as `kind` says; none does where the quality is not OK. A whole
+    number that a float cannot hold exactly is in `text` as well.
     """
 
     vehicle_id: UUID
@@ -33,7 +34,7 @@ class SignalRow(NamedTuple):
     def value(self) -> SignalValue | None:
         """The value with the type that it was sent with."""
         if self.kind == "integer" and self.number is not None:
-            return int(self.number)
+            return int(self.number if self.text is None else self.text)
         return {"number": self.number, "string": self.text, "boolean": self.flag}.get(self.kind)
 
 
@@ -47,7 +48,7 @@ def tell(
     path: str,
     value: SignalValue | None,
     at: Micros,
-    quality: int = Quality.OK,
+    quality: int = int(Quality.OK),
 ) -> None:
     """Take a sample into the table of `row_type` unless a newer one is there."""
     event = recorded.event
@@ -67,6 +68,7 @@ def tell(
         kind, number = "number", value
     elif value is not None:
         kind, number = "integer", float(value)
+        text = None if int(number) == value else str(value)
     row = row_type(
         vehicle_id,
         path,
