@@ -8,11 +8,12 @@ import ipaddress
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Final, NoReturn
@@ -191,6 +192,52 @@ def status(
             out.print(screens.status(found, digests))
 
 
+parked_app = typer.Typer(no_args_is_help=True, help="Vehicles whose events a projection could not fold.")
+app.add_typer(parked_app, name="parked")
+
+
+@parked_app.command(name="list")
+def parked_list(as_json: AsJson = False) -> None:
+    """List the vehicles that a projection has parked, with the event and the error."""
+    with _opened() as twin:
+        found = [
+            {
+                "projection": projection.id,
+                "vehicleId": str(parked.vehicle_id),
+                "version": parked.version,
+                "position": parked.position,
+                "attempts": parked.attempts,
+                "parkedAt": datetime.fromtimestamp(parked.parked_at / MICROS_PER_SECOND, UTC).isoformat(),
+                "error": parked.error,
+            }
+            for projection, parked in twin.projecting.parked()
+        ]
+        _print(found, as_json, screens.parked)
+
+
+@parked_app.command(name="retry")
+def parked_retry() -> None:
+    """Take every parked vehicle up again; exit status 1 if some stay parked."""
+    with _opened() as twin:
+        still = twin.projecting.retry()
+        out.print(f"{still} still parked" if still else "nothing is parked")
+    if still:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def decommission(
+    vin: VinArgument, reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "not given"
+) -> None:
+    """Take a vehicle out of the fleet: its history stays, and no more telemetry of it is taken."""
+    with _opened() as twin:
+        vehicle_id = Vin.parse(vin).vehicle_id(twin.config.vin_key())
+        _vehicle(twin, "query Known($vin: String!) { vehicle(vin: $vin) { id } }", vin)
+        twin.fleet.decommission(vehicle_id, reason, at=now())
+        _catch_up(twin)
+        out.print(f"{Vin.parse(vin).text} has been decommissioned")
+
+
 @app.command()
 def query(
     document: Annotated[str, typer.Argument(metavar="FILE|-", help="A GraphQL document; -: standard input.")],
@@ -295,16 +342,24 @@ def _serve(twin: FleetTwin, queries: list[str]) -> None:
         remedy = "set FLEETTWIN_HOST to 127.0.0.1: there is no authentication yet"
         raise BadInputError(f"{host} is no loopback address", where="host", remedy=remedy)
     server = _Server(uvicorn.Config(twin.app(), host=host, port=port, log_level="warning", access_log=False), queries)
-    twin.projecting.start(twin.records.wait)
+    with _listening(host, port) as listener:
+        twin.projecting.start(twin.records.wait)
+        try:
+            server.run([listener])
+        except KeyboardInterrupt:
+            err.print("stopped")
+        finally:
+            twin.projecting.stop()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a bound socket: the server library would end the process where the port is taken."""
     try:
-        server.run()
-    except KeyboardInterrupt:
-        err.print("stopped")
-    finally:
-        twin.projecting.stop()
-    if not server.started:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        what = f"port {port} cannot be bound ({error.strerror or error})"
         remedy = "set FLEETTWIN_PORT to another one, or to 0 for any free one"
-        raise BadInputError(f"port {port} cannot be bound", where=host, remedy=remedy)
+        raise BadInputError(what, where=host, remedy=remedy) from error
 
 
 class _Server(uvicorn.Server):

@@ -1,6 +1,7 @@
 """Every setting: read once, from `FLEETTWIN_*` environment variables, a TOML file, or its default, in this order.
 
-The file is the one that FLEETTWIN_CONFIG names, else `fleettwin.toml` in the working directory if there is one; its keys are the settings' names below.
+The file is the one that FLEETTWIN_CONFIG names, else `fleettwin.toml` in the working directory if there is one; its
+keys are the settings' names below.
 """
 
 import os

@@ -9,6 +9,7 @@ running it twice changes nothing.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -29,13 +30,14 @@ from adapters.signals.batches import Batcher
 from adapters.signals.catalogue import Catalogue
 from adapters.signals.changes import ChangeDetector
 from adapters.signals.rules import SignalMapping
-from domain.errors import BadInputError
+from domain.errors import BadInputError, VersionConflictError
 from domain.events import TrackExtended, TripStarted, VehicleEvent
-from domain.fleet import Fleet
+from domain.fleet import Fleet, Taken
 from domain.signals import SignalBatch, TroubleCodeReport
 from domain.units import Micros
 
 TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
+CONFLICTS_MAX: Final = 20  # of one transaction in a row, while another process writes the same vehicle
 SAME_DRIVE_SHARE: Final = 0.5  # a drive of which less is new to its trip is the same drive, told again
 
 
@@ -296,12 +298,18 @@ class _Stream:
                 self._flush()
 
     def _flush(self) -> None:
-        taken = self._fleet.take(self._waiting)
+        taken = self._take_waiting()
         self._waiting = []
         self._summary.duplicate_batches += taken.duplicates
         self._summary.events.update(type(event).__name__ for event in taken.events)
         for event in taken.events:
             self._note_trip(event)
+
+    def _take_waiting(self) -> Taken:
+        for _ in range(CONFLICTS_MAX):
+            with suppress(VersionConflictError):  # another process writes the vehicle: decide anew from what it wrote
+                return self._fleet.take(self._waiting)
+        return self._fleet.take(self._waiting)
 
     def _note_trip(self, event: VehicleEvent) -> None:
         if isinstance(event, TripStarted):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.errors import FleettwinError, PositionConflictError
 from domain.units import Micros
-from projections.ports import Feed, ReadModelStore
+from projections.ports import Feed, Parked, ReadModelStore
 from projections.projection import Projection, Recorded
 from projections.runner import BATCH_EVENTS, Runner
 
@@ -95,6 +95,16 @@ class Projecting:
         with ThreadPoolExecutor(len(self.projections), "project") as threads:
             for done in [threads.submit(advance, projection) for projection in self.projections]:
                 done.result()
+
+    def parked(self) -> list[tuple[Projection, Parked]]:
+        """Return every vehicle that a projection has parked."""
+        return [(each, parked) for each in self.projections for parked in self.store.parked(each).values()]
+
+    def retry(self) -> int:
+        """Take every parked vehicle up again, and return how many stay parked."""
+        return sum(
+            self._runner(projection).retry(parked.vehicle_id) is not None for projection, parked in self.parked()
+        )
 
     def start(self, wait: Wait) -> None:
         """Follow the feed in the background, a thread for each projection."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 class SampleColumn:
     """n samples of one VSS signal in the order heard.
 
-    `captured_at` int64[n] microseconds; `values` float64, int64, bool or object (str) [n]; `quality` uint8[n] (`domain.signals.Quality`); a value
-    whose quality is not OK means nothing.
+    `captured_at` int64[n] microseconds; `values` float64, int64, bool or object (str) [n]; `quality` uint8[n]
+    (`domain.signals.Quality`); a value whose quality is not OK means nothing.
     """
 
     path: str

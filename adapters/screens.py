@@ -150,7 +150,7 @@ def events(nodes: Iterable[Mapping[str, Any]]) -> Table:
     for node in nodes:
         told = ((key, value) for key, value in node["data"].items() if key not in BOOKKEEPING)
         data = ", ".join(f"{key}={_short(value)}" for key, value in told)
-        table.add_row(str(node["version"]), _time(node["capturedAt"]), node["type"].removeprefix("vehicle."), data)
+        table.add_row(str(node["version"]), _time(node["capturedAt"]), node["type"], data)
     return table
 
 
@@ -168,6 +168,14 @@ def status(found: Mapping[str, Any], digests: Mapping[str, str]) -> RenderableTy
         cells = [name, *(str(projection[key]) for key in ("position", "lag", "parked"))]
         table.add_row(*cells, *([digests[name]] if digests else []))
     return Group(Text(f"the log is at position {found['logPosition']}"), table)
+
+
+def parked(found: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return what the projections could not take further."""
+    rows = list(found)
+    if not rows:
+        return Text("nothing is parked")
+    return _table("parked", rows, ("projection", "vehicleId", "version", "position", "attempts", "parkedAt", "error"))
 
 
 def settings(config: Config) -> Table:

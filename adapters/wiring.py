@@ -1,7 +1,7 @@
 """The composition root: the only place that names concrete classes of more than one technology."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
