@@ -5,12 +5,14 @@ loaded from the log decides exactly like one that was never away.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Self
 from uuid import UUID
 
-from eventsourcing.domain import OriginatorIDError, OriginatorVersionError
+from eventsourcing.domain import OriginatorVersionError
 
 from domain import events as e
+from domain.catch_up import EVENTS_AT_A_TIME, check_next, telling
 from domain.errors import RejectedCommandError
 from domain.observation import Observation
 from domain.signals import SignalBatch
@@ -83,15 +85,16 @@ class Vehicle:
 
 
 def project_vehicle(vehicle: Vehicle | None, events: Iterable[e.VehicleEvent]) -> Vehicle | None:
-    """Fold events into a vehicle: the library's `projector_func`, without its costly check of every event."""
-    folds = FOLDS
-    for event in events:
+    """Fold events into a vehicle: the library's `projector_func`, passing over what later events tell anew.
+
+    Raises the library's `OriginatorVersionError` or `OriginatorIDError` for an event that is not the next one.
+    """
+    left = iter(events)
+    while some := list(islice(left, EVENTS_AT_A_TIME)):
         if vehicle is None:
-            vehicle = Vehicle(event.originator_id)
-        if event.originator_version != vehicle.version + 1:
-            raise OriginatorVersionError(event.originator_version, vehicle.version + 1)
-        if event.originator_id != vehicle.state.vehicle_id:
-            raise OriginatorIDError(event.originator_id, vehicle.state.vehicle_id)
-        folds[type(event)](vehicle.state, event)
-        vehicle.version = event.originator_version
+            vehicle = Vehicle(some[0].originator_id)
+        check_next(some, vehicle.id, vehicle.version)
+        for event in telling(some):
+            FOLDS[type(event)](vehicle.state, event)
+        vehicle.version += len(some)
     return vehicle
