@@ -46,22 +46,28 @@ def correction(
     """Return the offset that wrong times need, or None if the stream's present one still serves.
 
     `shown` are times with the same fault, in the order heard; `offset_us` is the stream's present offset (0: none) and
-    `newest_at` its newest corrected time. The offset is `reference_offset_us` where that is known; else the newest time
-    is taken for one shortly before that of receipt. `before`: by a right clock the stream tells this time after them,
-    so they must come before it. In a batch that is not `late` they do not come before `newest_at`.
+    `newest_at` its newest corrected time. The offset is `reference_offset_us` where that is known and makes the times
+    right; else the newest time is taken for one shortly before that of receipt. `before`: by a right clock the stream
+    tells this time after them, so they must come before it. In a batch that is not `late` they do not come before
+    `newest_at`. Never is a corrected time in the future.
     """
     oldest, newest = min(shown), max(shown)
-    if offset_us:
-        fits = newest + offset_us <= received_at + CLOCK_AHEAD_MAX_US
-        fits = fits and (before is None or newest + offset_us < before)
+    latest = received_at + CLOCK_AHEAD_MAX_US
+
+    def is_right(offset_us: int) -> bool:
+        return oldest + offset_us >= CLOCK_FLOOR and newest + offset_us <= latest
+
+    if offset_us and is_right(offset_us):
+        fits = before is None or newest + offset_us < before
         goes_on = newest_at is None or oldest + offset_us >= newest_at - CLOCK_STEP_US
         if late or (fits and goes_on):
             return None
-    offset = received_at - GUESS_EARLY_US - newest if reference_offset_us is None else reference_offset_us
+    offset = received_at - GUESS_EARLY_US - newest
+    if reference_offset_us is not None and is_right(reference_offset_us):
+        offset = reference_offset_us
     if newest_at is not None and not late:
         offset = max(offset, newest_at - oldest)
-    if before is not None:
-        offset = min(offset, before - 1 - newest)
+    offset = min(offset, latest - newest, *(() if before is None else (before - 1 - newest,)))
     if offset == offset_us:
         return None
     return Correction(offset, oldest, "past" if newest < CLOCK_FLOOR else "future")
