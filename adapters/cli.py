@@ -32,7 +32,7 @@ from adapters.ingest import Progress as Done
 from adapters.jobs import can_dbcs, mapping_of, open_job
 from adapters.twins import PROJECTIONS
 from adapters.wiring import FleetTwin, fleet_twin, now
-from domain.errors import BadInputError, FleettwinError
+from domain.errors import BadInputError, FleettwinError, InvalidVinError
 from domain.units import MICROS_PER_SECOND, Micros
 from domain.vin import Vin
 from projections.digest import digest
@@ -83,14 +83,17 @@ def ingest(
         dbcs = can_dbcs(mapping, dbc or [])
         text = None if parsed is None else parsed.text
         jobs = [open_job(path, mapping, dbcs, twin.catalogue, vin=text, recorded_at=at) for path in paths]
+        checked = [_check(twin, job, parsed) for job in jobs]  # of all, before anything of one is written
         summaries = []
-        for job in jobs:
-            summaries.append(_ingest(twin, job, parsed, brand, model))
-            if not as_json:
-                out.print(screens.summary_screen(summaries[-1]))
-        _catch_up(twin)
-        if as_json:
-            _print_json([screens.summary_data(summary) for summary in summaries])
+        try:
+            for job, (vins, summary) in zip(jobs, checked, strict=True):
+                summaries.append(_ingest(twin, job, vins, summary, brand, model))
+                if not as_json:
+                    out.print(screens.summary_screen(summaries[-1]))
+        finally:
+            if as_json:
+                _print_json([screens.summary_data(summary) for summary in summaries])
+            _catch_up(twin)
 
 
 @app.command()
@@ -141,7 +144,8 @@ def demo_command() -> None:
         with demo.recording() as path:
             dbcs = can_dbcs(mapping, [])
             job = open_job(path, mapping, dbcs, twin.catalogue, vin=demo.VIN, recorded_at=None)
-            summary = _ingest(twin, job, Vin.parse(demo.VIN), demo.BRAND, demo.MODEL)
+            vins, checked = _check(twin, job, Vin.parse(demo.VIN))
+            summary = _ingest(twin, job, vins, checked, demo.BRAND, demo.MODEL)
         out.print(screens.summary_screen(summary))
         _catch_up(twin)
         _serve(twin, demo.QUERIES)
@@ -276,26 +280,41 @@ def _opened() -> Iterator[FleetTwin]:
         yield twin
 
 
-def _ingest(twin: FleetTwin, job: CanJob | RowJob, vin: Vin | None, brand: str, model: str | None) -> Summary:
-    named: set[str | None] = set()
+Vins = dict[str | None, Vin]  # by the name that rows give a vehicle; None: they give none, or frames
 
+
+def _check(twin: FleetTwin, job: CanJob | RowJob, vin: Vin | None) -> tuple[Vins, Summary]:
+    """Read a whole recording, write nothing, and find out whose it is."""
+    path = str(job.recording.path)
+    with _told_progress(job.recording.path.name) as tell:
+        summary = twin.ingest.check(job, tell)
+    names = [None] if isinstance(job, CanJob) else summary.vehicles
+    if vin is not None:
+        if len(names) > 1:
+            what = f"it holds several vehicles ({' and '.join(sorted(map(str, names)))})"
+            raise BadInputError(what, where=path, remedy="leave --vin away, or split the file")
+        return dict.fromkeys(names, vin), summary
+    vins: Vins = {}
+    for name in names:
+        if name is None:
+            raise BadInputError("its rows name no vehicle", where=path, remedy="give --vin")
+        try:
+            vins[name] = Vin.parse(name)
+        except InvalidVinError as error:
+            raise BadInputError(f"{error.where}: {error.what}", where=path, remedy=error.remedy) from error
+    return vins, summary
+
+
+def _ingest(
+    twin: FleetTwin, job: CanJob | RowJob, vins: Vins, checked: Summary, brand: str, model: str | None
+) -> Summary:
     def register(name: str | None = None) -> UUID:
-        own = vin
-        if own is None:
-            if name is None:
-                raise BadInputError("its rows name no vehicle", where=str(job.recording.path), remedy="give --vin")
-            own = Vin.parse(name)
-        named.add(name)
-        if vin is not None and len(named) > 1:
-            names = " and ".join(sorted(map(str, named)))
-            what = f"it holds several vehicles ({names})"
-            raise BadInputError(what, where=str(job.recording.path), remedy="leave --vin away, or split the file")
-        return twin.fleet.register(own, brand=brand, model=model, at=now())
+        return twin.fleet.register(vins[name], brand=brand, model=model, at=now())
 
     with _told_progress(job.recording.path.name) as tell:
         if isinstance(job, CanJob):
-            return twin.ingest.can(job, register, tell)
-        return twin.ingest.rows(job, register, tell)
+            return twin.ingest.can(job, register, tell, checked)
+        return twin.ingest.rows(job, register, tell, checked)
 
 
 @contextmanager

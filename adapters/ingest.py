@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -23,7 +24,7 @@ from adapters.can.frames import EXTENDED_ID
 from adapters.can.iso_tp import is_diagnostic
 from adapters.can.live import LiveBus
 from adapters.can.recordings import Recording, open_recording
-from adapters.can.translate import CanTranslator
+from adapters.can.translate import CanTranslator, DbcReader
 from adapters.rows.recording import RowRecording, open_rows
 from adapters.sampling import SampleColumn
 from adapters.signals.batches import Batcher
@@ -34,7 +35,7 @@ from domain.errors import BadInputError, VersionConflictError
 from domain.events import TrackExtended, TripStarted, VehicleEvent
 from domain.fleet import Fleet, Taken
 from domain.signals import SignalBatch, TroubleCodeReport
-from domain.units import Micros
+from domain.units import MICROS_PER_SECOND, Micros
 
 TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
 CONFLICTS_MAX: Final = 20  # of one transaction in a row, while another process writes the same vehicle
@@ -74,6 +75,8 @@ class Summary:
     duplicate_batches: int = 0  # taken before
     events: Counter[str] = field(default_factory=Counter)
     known_drives: int = 0  # trips of this recording that another recording had told already
+    vehicles: list[str | None] = field(default_factory=list)  # that rows name; None: they name none
+    unmapped: Counter[str] = field(default_factory=Counter)  # known messages, PIDs and DIDs that the mapping leaves out
     notes: list[str] = field(default_factory=list)
 
 
@@ -84,16 +87,29 @@ class Ingest:
         self._fleet = fleet
         self._now = now
 
-    def can(self, job: "CanJob", register: Callable[[], UUID], tell: Tell) -> Summary:
-        """Ingest a CAN recording; `register` is called once it is known to be good.
+    def check(self, job: "CanJob | RowJob", tell: Tell) -> Summary:
+        """Read a whole recording, and write nothing; the summary says which vehicles its rows name.
 
-        Raises BadInputError, and has written nothing, where the recording is damaged, of another platform than the
-        mapping's, or holds nothing that the mapping reads.
+        Raises BadInputError where it is damaged or malformed, of another platform than the mapping's, or holds nothing
+        that the mapping reads.
         """
         recording = job.recording
         summary = Summary(str(recording.path), recording.format)
         total = 2 * recording.bytes_total
-        _check(job, summary, lambda: tell(Progress(recording.bytes_done, total, recording.statistics.frames, 0, 0)))
+        if isinstance(job, CanJob):
+            _check(job, summary, lambda: tell(Progress(recording.bytes_done, total, job.frames, 0, 0)))
+        else:
+            _check_rows(job, summary, lambda: tell(Progress(recording.bytes_done, total, job.frames, 0, 0)))
+        return summary
+
+    def can(self, job: "CanJob", register: Callable[[], UUID], tell: Tell, checked: Summary | None = None) -> Summary:
+        """Ingest a CAN recording, which is checked first where that has not been done yet.
+
+        `register` is called once it is known to be good.
+        """
+        recording = job.recording
+        summary = checked or self.check(job, tell)
+        total = 2 * recording.bytes_total
         statistics = recording.statistics
         summary.frames = statistics.frames
         summary.other_frames.update(
@@ -105,10 +121,11 @@ class Ingest:
         first_at = statistics.first_captured_at
         offset_us = None
         if first_at is not None and not recording.has_wall_clock:
-            offset_us = job.began_at(statistics.last_captured_at or first_at, first_at) - first_at
-            summary.notes.append(
-                "the recording has no wall clock: its first frame is dated by --recorded-at, or by the file's own time"
-            )
+            began_at = job.began_at(statistics.last_captured_at or first_at, first_at)
+            offset_us = began_at - first_at
+            date = datetime.fromtimestamp(began_at // MICROS_PER_SECOND, UTC).isoformat()
+            why = "the file's own time: --recorded-at tells better" if job.recorded_at is None else "--recorded-at"
+            summary.notes.append(f"the recording has no wall clock: its first frame is dated {date}, by {why}")
         received_at = self._now()  # a file is received at one moment
         stream = _Stream(self._fleet, register(), job.stream_id, job.mapping, summary, lambda: received_at, offset_us)
         translator = CanTranslator(job.mapping, job.dbcs)
@@ -146,22 +163,17 @@ class Ingest:
             _read(summary, translator)
         return summary
 
-    def rows(self, job: "RowJob", register: Callable[[str | None], UUID], tell: Tell) -> Summary:
-        """Ingest already-decoded rows; `register` gives the vehicle for a name in the file (None: it names none).
+    def rows(
+        self, job: "RowJob", register: Callable[[str | None], UUID], tell: Tell, checked: Summary | None = None
+    ) -> Summary:
+        """Ingest already-decoded rows, which are checked first where that has not been done yet.
 
-        Raises BadInputError, and has written nothing, where a row is malformed or a vehicle's name is no VIN.
+        `register` gives the vehicle for each name in the file (None: the file names none).
         """
         recording = job.recording
-        summary = Summary(str(recording.path), recording.format)
+        summary = checked or self.check(job, tell)
         total = 2 * recording.bytes_total
-        names: dict[str | None, None] = {}
-        for block in recording.blocks():
-            names.update(dict.fromkeys(block))
-            tell(Progress(recording.bytes_done, total, recording.statistics.rows, 0, 0))
-        if recording.statistics.rows and not names:
-            what = f"none of its {recording.statistics.rows} rows has a signal that the mapping or the catalogue knows"
-            raise BadInputError(what, where=summary.path, remedy="give the mapping of its names with --map")
-        vehicles = {name: register(name) for name in names}
+        vehicles = {name: register(name) for name in summary.vehicles}
         received_at = self._now()  # a file is received at one moment
         streams = {
             name: _Stream(self._fleet, vehicle, job.stream_id(name), job.mapping, summary, lambda: received_at)
@@ -203,6 +215,11 @@ class CanJob(NamedTuple):
         return cls(open_recording(path), mapping, dbcs, vin, recorded_at)
 
     @property
+    def frames(self) -> int:
+        """The frames that the present reading has found."""
+        return self.recording.statistics.frames
+
+    @property
     def stream_id(self) -> str:
         """The name of the stream: of its content, and of all that decides what is read in it."""
         return _stream_id(self.recording.content_digest, self.mapping, self.dbcs)
@@ -239,6 +256,11 @@ class RowJob(NamedTuple):
     def of(cls, path: Path, mapping: SignalMapping, catalogue: Catalogue) -> "RowJob":
         """Open a file of rows; raises BadInputError where it is none."""
         return cls(open_rows(path, mapping, catalogue), mapping)
+
+    @property
+    def frames(self) -> int:
+        """The rows that the present reading has found."""
+        return self.recording.statistics.rows
 
     def stream_id(self, vehicle: str | None) -> str:
         """Return the name of the stream of one vehicle in the file."""
@@ -335,6 +357,7 @@ def _read(summary: Summary, translator: CanTranslator) -> None:
     summary.decoded_frames = translator.dbc.frames
     summary.too_short = translator.dbc.too_short
     summary.samples = translator.samples
+    summary.unmapped.update(translator.unmapped)
     heard = translator.diagnostics
     for name, counts in (("", heard.answers), ("refused ", heard.negative), ("unread ", heard.unread)):
         summary.diagnostics.update({name + key: count for key, count in counts.items()})
@@ -364,6 +387,24 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
         what = f"none of its {by_id.total()} frames is one that the mapping {job.mapping.name} reads"
         raise BadInputError(what, where=summary.path, remedy="give the mapping of this car's platform with --map")
     summary.unknown_ids.update({_id_text(i): n for i, n in by_id.items() if i not in known and i not in diagnostic})
+
+    read = {can_id for dbc in job.dbcs for can_id in dbc.messages} & by_id.keys()
+    names = {can_id: dbc.messages[can_id].name for dbc in reversed(job.dbcs) for can_id in dbc.messages}
+    wanted = DbcReader.of(job.mapping, job.dbcs).messages
+    summary.unmapped.update({names[i]: by_id[i] for i in read if names[i] not in wanted})
+
+
+def _check_rows(job: RowJob, summary: Summary, tell: Callable[[], None]) -> None:
+    """Read all rows without writing anything."""
+    names: dict[str | None, None] = {}
+    for block in job.recording.blocks():
+        names.update(dict.fromkeys(block))
+        tell()
+    rows = job.recording.statistics.rows
+    if rows and not names:
+        what = f"none of its {rows} rows has a signal that the mapping or the catalogue knows"
+        raise BadInputError(what, where=summary.path, remedy="give the mapping of its names with --map")
+    summary.vehicles = list(names)
 
 
 def _id_text(can_id: int) -> str:

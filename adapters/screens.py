@@ -15,6 +15,9 @@ LISTED_MAX: Final = 10  # of unknown ids and names; the rest is counted
 
 BOOKKEEPING: Final = ("stream_id", "sequence", "clock_offset_us")  # of every event: in the JSON only
 
+GEAR: Final = "Powertrain.Transmission.SelectedGear"
+GEARS: Final = {-1: "R", 0: "N", 126: "P", 127: "D"}  # VSS 6.0, Vehicle.Powertrain.Transmission.SelectedGear
+
 TWIN_QUERY: Final = """
 query Twin($vin: String!) {
   vehicle(vin: $vin) {
@@ -29,7 +32,7 @@ query Twin($vin: String!) {
     diagnostics {
       odometer { value unit status capturedAt }
       troubleCodes { code failureType ecu service active held status { byte } lastSeenAt
-        explanation { system group failureType } }
+        explanation { system origin group failureType } }
       warnings { warning raised value unit limit capturedAt }
       chargingSessions(first: 5) { edges { node { startedAt endedAt startPercent endPercent energyAddedKwh } } }
       telemetryQuality { gaps missingBatches lateSamples clockCorrections }
@@ -103,6 +106,8 @@ def _signals(signals: Iterable[Mapping[str, Any]]) -> Table:
         elif signal["status"] != "OK":
             value = ": ".join(filter(None, (signal["status"], signal["reason"])))
         path = signal["path"].removeprefix("Vehicle.")
+        if path == GEAR and signal["value"] in GEARS:
+            value += f" ({GEARS[signal['value']]})"
         table.add_row(path, value, signal["unit"] or "", _time(signal["capturedAt"]))
     return table
 
@@ -128,7 +133,8 @@ def _codes(codes: Iterable[Mapping[str, Any]]) -> Table:
         status = "" if code["status"] is None else f"0x{code['status']['byte']:02X}"
         state = "active" if code["active"] else "held" if code["held"] else "past"
         means = code["explanation"]
-        text = ", ".join(filter(None, (means["system"], means["group"], means["failureType"])))
+        origin = means["origin"].lower().replace("manufacturer", "maker's")
+        text = ", ".join(filter(None, (means["system"], origin, means["group"], means["failureType"])))
         table.add_row(code["code"] + failure, code["ecu"], code["service"], status, state, text)
     return table
 
@@ -180,7 +186,9 @@ def parked(found: Iterable[Mapping[str, Any]]) -> RenderableType:
 
 def settings(config: Config) -> Table:
     """Return every setting, its value and where it comes from."""
-    table = Table("setting", "value", "from", "what it is")
+    table = Table()
+    for name in ("setting", "value", "from", "what it is"):
+        table.add_column(name, overflow="fold")
     for value in config.values:
         table.add_row(value.setting.variable, value.shown or "(unset)", value.source, value.setting.sentence)
     return table
@@ -196,6 +204,7 @@ def summary_data(summary: Summary) -> dict[str, Any]:
         "otherFrames": dict(+summary.other_frames),
         "unknownIds": dict(summary.unknown_ids.most_common()),
         "unknownSignals": dict(summary.unknown_signals.most_common()),
+        "unmapped": dict(summary.unmapped.most_common()),
         "tooShort": dict(summary.too_short),
         "diagnostics": dict(summary.diagnostics),
         "checksums": {"checkable": summary.checksums.checkable, "failed": summary.checksums.failed},
@@ -219,6 +228,7 @@ def summary_screen(summary: Summary) -> RenderableType:
         ("other frames", _counts(+summary.other_frames)),
         ("unknown ids", _counts(summary.unknown_ids, "frames")),
         ("unknown signals", _counts(summary.unknown_signals, "rows")),
+        ("known, but not mapped", _counts(summary.unmapped, "frames or answers")),
         ("frames too short", _counts(summary.too_short)),
         ("diagnostic answers", _counts(summary.diagnostics)),
         (

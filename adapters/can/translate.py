@@ -31,6 +31,7 @@ class _Plan(NamedTuple):
     other_labels: Mapping[str, Mapping[int, str]]
 
 
+PIDS_IN_A_BITMAP: Final = 0x20  # every 32nd parameter says which of the next are supported (SAE J1979, appendix A)
 Ranked = tuple[int, SampleColumn]  # samples of one source of a path, with the source's rank
 
 
@@ -62,6 +63,11 @@ class DbcReader:
             refs = [ref for plan in of_dbc for ref in (plan.ref, *plan.others.values())]
             reader._decoders.append((Decoder(dbcs[number], refs, bus=bus), of_dbc))
         return reader
+
+    @property
+    def messages(self) -> frozenset[str]:
+        """The names of the messages that are read."""
+        return frozenset(plan.ref.message for _, plans in self._decoders for plan in plans)
 
     def read(self, block: FrameBlock) -> Iterable[Ranked]:
         """Yield the samples of one block, a column for every source that was heard."""
@@ -133,15 +139,22 @@ class CanTranslator:
         self.dbc = DbcReader.of(mapping, dbcs)
         self.diagnostics = DiagnosticListener()
         self.vins: set[Vin] = set()
+        self.unmapped: Counter[str] = Counter()  # answers that no rule reads, by parameter or data identifier
         self.samples = 0
         self._obd = [(rule, rule.source) for rule in mapping.rules if isinstance(rule.source, ObdSource)]
         self._uds = [(rule, rule.source) for rule in mapping.rules if isinstance(rule.source, UdsSource)]
+        self._pids = {source.pid for _, source in self._obd}
+        self._dids = {source.did for _, source in self._uds}
         self._preference = SourcePreference()
 
     def translate(self, block: FrameBlock) -> Translation:
         """Return what one block says; blocks are given in the order heard."""
         heard = self.diagnostics.feed(block)
         self.vins.update(answer.vin for answer in heard.vins)
+        for column in heard.pids:
+            if column.pid not in self._pids and column.pid % PIDS_IN_A_BITMAP:
+                self.unmapped[f"OBD PID {column.pid:02X}"] += len(column.rows)
+        self.unmapped.update(f"UDS DID {answer.did:04X}" for answer in heard.dids if answer.did not in self._dids)
         ranked = [*self.dbc.read(block), *self._parameters(heard), *self._data(heard)]
         self.samples += sum(len(column.captured_at) for _, column in ranked)
         return Translation(self._preference.merged(ranked), heard.trouble_codes)

@@ -168,7 +168,7 @@ class PostgresReadModels:
             with self._pool.connection() as connection:
                 yield connection
         except DiskFull as error:
-            remedy = "make room on the disk and try again: nothing is half written"
+            remedy = "make room on the disk of the database, then do the same again: it goes on where it stopped"
             raise BadInputError("the disk is full", where="the database", remedy=remedy) from error
         except psycopg.Error as error:
             msg = f"the read models cannot be reached: {str(error).partition(chr(10))[0]}"
