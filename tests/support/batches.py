@@ -132,6 +132,13 @@ _VALUES: Final[dict[str, list[SignalValue]]] = {
     DOOR: [True, False, 1, 0],
     CABIN_TEMPERATURE: [20.0, 20.5, 20],
 }
+_TOPICS: Final[list[list[str]]] = [
+    [*_VALUES],
+    [DOOR],
+    [paths.LOW_VOLTAGE, paths.STATE_OF_CHARGE_DISPLAYED],
+    [paths.LOW_VOLTAGE_SYSTEM_STATE],
+    [paths.IS_CHARGING, paths.BATTERY_ENERGY],
+]
 
 
 @dataclass
@@ -140,6 +147,7 @@ class _Story:
 
     now_s: float
     place_index: int
+    signals: Sequence[str]  # that are told of besides speed and position
     entries: list[Entry] = field(default_factory=list)
 
     def say(self, *samples: Sample) -> None:
@@ -150,9 +158,9 @@ class _Story:
 
 @st.composite
 def stories(draw: st.DrawFn, start_s: float = 0, acts_max: int = 8, *, codes: bool = True) -> list[Entry]:
-    """Draw what one stream tells, in order of time."""
-    story = _Story(start_s, draw(st.integers(0, 20)))
-    acts = ["drive", "drive", "trace", "both", "value", "value", "bad", "destination", *(["codes"] if codes else [])]
+    """Draw what one stream tells, in order of time: of everything, or again and again of few signals."""
+    story = _Story(start_s, draw(st.integers(0, 20)), draw(st.sampled_from(_TOPICS)))
+    acts = ["drive", "trace", "both", "values", "values", "values", "destination", *(["codes"] if codes else [])]
     for _ in range(draw(st.integers(0, acts_max))):
         _act(draw, story, draw(st.sampled_from(acts)))
         story.now_s += draw(_TIMES_S)
@@ -183,14 +191,16 @@ def _act(draw: st.DrawFn, story: _Story, act: str) -> None:
         )
         if not any(isinstance(entry, TroubleCodeReport) and entry[:2] == said[:2] for entry in story.entries):
             story.entries.append(said)
-    elif act == "bad":
-        quality = draw(st.sampled_from([Quality.INVALID, Quality.NOT_AVAILABLE]))
-        path = draw(st.sampled_from([*_VALUES, "position"]))
-        for each in (paths.LATITUDE, paths.LONGITUDE) if path == "position" else (path,):
-            story.say(sample(each, story.now_s, None, quality))
     else:
-        path = draw(st.sampled_from(list(_VALUES)))
-        story.say(sample(path, story.now_s, draw(st.sampled_from(_VALUES[path]))))
+        for _ in range(draw(st.integers(1, 3))):
+            path = draw(st.sampled_from([*story.signals, "position"]))
+            if path == "position":
+                quality = draw(st.sampled_from([Quality.INVALID, Quality.NOT_AVAILABLE]))
+                story.say(*(sample(half, story.now_s, None, quality) for half in (paths.LATITUDE, paths.LONGITUDE)))
+            else:
+                quality = draw(st.sampled_from([Quality.OK, Quality.OK, Quality.OK, *Quality]))
+                story.say(sample(path, story.now_s, draw(st.sampled_from(_VALUES[path])), quality))
+            story.now_s += draw(st.sampled_from([0, 1, 10]))
 
 
 @st.composite

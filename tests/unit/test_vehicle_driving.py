@@ -250,6 +250,19 @@ def test_a_fix_from_the_batch_before_begins_the_track() -> None:
     )
 
 
+def test_a_trip_does_not_begin_before_the_one_before_it_has_ended() -> None:
+    stream = Stream()
+    given(stream.batch(ignition(0, "ON"), trace(0, 20), ignition(25, "OFF"))).when(
+        stream.batch(ignition(26, "ON"), trace(30, 40, first=4))
+    ).then_among_others(told(e.TripStarted, started_at=at(30)))
+
+
+def test_a_trip_that_is_told_of_out_of_order_does_not_begin_before_one_that_has_ended() -> None:
+    stream = Stream()
+    first, second = stream.batch(place(5, 48.0), place(9, 48.001)), stream.batch(drive(100, 120), ignition(121, "OFF"))
+    given(second).when(first).then_never(e.TripStarted, e.TripsRearranged, e.TrackExtended)
+
+
 def test_fixes_that_hardly_move_start_no_trip() -> None:
     jitter = [each for n in range(9) for each in place(10 * n, 48 + n % 2 * 0.0001)]  # 11 m: 4 km/h
     given().when(Stream().batch(jitter)).then(told(e.SignalsSampled))
