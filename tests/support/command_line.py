@@ -176,7 +176,7 @@ class CommandLine:
 
     def _folder(self) -> Path:
         """Return where the command runs: a folder without a settings file."""
-        folder = self.home.parent / "working-directory"
+        folder = next(parent for parent in self.home.parents if parent.is_dir()) / "working-directory"
         folder.mkdir(exist_ok=True)
         return folder
 

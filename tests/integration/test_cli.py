@@ -1,0 +1,259 @@
+"""The commands of `fleettwin`, each as a person uses it."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pytest
+
+from adapters import demo
+from tests.support.command_line import STATE_QUERY, VIN_KEY, CommandLine
+from tests.support.small_drives import petrol_drive
+
+VIN: Final = "WVWZZZE1ZTP000042"
+OTHER_VIN: Final = "WVWZZZE1ZTP000043"
+PATIENCE_S: Final = 120  # on a busy machine
+STATUS = "{ status { logPosition projections { name lag parked } } }"
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Path:
+    path = tmp_path / "drive.log"
+    path.write_text(petrol_drive())
+    return path
+
+
+@pytest.fixture
+def driven(fleettwin: CommandLine, drive: Path) -> CommandLine:
+    """A command line that knows one car."""
+    fleettwin.ingest(drive, "--vin", VIN, "--brand", "vw", "--model", "Golf", "--map", "obd2")
+    return fleettwin
+
+
+@contextmanager
+def serving(fleettwin: CommandLine, command: str = "serve") -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run a server on a free port; yield the process and its address."""
+    with fleettwin.started(command, PORT="0") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"http://\S+", line):
+                yield process, found.group()
+                break
+        else:
+            pytest.fail(f"no address: {process.stderr.read() if process.stderr else ''}")
+
+
+def asked(address: str, document: str, **variables: Any) -> dict[str, Any]:
+    answer = httpx.post(address, json={"query": document, "variables": variables}, timeout=PATIENCE_S)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert "errors" not in body, body["errors"]
+    data: dict[str, Any] = body["data"]
+    return data
+
+
+def caught_up(address: str, position: int) -> None:
+    """Wait until the server has projected the log up to a position."""
+    deadline, status = time.monotonic() + PATIENCE_S, None
+    while time.monotonic() < deadline:
+        status = asked(address, STATUS)["status"]
+        if status["logPosition"] >= position and not any(each["lag"] for each in status["projections"]):
+            return
+    pytest.fail(f"the server has not caught up: {status}")
+
+
+def stopped(process: "subprocess.Popen[str]") -> None:
+    """Press Ctrl-C, and see a clean end."""
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_reading_command_prints_json(driven: CommandLine, tmp_path: Path) -> None:
+    shown = driven.run("show", VIN, "--json").json
+    assert (shown["vin"], shown["brand"], shown["model"]) == (VIN, "vw", "Golf")
+    assert shown["navigation"]["trips"]["edges"]
+    assert {"path", "value", "unit", "status", "capturedAt"} <= shown["signals"][0].keys()
+
+    events = driven.run("events", VIN, "--json").json
+    assert [event["version"] for event in events] == list(range(1, len(events) + 1))
+    assert events[0]["type"] == "vehicle.registered.v1"
+    only = driven.run("events", VIN, "--type", "vehicle.trip_ended.v1", "--type", "vehicle.trip_started.v1", "--json")
+    assert {event["type"] for event in only.json} == {"vehicle.trip_ended.v1", "vehicle.trip_started.v1"}
+
+    status = driven.run("status", "--digest", "--json").json
+    assert status["logPosition"] == len(events)
+    assert [each["lag"] for each in status["projections"]] == [0, 0, 0]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", each["digest"]) for each in status["projections"])
+
+    settings = {each["name"]: each for each in driven.run("config", "--json").json}
+    assert settings["FLEETTWIN_PORT"]["source"] == "default"
+    assert settings["FLEETTWIN_DATABASE_URL"]["source"] == "environment FLEETTWIN_DATABASE_URL"
+
+    document = tmp_path / "trips.graphql"
+    document.write_text(
+        "query Trips($vin: String!) { vehicle(vin: $vin) { vin } }\nquery Other { status { logPosition } }"
+    )
+    answer = driven.run("query", document, "--variables", json.dumps({"vin": VIN}), "--operation", "Trips", "--json")
+    assert answer.json == {"data": {"vehicle": {"vin": VIN}}}
+    piped = driven.run("query", "-", "--operation", "Other", stdin=document.read_text())
+    assert piped.json["data"]["status"]["logPosition"] == len(events)
+
+
+def test_every_reading_command_prints_a_screen(driven: CommandLine) -> None:
+    shown = driven.run("show", VIN)
+    assert (shown.status, shown.stderr) == (0, "")
+    assert VIN in shown.stdout
+    assert "Powertrain.CombustionEngine.Speed" in shown.stdout
+    events = driven.run("events", VIN)
+    assert "trip_started" in events.stdout
+    status = driven.run("status")
+    assert "navigation" in status.stdout
+    assert "lag" in status.stdout
+    assert {done.status for done in (events, status)} == {0}
+
+
+def test_the_secrets_are_not_shown(driven: CommandLine) -> None:
+    for arguments in (("config",), ("config", "--json")):
+        shown = driven.run(*arguments).stdout
+        assert VIN_KEY not in shown
+        assert str(driven.database) not in shown
+        assert "FLEETTWIN_VIN_KEY" in shown
+        assert "not shown" in shown
+
+
+def test_settings_come_from_the_environment_then_the_file_then_the_default(
+    fleettwin: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('port = 9001\nhost = "127.0.0.2"\n')
+    found = fleettwin.run("config", "--json", CONFIG=str(path), HOST="127.0.0.3").json
+    settings = {each["name"]: (each["value"], each["source"]) for each in found}
+    assert settings["FLEETTWIN_PORT"] == ("9001", f"file {path}")
+    assert settings["FLEETTWIN_HOST"] == ("127.0.0.3", "environment FLEETTWIN_HOST")
+    assert settings["FLEETTWIN_VSS_CATALOGUE"] == (None, "default")
+
+
+def test_without_a_command_it_helps(fleettwin: CommandLine) -> None:
+    done = fleettwin.run()
+    said = done.stdout + done.stderr
+    for command in ("ingest", "serve", "demo", "show", "events", "status", "query", "config"):
+        assert command in said
+    assert "Traceback" not in said
+
+
+def test_an_ingest_sums_up_what_it_read(fleettwin: CommandLine, drive: Path) -> None:
+    done = fleettwin.run("ingest", drive, "--vin", VIN, "--map", "obd2")
+    assert (done.status, done.stderr) == (0, "")
+    for words in ("frames or rows read", "diagnostic answers", "OBD 01", "samples", "TripStarted 1"):
+        assert words in done.stdout
+    again = fleettwin.run("ingest", drive, "--vin", VIN, "--map", "obd2")
+    assert "none: nothing new" in again.stdout
+
+
+# --- serving ----------------------------------------------------------------------------------------------------------
+
+
+class Links(HTMLParser):
+    """Everything that a page makes a browser fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = {"script": "src", "link": "href", "img": "src", "iframe": "src"}
+        self.found += [value for name, value in attrs if value and names.get(tag) == name]
+
+
+def test_serve_answers_and_stops_at_ctrl_c(driven: CommandLine) -> None:
+    with serving(driven) as (process, address):
+        assert urlsplit(address).hostname == "127.0.0.1"
+        assert asked(address, STATE_QUERY, vin=VIN)["vehicle"] == driven.state(VIN)
+
+        page = httpx.get(address, headers={"accept": "text/html"}, timeout=PATIENCE_S)
+        assert page.headers["content-type"].startswith("text/html")
+        links = Links()
+        links.feed(page.text)
+        assert links.found
+        for link in (link for link in links.found if not link.startswith("data:")):
+            assert urlsplit(urljoin(address, link)).netloc == urlsplit(address).netloc
+            assert httpx.get(urljoin(address, link), timeout=PATIENCE_S).status_code == 200
+        inline = re.sub(r"https?://(www\.w3\.org|localhost|127\.0\.0\.1)\S*", "", page.text)
+        assert not re.findall(r"(?:import|fetch|src=|href=)\W*(?:https?:)?//", inline)
+        stopped(process)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address, timeout=PATIENCE_S)
+
+
+def test_a_taken_port_is_bad_input(driven: CommandLine) -> None:
+    with serving(driven) as (_, address):
+        port = str(urlsplit(address).port)
+        done = driven.run("serve", PORT=port)
+        assert done.status == 2
+        assert "Traceback" not in done.stderr
+        last = done.stderr.splitlines()[-1]
+        assert port in last
+        assert "FLEETTWIN_PORT" in last
+
+
+def test_what_is_ingested_beside_a_server_is_served(tmp_path: Path, drive: Path) -> None:
+    """On one home, with the embedded database, which outlives neither command."""
+    fleettwin = CommandLine(tmp_path / "home")
+    with serving(fleettwin) as (process, address):
+        assert asked(address, "{ vehicles(first: 5) { edges { node { vin } } } }") == {"vehicles": {"edges": []}}
+        fleettwin.ingest(drive, "--vin", VIN, "--map", "obd2")
+        caught_up(address, fleettwin.run("status", "--json").json["logPosition"])
+        served = asked(address, STATE_QUERY, vin=VIN)["vehicle"]
+        assert served == fleettwin.state(VIN)
+        assert len(served["navigation"]["trips"]["edges"]) == 1
+        assert (fleettwin.home / "postgres" / "data" / "postmaster.pid").exists()
+        stopped(process)
+    assert not (fleettwin.home / "postgres" / "data" / "postmaster.pid").exists(), "the database is still running"
+
+
+def test_two_ingests_at_once(fleettwin: CommandLine, other_fleettwin: CommandLine, drive: Path) -> None:
+    vins = (VIN, OTHER_VIN)
+    for vin in vins:
+        other_fleettwin.ingest(drive, "--vin", vin, "--map", "obd2")
+    with (
+        fleettwin.started("ingest", drive, "--vin", VIN, "--map", "obd2", "--json") as one,
+        fleettwin.started("ingest", drive, "--vin", OTHER_VIN, "--map", "obd2", "--json") as other,
+    ):
+        for process in (one, other):
+            _, errors = process.communicate(timeout=PATIENCE_S)
+            assert (process.returncode, errors) == (0, "")
+    assert {each["lag"] for each in fleettwin.status()["projections"]} == {0}
+    for vin in vins:
+        assert fleettwin.state(vin) == other_fleettwin.state(vin)
+
+
+def test_the_demo_prints_its_address_and_queries_that_answer(tmp_path: Path) -> None:
+    fleettwin = CommandLine(tmp_path / "home")
+    with fleettwin.started("demo", PORT="0") as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if demo.QUERIES[-1] in said:
+                break
+        addresses = re.findall(r"http://\S+", said)
+        assert len(demo.QUERIES) == 3
+        for query in demo.QUERIES:
+            assert query in said
+            assert asked(addresses[0], query)["vehicle"]
+        stopped(process)
+    assert fleettwin.state(demo.VIN)["navigation"]["trips"]["edges"]
