@@ -347,7 +347,7 @@ class OdometerAdvanced(StreamEvent):
 class SignalsSampled(StreamEvent):
     """Every other signal whose value changed (`changed` true), or was confirmed at its heartbeat.
 
-    Columns of equal length, in the order heard.
+    Columns of equal length, in order of time within the batch.
     """
 
     TOPIC = "vehicle.signals_sampled.v1"

