@@ -49,6 +49,12 @@ class SpeedSeen(NamedTuple):
     speed_kmh: KilometresPerHour | None
 
 
+class PositionLost(NamedTuple):
+    """The stream says that it does not know where the vehicle is, or tells half a position only."""
+
+    captured_at: Micros
+
+
 class IgnitionSeen(NamedTuple):
     """The ignition went on or off, or was seen for the first time."""
 
@@ -57,13 +63,13 @@ class IgnitionSeen(NamedTuple):
 
 
 class EnergySeen(NamedTuple):
-    """The energy in the traction battery."""
+    """The energy in the traction battery; None: the stream says that it has none."""
 
     captured_at: Micros
-    energy_kwh: KilowattHours
+    energy_kwh: KilowattHours | None
 
 
-Sign = Fix | SpeedSeen | IgnitionSeen | EnergySeen
+Sign = Fix | PositionLost | SpeedSeen | IgnitionSeen | EnergySeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class OpenLeg:
     speed_until: Micros | None = None
     energy_kwh: KilowattHours | None = None
     energy_at_start_kwh: KilowattHours | None = None
+    last_fix: Fix | None = None  # the way goes on from it however long the position is lost
 
     @property
     def distance_m(self) -> Metres:
@@ -126,12 +133,8 @@ class LegTracker:
                 current = None
             if current and sign.captured_at < current.leg.started_at:
                 continue  # a batch out of order: what it says of the leg would put its end before its beginning
-            if isinstance(sign, SpeedSeen):
-                current = self._speed(current, sign)
-            elif isinstance(sign, Fix):
-                current = self._fix(current, sign)
-            elif isinstance(sign, EnergySeen):
-                self._energy(current, sign)
+            if not isinstance(sign, IgnitionSeen):
+                current = self._take(current, sign)
             elif not sign.on and current and sign.captured_at >= current.leg.ended_at:
                 current.leg = replace(current.leg, ended_at=sign.captured_at, closed=True)
                 self._finish(current, grown)
@@ -141,6 +144,17 @@ class LegTracker:
         elif current:
             grown.append(current)
         return grown
+
+    def _take(self, current: Growth | None, sign: Fix | PositionLost | SpeedSeen | EnergySeen) -> Growth | None:
+        if isinstance(sign, SpeedSeen):
+            return self._speed(current, sign)
+        if isinstance(sign, Fix):
+            return self._fix(current, sign)
+        if isinstance(sign, PositionLost):
+            self.last_fix = current.leg.last_fix if current else None
+        else:
+            self._energy(current, sign)
+        return current
 
     def _finish(self, current: Growth, grown: list[Growth]) -> None:
         current.open = False
@@ -195,7 +209,7 @@ class LegTracker:
                 current = self._begin(sign.captured_at)
         if current is None:
             return None
-        leg = current.leg
+        leg = replace(current.leg, last_fix=sign)
         if before and before.captured_at >= leg.started_at:
             leg = replace(leg, distance_by_fixes_m=Metres((leg.distance_by_fixes_m or 0.0) + step_m))
         current.leg = replace(leg, ended_at=max(leg.ended_at, sign.captured_at)) if moving else leg
@@ -204,7 +218,7 @@ class LegTracker:
 
     def _energy(self, current: Growth | None, sign: EnergySeen) -> None:
         self.energy_kwh = sign.energy_kwh
-        if current:
+        if current and sign.energy_kwh is not None:
             leg = current.leg
             start = sign.energy_kwh if leg.energy_at_start_kwh is None else leg.energy_at_start_kwh
             current.leg = replace(leg, energy_at_start_kwh=start, energy_kwh=KilowattHours(start - sign.energy_kwh))

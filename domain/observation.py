@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 from domain import clocks, paths, trips
 from domain import events as e
 from domain.geo import great_circle_m
-from domain.legs import EnergySeen, Fix, Growth, IgnitionSeen, LegTracker, Sign, SpeedSeen
+from domain.legs import EnergySeen, Fix, Growth, IgnitionSeen, LegTracker, PositionLost, Sign, SpeedSeen
 from domain.readings import FREEZE_FRAME_PATHS, take_report
 from domain.signals import Quality, Sample, SignalBatch, SignalValue, TroubleCodeReport, recordable
 from domain.state import Known, Lane, VehicleState, WarningState
@@ -80,7 +80,6 @@ class Observation:
         self._destination_set_at: Micros | None = None
         self._rules: dict[str, Callable[[Micros, SignalValue], bool]] = {
             paths.LOW_VOLTAGE_SYSTEM_STATE: self._ignition,
-            paths.BATTERY_ENERGY: self._energy,
             paths.ODOMETER: self._odometer,
             paths.IS_CHARGING: self._charging,
             paths.MEDIA_SOURCE: self._media_source,
@@ -230,8 +229,6 @@ class Observation:
             return
         told = False
         good = quality == Quality.OK and value is not None
-        if path == paths.SPEED:
-            self._signs.append(SpeedSeen(at, _speed_kmh(known)))
         if changed and good and value is not None and path in self._rules:
             told = self._rules[path](at, value)
         elif quality == Quality.NOT_AVAILABLE and path in DESTINATION and self.lane.destination:
@@ -239,9 +236,19 @@ class Observation:
         self._warn(path, known)
         if path in OTHER_HALF and good:
             told = self._half(path, at, value, changed=changed)
+        self._note_sign(path, at, known)
         if not told:
             self._fresh.append(Fresh(path, at, value, int(quality), changed))
         self._told[path] = known
+
+    def _note_sign(self, path: str, at: Micros, known: Known) -> None:
+        """Note what a sample that is recorded says of driving."""
+        if path == paths.SPEED:
+            self._signs.append(SpeedSeen(at, _speed_kmh(known)))
+        elif path == paths.BATTERY_ENERGY:
+            self._signs.append(EnergySeen(at, _energy_kwh(known)))
+        elif path in POSITION and (self._placed is None or self._placed[0] != at):
+            self._signs.append(PositionLost(at))
 
     def _is_due(self, at: Micros, last: Known | None) -> bool:
         """Whether a value is told even if it is the same: its heartbeat is due, or a missing batch may have had one."""
@@ -369,11 +376,6 @@ class Observation:
             self.trigger(e.IgnitionTurnedOn if on else e.IgnitionTurnedOff, at, initial=before is None)
         return False
 
-    def _energy(self, at: Micros, value: SignalValue) -> bool:
-        if isinstance(value, (int, float)):
-            self._signs.append(EnergySeen(at, KilowattHours(float(value))))
-        return False
-
     def _odometer(self, at: Micros, value: SignalValue) -> bool:
         last = self.number(paths.ODOMETER)
         if not isinstance(value, (int, float)) or (last is None and self._last(paths.ODOMETER)):
@@ -457,8 +459,10 @@ class Observation:
             good = latitude.quality == longitude.quality == Quality.OK
             if good and isinstance(latitude.value, float) and isinstance(longitude.value, float):
                 last_fix = Fix(latitude.captured_at, Degrees(latitude.value), Degrees(longitude.value))
-        energy = lane.number(paths.BATTERY_ENERGY)
-        energy_kwh = None if energy is None else KilowattHours(energy)
+        if last_fix is None and lane.leg:
+            last_fix = lane.leg.last_fix
+        energy = lane.last.get(paths.BATTERY_ENERGY)
+        energy_kwh = _energy_kwh(energy) if energy else None
         return LegTracker(lane.leg, last_speed, last_fix, energy_kwh, lane.driven_until)
 
     def _tell_growth(self, growth: Growth) -> None:
@@ -548,6 +552,10 @@ class Observation:
 def _speed_kmh(known: Known) -> KilometresPerHour | None:
     """Return a speed without its direction."""
     return KilometresPerHour(abs(float(known.value))) if isinstance(known.value, (int, float)) else None
+
+
+def _energy_kwh(known: Known) -> KilowattHours | None:
+    return KilowattHours(float(known.value)) if isinstance(known.value, (int, float)) else None
 
 
 def _is_same(one: SignalValue | None, other: SignalValue | None) -> bool:

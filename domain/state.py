@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain import events as e
 from domain import paths, trips
-from domain.legs import OpenLeg
+from domain.legs import Fix, OpenLeg
 from domain.signals import Quality, SignalValue
 from domain.trips import Change, Leg, Trip
 from domain.units import Degrees, KilowattHours, Micros
@@ -116,12 +116,6 @@ class Lane:
     destination: tuple[Degrees, Degrees] | None = None
     charging: ChargingSession | None = None
     codes: dict[tuple[str, str], HeldCodes] = field(default_factory=dict)  # by (ecu, service)
-
-    def number(self, path: str) -> float | None:
-        """Return the newest number of a signal, if it is good."""
-        known = self.last.get(path)
-        good = known is not None and known.quality == Quality.OK
-        return float(known.value) if good and known and isinstance(known.value, (int, float)) else None
 
 
 @dataclass(slots=True)
@@ -254,6 +248,12 @@ def _value(path: str, attribute: str) -> Callable[[VehicleState, Any], None]:
 
 def _track(s: VehicleState, x: e.TrackExtended) -> None:
     lane = s.lane(x.stream_id)
+    last_fix = lane.leg.last_fix if lane.leg and lane.leg.started_at == x.leg_started_at else None
+    if x.fix_captured_at:
+        at, latitude_deg, longitude_deg = x.fix_captured_at[-1], x.latitude_deg[-1], x.longitude_deg[-1]
+        last_fix = Fix(at, latitude_deg, longitude_deg, x.heading_deg[-1], x.speed_kmh[-1], x.altitude_m[-1])
+        s.know(lane, paths.LATITUDE, Known(at, x.stream_id, x.sequence, latitude_deg, Quality.OK))
+        s.know(lane, paths.LONGITUDE, Known(at, x.stream_id, x.sequence, longitude_deg, Quality.OK))
     leg = OpenLeg(
         x.leg_started_at,
         x.leg_ended_at,
@@ -263,19 +263,15 @@ def _track(s: VehicleState, x: e.TrackExtended) -> None:
         x.leg_speed_until,
         x.leg_energy_kwh,
         x.leg_energy_at_start_kwh,
+        last_fix,
     )
     if x.leg_open:
         lane.leg = leg
     else:
         lane.leg, lane.driven_until = None, leg.ended_at
     told = Leg(leg.started_at, x.stream_id, leg.ended_at, leg.closed, x.leg_open, leg.distance_m, leg.energy_kwh)
-    change = trips.change(s.trips, told)
-    s.arrange(change)
+    s.arrange(trips.change(s.trips, told))
     s.open_trips[x.trip_id] = x.trip_started_at
-    if x.fix_captured_at:
-        at = x.fix_captured_at[-1]
-        s.know(lane, paths.LATITUDE, Known(at, x.stream_id, x.sequence, x.latitude_deg[-1], Quality.OK))
-        s.know(lane, paths.LONGITUDE, Known(at, x.stream_id, x.sequence, x.longitude_deg[-1], Quality.OK))
     s.seen(lane, x.captured_at)
 
 

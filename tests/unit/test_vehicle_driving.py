@@ -298,6 +298,17 @@ def test_a_track_that_has_holes_is_not_the_distance_of_its_trip() -> None:
     assert event.trip_distance_m == event.leg_distance_by_speed_m == pytest.approx(1_167, rel=0.01)
 
 
+def test_a_position_that_is_lost_on_the_way_is_gone_on_from() -> None:
+    stream = Stream()
+    lost = [sample(path, 35, None, Quality.NOT_AVAILABLE) for path in (paths.LATITUDE, paths.LONGITUDE)]
+    found = trace(100, 110, first=10)
+    for batches in ([[*trace(0, 30), *lost, *found]], [trace(0, 30), lost, found], [[*trace(0, 30), *lost], found]):
+        stream = Stream()
+        case = given(*(stream.batch(batch) for batch in batches))
+
+        assert of_type(case.car.events, e.TrackExtended)[-1].trip_distance_m == pytest.approx(11 * 111.2, rel=0.001)
+
+
 def test_a_receiver_that_trembles_at_a_halt_adds_no_distance() -> None:
     stream = Stream()
     tremble = [each for n in range(9) for each in place(61 + n, 48.006 + n % 2 * 0.0001)]
