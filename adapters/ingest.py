@@ -357,6 +357,8 @@ def _read(summary: Summary, translator: CanTranslator) -> None:
     summary.decoded_frames = translator.dbc.frames
     summary.too_short = translator.dbc.too_short
     summary.samples = translator.samples
+    if not summary.samples:
+        summary.notes.append("no signal that the mapping reads was heard: another mapping may tell more")
     summary.unmapped.update(translator.unmapped)
     heard = translator.diagnostics
     for name, counts in (("", heard.answers), ("refused ", heard.negative), ("unread ", heard.unread)):
