@@ -317,7 +317,7 @@ def test_an_earlier_mapping_is_preferred_where_several_map_a_path() -> None:
 
 
 def test_the_shipped_mappings_are_those_that_are_promised() -> None:
-    assert mapping_names() == ("envirocar", "gnss", "obd2", "vw_meb", "vw_mqb", "vw_pq")
+    assert mapping_names() == ("envirocar", "fleettwin", "gnss", "obd2", "vw_meb", "vw_mqb", "vw_pq")
 
 
 @pytest.mark.parametrize("name", ["vw_mqb", "vw_meb", "vw_pq"])
