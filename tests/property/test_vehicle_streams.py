@@ -13,7 +13,8 @@ from domain.signals import SignalBatch
 from domain.state import VehicleState
 from domain.trips import gather
 from domain.units import Micros
-from tests.support.batches import cuts, interleaved, stories, streams_of
+from tests.support.batches import CABIN_TEMPERATURE as OTHER
+from tests.support.batches import DOOR, Stream, cuts, interleaved, sample, stories, streams_of
 from tests.support.given import Car, of_type
 
 EXAMPLES = settings(max_examples=100)
@@ -158,6 +159,27 @@ def test_out_of_order_within_a_stream_the_current_values_end_the_same(data: st.D
         known = max(known, batch.sequence)
     assert other.progress["a"].missing == ()
     assert other.progress["a"].last_sequence == len(batches)
+
+
+@EXAMPLES
+@given(
+    st.lists(st.lists(st.sampled_from(["", "off", "on"]), min_size=2, max_size=2), min_size=3, max_size=6), st.data()
+)
+def test_signals_that_change_and_come_back_end_the_same_in_any_order(
+    moments: list[list[str]], data: st.DataObject
+) -> None:
+    """Each moment a batch, in which a signal may be missing: what an unchanged value hides is found out."""
+    stream = Stream("a")
+    batches = [
+        stream.batch([sample(path, n, value) for path, value in zip((DOOR, OTHER), moment, strict=True) if value])
+        for n, moment in enumerate(moments)
+    ]
+    one, other = car_after(batches), car_after(data.draw(st.permutations(batches)))
+
+    def values(car: Car) -> dict[str, Any]:
+        return {path: known.value for path, known in car.vehicle.state.signals.items()}
+
+    assert values(other) == values(one)
 
 
 @EXAMPLES
