@@ -136,3 +136,7 @@ class Projecting:
                 _log.warning("%s waits: %s", projection.id, error)
                 runner = None
                 self._stopping.wait(BACKOFF_S)
+            except Exception:  # noqa: BLE001  # standing still shows as lag; a thread that ended would not come back
+                _log.exception("%s failed and tries again", projection.id)
+                runner = None
+                self._stopping.wait(BACKOFF_S)
