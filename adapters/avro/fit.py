@@ -54,7 +54,7 @@ def _name(avro_type: Any) -> str:
         case {"type": str(name)} | str(name):
             return name
         case _:
-            raise NotImplementedError(f"no event has a field of the type {avro_type}")
+            raise TypeError(f"no event has a field of the type {avro_type}")
 
 
 def _scalar(branches: _Branches) -> Fits:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from domain import events as e
 from domain import paths
 from domain.events import VehicleEvent
-from domain.units import Metres
+from domain.units import KilowattHours, Metres, Micros
 from projections.navigation.model import DestinationRow, NavigationSignalRow, TrackRow, TripRow
 from projections.projection import Key, Projection, Recorded, Row, Rows
 from projections.signal_rows import signal_keys, tell
@@ -40,40 +41,40 @@ def _sampled(recorded: Recorded, x: e.SignalsSampled | e.LateSamplesRecorded, ro
             tell(rows, NavigationSignalRow, recorded, path, value, at, quality)
 
 
-def _started(recorded: Recorded, x: e.TripStarted, rows: Rows) -> None:
-    rows.put(
-        TripRow(
-            x.originator_id,
-            x.trip_id,
-            x.started_at,
-            x.started_at,
-            ended=False,
-            end_reason=None,
-            distance_m=Metres(0.0),
-            energy_kwh=None,
-            received_at=x.received_at,
-            event_version=x.originator_version,
-            position=recorded.position,
-        )
+def _put_trip(  # the columns of a trip
+    recorded: Recorded,
+    rows: Rows,
+    trip_id: UUID,
+    started_at: Micros,
+    ended_at: Micros,
+    distance_m: Metres,
+    energy_kwh: KilowattHours | None,
+    end_reason: str | None = None,
+) -> None:
+    """Put a trip as an event tells it; it is over where a reason is given."""
+    event = recorded.event
+    row = TripRow(
+        event.originator_id,
+        trip_id,
+        started_at,
+        ended_at,
+        ended=end_reason is not None,
+        end_reason=end_reason,
+        distance_m=distance_m,
+        energy_kwh=energy_kwh,
+        received_at=event.received_at,
+        event_version=event.originator_version,
+        position=recorded.position,
     )
+    rows.put(row)
+
+
+def _started(recorded: Recorded, x: e.TripStarted, rows: Rows) -> None:
+    _put_trip(recorded, rows, x.trip_id, x.started_at, x.started_at, Metres(0.0), None)
 
 
 def _extended(recorded: Recorded, x: e.TrackExtended, rows: Rows) -> None:
-    rows.put(
-        TripRow(
-            x.originator_id,
-            x.trip_id,
-            x.trip_started_at,
-            x.trip_ended_at,
-            ended=False,
-            end_reason=None,
-            distance_m=x.trip_distance_m,
-            energy_kwh=x.trip_energy_kwh,
-            received_at=x.received_at,
-            event_version=x.originator_version,
-            position=recorded.position,
-        )
-    )
+    _put_trip(recorded, rows, x.trip_id, x.trip_started_at, x.trip_ended_at, x.trip_distance_m, x.trip_energy_kwh)
     if not x.fix_captured_at:
         return
     rows.put(
@@ -99,44 +100,14 @@ def _extended(recorded: Recorded, x: e.TrackExtended, rows: Rows) -> None:
 
 
 def _ended(recorded: Recorded, x: e.TripEnded, rows: Rows) -> None:
-    rows.put(
-        TripRow(
-            x.originator_id,
-            x.trip_id,
-            x.started_at,
-            x.ended_at,
-            ended=True,
-            end_reason=x.reason,
-            distance_m=x.distance_m,
-            energy_kwh=x.energy_kwh,
-            received_at=x.received_at,
-            event_version=x.originator_version,
-            position=recorded.position,
-        )
-    )
+    _put_trip(recorded, rows, x.trip_id, x.started_at, x.ended_at, x.distance_m, x.energy_kwh, x.reason)
 
 
 def _rearranged(recorded: Recorded, x: e.TripsRearranged, rows: Rows) -> None:
     for trip_id in x.removed_trip_ids:
         rows.delete(TripRow, x.originator_id, trip_id)
-    for trip_id, started_at, ended_at, distance_m, energy_kwh in zip(
-        x.trip_id, x.started_at, x.ended_at, x.distance_m, x.energy_kwh, strict=True
-    ):
-        rows.put(
-            TripRow(
-                x.originator_id,
-                trip_id,
-                started_at,
-                ended_at,
-                ended=False,
-                end_reason=None,
-                distance_m=distance_m,
-                energy_kwh=energy_kwh,
-                received_at=x.received_at,
-                event_version=x.originator_version,
-                position=recorded.position,
-            )
-        )
+    for trip in zip(x.trip_id, x.started_at, x.ended_at, x.distance_m, x.energy_kwh, strict=True):
+        _put_trip(recorded, rows, *trip)
 
 
 def _destination(
