@@ -9,10 +9,11 @@ from eventsourcing.persistence import StoredEvent
 from adapters.avro.codec import AvroCodec
 from adapters.avro.mapper import AvroMapper
 from adapters.event_log import StoredRecord
+from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.fleet import DirectoryEntry, ProgressChange
 from domain.streams import StreamProgress
-from projections.projection import Recorded
+from projections.projection import Recorded, UnreadableEvent
 
 HISTORY_PAGE: Final = 5_000  # events of one vehicle read at a time
 
@@ -42,7 +43,10 @@ class RecordLog(Protocol):
 
 
 class VehicleLog:
-    """Implements `domain.fleet.EventLog` and `projections.ports.Feed`."""
+    """Implements `domain.fleet.EventLog` and `projections.ports.Feed`.
+
+    What cannot be decoded is an `UnreadableEvent` in the feed: it stops its vehicle, not the feed.
+    """
 
     def __init__(self, records: RecordLog, codec: AvroCodec) -> None:
         self._records = records
@@ -61,8 +65,12 @@ class VehicleLog:
         return positions[-1] if positions else 0
 
     def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
-        """Return the whole history of a vehicle."""
-        return [recorded.event for recorded in self.history(vehicle_id, 0, 2**62)]
+        """Return the whole history of a vehicle. Raises `UnknownEventError`: nothing is decided on half a history."""
+        events = [recorded.event for recorded in self.history(vehicle_id, 0, 2**62)]
+        for event in events:
+            if isinstance(event, UnreadableEvent):
+                raise UnknownEventError(event.reason)
+        return events
 
     def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
         """Return how far each stream of a vehicle has been taken."""
@@ -88,5 +96,15 @@ class VehicleLog:
         return self._records.last_position()
 
     def _recorded(self, record: StoredRecord) -> Recorded:
-        event = self._codec.decode(record.topic, record.state, record.originator_id, record.version)
+        event: VehicleEvent
+        try:
+            event = self._codec.decode(record.topic, record.state, record.originator_id, record.version)
+        except UnknownEventError as error:
+            event = UnreadableEvent(
+                originator_id=record.originator_id,
+                originator_version=record.version,
+                captured_at=record.recorded_at,
+                received_at=record.recorded_at,
+                reason=str(error),
+            )
         return Recorded(record.position, record.recorded_at, event)

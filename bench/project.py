@@ -1,5 +1,6 @@
 """Stored events into PostgreSQL read models: one projection at a time, and all three in turns, as `catch_up` does."""
 
+import gc
 import random
 import tempfile
 import time
@@ -37,6 +38,9 @@ def run() -> Sequence[Result]:
         log = VehicleLog(records, AvroCodec(SchemaRegistry.load()))
         for first in range(0, len(events), APPENDED_AT_ONCE):
             log.append(events[first : first + APPENDED_AT_ONCE])
+        count = len(events)
+        del events  # a process that projects does not hold its log in memory, nor does its collector walk through it
+        gc.collect()
         seconds = {}
         for name, chosen in [*((each.name, [each]) for each in PROJECTIONS), ("all three", list(PROJECTIONS))]:
             fresh = [replace(each, version=each.version + len(chosen)) for each in chosen]  # beside one another
@@ -49,9 +53,9 @@ def run() -> Sequence[Result]:
         records.close()
     return [
         Result(
-            name=f"project {len(events):,} stored events of {VEHICLES} vehicles: {name}",
+            name=f"project {count:,} stored events of {VEHICLES} vehicles: {name}",
             unit="events/s",
-            ours=len(events) / took,
+            ours=count / took,
             bar=BAR,
         )
         for name, took in seconds.items()

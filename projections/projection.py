@@ -13,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
+from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.units import Micros
 
@@ -23,6 +24,13 @@ class Recorded(NamedTuple):
     position: int  # 1, 2, 3 … over all vehicles
     recorded_at: Micros
     event: VehicleEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnreadableEvent(VehicleEvent):
+    """Stands for an event whose bytes this code cannot read: a fold of it fails, and so parks its vehicle."""
+
+    reason: str
 
 
 class Row(Protocol):
@@ -38,9 +46,12 @@ Key = tuple[Any, ...]
 
 
 class Rows(Protocol):
-    """The rows that a fold reads and writes."""
+    """The rows of one vehicle, which is all that the fold of an event of it reads and writes.
 
-    def get(self, row_type: type[R], *key: Any) -> R | None:  # a key has the types of its columns
+    So a key is told without its `vehicle_id`, and has the types of its other columns.
+    """
+
+    def get(self, row_type: type[R], *key: Any) -> R | None:
         """Return the row with this key, or None."""
 
     def put(self, row: Row) -> None:
@@ -63,7 +74,7 @@ class Projection:
     folds: Mapping[type[VehicleEvent], Fold]
     keys: Callable[
         [VehicleEvent], Sequence[tuple[type[Row], Key]]
-    ]  # the rows that folding this event will ask for, as far as is known before
+    ]  # the rows of its vehicle that folding this event will ask for, as far as is known before
 
     @property
     def id(self) -> str:
@@ -71,10 +82,12 @@ class Projection:
         return f"{self.name} v{self.version}"
 
     def fold(self, recorded: Recorded, rows: Rows) -> None:
-        """Fold one event into the rows."""
+        """Fold one event into the rows. Raises `UnknownEventError` for one that cannot be read."""
         fold = self.folds.get(type(recorded.event))
         if fold:
             fold(recorded, recorded.event, rows)
+        elif isinstance(recorded.event, UnreadableEvent):
+            raise UnknownEventError(recorded.event.reason)
 
 
 class Column(NamedTuple):
@@ -110,8 +123,8 @@ def table(name: str, *, key: tuple[str, ...]) -> Callable[[type[R]], type[R]]:
             raise TypeError(msg)
         row_type.SPEC = RowSpec(name, columns, key)  # type: ignore[attr-defined]
         places = [row_type._fields.index(column) for column in key]  # type: ignore[attr-defined]
-        one = places[0]
-        row_type.KEY_OF = staticmethod(itemgetter(*places) if len(places) > 1 else lambda row: (row[one],))  # type: ignore[attr-defined]
+        row_type.KEY_OF = staticmethod(_getter(places))  # type: ignore[attr-defined]
+        row_type.KEY_IN_VEHICLE_OF = staticmethod(_getter(places[1:]))  # type: ignore[attr-defined]
         return row_type
 
     return declare
@@ -127,6 +140,23 @@ def row_key(row: Row) -> Key:
     """Return the key of a row."""
     key: Key = type(row).KEY_OF(row)  # type: ignore[attr-defined]  # set by `table`
     return key
+
+
+def row_key_in_vehicle(row: Row) -> Key:
+    """Return the key of a row without its `vehicle_id`."""
+    key: Key = type(row).KEY_IN_VEHICLE_OF(row)  # type: ignore[attr-defined]  # set by `table`
+    return key
+
+
+def _getter(places: Sequence[int]) -> Callable[[Any], Key]:
+    """Return a function that takes these columns from a row, as a tuple however many they are."""
+    match places:
+        case []:
+            return lambda _: ()
+        case [one]:
+            return lambda row: (row[one],)
+        case _:
+            return itemgetter(*places)
 
 
 def _column(name: str, hint: Any) -> Column:

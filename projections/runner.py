@@ -7,92 +7,126 @@ it, so that a retry by another process cannot come between unseen.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from domain.errors import StoreError
 from domain.units import Micros
 from projections.ports import Commit, Feed, Parked, ReadModelStore
-from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key
+from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key_in_vehicle
 
 BATCH_EVENTS: Final = 2_000  # events folded in one transaction
 ERROR_LENGTH_MAX: Final = 2_000  # characters of an error that are kept
 VERSIONS_CACHED_MAX: Final = 100_000  # vehicles whose last version is remembered between batches
 
 
-class _Session(Rows):
-    """The rows that a batch reads and writes, each read at most once, each written once."""
+_NOTHING: Final = object()  # that a batch has not written a row
 
-    def __init__(self, store: ReadModelStore, projection: Projection) -> None:
-        self._store = store
-        self._projection = projection
-        self._rows: defaultdict[type[Row], dict[Key, Row | None]] = defaultdict(dict)
-        self._touched: defaultdict[type[Row], dict[Key, None]] = defaultdict(dict)
-        self._undo: list[tuple[type[Row], Key, Row | None, bool]] = []  # what the present event replaced
-        self.store_failed = False
 
-    def prefetch(self, events: Iterable[Recorded]) -> None:
-        """Load the rows that folding these events will ask for, one statement a table."""
-        wanted: defaultdict[type[Row], set[Key]] = defaultdict(set)
-        for recorded in events:
-            try:
-                keys = self._projection.keys(recorded.event)
-            except Exception:  # noqa: BLE001, S112  # its fold fails as well, and parks the vehicle
-                continue
-            for row_type, key in keys:
-                wanted[row_type].add(key)
-        for row_type, missing in wanted.items():
-            found = self._store.load(self._projection, row_type, missing)
-            self._rows[row_type].update({key: found.get(key) for key in missing})
+class _VehicleRows(Rows):
+    """The rows of one vehicle that a batch reads and writes, each read at most once, each written once."""
+
+    def __init__(self, vehicle_id: UUID, load: Callable[[type[Row], Key], Row | None]) -> None:
+        self._vehicle_id = vehicle_id
+        self._load = load
+        self._loaded: defaultdict[type[Row], dict[Key, Row | None]] = defaultdict(dict)
+        self._written: defaultdict[type[Row], dict[Key, Any]] = defaultdict(dict)  # None: deleted
+        self._undo: list[tuple[dict[Key, Any], Key, Any]] = []  # what the present event replaced
+
+    def loaded(self, row_type: type[Row], key: Key, row: Row | None) -> None:
+        """Take a row that the store holds, or that it holds none."""
+        self._loaded[row_type][key] = row
 
     def get(self, row_type: type[R], *key: Any) -> R | None:
-        known = self._rows[row_type]
-        if key not in known:
-            try:
-                known[key] = self._store.load(self._projection, row_type, [key]).get(key)
-            except BaseException:
-                self.store_failed = True
-                raise
-        return known[key]  # type: ignore[return-value]  # rows are kept by their type
+        row = self._written[row_type].get(key, _NOTHING)
+        if row is _NOTHING:
+            loaded = self._loaded[row_type]
+            if key not in loaded:
+                loaded[key] = self._load(row_type, (self._vehicle_id, *key))
+            row = loaded[key]
+        return row  # type: ignore[no-any-return]  # rows are kept by their type
 
     def put(self, row: Row) -> None:
         row_type = type(row)
-        self._set(row_type, row_key(row), row)
+        self._set(row_type, row_key_in_vehicle(row), row)
 
     def delete(self, row_type: type[Row], *key: Any) -> None:
         self._set(row_type, key, None)
 
     def _set(self, row_type: type[Row], key: Key, row: Row | None) -> None:
-        known, touched = self._rows[row_type], self._touched[row_type]
-        self._undo.append((row_type, key, known.get(key), key in touched))
-        known[key] = row
-        touched[key] = None
+        written = self._written[row_type]
+        self._undo.append((written, key, written.get(key, _NOTHING)))
+        written[key] = row
 
-    def fold(self, recorded: Recorded) -> None:
+    def fold(self, projection: Projection, recorded: Recorded) -> None:
         """Fold one event whole, or not at all."""
         self._undo.clear()
         try:
-            self._projection.fold(recorded, self)
+            projection.fold(recorded, self)
         except BaseException:
-            for row_type, key, row, was_touched in reversed(self._undo):
-                if was_touched:
-                    self._rows[row_type][key] = row
+            for written, key, before in reversed(self._undo):
+                if before is _NOTHING:
+                    del written[key]
                 else:
-                    del self._rows[row_type][key], self._touched[row_type][key]
+                    written[key] = before
             raise
 
-    def upserts(self) -> dict[type[Row], list[Row]]:
-        return {
-            row_type: [row for key in keys if (row := self._rows[row_type][key]) is not None]
-            for row_type, keys in self._touched.items()
-        }
+    def collect(self, upserts: dict[type[Row], list[Row]], deletes: dict[type[Row], list[Key]]) -> None:
+        """Add what was written to that of other vehicles."""
+        for row_type, written in self._written.items():
+            for key, row in written.items():
+                if row is None:
+                    deletes[row_type].append((self._vehicle_id, *key))
+                else:
+                    upserts[row_type].append(row)
 
-    def deletes(self) -> dict[type[Row], list[Key]]:
-        return {
-            row_type: [key for key in keys if self._rows[row_type][key] is None]
-            for row_type, keys in self._touched.items()
-        }
+
+class _Session:
+    """What one batch folds, vehicle by vehicle: the order within one vehicle is all that matters."""
+
+    def __init__(self, store: ReadModelStore, projection: Projection, batch: Iterable[Recorded]) -> None:
+        self._store = store
+        self._projection = projection
+        self.store_failed = False
+        self.batches: defaultdict[UUID, list[Recorded]] = defaultdict(list)  # of each vehicle
+        for recorded in batch:
+            self.batches[recorded.event.originator_id].append(recorded)
+        self.rows = {vehicle_id: _VehicleRows(vehicle_id, self._load) for vehicle_id in self.batches}
+
+    def prefetch(self) -> None:
+        """Load the rows that folding the batch will ask for, one statement a table."""
+        wanted: defaultdict[type[Row], dict[Key, None]] = defaultdict(dict)
+        for vehicle_id, batch in self.batches.items():
+            of_vehicle: dict[tuple[type[Row], Key], None] = {}
+            for recorded in batch:
+                try:
+                    of_vehicle.update(dict.fromkeys(self._projection.keys(recorded.event)))
+                except Exception:  # noqa: BLE001, S112  # its fold fails as well, and parks the vehicle
+                    continue
+            for row_type, key in of_vehicle:
+                wanted[row_type][(vehicle_id, *key)] = None
+        for row_type, keys in wanted.items():
+            found = self._store.load(self._projection, row_type, keys.keys())
+            for key in keys:
+                self.rows[key[0]].loaded(row_type, key[1:], found.get(key))
+
+    def commit(
+        self, expected_position: int, position: int, versions: dict[UUID, int], park: Iterable[Parked]
+    ) -> Commit:
+        """Return everything that the batch writes."""
+        upserts: defaultdict[type[Row], list[Row]] = defaultdict(list)
+        deletes: defaultdict[type[Row], list[Key]] = defaultdict(list)
+        for rows in self.rows.values():
+            rows.collect(upserts, deletes)
+        return Commit(expected_position, position, upserts, deletes, versions, tuple(park))
+
+    def _load(self, row_type: type[Row], key: Key) -> Row | None:
+        try:
+            return self._store.load(self._projection, row_type, [key]).get(key)
+        except BaseException:
+            self.store_failed = True
+            raise
 
 
 class Runner:
@@ -165,26 +199,23 @@ class Runner:
         self, batch: Sequence[Recorded], position: int, tried: Parked | None = None, *, unpark: bool = False
     ) -> None:
         """Fold events, leave out vehicles that fail from the event that failed, and write it all."""
-        self._load_versions(batch)
-        session = _Session(self._store, self.projection)
-        session.prefetch(batch)
+        session = _Session(self._store, self.projection, batch)
+        self._load_versions(session.batches.keys())
+        session.prefetch()
         versions: dict[UUID, int] = {}
         parked: dict[UUID, Parked] = {}
-        for recorded in batch:
-            vehicle_id = recorded.event.originator_id
-            if vehicle_id in parked:
-                continue
+        for vehicle_id in session.batches:
             if vehicle_id in self._parked:
                 parked[vehicle_id] = self._parked[vehicle_id]
                 continue
-            failed = self._fold(recorded, session, versions)
+            last, failed = self._fold(vehicle_id, session)
+            if last != self._versions[vehicle_id]:
+                versions[vehicle_id] = last
             if failed:
-                attempts = tried.attempts + 1 if tried else 1
-                parked[vehicle_id] = failed._replace(attempts=attempts)
-        healed = [tried.vehicle_id] if tried and unpark and not parked else []
-        commit = Commit(
-            self._position, position, session.upserts(), session.deletes(), versions, tuple(parked.values()), healed
-        )
+                parked[vehicle_id] = failed._replace(attempts=tried.attempts + 1 if tried else 1)
+        commit = session.commit(self._position, position, versions, parked.values())
+        if tried and unpark and not parked:
+            commit.unpark = [tried.vehicle_id]
         try:
             self._store.commit(self.projection, commit)
         except BaseException:
@@ -194,33 +225,37 @@ class Runner:
         self._versions.update(versions)
         self._parked.update(parked)
 
-    def _load_versions(self, batch: Iterable[Recorded]) -> None:
+    def _load_versions(self, vehicle_ids: Collection[UUID]) -> None:
         if len(self._versions) > VERSIONS_CACHED_MAX:
             self._versions.clear()
-        unknown = {recorded.event.originator_id for recorded in batch} - self._versions.keys()
+        unknown = [vehicle_id for vehicle_id in vehicle_ids if vehicle_id not in self._versions]
         if unknown:
             found = self._store.versions(self.projection, unknown)
             self._versions.update({vehicle_id: found.get(vehicle_id, 0) for vehicle_id in unknown})
 
-    def _fold(self, recorded: Recorded, session: _Session, versions: dict[UUID, int]) -> Parked | None:
-        """Fold an event, and before it those of its vehicle that the feed left out; return what fails, if it does."""
-        vehicle_id, version = recorded.event.originator_id, recorded.event.originator_version
-        last = versions.get(vehicle_id, self._versions[vehicle_id])
-        if version <= last:
-            return None  # a duplicate: its rows are there
-        missed = self._feed.history(vehicle_id, last, version - 1) if version > last + 1 else ()
-        for event in (*missed, recorded):
-            try:
-                if event.event.originator_version != last + 1:
-                    msg = f"version {event.event.originator_version} follows {last}: those between are nowhere"
-                    raise StoreError(msg)  # noqa: TRY301  # parks the vehicle like any other failure
-                session.fold(event)
-            except Exception as error:
-                if session.store_failed:
-                    raise  # no fault of the event
-                return self._park(event, error)
-            last = versions[vehicle_id] = event.event.originator_version
-        return None
+    def _fold(self, vehicle_id: UUID, session: _Session) -> tuple[int, Parked | None]:
+        """Fold the events of a vehicle, and those between them that the feed left out.
+
+        Returns the last version folded, and what fails, if something does.
+        """
+        rows, last = session.rows[vehicle_id], self._versions[vehicle_id]
+        for recorded in session.batches[vehicle_id]:
+            version = recorded.event.originator_version
+            if version <= last:
+                continue  # a duplicate: its rows are there
+            missed = self._feed.history(vehicle_id, last, version - 1) if version > last + 1 else ()
+            for event in (*missed, recorded):
+                try:
+                    if event.event.originator_version != last + 1:
+                        msg = f"version {event.event.originator_version} follows {last}: those between are nowhere"
+                        raise StoreError(msg)  # noqa: TRY301  # parks the vehicle like any other failure
+                    rows.fold(self.projection, event)
+                except Exception as error:
+                    if session.store_failed:
+                        raise  # no fault of the event
+                    return last, self._park(event, error)
+                last = event.event.originator_version
+        return last, None
 
     def _park(self, recorded: Recorded, error: Exception) -> Parked:
         text = f"{type(error).__name__}: {error}"[:ERROR_LENGTH_MAX]

@@ -1,9 +1,10 @@
 """The current value of each signal: one fold for every projection that keeps some."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from uuid import UUID
 
+from domain.events import LateSamplesRecorded, SignalsSampled
 from domain.signals import Quality, SignalValue
 from domain.units import Micros
 from projections.projection import Key, Recorded, Row, Rows
@@ -54,7 +55,7 @@ def tell(
     event = recorded.event
     vehicle_id: UUID = event.originator_id
     stream_id, sequence = event.stream_id, event.sequence  # type: ignore[attr-defined]  # only stream events tell samples
-    current = rows.get(row_type, vehicle_id, path)
+    current = rows.get(row_type, path)
     if current is not None:
         newest_at = current.captured_at  # type: ignore[attr-defined]  # a SignalRow
         if newest_at > at or (newest_at == at and (current.stream_id, current.sequence) > (stream_id, sequence)):  # type: ignore[attr-defined]
@@ -87,6 +88,22 @@ def tell(
     rows.put(row)
 
 
-def signal_keys(row_type: type[Row], vehicle_id: UUID, paths: Iterable[str]) -> list[tuple[type[Row], Key]]:
+def tell_newest(
+    rows: Rows,
+    row_type: type[Row],
+    recorded: Recorded,
+    event: SignalsSampled | LateSamplesRecorded,
+    keeps: Callable[[str], bool],
+) -> None:
+    """Take the newest sample of each path that the table of `row_type` keeps.
+
+    The samples of an event are in order of time, so the last one of a path is its newest.
+    """
+    for path, place in {path: place for place, path in enumerate(event.path)}.items():
+        if keeps(path):
+            tell(rows, row_type, recorded, path, event.value[place], event.sampled_at[place], event.quality[place])
+
+
+def signal_keys(row_type: type[Row], paths: Iterable[str]) -> list[tuple[type[Row], Key]]:
     """Return the keys of the rows of some signals."""
-    return [(row_type, (vehicle_id, path)) for path in paths]
+    return [(row_type, (path,)) for path in paths]

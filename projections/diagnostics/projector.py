@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from domain import events as e
@@ -16,7 +17,7 @@ from projections.diagnostics.model import (
     WarningRow,
 )
 from projections.projection import Key, Projection, Recorded, Row, Rows
-from projections.signal_rows import signal_keys, tell
+from projections.signal_rows import signal_keys, tell, tell_newest
 
 ELSEWHERE: Final = (
     "Vehicle.Cabin.Infotainment.Media.",
@@ -24,12 +25,16 @@ ELSEWHERE: Final = (
     "Vehicle.CurrentLocation.Latitude",
     "Vehicle.CurrentLocation.Longitude",
 )  # signals that other projections keep; speed, heading and range are kept by both, each for its own readers
+PATHS_KEPT: Final = 4_096  # answers of `_is_kept`: VSS 6.0 has some 1,300 paths
+
+
+@lru_cache(maxsize=PATHS_KEPT)
+def _is_kept(path: str) -> bool:
+    return not path.startswith(ELSEWHERE)
 
 
 def _sampled(recorded: Recorded, x: e.SignalsSampled | e.LateSamplesRecorded, rows: Rows) -> None:
-    for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
-        if not path.startswith(ELSEWHERE):
-            tell(rows, DiagnosticsSignalRow, recorded, path, value, at, quality)
+    tell_newest(rows, DiagnosticsSignalRow, recorded, x, _is_kept)
     if isinstance(x, e.LateSamplesRecorded):
         _count(recorded, rows, late_samples=len(x.path))
 
@@ -40,7 +45,7 @@ def _odometer(recorded: Recorded, x: e.OdometerAdvanced, rows: Rows) -> None:
 
 def _code_key(x: e.TroubleCodeRaised | e.TroubleCodeCleared) -> tuple[object, ...]:
     failure_type = NO_FAILURE_TYPE if x.failure_type is None else x.failure_type
-    return (x.originator_id, x.ecu, x.service, x.code, failure_type)
+    return (x.ecu, x.service, x.code, failure_type)
 
 
 def _raised(recorded: Recorded, x: e.TroubleCodeRaised, rows: Rows) -> None:
@@ -103,7 +108,7 @@ def _touched(row: TroubleCodeRow, recorded: Recorded) -> TroubleCodeRow:
 
 
 def _warning(recorded: Recorded, x: e.WarningRaised | e.WarningCleared, rows: Rows) -> None:
-    current = rows.get(WarningRow, x.originator_id, x.warning)
+    current = rows.get(WarningRow, x.warning)
     if current and (current.captured_at, current.stream_id, current.sequence) > (
         x.captured_at,
         x.stream_id,
@@ -129,7 +134,7 @@ def _warning(recorded: Recorded, x: e.WarningRaised | e.WarningCleared, rows: Ro
 
 
 def _charging_started(recorded: Recorded, x: e.ChargingStarted, rows: Rows) -> None:
-    if rows.get(ChargingRow, x.originator_id, x.session_id) is None:
+    if rows.get(ChargingRow, x.session_id) is None:
         row = ChargingRow(
             x.originator_id,
             x.session_id,
@@ -147,7 +152,7 @@ def _charging_started(recorded: Recorded, x: e.ChargingStarted, rows: Rows) -> N
 
 
 def _charging_ended(recorded: Recorded, x: e.ChargingEnded, rows: Rows) -> None:
-    current = rows.get(ChargingRow, x.originator_id, x.session_id)
+    current = rows.get(ChargingRow, x.session_id)
     if current and (current.ended_at is None or current.ended_at <= x.captured_at):
         ended = current._replace(
             ended_at=x.captured_at, end_percent=x.state_of_charge_percent, energy_added_kwh=x.energy_added_kwh
@@ -167,27 +172,25 @@ def _clock(recorded: Recorded, _: e.ClockCorrected, rows: Rows) -> None:
 
 def _count(recorded: Recorded, rows: Rows, **counts: int) -> None:
     vehicle_id, version = recorded.event.originator_id, recorded.event.originator_version
-    row = rows.get(QualityRow, vehicle_id) or QualityRow(vehicle_id, 0, 0, 0, 0, version, recorded.position)
+    row = rows.get(QualityRow) or QualityRow(vehicle_id, 0, 0, 0, 0, version, recorded.position)
     more = {name: getattr(row, name) + count for name, count in counts.items()}
     rows.put(row._replace(**more, event_version=version, position=recorded.position))
 
 
 def _keys(event: VehicleEvent) -> Sequence[tuple[type[Row], Key]]:
-    vehicle_id = event.originator_id
     keys: list[tuple[type[Row], Key]] = []
     if isinstance(event, (e.SignalsSampled, e.LateSamplesRecorded)):
-        told = {path for path in event.path if not path.startswith(ELSEWHERE)}
-        keys = signal_keys(DiagnosticsSignalRow, vehicle_id, told)
+        keys = signal_keys(DiagnosticsSignalRow, filter(_is_kept, event.path))
     elif isinstance(event, e.OdometerAdvanced):
-        keys = signal_keys(DiagnosticsSignalRow, vehicle_id, (paths.ODOMETER,))
+        keys = signal_keys(DiagnosticsSignalRow, (paths.ODOMETER,))
     elif isinstance(event, (e.TroubleCodeRaised, e.TroubleCodeCleared)):
         keys = [(TroubleCodeRow, _code_key(event))]
     elif isinstance(event, (e.WarningRaised, e.WarningCleared)):
-        keys = [(WarningRow, (vehicle_id, event.warning))]
+        keys = [(WarningRow, (event.warning,))]
     elif isinstance(event, (e.ChargingStarted, e.ChargingEnded)):
-        keys = [(ChargingRow, (vehicle_id, event.session_id))]
+        keys = [(ChargingRow, (event.session_id,))]
     if isinstance(event, (e.LateSamplesRecorded, e.TelemetryGapDetected, e.ClockCorrected)):
-        keys.append((QualityRow, (vehicle_id,)))
+        keys.append((QualityRow, ()))
     return keys
 
 

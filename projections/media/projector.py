@@ -8,7 +8,7 @@ from domain import paths
 from domain.events import VehicleEvent
 from projections.media.model import MediaSignalRow, PlayRow
 from projections.projection import Key, Projection, Recorded, Row, Rows
-from projections.signal_rows import signal_keys, tell
+from projections.signal_rows import signal_keys, tell, tell_newest
 
 PREFIX: Final = "Vehicle.Cabin.Infotainment.Media."
 _PATH_OF: Final[dict[type[VehicleEvent], str]] = {
@@ -19,10 +19,12 @@ _PATH_OF: Final[dict[type[VehicleEvent], str]] = {
 }
 
 
+def _is_media(path: str) -> bool:
+    return path.startswith(PREFIX)
+
+
 def _sampled(recorded: Recorded, x: e.SignalsSampled | e.LateSamplesRecorded, rows: Rows) -> None:
-    for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
-        if path.startswith(PREFIX):
-            tell(rows, MediaSignalRow, recorded, path, value, at, quality)
+    tell_newest(rows, MediaSignalRow, recorded, x, _is_media)
 
 
 def _source(recorded: Recorded, x: e.MediaSourceSelected, rows: Rows) -> None:
@@ -39,7 +41,7 @@ def _volume(recorded: Recorded, x: e.VolumeChanged, rows: Rows) -> None:
 
 def _started(recorded: Recorded, x: e.TrackStarted, rows: Rows) -> None:
     tell(rows, MediaSignalRow, recorded, paths.MEDIA_TITLE, x.title, x.captured_at)
-    current = rows.get(PlayRow, x.originator_id, x.captured_at)
+    current = rows.get(PlayRow, x.captured_at)
     if current and (current.stream_id, current.sequence) > (x.stream_id, x.sequence):
         return
     rows.put(
@@ -61,14 +63,13 @@ def _started(recorded: Recorded, x: e.TrackStarted, rows: Rows) -> None:
 
 
 def _keys(event: VehicleEvent) -> Sequence[tuple[type[Row], Key]]:
-    vehicle_id = event.originator_id
     if isinstance(event, (e.SignalsSampled, e.LateSamplesRecorded)):
-        return signal_keys(MediaSignalRow, vehicle_id, {path for path in event.path if path.startswith(PREFIX)})
+        return signal_keys(MediaSignalRow, filter(_is_media, event.path))
     path = _PATH_OF.get(type(event))
     if path is None:
         return ()
-    keys = signal_keys(MediaSignalRow, vehicle_id, (path,))
-    return [*keys, (PlayRow, (vehicle_id, event.captured_at))] if isinstance(event, e.TrackStarted) else keys
+    keys = signal_keys(MediaSignalRow, (path,))
+    return [*keys, (PlayRow, (event.captured_at,))] if isinstance(event, e.TrackStarted) else keys
 
 
 MEDIA: Final = Projection(

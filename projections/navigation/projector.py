@@ -10,7 +10,7 @@ from domain.events import VehicleEvent
 from domain.units import KilowattHours, Metres, Micros
 from projections.navigation.model import DestinationRow, NavigationSignalRow, TrackRow, TripRow
 from projections.projection import Key, Projection, Recorded, Row, Rows
-from projections.signal_rows import signal_keys, tell
+from projections.signal_rows import signal_keys, tell, tell_newest
 
 PATHS: Final = frozenset(
     {
@@ -36,9 +36,7 @@ _DESTINATION: Final = (paths.DESTINATION_LATITUDE, paths.DESTINATION_LONGITUDE)
 
 
 def _sampled(recorded: Recorded, x: e.SignalsSampled | e.LateSamplesRecorded, rows: Rows) -> None:
-    for path, at, value, quality in zip(x.path, x.sampled_at, x.value, x.quality, strict=True):
-        if path in PATHS:
-            tell(rows, NavigationSignalRow, recorded, path, value, at, quality)
+    tell_newest(rows, NavigationSignalRow, recorded, x, PATHS.__contains__)
 
 
 def _put_trip(  # the columns of a trip
@@ -105,7 +103,7 @@ def _ended(recorded: Recorded, x: e.TripEnded, rows: Rows) -> None:
 
 def _rearranged(recorded: Recorded, x: e.TripsRearranged, rows: Rows) -> None:
     for trip_id in x.removed_trip_ids:
-        rows.delete(TripRow, x.originator_id, trip_id)
+        rows.delete(TripRow, trip_id)
     for trip in zip(x.trip_id, x.started_at, x.ended_at, x.distance_m, x.energy_kwh, strict=True):
         _put_trip(recorded, rows, *trip)
 
@@ -113,7 +111,7 @@ def _rearranged(recorded: Recorded, x: e.TripsRearranged, rows: Rows) -> None:
 def _destination(
     recorded: Recorded, x: e.DestinationSet | e.DestinationReached | e.DestinationCleared, rows: Rows
 ) -> None:
-    current = rows.get(DestinationRow, x.originator_id)
+    current = rows.get(DestinationRow)
     row = current
     if row is None or (row.captured_at, row.stream_id, row.sequence) <= (x.captured_at, x.stream_id, x.sequence):
         row = DestinationRow(
@@ -140,13 +138,12 @@ def _destination(
 
 
 def _keys(event: VehicleEvent) -> Sequence[tuple[type[Row], Key]]:
-    vehicle_id = event.originator_id
     if isinstance(event, (e.SignalsSampled, e.LateSamplesRecorded)):
-        return signal_keys(NavigationSignalRow, vehicle_id, PATHS.intersection(event.path))
+        return signal_keys(NavigationSignalRow, PATHS.intersection(event.path))
     if isinstance(event, e.TrackExtended):
-        return signal_keys(NavigationSignalRow, vehicle_id, _POSITION)
+        return signal_keys(NavigationSignalRow, _POSITION)
     if isinstance(event, (e.DestinationSet, e.DestinationReached, e.DestinationCleared)):
-        return [(DestinationRow, (vehicle_id,)), *signal_keys(NavigationSignalRow, vehicle_id, _DESTINATION)]
+        return [(DestinationRow, ()), *signal_keys(NavigationSignalRow, _DESTINATION)]
     return ()
 
 

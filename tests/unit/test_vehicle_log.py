@@ -1,0 +1,67 @@
+"""The log of vehicles: what it gives the write side and the feed where bytes cannot be read."""
+
+import re
+from uuid import UUID
+
+import pytest
+from eventsourcing.persistence import StoredEvent
+
+from adapters.avro.codec import AvroCodec
+from adapters.avro.registry import SchemaRegistry
+from adapters.memory.event_store import MemoryEventLog
+from adapters.memory.read_models import MemoryReadModels
+from adapters.vehicle_log import VehicleLog
+from domain.errors import UnknownEventError
+from projections.projection import UnreadableEvent
+from projections.runner import Runner
+from tests.support.batches import DOOR, T0, VEHICLE_ID, Stream, sample
+from tests.support.given import Car
+from tests.support.read_side import PROJECTIONS
+
+OTHER_ID = UUID(int=9)
+
+
+def log_with_a_spoilt_event() -> VehicleLog:
+    """Return a log of two vehicles, of which one has an event with a byte too many after its first ones."""
+    records, codec = MemoryEventLog(), AvroCodec(SchemaRegistry.load())
+    for vehicle_id in (VEHICLE_ID, OTHER_ID):
+        car, stream = Car(), Stream()
+        car.observe(*(stream.batch(sample(DOOR, n, value=n % 2 == 0)) for n in range(4)))
+        stored = [
+            StoredEvent(vehicle_id, event.originator_version, event.TOPIC, codec.encode(event)) for event in car.events
+        ]
+        if vehicle_id == VEHICLE_ID:
+            spoilt = stored[2]
+            stored[2] = StoredEvent(vehicle_id, spoilt.originator_version, spoilt.topic, spoilt.state + b"\0")
+        records.append(stored)
+    return VehicleLog(records, codec)
+
+
+def test_an_event_that_cannot_be_read_has_its_place_in_the_feed() -> None:
+    page = log_with_a_spoilt_event().read(0, 100)
+
+    assert [each.position for each in page] == list(range(1, len(page) + 1))
+    (unreadable,) = [each.event for each in page if isinstance(each.event, UnreadableEvent)]
+    assert (unreadable.originator_id, unreadable.originator_version) == (VEHICLE_ID, 3)
+    assert "1 bytes are left over" in unreadable.reason
+
+
+def test_an_event_that_cannot_be_read_parks_its_vehicle_and_no_other() -> None:
+    log, store = log_with_a_spoilt_event(), MemoryReadModels()
+    for projection in PROJECTIONS:
+        running = Runner(projection, log, store, lambda: T0)
+        running.run_until(log.last_position())
+
+        assert store.position(projection) == log.last_position()
+        assert store.versions(projection, [VEHICLE_ID, OTHER_ID]) == {VEHICLE_ID: 2, OTHER_ID: 5}
+        (parked,) = store.parked(projection).values()
+        assert (parked.vehicle_id, parked.version) == (VEHICLE_ID, 3)
+        assert re.search("UnknownEventError: .*1 bytes are left over", parked.error)
+
+
+def test_nothing_is_decided_on_a_history_that_cannot_be_read() -> None:
+    log = log_with_a_spoilt_event()
+
+    with pytest.raises(UnknownEventError, match="1 bytes are left over"):
+        log.events_of(VEHICLE_ID)
+    assert len(log.events_of(OTHER_ID)) == 5
