@@ -30,6 +30,7 @@ AGGREGATE: Final = "The aggregate is reached through the fleet only"
 FLEET: Final = "The read side never sees the fleet"
 READ_MODELS: Final = "Read models do not know each other"
 TECHNOLOGIES: Final = "Technologies do not know each other"
+SIMULATOR: Final = "The simulator knows CAN and no other technology"
 LEAF: Final = "schemas is a leaf"
 PURE: Final = "The core does no I/O, reads no clock, rolls no dice"
 
@@ -53,6 +54,9 @@ PLANTS: Final = [
     Plant(TECHNOLOGIES, "adapters/graphql/planted.py", "import adapters.postgres"),
     Plant(TECHNOLOGIES, "adapters/memory/planted.py", "import adapters.avro"),
     Plant(TECHNOLOGIES, "adapters/can/planted.py", "import adapters.wiring"),
+    Plant(TECHNOLOGIES, "adapters/can/planted.py", "import adapters.simulator"),
+    Plant(SIMULATOR, "adapters/simulator/planted.py", "import adapters.postgres"),
+    Plant(SIMULATOR, "adapters/simulator/planted.py", "import projections"),
     Plant(LEAF, "schemas/planted.py", "import domain.events"),
     Plant(PURE, "domain/units.py", "import time"),
     Plant(PURE, "domain/units.py", "import random"),
