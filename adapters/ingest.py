@@ -10,7 +10,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -31,6 +30,7 @@ from adapters.signals.batches import Batcher
 from adapters.signals.catalogue import Catalogue
 from adapters.signals.changes import ChangeDetector
 from adapters.signals.rules import SignalMapping
+from adapters.summary import Progress, Summary
 from domain.errors import BadInputError, VersionConflictError
 from domain.events import TrackExtended, TripStarted, VehicleEvent
 from domain.fleet import Fleet, Taken
@@ -42,42 +42,7 @@ CONFLICTS_MAX: Final = 20  # of one transaction in a row, while another process 
 SAME_DRIVE_SHARE: Final = 0.5  # a drive of which less is new to its trip is the same drive, told again
 
 
-class Progress(NamedTuple):
-    """How far an ingest is. `done` of `total` counts bytes on disk, over both passes."""
-
-    done: int
-    total: int
-    frames: int
-    samples: int
-    events: int
-
-
 Tell = Callable[[Progress], None]
-
-
-@dataclass(slots=True)
-class Summary:
-    """What an ingest found and did."""
-
-    path: str
-    format: str
-    frames: int = 0  # or rows
-    decoded_frames: int = 0
-    other_frames: Counter[str] = field(default_factory=Counter)  # remote, error, truncated: what is no data frame
-    unknown_ids: Counter[str] = field(default_factory=Counter)  # frames by an id that no DBC file or protocol knows
-    unknown_signals: Counter[str] = field(default_factory=Counter)  # rows by a name that nothing knows
-    too_short: Counter[str] = field(default_factory=Counter)  # frames too short for a signal
-    diagnostics: Counter[str] = field(default_factory=Counter)  # answers by service, and what was left out
-    checksums: ChecksumCounts = field(default_factory=ChecksumCounts)
-    samples: int = 0
-    told_samples: int = 0  # that changed, or confirm
-    batches: int = 0
-    duplicate_batches: int = 0  # taken before
-    events: Counter[str] = field(default_factory=Counter)
-    known_drives: int = 0  # trips of this recording that another recording had told already
-    vehicles: list[str | None] = field(default_factory=list)  # that rows name; None: they name none
-    unmapped: Counter[str] = field(default_factory=Counter)  # known messages, PIDs and DIDs that the mapping leaves out
-    notes: list[str] = field(default_factory=list)
 
 
 class Ingest:
@@ -381,7 +346,8 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
         refused = refusal(platform, counts)
         if refused:
             raise BadInputError(refused.what, where=summary.path, remedy=refused.remedy)
-        summary.checksums += counts[platform]
+        summary.checkable_frames += counts[platform].checkable
+        summary.failed_checksums += counts[platform].failed
     ids = np.array(list(by_id), np.uint32)
     diagnostic = set(ids[is_diagnostic(ids)].tolist())
     known = {can_id for dbc in job.dbcs for can_id in dbc.messages}
