@@ -21,7 +21,7 @@ import typer
 from adapters import demo, screens
 from adapters.clock import now
 from adapters.config import Config
-from adapters.terminal import out, print_found, print_json, told_folding
+from adapters.terminal import out, print_found, print_json, print_screen, told_folding
 from domain.errors import BadInputError, FleettwinError
 from domain.units import MICROS_PER_SECOND, Micros
 from domain.vin import Vin
@@ -243,7 +243,7 @@ def config(as_json: AsJson = False) -> None:
             [{"name": value.setting.variable, "value": value.shown, "source": value.source} for value in read.values]
         )
     else:
-        out.print(screens.settings(read))
+        print_screen(screens.settings(read))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from adapters.clock import now
 from adapters.ingest import CanJob, LiveJob, RowJob
 from adapters.jobs import can_dbcs, mapping_of, open_job
 from adapters.summary import Summary
-from adapters.terminal import out, print_json, told_folding, told_ingest
+from adapters.terminal import print_json, print_screen, told_folding, told_ingest
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError, InvalidVinError
 from domain.units import Micros
@@ -48,7 +48,7 @@ def ingest_recordings(
         for job, (vins, summary) in zip(jobs, checked, strict=True):
             summaries.append(_ingest(twin, job, vins, summary, car))
             if not as_json:
-                out.print(screens.summary_screen(summaries[-1]))
+                print_screen(screens.summary_screen(summaries[-1]))
     finally:
         if as_json:
             print_json([screens.summary_data(summary) for summary in summaries])
@@ -90,7 +90,7 @@ def listen_to_bus(
     if as_json:
         print_json(screens.summary_data(summary))
     else:
-        out.print(screens.summary_screen(summary))
+        print_screen(screens.summary_screen(summary))
 
 
 Vins = dict[str | None, Vin]  # by the name that rows give a vehicle; None: they give none, or frames

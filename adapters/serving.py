@@ -55,7 +55,7 @@ class _Server(uvicorn.Server):
         out.print(f"GraphQL: http://{self.config.host}:{port}/graphql")
         out.print("Bound to loopback only: there is no authentication. Ctrl-C stops.")
         for text in self._queries:
-            out.print(f"\n{text}", markup=False, highlight=False)
+            out.print(f"\n{text}")
 
 
 def _is_loopback(host: str) -> bool:
