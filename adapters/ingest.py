@@ -18,7 +18,7 @@ from uuid import UUID
 import numpy as np
 
 from adapters.can.dbc import Dbc
-from adapters.can.end_to_end import PLATFORMS, ChecksumCheck, ChecksumCounts, refusal
+from adapters.can.end_to_end import PLATFORMS, ChecksumCheck, ChecksumCounts, foreign, refusal
 from adapters.can.frames import EXTENDED_ID
 from adapters.can.iso_tp import is_diagnostic
 from adapters.can.live import LiveBus
@@ -342,10 +342,11 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
         ids, numbers = np.unique(block.can_id, return_counts=True)
         by_id.update(dict(zip(ids.tolist(), numbers.tolist(), strict=True)))
         tell()
-    for platform in job.mapping.platforms:
-        refused = refusal(platform, counts)
+    platforms = job.mapping.platforms
+    for refused in (*(refusal(platform, counts) for platform in platforms), foreign(platforms, counts)):
         if refused:
             raise BadInputError(refused.what, where=summary.path, remedy=refused.remedy)
+    for platform in platforms:
         summary.checkable_frames += counts[platform].checkable
         summary.failed_checksums += counts[platform].failed
     ids = np.array(list(by_id), np.uint32)

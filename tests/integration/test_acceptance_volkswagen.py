@@ -173,6 +173,23 @@ def test_a_speed_that_means_invalid_is_never_a_speed(taycan: CommandLine) -> Non
     assert taycan.state(TAYCAN)["navigation"]["trips"]["edges"] == [], "it never moves"
 
 
+@pytest.mark.parametrize(
+    ("parts", "platform", "likely"),
+    [
+        (("nolic-vw-pq-can", "vw-pq-med.log.gz"), "vw_meb", "vw_pq"),
+        (("nolic-vw-atlas-mqb-can", "atlas-mqb-ignition-off.log.gz"), "vw_pq", "vw_mqb"),
+    ],
+)
+def test_a_recording_without_a_right_frame_of_the_platform_is_refused_where_another_fits(
+    fleettwin: CommandLine, parts: tuple[str, str], platform: str, likely: str
+) -> None:
+    path = recording(*parts)
+    complaint = fleettwin.run("ingest", path, "--vin", PQ, "--map", platform).complaint
+    assert str(path) in complaint
+    assert f"it is probably a {likely} recording: try --map {likely}" in complaint
+    assert fleettwin.query("{ vehicles(first: 5) { edges { node { vin } } } }") == {"vehicles": {"edges": []}}
+
+
 def test_a_recording_of_another_platform_is_refused(fleettwin: CommandLine) -> None:
     path = recording("nolic-vw-pq-can", "vw-pq-med.log.gz")
     fleettwin.status()  # makes the tables
