@@ -18,7 +18,7 @@ from uuid import UUID
 import numpy as np
 
 from adapters.can.dbc import Dbc
-from adapters.can.end_to_end import PLATFORMS, ChecksumCheck, ChecksumCounts, foreign, refusal
+from adapters.can.end_to_end import PLATFORMS, ChecksumCheck, ChecksumCounts, foreign, platform_of, refusal
 from adapters.can.frames import EXTENDED_ID
 from adapters.can.iso_tp import is_diagnostic
 from adapters.can.live import LiveBus
@@ -29,7 +29,7 @@ from adapters.sampling import SampleColumn
 from adapters.signals.batches import Batcher
 from adapters.signals.catalogue import Catalogue
 from adapters.signals.changes import ChangeDetector
-from adapters.signals.rules import SignalMapping
+from adapters.signals.rules import DbcSource, SignalMapping
 from adapters.summary import Progress, Summary
 from domain.errors import BadInputError, VersionConflictError
 from domain.events import TrackExtended, TripStarted, VehicleEvent
@@ -183,6 +183,13 @@ class CanJob(NamedTuple):
     def frames(self) -> int:
         """The frames that the present reading has found."""
         return self.recording.statistics.frames
+
+    @property
+    def platforms(self) -> Sequence[str]:
+        """Whose end-to-end checksums the frames carry: as the mapping says, or else the DBC files that it reads."""
+        if self.mapping.platforms or not self.mapping.of(DbcSource):
+            return self.mapping.platforms
+        return tuple({platform: None for dbc in self.dbcs if (platform := platform_of(dbc)) is not None})
 
     @property
     def stream_id(self) -> str:
@@ -342,7 +349,7 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
         ids, numbers = np.unique(block.can_id, return_counts=True)
         by_id.update(dict(zip(ids.tolist(), numbers.tolist(), strict=True)))
         tell()
-    platforms = job.mapping.platforms
+    platforms = job.platforms
     for refused in (*(refusal(platform, counts) for platform in platforms), foreign(platforms, counts)):
         if refused:
             raise BadInputError(refused.what, where=summary.path, remedy=refused.remedy)

@@ -5,6 +5,7 @@ not lie. The CRC is AUTOSAR's for end-to-end profile 2 (PRS_E2EProtocol, CRC8H2F
 result exclusive-or 0xFF, the frame's constant taken in last.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.can.dbc import Dbc
 from adapters.can.frames import FrameBlock
 from adapters.can.id_index import IdIndex
 from adapters.can.vw_checksums import CHECKSUMS, ChecksumRule
@@ -20,7 +22,11 @@ from adapters.can.vw_checksums import CHECKSUMS, ChecksumRule
 PLATFORMS: Final = tuple(CHECKSUMS)
 FAILED_SHARE_MAX: Final = 0.5  # a logger that damages every second frame is no recording either
 CHECKABLE_MIN: Final = 20  # fewer checkable frames prove nothing
+AGREEING_SHARE_MIN: Final = (
+    0.5  # of a platform's messages with a checksum: its own DBC file has all, a relative's fewer
+)
 
+_CHECKSUM_NAME: Final = re.compile("checksum|crc", re.IGNORECASE)
 _POLYNOMIAL: Final = 0x2F
 _COUNTER_BITS: Final = 0x0F
 
@@ -50,6 +56,22 @@ class ChecksumCounts:
         return ChecksumCounts(
             self.checkable + other.checkable, self.failed + other.failed, by_id, self.zeros + other.zeros
         )
+
+
+def platform_of(dbc: Dbc) -> str | None:
+    """Return the platform that a DBC file is of, by the messages with a checksum or else by its name; None: of none."""
+    agreeing = {name: sum(_has(dbc, can_id, rule) for can_id, rule in CHECKSUMS[name].items()) for name in PLATFORMS}
+    likely = max(PLATFORMS, key=lambda name: agreeing[name])
+    if agreeing[likely] >= AGREEING_SHARE_MIN * len(CHECKSUMS[likely]):
+        return likely
+    return next((name for name in PLATFORMS if re.match(rf"{name}(?![a-z])", dbc.path.name.lower())), None)
+
+
+def _has(dbc: Dbc, can_id: int, rule: ChecksumRule) -> bool:
+    message = dbc.messages.get(can_id)
+    if message is None or message.length != rule.length:
+        return False
+    return any(_CHECKSUM_NAME.search(signal.name) for signal in message.signals)
 
 
 class Refusal(NamedTuple):

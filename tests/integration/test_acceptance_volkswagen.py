@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.can.dbc import load_dbc
+from adapters.can.dbc import load_dbc, opendbc_path
 from adapters.signals.preference import HOLD_US
 from tests.support.command_line import CommandLine
 from tests.support.recordings import recording
@@ -204,3 +204,16 @@ def test_a_recording_of_another_platform_is_refused(fleettwin: CommandLine) -> N
     (summary,) = fleettwin.ingest(path, "--vin", PQ, "--map", "vw_pq", "--recorded-at", BEGAN)
     assert summary["samples"] > 0
     assert summary["checksums"]["failed"] == 0
+
+
+def test_a_mapping_of_ones_own_is_held_to_the_checksums_of_its_dbc_file(fleettwin: CommandLine, tmp_path: Path) -> None:
+    path, mapping, dbc = recording("nolic-vw-pq-can", "vw-pq-med.log.gz"), tmp_path / "k.yaml", opendbc_path("vw_mqb")
+    mapping.write_text(
+        "Vehicle.Speed:\n  type: sensor\n  datatype: float\n  dbc2vss: {signal: ESP_v_Signal, interval_ms: 100}\n"
+    )
+    renamed = tmp_path / "my car.dbc"
+    renamed.write_bytes(dbc.read_bytes())
+    for given in (dbc, renamed):
+        complaint = fleettwin.run("ingest", path, "--vin", PQ, "--map", mapping, "--dbc", given).complaint
+        assert "105 of 105 frames (100%) fail the end-to-end checksum of vw_mqb" in complaint
+        assert "--map vw_pq" in complaint

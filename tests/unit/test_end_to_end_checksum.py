@@ -2,12 +2,23 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from adapters.can.end_to_end import CHECKABLE_MIN, PLATFORMS, ChecksumCheck, ChecksumCounts, foreign, refusal
+from adapters.can.dbc import Dbc, load_dbc, opendbc_path
+from adapters.can.end_to_end import (
+    CHECKABLE_MIN,
+    PLATFORMS,
+    ChecksumCheck,
+    ChecksumCounts,
+    foreign,
+    platform_of,
+    refusal,
+)
 from adapters.can.frames import FrameBlock
 from adapters.can.recordings import open_recording
 from adapters.can.vw_checksums import CHECKSUMS
@@ -216,3 +227,22 @@ def test_the_constants_are_those_of_opendbc(platform: str) -> None:
         can_id: known[can_id] for can_id in CHECKSUMS[platform]
     }
     assert np.all([0 <= can_id <= 0x7FF for can_id in known])
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"),
+    [("vw_mqb", "vw_mqb"), ("vw_meb", "vw_meb"), ("vw_pq", "vw_pq"), ("vw_mlb", None), ("toyota_adas", None)],
+)
+def test_the_platform_of_a_dbc_file_shows_in_its_messages(name: str, platform: str | None) -> None:
+    pytest.importorskip("opendbc")
+    dbc = load_dbc(opendbc_path(name))
+
+    assert platform_of(replace(dbc, path=Path("mine.dbc"))) == platform
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"),
+    [("vw_mqb_2010.dbc", "vw_mqb"), ("VW_PQ.dbc", "vw_pq"), ("vw_mqbevo.dbc", None), ("my_vw_mqb.dbc", None)],
+)
+def test_the_platform_of_part_of_a_dbc_file_shows_in_its_name(name: str, platform: str | None) -> None:
+    assert platform_of(Dbc.of(Path("folder", name), ())) == platform
