@@ -47,7 +47,7 @@ VinArgument = Annotated[str, typer.Argument(metavar="VIN", help="The vehicle ide
 
 
 @app.command()
-def ingest(
+def ingest(  # noqa: PLR0913, PLR0917  # one an option
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Recordings: CAN, or rows already decoded.")],
     vin: Annotated[str | None, typer.Option(help="The car's VIN; rows may name their vehicles themselves.")] = None,
     brand: Annotated[str, typer.Option(help="The brand, where the car is new.")] = BRAND_UNKNOWN,
@@ -63,12 +63,15 @@ def ingest(
             metavar="TIME", help="When the first frame was heard (ISO 8601), where the recording has no date."
         ),
     ] = None,
+    any_vin: Annotated[
+        bool, typer.Option("--any-vin", help="Take them although they say that the car has another VIN.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings of a car into its digital twin. Doing it twice changes nothing."""
     from adapters.ingest_commands import Car, ingest_recordings
 
-    car = Car(None if vin is None else Vin.parse(vin), brand, model)
+    car = Car(None if vin is None else Vin.parse(vin), brand, model, any_vin)
     at = None if recorded_at is None else _time(recorded_at)
     with _opened() as twin:
         ingest_recordings(twin, paths, car, maps or [], dbc or [], at, as_json=as_json)

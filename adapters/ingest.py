@@ -8,7 +8,7 @@ running it twice changes nothing.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from adapters.can.iso_tp import is_diagnostic
 from adapters.can.live import LiveBus
 from adapters.can.recordings import Recording, open_recording
 from adapters.can.translate import CanTranslator, DbcReader
+from adapters.can.vins import VinListener
 from adapters.rows.recording import RowRecording, open_rows
 from adapters.sampling import SampleColumn
 from adapters.signals.batches import Batcher
@@ -36,6 +37,7 @@ from domain.events import TrackExtended, TripStarted, VehicleEvent
 from domain.fleet import Fleet, Taken
 from domain.signals import SignalBatch, TroubleCodeReport
 from domain.units import MICROS_PER_SECOND, Micros
+from domain.vin import Vin
 
 TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
 CONFLICTS_MAX: Final = 20  # of one transaction in a row, while another process writes the same vehicle
@@ -101,8 +103,6 @@ class Ingest:
             tell(Progress(done, total, recording.statistics.frames, translator.samples, summary.events.total()))
         stream.finish()
         _read(summary, translator)
-        said_vins = (vin.text for vin in translator.vins if job.differs(vin.text))
-        summary.notes += [f"control units say that the VIN is {text}" for text in said_vins]
         return summary
 
     def live(self, job: "LiveJob", register: Callable[[], UUID], tell: Tell) -> Summary:
@@ -169,15 +169,23 @@ class CanJob(NamedTuple):
     recording: Recording
     mapping: SignalMapping
     dbcs: Sequence[Dbc]
-    vin: str
+    vin: Vin
     recorded_at: Micros | None = None  # true time of the first frame, for a recording without a wall clock
+    any_vin: bool = False  # taken although another VIN is heard
 
     @classmethod
     def of(
-        cls, path: Path, mapping: SignalMapping, dbcs: Sequence[Dbc], vin: str, recorded_at: Micros | None
+        cls,
+        path: Path,
+        mapping: SignalMapping,
+        dbcs: Sequence[Dbc],
+        vin: Vin,
+        recorded_at: Micros | None,
+        *,
+        any_vin: bool = False,
     ) -> "CanJob":
         """Open a recording; raises BadInputError where it is none."""
-        return cls(open_recording(path), mapping, dbcs, vin, recorded_at)
+        return cls(open_recording(path), mapping, dbcs, vin, recorded_at, any_vin)
 
     @property
     def frames(self) -> int:
@@ -202,10 +210,6 @@ class CanJob(NamedTuple):
             return self.recorded_at
         modified_us = self.recording.path.stat().st_mtime_ns // 1_000
         return modified_us - (last_at - first_at)
-
-    def differs(self, heard: str) -> bool:
-        """Whether a VIN that was heard is another one; the serial number may be blanked with zeros."""
-        return heard != self.vin and heard[:11] + "000000" != self.vin[:11] + "000000"
 
 
 class LiveJob(NamedTuple):
@@ -343,7 +347,9 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
     checks = {platform: ChecksumCheck(platform) for platform in PLATFORMS}
     counts = {platform: ChecksumCounts() for platform in PLATFORMS}
     by_id: Counter[int] = Counter()
+    vins = VinListener(job.dbcs)
     for block in job.recording.blocks():
+        vins.feed(block)
         for platform, check in checks.items():
             counts[platform] += check.check(block)
         ids, numbers = np.unique(block.can_id, return_counts=True)
@@ -353,6 +359,7 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
     for refused in (*(refusal(platform, counts) for platform in platforms), foreign(platforms, counts)):
         if refused:
             raise BadInputError(refused.what, where=summary.path, remedy=refused.remedy)
+    _check_vins(job, summary, vins.heard)
     for platform in platforms:
         summary.checkable_frames += counts[platform].checkable
         summary.failed_checksums += counts[platform].failed
@@ -368,6 +375,16 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
     names = {can_id: dbc.messages[can_id].name for dbc in reversed(job.dbcs) for can_id in dbc.messages}
     wanted = DbcReader.of(job.mapping, job.dbcs).messages
     summary.unmapped.update({names[i]: by_id[i] for i in read if names[i] not in wanted})
+
+
+def _check_vins(job: CanJob, summary: Summary, heard: Collection[Vin]) -> None:
+    """Refuse a recording in which only other VINs are heard; a used part may know its first car's."""
+    others = sorted(vin.text for vin in heard if not job.vin.may_be(vin))
+    if others and len(others) == len(heard) and not job.any_vin:
+        what = f"the car says that its VIN is {' and '.join(others)}, which is not {job.vin.text}"
+        remedy = f"give --vin {others[0]}, or --any-vin if {job.vin.text} is right all the same"
+        raise BadInputError(what, where=summary.path, remedy=remedy)
+    summary.notes += [f"control units say that the VIN is {text}" for text in others]
 
 
 def _check_rows(job: RowJob, summary: Summary, tell: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -20,11 +21,15 @@ from domain.vin import Vin
 
 
 class Car(NamedTuple):
-    """What a person says of the car; brand and model count where it is new."""
+    """What a person says of the car; brand and model count where it is new.
+
+    `any_vin`: it is this one, whatever VIN is heard or written in a recording.
+    """
 
     vin: Vin | None
     brand: str
     model: str | None
+    any_vin: bool = False
 
 
 def ingest_recordings(
@@ -40,9 +45,11 @@ def ingest_recordings(
     """Ingest recordings and print what was found in each; all are checked before anything of one is written."""
     mapping = mapping_of(maps, twin.catalogue)
     dbcs = can_dbcs(mapping, dbc)
-    vin = None if car.vin is None else car.vin.text
-    jobs = [open_job(path, mapping, dbcs, twin.catalogue, vin=vin, recorded_at=recorded_at) for path in paths]
-    checked = [_check(twin, job, car.vin) for job in jobs]
+    jobs = [
+        open_job(path, mapping, dbcs, twin.catalogue, vin=car.vin, recorded_at=recorded_at, any_vin=car.any_vin)
+        for path in paths
+    ]
+    checked = [_check(twin, job, car) for job in jobs]
     summaries = []
     try:
         for job, (vins, summary) in zip(jobs, checked, strict=True):
@@ -96,17 +103,18 @@ def listen_to_bus(
 Vins = dict[str | None, Vin]  # by the name that rows give a vehicle; None: they give none, or frames
 
 
-def _check(twin: FleetTwin, job: CanJob | RowJob, vin: Vin | None) -> tuple[Vins, Summary]:
+def _check(twin: FleetTwin, job: CanJob | RowJob, car: Car) -> tuple[Vins, Summary]:
     """Read a whole recording, write nothing, and find out whose it is."""
     path = str(job.recording.path)
     with told_ingest(job.recording.path.name) as tell:
         summary = twin.ingest.check(job, tell)
     names = [None] if isinstance(job, CanJob) else summary.vehicles
-    if vin is not None:
+    if car.vin is not None:
         if len(names) > 1:
             what = f"it holds several vehicles ({' and '.join(sorted(map(str, names)))})"
             raise BadInputError(what, where=path, remedy="leave --vin away, or split the file")
-        return dict.fromkeys(names, vin), summary
+        _check_name(next(iter(names), None), car, path)
+        return dict.fromkeys(names, car.vin), summary
     vins: Vins = {}
     for name in names:
         if name is None:
@@ -116,6 +124,18 @@ def _check(twin: FleetTwin, job: CanJob | RowJob, vin: Vin | None) -> tuple[Vins
         except InvalidVinError as error:
             raise BadInputError(f"{error.where}: {error.what}", where=path, remedy=error.remedy) from error
     return vins, summary
+
+
+def _check_name(name: str | None, car: Car, path: str) -> None:
+    """Refuse rows that name another VIN; any other name is one that somebody gave the car."""
+    if name is None or car.vin is None or car.any_vin:
+        return
+    with suppress(InvalidVinError):
+        named = Vin.parse(name)
+        if not car.vin.may_be(named):
+            what = f"its rows are of {named.text}, which is not {car.vin.text}"
+            remedy = f"give --vin {named.text}, or leave it away; --any-vin if {car.vin.text} is right all the same"
+            raise BadInputError(what, where=path, remedy=remedy)
 
 
 def _ingest(twin: FleetTwin, job: CanJob | RowJob, vins: Vins, checked: Summary, car: Car) -> Summary:

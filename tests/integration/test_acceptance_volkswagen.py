@@ -13,7 +13,7 @@ from adapters.signals.preference import HOLD_US
 from tests.support.command_line import CommandLine
 from tests.support.recordings import recording
 
-ATLAS = "1V2AP2CA0JC000000"
+ATLAS = "1V2AP2CA0JC000000"  # as it says on its bus
 TAYCAN = "WP0ZZZY1ZMS000000"
 PQ = "WVWZZZ1KZBW000000"
 BEGAN = "2026-06-01T08:00:00Z"
@@ -187,6 +187,13 @@ def test_a_recording_without_a_right_frame_of_the_platform_is_refused_where_anot
     complaint = fleettwin.run("ingest", path, "--vin", PQ, "--map", platform).complaint
     assert str(path) in complaint
     assert f"it is probably a {likely} recording: try --map {likely}" in complaint
+    assert fleettwin.query("{ vehicles(first: 5) { edges { node { vin } } } }") == {"vehicles": {"edges": []}}
+
+
+def test_a_recording_of_another_car_of_the_platform_is_refused_with_both_vins(fleettwin: CommandLine) -> None:
+    path, other = recording("nolic-vw-atlas-mqb-can", "atlas-mqb-ignition-off.log.gz"), "1V2AP2CA0JC000000"
+    complaint = fleettwin.run("ingest", path, "--vin", other, "--map", "vw_mqb").complaint
+    assert f"{path}: the car says that its VIN is {ATLAS}, which is not {other}; give --vin {ATLAS}" in complaint
     assert fleettwin.query("{ vehicles(first: 5) { edges { node { vin } } } }") == {"vehicles": {"edges": []}}
 
 

@@ -154,6 +154,21 @@ def test_a_row_of_a_vehicle_that_is_no_vin(known: CommandLine, tmp_path: Path) -
     assert known.query("{ vehicles(first: 1) { edges { node { id } } } }") == NO_VEHICLES
 
 
+def test_rows_of_another_car(known: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"vehicle,captured_at,signal,value\n{OTHER_VIN.lower()},2026-06-01T08:00:00Z,Vehicle.Speed,10\n")
+    complaint = refused(known, "ingest", path, "--vin", VIN)
+    assert f"{path}: its rows are of {OTHER_VIN}, which is not {VIN}; give --vin {OTHER_VIN}" in complaint
+
+
+def test_a_recording_in_which_another_car_says_its_vin(known: CommandLine) -> None:
+    maps = [word for name in demo.MAPPINGS for word in ("--map", name)]
+    with demo.recording() as path:
+        complaint = refused(known, "ingest", path, "--vin", OTHER_VIN, *maps)
+    assert f"{path}: the car says that its VIN is {demo.VIN}, which is not {OTHER_VIN}; " in complaint
+    assert "--any-vin" in complaint
+
+
 # --- options ----------------------------------------------------------------------------------------------------------
 
 

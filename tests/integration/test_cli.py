@@ -191,6 +191,26 @@ def test_an_ingest_sums_up_what_it_read(fleettwin: CommandLine, drive: Path) -> 
     assert "none: nothing new" in again.stdout
 
 
+def test_a_person_may_know_better_than_the_recording_whose_it_is(fleettwin: CommandLine, tmp_path: Path) -> None:
+    maps = [word for name in demo.MAPPINGS for word in ("--map", name)]
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"vehicle,captured_at,signal,value\n{VIN},2026-06-01T08:00:00Z,Vehicle.Speed,10\n")
+    with demo.recording() as path:
+        can, _ = fleettwin.ingest(path, rows, "--vin", OTHER_VIN, "--any-vin", *maps)
+    assert can["notes"] == [f"control units say that the VIN is {demo.VIN}"]
+    assert fleettwin.query("{ vehicles(first: 5) { edges { node { vin } } } }") == {
+        "vehicles": {"edges": [{"node": {"vin": OTHER_VIN}}]}
+    }
+
+
+def test_a_published_recording_with_a_blanked_serial_number_is_of_the_car(
+    fleettwin: CommandLine, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"vehicle,captured_at,signal,value\n{VIN[:11]}000000,2026-06-01T08:00:00Z,Vehicle.Speed,10\n")
+    assert fleettwin.ingest(rows, "--vin", VIN)[0]["samples"] == 1
+
+
 # --- serving ----------------------------------------------------------------------------------------------------------
 
 
