@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -22,6 +22,7 @@ from adapters import demo, screens
 from adapters.clock import now
 from adapters.config import Config
 from adapters.terminal import out, print_found, print_json, print_screen, told_folding
+from domain.clocks import CLOCK_AHEAD_MAX_US, CLOCK_FLOOR
 from domain.errors import BadInputError, FleettwinError
 from domain.units import MICROS_PER_SECOND, Micros
 from domain.vin import Vin
@@ -319,7 +320,11 @@ def _time(text: str) -> Micros:
         ) from error
     if time.tzinfo is None:
         raise BadInputError("the time has no zone", where="--recorded-at", remedy="add Z, or an offset like +02:00")
-    return Micros(round(time.timestamp() * MICROS_PER_SECOND))
+    at = Micros((time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+    if not CLOCK_FLOOR <= at <= now() + CLOCK_AHEAD_MAX_US:
+        what = f"nothing can have been recorded at {text}"
+        raise BadInputError(what, where="--recorded-at", remedy="give a time after 1999 that is not in the future")
+    return at
 
 
 def _stop(_: int, __: FrameType | None) -> NoReturn:

@@ -90,9 +90,6 @@ class Ingest:
         if first_at is not None and not recording.has_wall_clock:
             began_at = job.began_at(statistics.last_captured_at or first_at, first_at)
             offset_us = began_at - first_at
-            date = datetime.fromtimestamp(began_at // MICROS_PER_SECOND, UTC).isoformat()
-            why = "the file's own time: --recorded-at tells better" if job.recorded_at is None else "--recorded-at"
-            summary.notes.append(f"the recording has no wall clock: its first frame is dated {date}, by {why}")
         received_at = self._now()  # a file is received at one moment
         stream = _Stream(self._fleet, register(), job.stream_id, job.mapping, summary, lambda: received_at, offset_us)
         translator = CanTranslator(job.mapping, job.dbcs)
@@ -102,6 +99,8 @@ class Ingest:
             done = recording.bytes_total + recording.bytes_done
             tell(Progress(done, total, recording.statistics.frames, translator.samples, summary.events.total()))
         stream.finish()
+        if offset_us is not None and first_at is not None:
+            summary.notes.append(_dated(job, summary, first_at + offset_us))
         _read(summary, translator)
         return summary
 
@@ -340,6 +339,15 @@ def _read(summary: Summary, translator: CanTranslator) -> None:
     for name, counts in (("", heard.answers), ("refused ", heard.negative), ("unread ", heard.unread)):
         summary.diagnostics.update({name + key: count for key, count in counts.items()})
     summary.diagnostics.update({f"abandoned: {why}": count for why, count in heard.abandoned.items()})
+
+
+def _dated(job: CanJob, summary: Summary, began_at: int) -> str:
+    """Return how a recording without a wall clock was dated."""
+    if summary.duplicate_batches == summary.batches:
+        return "the recording has no wall clock and had been taken before: its dates stay as they were"
+    date = datetime.fromtimestamp(began_at // MICROS_PER_SECOND, UTC).isoformat()
+    why = "the file's own time: --recorded-at tells better" if job.recorded_at is None else "--recorded-at"
+    return f"the recording has no wall clock: its first frame is dated {date}, by {why}"
 
 
 def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,17 @@ def test_no_map_and_no_vin(known: CommandLine, drive: Path) -> None:
     assert "--vin" in without_vin
 
 
-@pytest.mark.parametrize("time", ["yesterday", "2026-06-01T08:00:00"])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "yesterday",
+        "2026-06-01T08:00:00",
+        "1999-12-31T23:59:59Z",  # a clock that was never set
+        f"{datetime.now(UTC) + timedelta(minutes=11):%Y-%m-%dT%H:%M:%SZ}",
+        "9999-12-31T23:59:59-12:00",
+        "0001-01-01T00:00:00+12:00",
+    ],
+)
 def test_a_recorded_at_that_is_no_time(known: CommandLine, drive: Path, time: str) -> None:
     complaint = refused(known, "ingest", drive, "--vin", VIN, "--map", "obd2", "--recorded-at", time)
     assert "--recorded-at" in complaint

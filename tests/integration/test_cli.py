@@ -211,6 +211,20 @@ def test_a_published_recording_with_a_blanked_serial_number_is_of_the_car(
     assert fleettwin.ingest(rows, "--vin", VIN)[0]["samples"] == 1
 
 
+def test_dates_stay_as_they_were_where_a_recording_without_a_clock_is_ingested_again(
+    fleettwin: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "drive.log"
+    path.write_text("".join(f"({second}.000000) can0 7E8#03410D{second:02X}00000000\n" for second in range(1, 60)))
+    arguments = (path, "--vin", VIN, "--map", "obd2")
+    (first,) = fleettwin.ingest(*arguments, "--recorded-at", "2026-06-01T08:00:00Z")
+    assert "its first frame is dated 2026-06-01T08:00:00+00:00, by --recorded-at" in first["notes"][0]
+    before = fleettwin.state(VIN)
+    (again,) = fleettwin.ingest(*arguments, "--recorded-at", "2026-06-02T08:00:00Z")
+    assert again["notes"] == ["the recording has no wall clock and had been taken before: its dates stay as they were"]
+    assert fleettwin.state(VIN) == before
+
+
 # --- serving ----------------------------------------------------------------------------------------------------------
 
 
