@@ -1,8 +1,8 @@
 """What the commands do that read recordings or a bus: `ingest`, `listen`, and the first half of `demo`."""
 
 import signal
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -15,7 +15,7 @@ from adapters.jobs import can_dbcs, mapping_of, open_job
 from adapters.summary import Summary
 from adapters.terminal import print_json, print_screen, told_folding, told_ingest
 from adapters.wiring import FleetTwin
-from domain.errors import BadInputError, InvalidVinError
+from domain.errors import BadInputError, DecommissionedError, InvalidVinError
 from domain.units import Micros
 from domain.vin import Vin
 
@@ -87,7 +87,8 @@ def listen_to_bus(
     job = LiveJob(bus, f"{interface} {channel}", mapping, can_dbcs(mapping, dbc), uuid4())
     before = signal.signal(signal.SIGINT, lambda *_: bus.stop())
     try:
-        with told_ingest(f"listening to {channel}") as tell:
+        by_id = {vin.vehicle_id(twin.config.vin_key()): vin}
+        with told_ingest(f"listening to {channel}") as tell, _named(by_id, job.name):
             summary = twin.ingest.live(
                 job, lambda: twin.fleet.register(vin, brand=car.brand, model=car.model, at=now()), tell
             )
@@ -142,10 +143,24 @@ def _ingest(twin: FleetTwin, job: CanJob | RowJob, vins: Vins, checked: Summary,
     def register(name: str | None = None) -> UUID:
         return twin.fleet.register(vins[name], brand=car.brand, model=car.model, at=now())
 
-    with told_ingest(job.recording.path.name) as tell:
+    by_id = {vin.vehicle_id(twin.config.vin_key()): vin for vin in vins.values()}
+    with told_ingest(job.recording.path.name) as tell, _named(by_id, str(job.recording.path)):
         if isinstance(job, CanJob):
             return twin.ingest.can(job, register, tell, checked)
         return twin.ingest.rows(job, register, tell, checked)
+
+
+@contextmanager
+def _named(vins: Mapping[UUID, Vin], where: str) -> Iterator[None]:
+    """Say by its VIN which vehicle takes no telemetry any more, and of what."""
+    try:
+        yield
+    except DecommissionedError as error:
+        vin = vins[error.vehicle_id].text
+        remedy = f"leave it out: what it has told stays, `fleettwin show {vin}` shows it"
+        raise BadInputError(
+            f"{vin} has been decommissioned and takes no telemetry", where=where, remedy=remedy
+        ) from error
 
 
 def _catch_up(twin: FleetTwin) -> None:

@@ -21,7 +21,7 @@ GEARS: Final = {-1: "R", 0: "N", 126: "P", 127: "D"}  # VSS 6.0, Vehicle.Powertr
 TWIN_QUERY: Final = """
 query Twin($vin: String!) {
   vehicle(vin: $vin) {
-    id vin brand model registeredAt lastSeenAt
+    id vin brand model registeredAt decommissionedAt lastSeenAt
     navigation {
       location { status latitude longitude capturedAt }
       destination { state latitude longitude capturedAt }
@@ -61,8 +61,9 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
     seen = _time(vehicle["lastSeenAt"]) or "never"
     odometer = diagnostics["odometer"]["value"]
     travelled = "" if odometer is None else f", odometer {odometer / METRES_PER_KILOMETRE:,.0f} km"
+    left = f", decommissioned {_time(vehicle['decommissionedAt'])}" if vehicle["decommissionedAt"] else ""
     parts: list[RenderableType] = [
-        Text(f"{name}, last seen {seen}{travelled}", style="bold"),
+        Text(f"{name}, last seen {seen}{travelled}{left}", style="bold"),
         _signals(vehicle["signals"]),
     ]
     trips = [edge["node"] for edge in navigation["trips"]["edges"]]

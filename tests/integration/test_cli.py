@@ -225,6 +225,28 @@ def test_dates_stay_as_they_were_where_a_recording_without_a_clock_is_ingested_a
     assert fleettwin.state(VIN) == before
 
 
+def test_a_vehicle_that_has_left_the_fleet_is_told_from_one_that_is_in_it(
+    driven: CommandLine, drive: Path, tmp_path: Path
+) -> None:
+    assert "decommissioned" not in driven.run("show", VIN).stdout
+    assert driven.run("show", VIN, "--json").json["decommissionedAt"] is None
+    driven.run("decommission", VIN, "--reason", "sold")
+
+    shown, found = driven.run("show", VIN).stdout, driven.run("show", VIN, "--json").json
+    told = [event for event in driven.run("events", VIN, "--json").json if "decommissioned" in event["type"]]
+    assert found["decommissionedAt"] == told[0]["capturedAt"]
+    assert f"decommissioned {found['decommissionedAt'][:19].replace('T', ' ')}" in shown.splitlines()[0]
+
+    assert driven.ingest(drive, "--vin", VIN, "--map", "obd2")[0]["events"] == {}, "it was taken before"
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"vehicle,captured_at,signal,value\n{VIN},2026-06-02T08:00:00Z,Vehicle.Speed,10\n")
+    for arguments in ((rows,), (rows, "--vin", VIN)):
+        done = driven.run("ingest", *arguments)
+        assert done.status == 2
+        complaint = f"fleettwin: {rows}: {VIN} has been decommissioned and takes no telemetry; leave it out"
+        assert done.stderr.startswith(complaint)
+
+
 # --- serving ----------------------------------------------------------------------------------------------------------
 
 
