@@ -153,6 +153,8 @@ class Ingest:
             stream.finish()
         statistics = recording.statistics
         summary.frames = statistics.rows
+        for what, count in statistics.foreign_units.items():
+            summary.notes.append(f"{count} values cannot be converted and are INVALID: {what}")
         summary.unknown_signals = statistics.unknown_signals
         if statistics.first_unreadable:
             bad = statistics.unreadable_values.total()

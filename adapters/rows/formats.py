@@ -31,6 +31,7 @@ class Row(NamedTuple):
     captured_at: Any
     signal: str
     value: Any
+    unit: str | None = None  # that the value is said to be in
 
 
 @dataclass(frozen=True, slots=True)
