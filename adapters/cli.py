@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -72,6 +73,8 @@ def ingest(  # noqa: PLR0913, PLR0917  # one an option
     """Turn recordings of a car into its digital twin. Doing it twice changes nothing."""
     from adapters.ingest_commands import Car, ingest_recordings
 
+    _check_text("--brand", brand)
+    _check_text("--model", model)
     car = Car(None if vin is None else Vin.parse(vin), brand, model, any_vin)
     at = None if recorded_at is None else _time(recorded_at)
     with _opened() as twin:
@@ -92,6 +95,8 @@ def listen(
     """Listen to a live bus until Ctrl-C."""
     from adapters.ingest_commands import Car, listen_to_bus
 
+    _check_text("--brand", brand)
+    _check_text("--model", model)
     car = Car(Vin.parse(vin), brand, model)
     with _opened() as twin:
         listen_to_bus(twin, interface, channel, car, maps, dbc or [], as_json=as_json)
@@ -209,6 +214,7 @@ def decommission(
     vin: VinArgument, reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "not given"
 ) -> None:
     """Take a vehicle out of the fleet: its history stays, and no more telemetry of it is taken."""
+    _check_text("--reason", reason)
     with _opened() as twin:
         parsed = Vin.parse(vin)
         with twin.twins.reading() as read:
@@ -311,6 +317,13 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
     return value
 
 
+def _check_text(option: str, text: str | None) -> None:
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:  # bytes that are no text come from the shell as halves of surrogate pairs
+        raise BadInputError("is no UTF-8 text", where=option, remedy="write it in UTF-8") from error
+
+
 def _time(text: str) -> Micros:
     try:
         time = datetime.fromisoformat(text)
@@ -334,6 +347,8 @@ def _stop(_: int, __: FrameType | None) -> NoReturn:
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may be no text
     try:
         app(standalone_mode=True)
     except FleettwinError as error:

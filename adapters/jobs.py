@@ -20,7 +20,8 @@ NO_MAPPING = SignalMapping("no mapping", (), {}, "0" * 64)  # serves rows that n
 
 def mapping_of(names: Sequence[str], catalogue: Catalogue) -> SignalMapping:
     """Return the mappings of these names or files as one; raises BadInputError."""
-    return combined([load_mapping(name, catalogue) for name in names]) if names else NO_MAPPING
+    once = dict.fromkeys(names)
+    return combined([load_mapping(name, catalogue) for name in once]) if once else NO_MAPPING
 
 
 def can_dbcs(mapping: SignalMapping, given: Sequence[Path]) -> tuple[Dbc, ...]:

@@ -83,7 +83,8 @@ def test_a_cut_off_gzip(known: CommandLine, drive: Path, tmp_path: Path) -> None
     path = tmp_path / "drive.log.gz"
     path.write_bytes(gzip.compress(drive.read_bytes()))
     cut(path, 0.8)
-    assert str(path) in refused(known, "ingest", path, "--vin", VIN, "--map", "obd2")
+    complaint = refused(known, "ingest", path, "--vin", VIN, "--map", "obd2")
+    assert f"{path}, {path.stat().st_size} bytes into it: the gzip compression is damaged or cut off" in complaint
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,21 @@ def test_a_file_that_is_no_recording(known: CommandLine, tmp_path: Path, name: s
 def test_a_folder(known: CommandLine, tmp_path: Path) -> None:
     complaint = refused(known, "ingest", tmp_path, "--vin", VIN, "--map", "obd2")
     assert f"{tmp_path}: is a folder; give the files in it: {tmp_path}/*" in complaint
+
+
+def test_what_can_be_read_only_once(known: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "pipe.log"
+    os.mkfifo(path)
+    complaint = refused(known, "ingest", path, "--vin", VIN, "--map", "obd2")
+    assert f"{path}: is no regular file" in complaint
+
+
+def test_what_a_recording_can_be_is_told_whole(known: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir or Madam")
+    complaint = refused(known, "ingest", path, "--vin", VIN, "--map", "obd2")
+    for form in ("candump", "MF4", "CSV, NDJSON or Parquet", "GeoJSON"):
+        assert form in complaint
 
 
 def test_a_missing_file(known: CommandLine, tmp_path: Path) -> None:
@@ -258,6 +274,16 @@ def test_a_dbc_with_a_syntax_error(known: CommandLine, drive: Path, tmp_path: Pa
 def test_a_dbc_that_does_not_exist(known: CommandLine, drive: Path, tmp_path: Path) -> None:
     path = tmp_path / "absent.dbc"
     assert str(path) in refused(known, "ingest", drive, "--vin", VIN, "--map", "gnss", "--dbc", path)
+
+
+@pytest.mark.parametrize("option", ["--brand", "--model"])
+def test_an_option_that_is_no_text(known: CommandLine, drive: Path, option: str) -> None:
+    complaint = refused(known, "ingest", drive, "--vin", VIN, "--map", "obd2", option, "\udcff")
+    assert f"{option}: is no UTF-8 text" in complaint
+
+
+def test_a_reason_that_is_no_text(known: CommandLine) -> None:
+    assert "--reason: is no UTF-8 text" in refused(known, "decommission", VIN, "--reason", "\udcff")
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

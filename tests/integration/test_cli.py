@@ -247,6 +247,23 @@ def test_a_vehicle_that_has_left_the_fleet_is_told_from_one_that_is_in_it(
         assert done.stderr.startswith(complaint)
 
 
+def test_a_mapping_that_is_named_twice_counts_once(fleettwin: CommandLine, drive: Path) -> None:
+    fleettwin.ingest(drive, "--vin", VIN, "--map", "obd2")
+    (again,) = fleettwin.ingest(drive, "--vin", VIN, "--map", "obd2", "--map", "obd2")
+    assert again["batches"] == again["duplicateBatches"]
+
+
+def test_a_file_whose_name_is_no_text_is_read(fleettwin: CommandLine, drive: Path, tmp_path: Path) -> None:
+    path = drive.rename(tmp_path / "\udcff.log")
+    assert fleettwin.run("ingest", path, "--vin", VIN, "--map", "obd2").status == 0
+    assert fleettwin.ingest(path, "--vin", VIN, "--map", "obd2")[0]["samples"]
+
+
+def test_a_home_may_have_any_name(tmp_path: Path) -> None:
+    fleettwin = CommandLine(tmp_path / 'it\'s "mine", $HOME `id` \\ %d')
+    assert fleettwin.status()["logPosition"] == 0
+
+
 # --- serving ----------------------------------------------------------------------------------------------------------
 
 
@@ -280,6 +297,15 @@ def test_serve_answers_and_stops_at_ctrl_c(driven: CommandLine) -> None:
         stopped(process)
     with pytest.raises(httpx.ConnectError):
         httpx.get(address, timeout=PATIENCE_S)
+
+
+def test_an_address_of_ipv6_is_one_that_a_browser_takes(driven: CommandLine) -> None:
+    with driven.started("serve", PORT="0", HOST="::1") as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert re.search(r"http://\[::1\]:\d+/graphql", line), line
+        assert asked(line.split()[-1], STATUS)["status"]
+        stopped(process)
 
 
 def test_a_taken_port_is_bad_input(driven: CommandLine) -> None:
