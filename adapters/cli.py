@@ -114,6 +114,48 @@ def demo_command() -> None:
 
 
 @app.command()
+def simulate(  # noqa: PLR0913, PLR0917  # options
+    vehicles: Annotated[int, typer.Option(metavar="N", help="How many cars.")] = 10,
+    hours: Annotated[
+        float | None, typer.Option(help="How long they live; with --live: without it until Ctrl-C.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same frames, byte for byte.")] = 1,
+    brand: Annotated[
+        list[str] | None, typer.Option(help="A brand of the cars; several: in turns. Default: all.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=SHARE]",
+            help="What goes wrong: lost, doubled, reordered, late (of the batches), tunnel, clock-1970, clock-future,"
+            " stuck-sensor (of the cars), all.",
+        ),
+    ] = None,
+    rate: Annotated[int, typer.Option(metavar="FRAMES", help="Frames a second of a car that drives.")] = 1_000,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write candump files there, one a car.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Drive into the running twin, at the pace of the clock.")
+    ] = False,
+    speedup: Annotated[float, typer.Option(metavar="X", help="With --live and --hours: faster than the clock.")] = 1.0,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Compare the twins with what was true of the cars; exit status 1 if they differ."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a fleet: into files, into the running twin, or into twins in memory that are checked."""
+    from adapters.simulate_commands import Wish, simulate_fleet
+
+    wish = Wish(
+        vehicles, hours, seed, tuple(brand or ()), tuple(fault or ()), rate, out_folder, live, speedup, check, as_json
+    )
+    if simulate_fleet(wish, _opened):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def show(vin: VinArgument, as_json: AsJson = False) -> None:
     """Show a twin: signals, trips, trouble codes, warnings."""
     with _opened() as twin:
