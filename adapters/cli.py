@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from adapters import demo, screens
+from adapters import screens
 from adapters.clock import now
 from adapters.config import Config
 from adapters.terminal import out, print_found, print_json, told_folding
@@ -104,13 +104,11 @@ def serve() -> None:
 
 @app.command(name="demo")
 def demo_command() -> None:
-    """Ingest the bundled recording, serve it, and print three queries to try."""
-    from adapters.ingest_commands import ingest_demo
-    from adapters.serving import serve_twins
+    """Drive a simulated fleet live, serve it, and print queries to try."""
+    from adapters.demo_command import run_demo
 
     with _opened() as twin:
-        ingest_demo(twin)
-        serve_twins(twin, demo.QUERIES)
+        run_demo(twin)
 
 
 @app.command()

@@ -21,29 +21,35 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Pace:
-    """Simulated time that follows the clock, `speedup` times as fast.
+    """Simulated time that follows the clock, `speedup` times as fast, from `from_us` on.
 
     Everything is dated so that the fleet is never in the future, and is at the present when `span_us` are over; a fleet
-    without an end drives in the present.
+    without an end drives in the present. One that begins `behind_us` in the past drives without waiting until it has
+    caught up.
     """
 
-    def __init__(self, from_us: int, now_us: int, speedup: float = 1.0, span_us: int | None = None) -> None:
+    def __init__(
+        self, from_us: int, now_us: int, *, speedup: float = 1.0, span_us: int | None = None, behind_us: int = 0
+    ) -> None:
         assert speedup == 1.0 or span_us is not None
         self.from_us = from_us
         self.until_us = None if span_us is None else from_us + span_us
         self._speedup = speedup
+        self._behind_us = behind_us
         past_us = 0 if span_us is None else round(span_us * (1 - 1 / speedup))
-        self.origin_us = now_us - past_us - from_us
+        self.origin_us = now_us - past_us - behind_us - from_us
         self._step_us = round(min(STEP_S * speedup, STEP_SIMULATED_S_MAX) * MICROS_PER_SECOND)
+        self._began_s = time.monotonic()
 
     def next_step(self, at_us: int) -> int:
         """Return the simulated time to which the next step goes."""
         following = at_us + self._step_us
         return following if self.until_us is None else min(following, self.until_us)
 
-    def due_s(self, simulated_us: int) -> float:
-        """Return the seconds after the start at which a simulated time is reached."""
-        return (simulated_us - self.from_us) / self._speedup / MICROS_PER_SECOND
+    def wait_s(self, simulated_us: int) -> float:
+        """Return how many seconds there are until a simulated time is reached; 0 if it is past."""
+        due_us = (simulated_us - self.from_us) / self._speedup - self._behind_us
+        return max(0.0, self._began_s + due_us / MICROS_PER_SECOND - time.monotonic())
 
 
 def drive(
@@ -58,10 +64,9 @@ def drive(
     `note` is given each simulated time before anything of it is taken: a session that goes on from there never tells
     twice. Where the log does not answer, the fleet waits for it.
     """
-    began = time.monotonic()
     while not stopping.is_set() and simulation.at_us != pace.until_us:
         until_us = pace.next_step(simulation.at_us)
-        if stopping.wait(max(0.0, began + pace.due_s(until_us) - time.monotonic())):
+        if stopping.wait(pace.wait_s(until_us)):
             break
         note(until_us)
         _persistently(lambda until_us=until_us: simulation.step(until_us), stopping)  # type: ignore[misc]

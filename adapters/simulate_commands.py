@@ -129,7 +129,7 @@ def simulate_live(
     twin: FleetTwin, plan: Plan, span_us: int | None, speedup: float, *, check: bool, as_json: bool
 ) -> int:
     """Drive into the running twin until the end, or Ctrl-C; return how many differences nothing explains."""
-    pace = Pace(0, now(), speedup, span_us)
+    pace = Pace(0, now(), speedup=speedup, span_us=span_us)
     simulation = Simulation(plan, twin.fleet, twin.catalogue, origin_us=pace.origin_us, session=str(uuid4()))
     stopping = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: stopping.set())
