@@ -45,7 +45,7 @@ def run_demo(twin: FleetTwin) -> None:
 
 
 def _examples(simulation: Simulation) -> tuple[str, str]:
-    """Return the VINs of a car that has finished a trip, and of one that has a trouble code, as far as there are any."""
+    """Return the VINs of a car that has finished a trip, and of one that has a trouble code, if there are any."""
     at_s = simulation.at_us / MICROS_PER_SECOND
     driven, faulty = [], []
     for simulated in simulation.cars:

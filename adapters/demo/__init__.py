@@ -89,7 +89,8 @@ def fleet_queries(driven_vin: str, faulty_vin: str) -> list[str]:
   vehicle(vin: "{driven_vin}") {{
     brand model
     navigation {{ trips(first: 1) {{ edges {{ node {{
-      startedAt endedAt ended distanceM durationS energyKwh track(maxPoints: 5) {{ pointCount points {{ latitude longitude }} }}
+      startedAt endedAt ended distanceM durationS energyKwh
+      track(maxPoints: 5) {{ pointCount points {{ latitude longitude }} }}
     }} }} }} }}
     media {{ playHistory(first: 3) {{ edges {{ node {{ startedAt title artist album }} }} }} }}
   }}
