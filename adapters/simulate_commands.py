@@ -17,7 +17,7 @@ from adapters.signals.catalogue import Catalogue, load_catalogue
 from adapters.simulation import MAPPINGS, Plan, SimulatedCar, Simulation, simulated_cars
 from adapters.simulation_check import Difference, differences
 from adapters.simulation_screen import simulation_screen
-from adapters.simulator.faults import HOUR_US, Faults
+from adapters.simulator.fault_plan import HOUR_US, Faults
 from adapters.simulator.trace import DAY_S
 from adapters.terminal import out, print_json, told_folding, told_simulation
 from adapters.wiring import FleetTwin, memory_twin

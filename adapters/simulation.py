@@ -20,7 +20,7 @@ from adapters.signals.changes import ChangeDetector
 from adapters.signals.rules import SignalMapping
 from adapters.simulator.bus import CarBus
 from adapters.simulator.delivery import Delivery
-from adapters.simulator.faults import STUCK_FROM_S, ClockFault, Faults, clock_faults, fault_generator
+from adapters.simulator.fault_plan import STUCK_FROM_S, ClockFault, Faults, clock_faults, fault_generator
 from adapters.simulator.fleet import Car, simulated_fleet
 from adapters.simulator.life import CarLife
 from adapters.simulator.stuck import SENSORS, StuckSensor

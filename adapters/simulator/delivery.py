@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from adapters.simulator.faults import HOUR_US, Faults, Window, fault_generator, tunnels
+from adapters.simulator.fault_plan import HOUR_US, Faults, Window, fault_generator, tunnels
 from domain.signals import SignalBatch
 from domain.units import MICROS_PER_SECOND, Micros
 

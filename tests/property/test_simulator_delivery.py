@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.simulator.delivery import TRAVEL_US, Delivery
-from adapters.simulator.faults import HOUR_US, Faults
+from adapters.simulator.fault_plan import HOUR_US, Faults
 from domain.signals import SignalBatch
 from domain.units import Micros
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adapters.can.frames import FrameBlock
-from adapters.simulator.faults import AHEAD_US, HOUR_US, ClockFault, Faults, Window, clock_faults, tunnels
+from adapters.simulator.fault_plan import AHEAD_US, HOUR_US, ClockFault, Faults, Window, clock_faults, tunnels
 from domain.errors import BadInputError
 
 ORIGIN_US = 1_780_288_200_000_000
@@ -27,7 +27,7 @@ def test_all_faults_are_all_of_them() -> None:
 
 @pytest.mark.parametrize("text", ["lose", "lost=", "lost=2", "lost=-0.1", "lost=much", "", "=1", "lost=nan"])
 def test_what_is_no_fault_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(BadInputError, match="^--fault: .*; give ") as refused:
+    with pytest.raises(BadInputError, match=r"^--fault: .*; give ") as refused:
         Faults.parse([text])
     assert "\n" not in str(refused.value)
 
