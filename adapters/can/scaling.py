@@ -75,5 +75,5 @@ class Scaling:
 @lru_cache(maxsize=4096)
 def _rounds_in_float64(scale: float, offset: float, field: BitField) -> bool:
     """Return whether doubles find the raw value nearest to any value of a field."""
-    numbers = [*field.range, *((raw * Fraction(scale) + Fraction(offset)) / Fraction(scale) for raw in field.range)]
-    return max(abs(number) for number in (*numbers, Fraction(offset) / Fraction(scale))) < _NEAREST_IN_FLOAT64
+    shift = abs(Fraction(offset) / Fraction(scale))
+    return max(map(abs, field.range)) + shift < _NEAREST_IN_FLOAT64
