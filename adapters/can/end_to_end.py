@@ -166,7 +166,8 @@ def _crc(columns: NDArray[np.uint8], constant: NDArray[np.uint8]) -> NDArray[np.
     crc = np.full(columns.shape[1], 0xFF, dtype=np.uint8)
     for byte in columns[1:]:
         crc = _CRC_TABLE[crc ^ byte]
-    return _CRC_TABLE[crc ^ constant] ^ np.uint8(0xFF)
+    checksum: NDArray[np.uint8] = _CRC_TABLE[crc ^ constant] ^ np.uint8(0xFF)
+    return checksum
 
 
 def _xor_wrong(columns: NDArray[np.uint8]) -> NDArray[np.bool_]:
