@@ -51,8 +51,8 @@ def _examples(simulation: Simulation) -> tuple[str, str]:
     for simulated in simulation.cars:
         truth = [simulated.life.day(number).truth for number in range(int(at_s // DAY_S) + 1)]
         if any(trip.ended_s < at_s for day in truth for trip in day.trips):
-            driven.append(simulated.car.vin)
+            driven.append(simulated.car.vin.text)
         if any(code.raised and code.at_s < at_s for day in truth for code in day.codes):
-            faulty.append(simulated.car.vin)
-    anyone = simulation.cars[0].car.vin
+            faulty.append(simulated.car.vin.text)
+    anyone = simulation.cars[0].car.vin.text
     return (driven or [anyone])[0], (faulty or [anyone])[0]

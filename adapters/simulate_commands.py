@@ -14,7 +14,7 @@ from adapters.clock import now
 from adapters.config import Config
 from adapters.live_fleet import Pace, drive
 from adapters.signals.catalogue import Catalogue, load_catalogue
-from adapters.simulation import MAPPINGS, Plan, SimulatedCar, Simulation, simulated_cars
+from adapters.simulation import Plan, SimulatedCar, Simulation, mappings_of, simulated_cars
 from adapters.simulation_check import Difference, differences
 from adapters.simulation_screen import simulation_screen
 from adapters.simulator.fault_plan import HOUR_US, Faults
@@ -103,7 +103,7 @@ def simulate_into_files(plan: Plan, span_us: int, folder: Path, catalogue: Catal
     frames = 0
     with told_simulation("simulating", span_us / MICROS_PER_SECOND) as tell, _written(folder) as open_file:
         for place, car in enumerate(cars):
-            with open_file(f"{car.car.vin}.log") as file:
+            with open_file(f"{car.car.vin.text}.log") as file:
                 for from_us in range(0, span_us, WRITTEN_S * MICROS_PER_SECOND):
                     until_us = min(span_us, from_us + WRITTEN_S * MICROS_PER_SECOND)
                     block = car.frames(from_us, until_us, ORIGIN_US)
@@ -118,9 +118,9 @@ def simulate_into_files(plan: Plan, span_us: int, folder: Path, catalogue: Catal
     else:
         out.print(f"{frames:,} frames of {len(cars)} cars in {folder}", highlight=False)
         first = cars[0].car
-        maps = " ".join(f"--map {name}" for name in MAPPINGS[first.platform])
+        maps = " ".join(f"--map {name}" for name in mappings_of(first.spec.platform))
         out.print(
-            f"fleettwin ingest {folder / first.vin}.log --vin {first.vin} --brand '{first.brand}' {maps}",
+            f"fleettwin ingest {folder / first.vin.text}.log --vin {first.vin.text} --brand '{first.brand}' {maps}",
             highlight=False,
         )
 
@@ -180,10 +180,10 @@ def _facts(car: SimulatedCar, span_us: int) -> dict[str, Any]:
     days = range(-(-span_us // (DAY_S * MICROS_PER_SECOND)))
     truth = [car.life.day(number).truth._asdict() for number in days]
     return {
-        "vin": car.car.vin,
+        "vin": car.car.vin.text,
         "brand": car.car.brand,
         "model": car.car.model,
-        "map": MAPPINGS[car.car.platform],
+        "map": mappings_of(car.car.spec.platform),
         "originAt": ORIGIN_US,
         "truth": {name: [item._asdict() for day in truth for item in day[name]] for name in truth[0]},
     }
@@ -217,7 +217,13 @@ def _written(folder: Path) -> Iterator[Callable[[str], Any]]:
                 remedy = "make room, or give another folder with --out"
                 raise BadInputError(f"cannot be written ({error.strerror})", where=str(part), remedy=remedy) from error
 
-        stack.callback(lambda: [part.unlink(missing_ok=True) for part, _ in parts])
+        stack.callback(_remove, parts)
         yield open_file
         for part, whole in parts:
             part.replace(whole)
+
+
+def _remove(parts: Sequence[tuple[Path, Path]]) -> None:
+    """Remove what has not become whole."""
+    for part, _ in parts:
+        part.unlink(missing_ok=True)

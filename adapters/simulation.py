@@ -23,16 +23,16 @@ from adapters.simulator.delivery import Delivery
 from adapters.simulator.fault_plan import STUCK_FROM_S, ClockFault, Faults, clock_faults, fault_generator
 from adapters.simulator.fleet import Car, simulated_fleet
 from adapters.simulator.life import CarLife
+from adapters.simulator.specs import Platform
 from adapters.simulator.stuck import SENSORS, StuckSensor
 from domain.fleet import Fleet
 from domain.signals import SignalBatch
 from domain.streams import StreamProgress
 from domain.units import MICROS_PER_SECOND, Micros
-from domain.vin import Vin
 
 STEP_S: Final = 30  # of simulated time that a car gathers before it sends a batch
 TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
-MAPPINGS: Final = {"meb": ("vw_meb", "fleettwin"), "mqb": ("vw_mqb", "fleettwin")}  # by platform
+OWN_MAPPING: Final = "fleettwin"  # of the messages that every simulated car sends beside those of its platform
 
 
 class Progress(NamedTuple):
@@ -84,17 +84,22 @@ class SimulatedCar:
         return self.clock.applied(block, origin_us) if self.clock else block
 
 
+def mappings_of(platform: Platform) -> tuple[str, str]:
+    """Return the names of the mappings that read the frames of a platform."""
+    return platform.value, OWN_MAPPING
+
+
 class Platforms:
     """The mapping and the DBC files of each platform, read once."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._known: dict[str, tuple[SignalMapping, tuple[Dbc, ...]]] = {}
+        self._known: dict[Platform, tuple[SignalMapping, tuple[Dbc, ...]]] = {}
 
-    def of(self, platform: str) -> tuple[SignalMapping, tuple[Dbc, ...]]:
+    def of(self, platform: Platform) -> tuple[SignalMapping, tuple[Dbc, ...]]:
         """Return what reads the frames of a platform. Raises BadInputError where its DBC files are not to be had."""
         if platform not in self._known:
-            mapping = mapping_of(MAPPINGS[platform], self._catalogue)
+            mapping = mapping_of(mappings_of(platform), self._catalogue)
             self._known[platform] = mapping, can_dbcs(mapping, [])
         return self._known[platform]
 
@@ -104,7 +109,9 @@ def simulated_cars(plan: Plan, catalogue: Catalogue) -> tuple[list[SimulatedCar]
     platforms = Platforms(catalogue)
     clocks = clock_faults(plan.faults, plan.seed, plan.vehicles)
     cars = simulated_fleet(plan.vehicles, plan.seed, plan.brands)
-    return [SimulatedCar(car, platforms.of(car.platform)[1], plan, clocks.get(car.number)) for car in cars], platforms
+    return [
+        SimulatedCar(car, platforms.of(car.spec.platform)[1], plan, clocks.get(car.number)) for car in cars
+    ], platforms
 
 
 class _Stream:
@@ -159,11 +166,9 @@ class Simulation:
         self._finished = False
         for simulated in self.cars:
             car = simulated.car
-            vehicle_id = fleet.register(
-                Vin.parse(car.vin), brand=car.brand, model=car.model, at=Micros(origin_us + from_us)
-            )
+            vehicle_id = fleet.register(car.vin, brand=car.brand, model=car.model, at=Micros(origin_us + from_us))
             self.vehicle_ids[car.number] = vehicle_id
-            mapping, dbcs = platforms.of(car.platform)
+            mapping, dbcs = platforms.of(car.spec.platform)
             self._streams.append(_Stream(simulated, mapping, dbcs, vehicle_id, self._stream_id))
 
     def step(self, until_us: int) -> None:

@@ -261,7 +261,7 @@ class _Comparison:
         return self._second(began), self._until_s if ended is None else self._second(ended)
 
     def _difference(self, what: str, true: str, shown: str, cause: str | None) -> Difference:
-        return Difference(self._simulated.car.vin, what, true, shown, cause)
+        return Difference(self._simulated.car.vin.text, what, true, shown, cause)
 
 
 def _span(window: Sequence[int], cause: str) -> _Faulty:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import numpy as np
-
+from adapters.simulator.fleet import Car
 from adapters.simulator.life import CarLife
 from adapters.simulator.trace import DAY_S, Trace
 
@@ -33,7 +32,7 @@ class StuckSensor:
     from_s: int
 
     @property
-    def car(self) -> object:
+    def car(self) -> Car:
         """The car."""
         return self.life.car
 
@@ -49,4 +48,5 @@ class StuckSensor:
         source = getattr(self.life.day(stuck_day), sensor.column)
         value = (source if sensor.row is None else source[sensor.row])[second]
         row[second if number == stuck_day else 0 :] = value
-        return replace(trace, **{sensor.column: np.asarray(column)})
+        changed: dict[str, Any] = {sensor.column: column}
+        return replace(trace, **changed)
