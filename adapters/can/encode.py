@@ -77,21 +77,23 @@ class Encoder:
         Values are in the unit of the DBC file, or raw ones unless they are `scaled`. Raises KeyError at a signal that
         the message does not have, ValueError naming message, signal and value where one does not fit its field.
         """
-        data = np.zeros((count, self.message.length), np.uint8)
         raws: dict[str, NDArray[Any]] = {}
         for name, given in values.items():
             plan = self._plans[name]
             if plan.field.needed_bytes > self.message.length:
                 raise ValueError(f"{plan.message}.{name}: lies beyond the {self.message.length} bytes of its message")
-            column = np.asarray(given)
-            # One value is converted once.
-            raws[name] = plan.raw(np.atleast_1d(column), scaled=scaled)
-        for name, raw in raws.items():
-            plan = self._plans[name]
+            raws[name] = plan.raw(np.atleast_1d(np.asarray(given)), scaled=scaled)
+        # What is the same in all payloads is written once.
+        constant = {name for name, raw in raws.items() if len(raw) == 1 and self._plans[name].multiplexer is None}
+        payload = np.zeros((1, self.message.length), np.uint8)
+        for name in constant:
+            self._plans[name].field.write(raws[name], payload)
+        data = np.repeat(payload, count, axis=0)
+        for name in raws.keys() - constant:
+            plan, raw = self._plans[name], raws[name]
             sent = self._sent(plan, raws)
-            if sent is not None:
-                sent = np.broadcast_to(sent, count)
-            plan.field.write(raw if len(raw) == count else np.broadcast_to(raw, count), data, sent)
+            rows = None if sent is None else np.broadcast_to(sent, count)
+            plan.field.write(raw if len(raw) == count else np.broadcast_to(raw, count), data, rows)
         return data
 
     def _sent(self, plan: _SignalPlan, raws: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:

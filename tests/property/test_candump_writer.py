@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.can.candump_text import CAPTURED_AT_END, candump_text
+from adapters.can.candump_writer import CAPTURED_AT_END, candump_text
 from adapters.can.recordings import open_recording
 from tests.support.frame_blocks import Heard, block_of
 from tests.support.frames import Frame, as_block_tells, candump_line, frames, frames_of
