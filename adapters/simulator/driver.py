@@ -84,7 +84,7 @@ def _first(chance: np.random.Generator, driver: Driver, *, early: bool) -> Erran
     short = not early and chance.random() < 0.4
     wanted_s = int(chance.integers(360, 560)) if short else max(driver.way_s, 900)
     if group < FIRST_GROUP:
-        return Errand(int(chance.integers(0, 30)), wanted_s, homeward=False)
+        return Errand(int(chance.integers(1, 30)), wanted_s, homeward=False)
     if group < SECOND_GROUP:
         return Errand(int(chance.integers(30, 1_140)), wanted_s, homeward=False)
     return Errand(int(chance.integers(1_500, 2 * HOUR_S)), wanted_s, homeward=False)

@@ -18,6 +18,7 @@ from adapters.simulator.warmth import Warmth
 LAST_ROW: Final = DAY_S - 600  # by then the car is at rest again
 LEAST_SHARE: Final = 0.05  # of the battery, LEAST_L of the tank: a drive that leaves less is not made
 LEAST_L: Final = 2.0
+STRAIGHT_DEG, FLOWING_KMH = 15.0, 15.0
 EDGE_M: Final = 100.0  # no drive goes so near the end of its road
 _TURN_BACK_M: Final = 9_000.0
 
@@ -117,12 +118,19 @@ def _leg(standing: Standing, rows: Rows, speeds_kmh: Numbers, outside_celsius: f
     speed = np.concatenate((np.zeros(moved.go - moved.on), speeds_kmh, np.zeros(moved.off - moved.stop)))
     coolant = outside_celsius + standing.coolant.now_k
     taken = use(spec, speed, outside_celsius, state.energy_kwh, state.fuel_l, coolant)
-    return Leg(moved, motion, taken, speed, onward, _tunnel(standing.chance, moved))
+    return Leg(moved, motion, taken, speed, onward, _tunnel(standing.chance, moved, motion))
 
 
-def _tunnel(chance: np.random.Generator, rows: Rows) -> tuple[int, int] | None:
+def _tunnel(chance: np.random.Generator, rows: Rows, motion: Motion) -> tuple[int, int] | None:
+    """Return the rows of a tunnel that some drives pass, if the road is straight there and the car does not stop.
+
+    The receiver has no fix in it, and a twin joins its ends by a straight line.
+    """
     lasts_s = int(chance.integers(15, 60))
-    if chance.random() > 0.12 or rows.stop - rows.go < 600:
+    if chance.random() > 0.2 or rows.stop - rows.go < 600:
         return None
-    begins = rows.go + int(chance.integers(120, rows.stop - rows.go - 300))
-    return begins, begins + lasts_s
+    begins = int(chance.integers(120, rows.stop - rows.go - 300))
+    inside = slice(begins, begins + lasts_s + 1)
+    if np.ptp(motion.heading_deg[inside]) > STRAIGHT_DEG or motion.speed_kmh[inside].min() < FLOWING_KMH:
+        return None
+    return rows.go + begins, rows.go + begins + lasts_s

@@ -11,7 +11,7 @@ from adapters.simulator.trace import Numbers
 
 STEERING_RATIO: Final = 15.0  # of the steering wheel to the front wheels
 STEERING_MAX_DEG: Final = 480.0
-_TURN_M: Final = 40.0  # a bend of the road's points is driven over so many metres
+_TURN_M: Final = 80.0  # a bend of the road's points is driven over so many metres
 _HILLS: Final = ((15.0, 9_000.0), (3.0, 2_300.0))  # half the height and the length of gentle waves, in metres
 
 
@@ -42,6 +42,8 @@ def move(
     turning = np.radians(per_second(heading))  # a second
     wheel = np.arctan2(wheelbase_m * turning, np.maximum(speed_ms, 1.5))
     steering = np.clip(-STEERING_RATIO * np.degrees(wheel), -STEERING_MAX_DEG, STEERING_MAX_DEG)
+    acceleration = per_second(speed_ms)
+    acceleration[-1] = 0.0  # the car stands
     end_m = place_m + distance[-1] if onward else place_m - distance[-1]
     along_m = place_m + distance if onward else place_m - distance
     return Motion(
@@ -51,7 +53,7 @@ def move(
         longitude_deg=positions.longitude_deg,
         heading_deg=heading,
         altitude_m=altitude_m(road, along_m),
-        acceleration_ms2=per_second(speed_ms),
+        acceleration_ms2=acceleration,
         steering_deg=np.where(speed_kmh > 0, steering, 0.0),
         place_m=float(end_m),
     )

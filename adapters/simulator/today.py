@@ -54,6 +54,7 @@ class Today:
             fuel_l=state.fuel_l,
             low_voltage_v=ASLEEP_V,
             plug=state.plugged,
+            plug_locked=state.plugged,
             parking_brake=True,
             locked=True,
             gear=Gear.P,

@@ -68,8 +68,8 @@ class Leak:
 def leak_of(car: Car) -> Leak | None:
     """Return the leak of a car, if it has one: one car in eight, most of them slow."""
     chance = dice(car.seed, car.number, Purpose.LEAK)
-    kpa_per_day = float(chance.choice([6.0, 12.0, 60.0], p=[0.5, 0.3, 0.2]))
-    wheel, below_kpa = int(chance.integers(4)), float(chance.uniform(150.0, 185.0))
+    kpa_per_day = float(chance.choice([6.0, 12.0, 30.0], p=[0.5, 0.3, 0.2]))
+    wheel, below_kpa = int(chance.integers(4)), float(chance.uniform(160.0, 190.0))
     return Leak(wheel, kpa_per_day / DAY_S, below_kpa) if chance.random() < 1 / 8 else None
 
 
