@@ -118,7 +118,7 @@ def simulate_into_files(plan: Plan, span_us: int, folder: Path, catalogue: Catal
     else:
         out.print(f"{frames:,} frames of {len(cars)} cars in {folder}", highlight=False)
         first = cars[0].car
-        maps = " ".join(f"--map {name}" for name in mappings_of(first.spec.platform))
+        maps = " ".join(f"--map {name}" for name in mappings_of(first.platform))
         out.print(
             f"fleettwin ingest {folder / first.vin.text}.log --vin {first.vin.text} --brand '{first.brand}' {maps}",
             highlight=False,
@@ -183,7 +183,7 @@ def _facts(car: SimulatedCar, span_us: int) -> dict[str, Any]:
         "vin": car.car.vin.text,
         "brand": car.car.brand,
         "model": car.car.model,
-        "map": mappings_of(car.car.spec.platform),
+        "map": mappings_of(car.car.platform),
         "originAt": ORIGIN_US,
         "truth": {name: [item._asdict() for day in truth for item in day[name]] for name in truth[0]},
     }

@@ -109,9 +109,7 @@ def simulated_cars(plan: Plan, catalogue: Catalogue) -> tuple[list[SimulatedCar]
     platforms = Platforms(catalogue)
     clocks = clock_faults(plan.faults, plan.seed, plan.vehicles)
     cars = simulated_fleet(plan.vehicles, plan.seed, plan.brands)
-    return [
-        SimulatedCar(car, platforms.of(car.spec.platform)[1], plan, clocks.get(car.number)) for car in cars
-    ], platforms
+    return [SimulatedCar(car, platforms.of(car.platform)[1], plan, clocks.get(car.number)) for car in cars], platforms
 
 
 class _Stream:
@@ -168,7 +166,7 @@ class Simulation:
             car = simulated.car
             vehicle_id = fleet.register(car.vin, brand=car.brand, model=car.model, at=Micros(origin_us + from_us))
             self.vehicle_ids[car.number] = vehicle_id
-            mapping, dbcs = platforms.of(car.spec.platform)
+            mapping, dbcs = platforms.of(car.platform)
             self._streams.append(_Stream(simulated, mapping, dbcs, vehicle_id, self._stream_id))
 
     def step(self, until_us: int) -> None:

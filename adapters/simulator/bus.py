@@ -21,6 +21,7 @@ from adapters.simulator.messages import BusCar, Message, Moments, timetable
 from adapters.simulator.messages_meb import MEB
 from adapters.simulator.messages_mqb import MQB
 from adapters.simulator.messages_own import own_messages
+from adapters.simulator.specs import Platform
 from adapters.simulator.trace import DAY_S, Trace
 from domain.errors import BadInputError
 from domain.units import MICROS_PER_SECOND
@@ -52,10 +53,12 @@ class CarBus:
     ) -> None:
         self._life = life
         car = life.car
-        platform = f"vw_{car.platform}"
+        platform = car.platform.value
         if isinstance(dbcs, Mapping):
             dbcs = [dbcs[name] for name in (platform, "fleettwin")]
-        table = timetable((*(MEB if car.platform == "meb" else MQB), *own_messages(car.drive)), frames_per_second)
+        table = timetable(
+            (*(MEB if car.platform is Platform.MEB else MQB), *own_messages(car.drive)), frames_per_second
+        )
         self._senders = [
             _Sender(message, period_us, car, platform, dbcs)
             for message, period_us in zip(table.messages, table.periods_us, strict=True)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from adapters.simulator.specs import Drive, Platform
 from adapters.simulator.trace import DAY_S, Codes, Flags, Numbers, Trace
 from domain.units import MICROS_PER_SECOND
 from domain.vin import Vin
@@ -33,12 +34,12 @@ class BusCar(Protocol):
         """The vehicle identification number."""
 
     @property
-    def platform(self) -> str:
-        """What it is built from: "meb" or "mqb"."""
+    def platform(self) -> Platform:
+        """The modular kit that it is built from."""
 
     @property
-    def drive(self) -> str:
-        """What drives it: "electric", "hybrid" or "petrol"."""
+    def drive(self) -> Drive:
+        """What drives it."""
 
     @property
     def tank_l(self) -> float:

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 
 from adapters.simulator.messages import BusCar, Message, Moments, Values
+from adapters.simulator.specs import Drive
 
 _ACCURACY_M: Final = 3.0  # of a position, as receivers in cars have it under a free sky
 _NO_ACCURACY_M: Final = 25.4  # raw 254: no value
@@ -109,6 +110,6 @@ _WITH_BATTERY: Final = (
 )
 
 
-def own_messages(drive: str) -> tuple[Message, ...]:
+def own_messages(drive: Drive) -> tuple[Message, ...]:
     """Return the messages of a car with this drive."""
-    return _ALWAYS if drive == "petrol" else _ALWAYS + _WITH_BATTERY
+    return _ALWAYS if drive is Drive.PETROL else _ALWAYS + _WITH_BATTERY

@@ -36,7 +36,7 @@ class StuckSensor:
         """The car."""
         return self.life.car
 
-    def day(self, number: int) -> Trace:
+    def day(self, number: int, /) -> Trace:
         """Return a day with what the stuck sensor says."""
         trace = self.life.day(number)
         stuck_day, second = divmod(self.from_s, DAY_S)

@@ -17,6 +17,7 @@ from adapters.sampling import SampleColumn
 from adapters.signals.catalogue import load_catalogue
 from adapters.signals.mapping import combined, load_mapping
 from adapters.simulator.bus import CarBus
+from adapters.simulator.specs import Drive
 from adapters.simulator.trace import SongSaid, Trace
 from domain import paths
 from domain.errors import BadInputError
@@ -49,13 +50,13 @@ class Heard(NamedTuple):
     unmapped: dict[str, int]
 
 
-@pytest.fixture(scope="module", params=["electric", "hybrid", "petrol"])
+@pytest.fixture(scope="module", params=list(Drive))
 def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Heard:
-    drive: str = request.param
-    platform = "vw_meb" if drive == "electric" else "vw_mqb"
+    drive: Drive = request.param
+    platform = "vw_meb" if drive is Drive.ELECTRIC else "vw_mqb"
     life, files = life_of(drive), dbcs()
     bus = CarBus(life, files, frames_per_second=FRAMES_PER_SECOND)
-    path = tmp_path_factory.mktemp("bus") / f"{drive}.log"
+    path = tmp_path_factory.mktemp("bus") / f"{drive.name}.log"
     with path.open("wb") as file:
         for first, end in SPANS_S:
             file.write(candump_text(bus.frames(first * 10**6, end * 10**6, ORIGIN_US)))

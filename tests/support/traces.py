@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from adapters.simulator.specs import Drive, Platform
 from adapters.simulator.trace import (
     DAY_S,
     ROWS,
@@ -114,8 +115,8 @@ def _said(day: int) -> list[Said]:
 class HandMadeCar:
     """A car without a fleet."""
 
-    platform: str = "meb"
-    drive: str = "electric"
+    platform: Platform = Platform.MEB
+    drive: Drive = Drive.ELECTRIC
     number: int = 0
     seed: int = 7
     tank_l: float = 0.0
@@ -132,12 +133,12 @@ class HandMadeLife:
     def day(self, number: int, /) -> Trace:
         """Return a day."""
         if number not in self.days:
-            self.days[number] = short_day(number, electric=self.car.drive == "electric")
+            self.days[number] = short_day(number, electric=self.car.drive is Drive.ELECTRIC)
         return self.days[number]
 
 
-def life_of(drive: str) -> HandMadeLife:
+def life_of(drive: Drive) -> HandMadeLife:
     """Return the life of a car with this drive."""
-    if drive == "electric":
+    if drive is Drive.ELECTRIC:
         return HandMadeLife()
-    return HandMadeLife(HandMadeCar("mqb", drive, tank_l=50.0))
+    return HandMadeLife(HandMadeCar(Platform.MQB, drive, tank_l=50.0))
