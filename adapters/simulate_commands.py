@@ -18,6 +18,7 @@ from adapters.simulation import Plan, SimulatedCar, Simulation, mappings_of, sim
 from adapters.simulation_check import Difference, differences
 from adapters.simulation_screen import simulation_screen
 from adapters.simulator.fault_plan import HOUR_US, Faults
+from adapters.simulator.fleet import Car
 from adapters.simulator.trace import DAY_S
 from adapters.terminal import out, print_json, told_folding, told_simulation
 from adapters.wiring import FleetTwin, memory_twin
@@ -100,9 +101,11 @@ def simulate_into_files(plan: Plan, span_us: int, folder: Path, catalogue: Catal
         )
     cars, _ = simulated_cars(plan, catalogue)
     _make_folder(folder)
+    heard: list[Car] = []
     frames = 0
     with told_simulation("simulating", span_us / MICROS_PER_SECOND) as tell, _written(folder) as open_file:
         for place, car in enumerate(cars):
+            first_frame = frames
             with open_file(f"{car.car.vin.text}.log") as file:
                 for from_us in range(0, span_us, WRITTEN_S * MICROS_PER_SECOND):
                     until_us = min(span_us, from_us + WRITTEN_S * MICROS_PER_SECOND)
@@ -110,19 +113,20 @@ def simulate_into_files(plan: Plan, span_us: int, folder: Path, catalogue: Catal
                     file.write(candump_text(block))
                     frames += len(block)
                     tell((place + until_us / span_us) / len(cars) * span_us / MICROS_PER_SECOND, frames, 0)
-        facts = [_facts(car, span_us) for car in cars]
+            if frames > first_frame:
+                heard.append(car.car)
         with open_file("fleet.json") as file:
+            facts = [_facts(car, span_us) for car in cars]
             file.write(json.dumps(facts, ensure_ascii=False, indent=1).encode() + b"\n")
     if as_json:
-        print_json({"folder": str(folder), "vehicles": len(cars), "frames": frames})
-    else:
-        out.print(f"{frames:,} frames of {len(cars)} cars in {folder}", highlight=False)
-        first = cars[0].car
-        maps = " ".join(f"--map {name}" for name in mappings_of(first.platform))
-        out.print(
-            f"fleettwin ingest {folder / first.vin.text}.log --vin {first.vin.text} --brand '{first.brand}' {maps}",
-            highlight=False,
-        )
+        print_json({"folder": str(folder), "vehicles": len(cars), "files": len(heard), "frames": frames})
+        return
+    asleep = f"; {len(cars) - len(heard)} cars slept all the time" if len(heard) < len(cars) else ""
+    out.print(f"{frames:,} frames of {len(heard)} cars in {folder}{asleep}", highlight=False)
+    for car in heard[:1]:
+        maps = " ".join(f"--map {name}" for name in mappings_of(car.platform))
+        path = folder / f"{car.vin.text}.log"
+        out.print(f"fleettwin ingest {path} --vin {car.vin.text} --brand '{car.brand}' {maps}", highlight=False)
 
 
 def simulate_live(
@@ -220,7 +224,10 @@ def _written(folder: Path) -> Iterator[Callable[[str], Any]]:
         stack.callback(_remove, parts)
         yield open_file
         for part, whole in parts:
-            part.replace(whole)
+            if part.stat().st_size:
+                part.replace(whole)
+            else:
+                whole.unlink(missing_ok=True)  # of an earlier simulation: this time the car slept
 
 
 def _remove(parts: Sequence[tuple[Path, Path]]) -> None:
