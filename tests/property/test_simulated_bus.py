@@ -17,6 +17,7 @@ from adapters.simulator.ecu import exchanges
 from adapters.simulator.messages import timetable
 from adapters.simulator.messages_meb import MEB
 from adapters.simulator.messages_mqb import MQB
+from adapters.simulator.specs import Drive
 from adapters.simulator.trace import DAY_S, Said, SongSaid, VinSaid
 from domain.errors import BadInputError
 from domain.vin import Vin
@@ -27,8 +28,6 @@ from tests.support.traces import (
     OPENED_S,
     SLEEPS_S,
     VIN,
-    HandMadeCar,
-    HandMadeLife,
     life_of,
     short_day,
 )
@@ -47,7 +46,7 @@ def dbcs() -> dict[str, Dbc]:
 
 
 @cache
-def bus(drive: str) -> CarBus:
+def bus(drive: Drive) -> CarBus:
     return CarBus(life_of(drive), dbcs())
 
 
@@ -61,13 +60,13 @@ EDGES = [OPENED_S, ON_S, 150, 600, SLEEPS_S, CHARGES_S, CHARGED_S, DAY_S, DAY_S 
 
 
 @given(
-    st.sampled_from(["electric", "petrol"]),
+    st.sampled_from([Drive.ELECTRIC, Drive.PETROL]),
     st.sampled_from(EDGES),
     st.integers(-3 * SECOND, 3 * SECOND),
     st.lists(st.integers(0, 2 * SECOND), max_size=4),
 )
 @settings(max_examples=60, deadline=None)
-def test_the_cut_does_not_matter(drive: str, edge_s: int, offset_us: int, steps: list[int]) -> None:
+def test_the_cut_does_not_matter(drive: Drive, edge_s: int, offset_us: int, steps: list[int]) -> None:
     first = edge_s * SECOND + offset_us
     cuts = np.cumsum([first, *steps]).tolist()
 
@@ -81,20 +80,18 @@ def test_the_cut_does_not_matter(drive: str, edge_s: int, offset_us: int, steps:
         assert whole.captured_at[-1] < ORIGIN_US + cuts[-1]
 
 
-@pytest.mark.parametrize("drive", ["electric", "hybrid", "petrol"])
-def test_the_same_seed_makes_the_same_bytes_and_another_one_others(drive: str) -> None:
+@pytest.mark.parametrize("drive", list(Drive))
+def test_the_same_seed_makes_the_same_bytes_and_another_one_others(drive: Drive) -> None:
     span = (199 * SECOND, 202 * SECOND, ORIGIN_US)
-    again = CarBus(life_of(drive), list(dbcs().values()) if drive == "electric" else dbcs())
-    life = life_of(drive)
-    car = HandMadeCar(life.car.platform, drive, number=1, tank_l=life.car.tank_l)
+    again = CarBus(life_of(drive), list(dbcs().values()) if drive is Drive.ELECTRIC else dbcs())
 
     assert as_bytes(again.frames(*span)) == as_bytes(bus(drive).frames(*span))
-    assert as_bytes(CarBus(HandMadeLife(car), dbcs()).frames(*span)) != as_bytes(bus(drive).frames(*span))
+    assert as_bytes(CarBus(life_of(drive, number=1), dbcs()).frames(*span)) != as_bytes(bus(drive).frames(*span))
 
 
-@pytest.mark.parametrize("drive", ["electric", "hybrid", "petrol"])
+@pytest.mark.parametrize("drive", list(Drive))
 @pytest.mark.parametrize("wanted", [100, 1_000, 2_000])
-def test_a_car_that_drives_sends_about_as_many_frames_as_wanted(drive: str, wanted: int) -> None:
+def test_a_car_that_drives_sends_about_as_many_frames_as_wanted(drive: Drive, wanted: int) -> None:
     block = CarBus(life_of(drive), dbcs(), frames_per_second=wanted).frames(500 * SECOND, 510 * SECOND, 0)
 
     assert len(block) == pytest.approx(10 * wanted, rel=0.02)
@@ -113,7 +110,7 @@ def test_no_message_comes_less_than_once_a_second() -> None:
 
 
 def test_a_bus_sleeps_and_a_car_that_charges_says_little() -> None:
-    electric = bus("electric")
+    electric = bus(Drive.ELECTRIC)
 
     assert len(electric.frames(0, OPENED_S * SECOND, 0)) == 0
     assert len(electric.frames(SLEEPS_S * SECOND, (CHARGES_S - 30) * SECOND, 0)) == 0
@@ -124,7 +121,7 @@ def test_a_bus_sleeps_and_a_car_that_charges_says_little() -> None:
 
 
 def test_counters_follow_the_index_of_the_frame() -> None:
-    block = bus("electric").frames(500 * SECOND, 503 * SECOND, 0)
+    block = bus(Drive.ELECTRIC).frames(500 * SECOND, 503 * SECOND, 0)
     speeds = block.data[block.can_id == 0xFD]
     counters = (speeds[:, 1] & 0x0F).astype(int)
     assert (np.diff(counters) % 16 == 1).all()
@@ -145,4 +142,4 @@ def test_what_is_said_at_one_time_is_said_in_turn() -> None:
 
 def test_without_the_files_of_its_platform_a_car_cannot_speak() -> None:
     with pytest.raises(BadInputError, match="there is no message LWI_01"):
-        CarBus(life_of("electric"), [dbcs()["fleettwin"]])
+        CarBus(life_of(Drive.ELECTRIC), [dbcs()["fleettwin"]])

@@ -6,6 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from adapters.simulator.fleet import Car, Region
+from adapters.simulator.specs import ID3, OCTAVIA, OCTAVIA_HYBRID, Drive
 from adapters.simulator.trace import (
     DAY_S,
     ROWS,
@@ -110,34 +112,28 @@ def _said(day: int) -> list[Said]:
     return [Said(first + said.at_s, said.what) for said in told]
 
 
-@dataclass(frozen=True, slots=True)
-class HandMadeCar:
-    """A car without a fleet."""
+SPECS: Final = {Drive.ELECTRIC: ID3, Drive.HYBRID: OCTAVIA_HYBRID, Drive.PETROL: OCTAVIA}
 
-    platform: str = "meb"
-    drive: str = "electric"
-    number: int = 0
-    seed: int = 7
-    tank_l: float = 0.0
-    vin: Vin = field(default_factory=lambda: Vin.parse(VIN))
+
+def hand_made_car(drive: Drive, number: int = 0) -> Car:
+    """Return a car without a fleet."""
+    return Car(number, 7, Vin.parse(VIN), SPECS[drive], Region.EUROPE)
 
 
 @dataclass(slots=True)
 class HandMadeLife:
     """The same short day, again and again."""
 
-    car: HandMadeCar = field(default_factory=HandMadeCar)
+    car: Car
     days: dict[int, Trace] = field(default_factory=dict)
 
     def day(self, number: int, /) -> Trace:
         """Return a day."""
         if number not in self.days:
-            self.days[number] = short_day(number, electric=self.car.drive == "electric")
+            self.days[number] = short_day(number, electric=self.car.spec.drive is Drive.ELECTRIC)
         return self.days[number]
 
 
-def life_of(drive: str) -> HandMadeLife:
+def life_of(drive: Drive, number: int = 0) -> HandMadeLife:
     """Return the life of a car with this drive."""
-    if drive == "electric":
-        return HandMadeLife()
-    return HandMadeLife(HandMadeCar("mqb", drive, tank_l=50.0))
+    return HandMadeLife(hand_made_car(drive, number))
