@@ -1,41 +1,33 @@
 """The command line: `fleettwin`.
 
 Bad input ends with one line on standard error and exit status 2. What was asked for goes to standard output, progress
-to standard error.
+to standard error. A command loads what it uses, and only then: the libraries behind recordings and server take
+longer to load than most commands to run.
 """
 
-import ipaddress
 import json
 import os
 import signal
-import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Final, NoReturn
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
-import uvicorn
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from adapters import demo, screens
-from adapters.can.live import LiveBus
+from adapters import screens
+from adapters.clock import now
 from adapters.config import Config
-from adapters.ingest import CanJob, LiveJob, RowJob, Summary
-from adapters.ingest import Progress as Done
-from adapters.jobs import can_dbcs, mapping_of, open_job
-from adapters.twins import PROJECTIONS
-from adapters.wiring import FleetTwin, fleet_twin, now
-from domain.errors import BadInputError, FleettwinError, InvalidVinError
+from adapters.terminal import out, print_found, print_json, told_folding
+from domain.errors import BadInputError, FleettwinError
 from domain.units import MICROS_PER_SECOND, Micros
 from domain.vin import Vin
-from projections.digest import digest
+
+if TYPE_CHECKING:
+    from adapters.wiring import FleetTwin
 
 BAD_INPUT: Final = 2  # exit status
 FAILED: Final = 1  # exit status: a query that had errors
@@ -49,8 +41,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Digital twins of connected cars: from CAN recordings to events to GraphQL.",
 )
-out: Final = Console(soft_wrap=True)
-err: Final = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VinArgument = Annotated[str, typer.Argument(metavar="VIN", help="The vehicle identification number.")]
@@ -76,24 +66,12 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings of a car into its digital twin. Doing it twice changes nothing."""
-    parsed = None if vin is None else Vin.parse(vin)
+    from adapters.ingest_commands import Car, ingest_recordings
+
+    car = Car(None if vin is None else Vin.parse(vin), brand, model)
     at = None if recorded_at is None else _time(recorded_at)
     with _opened() as twin:
-        mapping = mapping_of(maps or [], twin.catalogue)
-        dbcs = can_dbcs(mapping, dbc or [])
-        text = None if parsed is None else parsed.text
-        jobs = [open_job(path, mapping, dbcs, twin.catalogue, vin=text, recorded_at=at) for path in paths]
-        checked = [_check(twin, job, parsed) for job in jobs]  # of all, before anything of one is written
-        summaries = []
-        try:
-            for job, (vins, summary) in zip(jobs, checked, strict=True):
-                summaries.append(_ingest(twin, job, vins, summary, brand, model))
-                if not as_json:
-                    out.print(screens.summary_screen(summaries[-1]))
-        finally:
-            if as_json:
-                _print_json([screens.summary_data(summary) for summary in summaries])
-            _catch_up(twin)
+        ingest_recordings(twin, paths, car, maps or [], dbc or [], at, as_json=as_json)
 
 
 @app.command()
@@ -108,47 +86,71 @@ def listen(
     as_json: AsJson = False,
 ) -> None:
     """Listen to a live bus until Ctrl-C."""
-    parsed = Vin.parse(vin)
+    from adapters.ingest_commands import Car, listen_to_bus
+
+    car = Car(Vin.parse(vin), brand, model)
     with _opened() as twin:
-        mapping = mapping_of(maps, twin.catalogue)
-        job = LiveJob(
-            LiveBus(interface, channel), f"{interface} {channel}", mapping, can_dbcs(mapping, dbc or []), uuid4()
-        )
-        before = signal.signal(signal.SIGINT, lambda *_: job.bus.stop())
-        try:
-            with _told_progress(f"listening to {channel}") as tell:
-                summary = twin.ingest.live(
-                    job, lambda: twin.fleet.register(parsed, brand=brand, model=model, at=now()), tell
-                )
-        finally:
-            signal.signal(signal.SIGINT, before)
-        _catch_up(twin)
-        if as_json:
-            _print_json(screens.summary_data(summary))
-        else:
-            out.print(screens.summary_screen(summary))
+        listen_to_bus(twin, interface, channel, car, maps, dbc or [], as_json=as_json)
 
 
 @app.command()
 def serve() -> None:
     """Serve GraphQL, and keep the twins up to date."""
+    from adapters.serving import serve_twins
+
     with _opened() as twin:
-        _serve(twin, [])
+        serve_twins(twin)
 
 
 @app.command(name="demo")
 def demo_command() -> None:
-    """Ingest the bundled recording, serve it, and print three queries to try."""
+    """Drive a simulated fleet live, serve it, and print queries to try."""
+    from adapters.demo_command import run_demo
+
     with _opened() as twin:
-        mapping = mapping_of(demo.MAPPINGS, twin.catalogue)
-        with demo.recording() as path:
-            dbcs = can_dbcs(mapping, [])
-            job = open_job(path, mapping, dbcs, twin.catalogue, vin=demo.VIN, recorded_at=None)
-            vins, checked = _check(twin, job, Vin.parse(demo.VIN))
-            summary = _ingest(twin, job, vins, checked, demo.BRAND, demo.MODEL)
-        out.print(screens.summary_screen(summary))
-        _catch_up(twin)
-        _serve(twin, demo.QUERIES)
+        run_demo(twin)
+
+
+@app.command()
+def simulate(  # noqa: PLR0913, PLR0917  # options
+    vehicles: Annotated[int, typer.Option(metavar="N", help="How many cars.")] = 10,
+    hours: Annotated[
+        float | None, typer.Option(help="How long they live; with --live: without it until Ctrl-C.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same frames, byte for byte.")] = 1,
+    brand: Annotated[
+        list[str] | None, typer.Option(help="A brand of the cars; several: in turns. Default: all.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=SHARE]",
+            help="What goes wrong: lost, doubled, reordered, late (of the batches), tunnel, clock-1970, clock-future,"
+            " stuck-sensor (of the cars), all.",
+        ),
+    ] = None,
+    rate: Annotated[int, typer.Option(metavar="FRAMES", help="Frames a second of a car that drives.")] = 1_000,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write candump files there, one a car.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Drive into the running twin, at the pace of the clock.")
+    ] = False,
+    speedup: Annotated[float, typer.Option(metavar="X", help="With --live and --hours: faster than the clock.")] = 1.0,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Compare the twins with what was true of the cars; exit status 1 if they differ."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a fleet: into files, into the running twin, or into twins in memory that are checked."""
+    from adapters.simulate_commands import Wish, simulate_fleet
+
+    wish = Wish(
+        vehicles, hours, seed, tuple(brand or ()), tuple(fault or ()), rate, out_folder, live, speedup, check, as_json
+    )
+    if simulate_fleet(wish, _opened):
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -156,7 +158,7 @@ def show(vin: VinArgument, as_json: AsJson = False) -> None:
     """Show a twin: signals, trips, trouble codes, warnings."""
     with _opened() as twin:
         found = _vehicle(twin, screens.TWIN_QUERY, vin)
-        _print(found, as_json, screens.twin)
+        print_found(found, as_json, screens.twin)
 
 
 @app.command()
@@ -175,7 +177,7 @@ def events(
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
                 break
-        _print(nodes, as_json, screens.events)
+        print_found(nodes, as_json, screens.events)
 
 
 @app.command()
@@ -185,15 +187,24 @@ def status(
 ) -> None:
     """Show the position of the log, and the lag of each projection."""
     with _opened() as twin:
-        found = _data(twin, screens.STATUS_QUERY)["status"]
-        digests = {each.id: digest(twin.read_models, each) for each in PROJECTIONS} if with_digest else {}
-        if as_json:
-            for projection in found["projections"]:
-                if with_digest:
-                    projection["digest"] = digests[f"{projection['name']} v{projection['version']}"]
-            _print_json(found)
-        else:
-            out.print(screens.status(found, digests))
+        with twin.twins.reading() as read:
+            positions = read.positions()
+        digests = twin.digests() if with_digest else {}
+    found = {
+        "logPosition": positions.log_position,
+        "projections": [
+            {
+                "name": each.name,
+                "version": each.version,
+                "position": each.position,
+                "lag": positions.lag(each),
+                "parked": each.parked,
+                **({"digest": digests[each.name, each.version]} if with_digest else {}),
+            }
+            for each in positions.projections
+        ],
+    }
+    print_found(found, as_json, screens.status)
 
 
 parked_app = typer.Typer(no_args_is_help=True, help="Vehicles whose events a projection could not fold.")
@@ -216,7 +227,7 @@ def parked_list(as_json: AsJson = False) -> None:
             }
             for projection, parked in twin.projecting.parked()
         ]
-        _print(found, as_json, screens.parked)
+        print_found(found, as_json, screens.parked)
 
 
 @parked_app.command(name="retry")
@@ -235,11 +246,15 @@ def decommission(
 ) -> None:
     """Take a vehicle out of the fleet: its history stays, and no more telemetry of it is taken."""
     with _opened() as twin:
-        vehicle_id = Vin.parse(vin).vehicle_id(twin.config.vin_key())
-        _vehicle(twin, "query Known($vin: String!) { vehicle(vin: $vin) { id } }", vin)
-        twin.fleet.decommission(vehicle_id, reason, at=now())
-        _catch_up(twin)
-        out.print(f"{Vin.parse(vin).text} has been decommissioned")
+        parsed = Vin.parse(vin)
+        with twin.twins.reading() as read:
+            known = read.vehicle_by_vin(parsed.text)
+        if known is None:
+            raise _no_vehicle(parsed)
+        twin.fleet.decommission(parsed.vehicle_id(twin.config.vin_key()), reason, at=now())
+        with told_folding() as tell:
+            twin.projecting.catch_up(tell)
+        out.print(f"{parsed.text} has been decommissioned")
 
 
 @app.command()
@@ -254,7 +269,7 @@ def query(
     values = _json_object(variables)
     with _opened() as twin:
         body = twin.api.answer(text, values, operation).body
-    _print_json(body)
+    print_json(body)
     if body.get("errors"):
         raise typer.Exit(FAILED)
 
@@ -264,7 +279,7 @@ def config(as_json: AsJson = False) -> None:
     """Show every setting, its value and where it comes from."""
     read = Config.read()
     if as_json:
-        _print_json(
+        print_json(
             [{"name": value.setting.variable, "value": value.shown, "source": value.source} for value in read.values]
         )
     else:
@@ -275,147 +290,26 @@ def config(as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _opened() -> Iterator[FleetTwin]:
+def _opened() -> Iterator["FleetTwin"]:
+    from adapters.wiring import fleet_twin
+
     with fleet_twin(Config.read()) as twin:
         yield twin
 
 
-Vins = dict[str | None, Vin]  # by the name that rows give a vehicle; None: they give none, or frames
-
-
-def _check(twin: FleetTwin, job: CanJob | RowJob, vin: Vin | None) -> tuple[Vins, Summary]:
-    """Read a whole recording, write nothing, and find out whose it is."""
-    path = str(job.recording.path)
-    with _told_progress(job.recording.path.name) as tell:
-        summary = twin.ingest.check(job, tell)
-    names = [None] if isinstance(job, CanJob) else summary.vehicles
-    if vin is not None:
-        if len(names) > 1:
-            what = f"it holds several vehicles ({' and '.join(sorted(map(str, names)))})"
-            raise BadInputError(what, where=path, remedy="leave --vin away, or split the file")
-        return dict.fromkeys(names, vin), summary
-    vins: Vins = {}
-    for name in names:
-        if name is None:
-            raise BadInputError("its rows name no vehicle", where=path, remedy="give --vin")
-        try:
-            vins[name] = Vin.parse(name)
-        except InvalidVinError as error:
-            raise BadInputError(f"{error.where}: {error.what}", where=path, remedy=error.remedy) from error
-    return vins, summary
-
-
-def _ingest(
-    twin: FleetTwin, job: CanJob | RowJob, vins: Vins, checked: Summary, brand: str, model: str | None
-) -> Summary:
-    def register(name: str | None = None) -> UUID:
-        return twin.fleet.register(vins[name], brand=brand, model=model, at=now())
-
-    with _told_progress(job.recording.path.name) as tell:
-        if isinstance(job, CanJob):
-            return twin.ingest.can(job, register, tell, checked)
-        return twin.ingest.rows(job, register, tell, checked)
-
-
-@contextmanager
-def _told_progress(name: str) -> Iterator[Callable[[Done], None]]:
-    began = time.monotonic()
-    with _progress() as progress:
-        task = progress.add_task(name, total=None, detail="")
-
-        def tell(done: Done) -> None:
-            rate = done.frames / max(time.monotonic() - began, 1e-3)
-            counts = f"{done.frames:,} frames  {done.samples:,} signals  {done.events:,} events  {rate:,.0f} frames/s"
-            progress.update(task, completed=done.done, total=done.total or None, detail=counts)
-
-        yield tell
-
-
-def _catch_up(twin: FleetTwin) -> None:
-    with _progress() as progress:
-        task = progress.add_task("read models", total=None, detail="")
-
-        def tell(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, detail=f"{done:,} events folded")
-
-        twin.projecting.catch_up(tell)
-
-
-def _progress() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[detail]}"),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,  # elsewhere it leaves empty lines between the lines that say something
-    )
-
-
-def _serve(twin: FleetTwin, queries: list[str]) -> None:
-    host, port = twin.config.host, twin.config.port
-    if not _is_loopback(host):
-        remedy = "set FLEETTWIN_HOST to 127.0.0.1: there is no authentication yet"
-        raise BadInputError(f"{host} is no loopback address", where="host", remedy=remedy)
-    server = _Server(uvicorn.Config(twin.app(), host=host, port=port, log_level="warning", access_log=False), queries)
-    with _listening(host, port) as listener:
-        twin.projecting.start(twin.records.wait)
-        try:
-            server.run([listener])
-        except KeyboardInterrupt:
-            err.print("stopped")
-        finally:
-            twin.projecting.stop()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """Return a bound socket: the server library would end the process where the port is taken."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        what = f"port {port} cannot be bound ({error.strerror or error})"
-        remedy = "set FLEETTWIN_PORT to another one, or to 0 for any free one"
-        raise BadInputError(what, where=host, remedy=remedy) from error
-
-
-class _Server(uvicorn.Server):
-    """A server that says where it is once it listens."""
-
-    def __init__(self, config: uvicorn.Config, queries: list[str]) -> None:
-        super().__init__(config)
-        self._queries = queries
-
-    async def startup(self, sockets: Any = None) -> None:
-        """Bind, then tell."""
-        await super().startup(sockets)
-        if not self.started:
-            return
-        port = self.servers[0].sockets[0].getsockname()[1]
-        out.print(f"GraphQL: http://{self.config.host}:{port}/graphql")
-        out.print("Bound to loopback only: there is no authentication. Ctrl-C stops.")
-        for text in self._queries:
-            out.print(f"\n{text}", markup=False, highlight=False)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _vehicle(twin: FleetTwin, document: str, vin: str, **variables: Any) -> dict[str, Any]:
+def _vehicle(twin: "FleetTwin", document: str, vin: str, **variables: Any) -> dict[str, Any]:
     parsed = Vin.parse(vin)
     vehicle: dict[str, Any] | None = _data(twin, document, vin=parsed.text, **variables)["vehicle"]
     if vehicle is None:
-        raise BadInputError("no such vehicle", where=f"VIN {parsed.text}", remedy="ingest a recording of it first")
+        raise _no_vehicle(parsed)
     return vehicle
 
 
-def _data(twin: FleetTwin, document: str, **variables: Any) -> dict[str, Any]:
+def _no_vehicle(vin: Vin) -> BadInputError:
+    return BadInputError("no such vehicle", where=f"VIN {vin.text}", remedy="ingest a recording of it first")
+
+
+def _data(twin: "FleetTwin", document: str, **variables: Any) -> dict[str, Any]:
     body = twin.api.answer(document, variables).body
     if body.get("errors"):
         first = body["errors"][0]
@@ -463,17 +357,6 @@ def _time(text: str) -> Micros:
     if time.tzinfo is None:
         raise BadInputError("the time has no zone", where="--recorded-at", remedy="add Z, or an offset like +02:00")
     return Micros(round(time.timestamp() * MICROS_PER_SECOND))
-
-
-def _print(found: Any, as_json: bool, screen: Callable[[Any], RenderableType]) -> None:
-    if as_json:
-        _print_json(found)
-    else:
-        out.print(screen(found))
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def _stop(_: int, __: FrameType | None) -> NoReturn:

@@ -10,7 +10,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -31,6 +30,7 @@ from adapters.signals.batches import Batcher
 from adapters.signals.catalogue import Catalogue
 from adapters.signals.changes import ChangeDetector
 from adapters.signals.rules import SignalMapping
+from adapters.summary import Progress, Summary
 from domain.errors import BadInputError, VersionConflictError
 from domain.events import TrackExtended, TripStarted, VehicleEvent
 from domain.fleet import Fleet, Taken
@@ -42,42 +42,7 @@ CONFLICTS_MAX: Final = 20  # of one transaction in a row, while another process 
 SAME_DRIVE_SHARE: Final = 0.5  # a drive of which less is new to its trip is the same drive, told again
 
 
-class Progress(NamedTuple):
-    """How far an ingest is. `done` of `total` counts bytes on disk, over both passes."""
-
-    done: int
-    total: int
-    frames: int
-    samples: int
-    events: int
-
-
 Tell = Callable[[Progress], None]
-
-
-@dataclass(slots=True)
-class Summary:
-    """What an ingest found and did."""
-
-    path: str
-    format: str
-    frames: int = 0  # or rows
-    decoded_frames: int = 0
-    other_frames: Counter[str] = field(default_factory=Counter)  # remote, error, truncated: what is no data frame
-    unknown_ids: Counter[str] = field(default_factory=Counter)  # frames by an id that no DBC file or protocol knows
-    unknown_signals: Counter[str] = field(default_factory=Counter)  # rows by a name that nothing knows
-    too_short: Counter[str] = field(default_factory=Counter)  # frames too short for a signal
-    diagnostics: Counter[str] = field(default_factory=Counter)  # answers by service, and what was left out
-    checksums: ChecksumCounts = field(default_factory=ChecksumCounts)
-    samples: int = 0
-    told_samples: int = 0  # that changed, or confirm
-    batches: int = 0
-    duplicate_batches: int = 0  # taken before
-    events: Counter[str] = field(default_factory=Counter)
-    known_drives: int = 0  # trips of this recording that another recording had told already
-    vehicles: list[str | None] = field(default_factory=list)  # that rows name; None: they name none
-    unmapped: Counter[str] = field(default_factory=Counter)  # known messages, PIDs and DIDs that the mapping leaves out
-    notes: list[str] = field(default_factory=list)
 
 
 class Ingest:
@@ -274,6 +239,14 @@ def _stream_id(content_digest: str, mapping: SignalMapping, dbcs: Sequence[Dbc])
     return f"recording:{digest.hexdigest()[:32]}"
 
 
+def take_in_turn(fleet: Fleet, batches: Sequence[SignalBatch]) -> Taken:
+    """Take batches though other processes write the same vehicles. Raises VersionConflictError if they never rest."""
+    for _ in range(CONFLICTS_MAX):
+        with suppress(VersionConflictError):  # decide anew from what the other has written
+            return fleet.take(batches)
+    return fleet.take(batches)
+
+
 class _Stream:
     """One stream of one vehicle on its way into the fleet, a transaction for every `TAKEN_AT_ONCE` batches."""
 
@@ -320,18 +293,12 @@ class _Stream:
                 self._flush()
 
     def _flush(self) -> None:
-        taken = self._take_waiting()
+        taken = take_in_turn(self._fleet, self._waiting)
         self._waiting = []
         self._summary.duplicate_batches += taken.duplicates
         self._summary.events.update(type(event).__name__ for event in taken.events)
         for event in taken.events:
             self._note_trip(event)
-
-    def _take_waiting(self) -> Taken:
-        for _ in range(CONFLICTS_MAX):
-            with suppress(VersionConflictError):  # another process writes the vehicle: decide anew from what it wrote
-                return self._fleet.take(self._waiting)
-        return self._fleet.take(self._waiting)
 
     def _note_trip(self, event: VehicleEvent) -> None:
         if isinstance(event, TripStarted):
@@ -381,7 +348,8 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
         refused = refusal(platform, counts)
         if refused:
             raise BadInputError(refused.what, where=summary.path, remedy=refused.remedy)
-        summary.checksums += counts[platform]
+        summary.checkable_frames += counts[platform].checkable
+        summary.failed_checksums += counts[platform].failed
     ids = np.array(list(by_id), np.uint32)
     diagnostic = set(ids[is_diagnostic(ids)].tolist())
     known = {can_id for dbc in job.dbcs for can_id in dbc.messages}

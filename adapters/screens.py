@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.config import Config
-from adapters.ingest import Summary
+from adapters.summary import Summary
 from domain.units import METRES_PER_KILOMETRE
 
 LISTED_MAX: Final = 10  # of unknown ids and names; the rest is counted
@@ -52,8 +52,6 @@ query Events($vin: String!, $first: Int!, $after: String, $types: [String!]) {
   }
 }
 """
-
-STATUS_QUERY: Final = "query Status { status { logPosition projections { name version position lag parked } } }"
 
 
 def twin(vehicle: Mapping[str, Any]) -> RenderableType:
@@ -164,15 +162,16 @@ def _short(value: object) -> str:
     return f"{len(value)} values" if isinstance(value, list) else _text(value)
 
 
-def status(found: Mapping[str, Any], digests: Mapping[str, str]) -> RenderableType:
+def status(found: Mapping[str, Any]) -> RenderableType:
     """Return how far log and projections are."""
-    table = Table("projection", "position", "lag", "parked")
-    if digests:
-        table.add_column("digest", overflow="fold")
+    columns = ("position", "lag", "parked", "digest")
+    shown = [name for name in columns if any(name in projection for projection in found["projections"])]
+    table = Table("projection")
+    for name in shown:
+        table.add_column(name, overflow="fold" if name == "digest" else "ellipsis")
     for projection in found["projections"]:
         name = f"{projection['name']} v{projection['version']}"
-        cells = [name, *(str(projection[key]) for key in ("position", "lag", "parked"))]
-        table.add_row(*cells, *([digests[name]] if digests else []))
+        table.add_row(name, *(str(projection[column]) for column in shown))
     return Group(Text(f"the log is at position {found['logPosition']}"), table)
 
 
@@ -207,7 +206,7 @@ def summary_data(summary: Summary) -> dict[str, Any]:
         "unmapped": dict(summary.unmapped.most_common()),
         "tooShort": dict(summary.too_short),
         "diagnostics": dict(summary.diagnostics),
-        "checksums": {"checkable": summary.checksums.checkable, "failed": summary.checksums.failed},
+        "checksums": {"checkable": summary.checkable_frames, "failed": summary.failed_checksums},
         "samples": summary.samples,
         "toldSamples": summary.told_samples,
         "batches": summary.batches,
@@ -221,7 +220,7 @@ def summary_data(summary: Summary) -> dict[str, Any]:
 def summary_screen(summary: Summary) -> RenderableType:
     """Return what an ingest found and did, for a person."""
     table = Table(show_header=False, title=f"{summary.path} ({summary.format})", title_justify="left")
-    checksums = summary.checksums
+    checkable = summary.checkable_frames
     rows = (
         ("frames or rows read", f"{summary.frames:,}"),
         ("frames decoded by DBC", f"{summary.decoded_frames:,}" if summary.decoded_frames else ""),
@@ -233,7 +232,7 @@ def summary_screen(summary: Summary) -> RenderableType:
         ("diagnostic answers", _counts(summary.diagnostics)),
         (
             "checksum failures",
-            f"{checksums.failed:,} of {checksums.checkable:,} checkable frames" if checksums.checkable else "",
+            f"{summary.failed_checksums:,} of {checkable:,} checkable frames" if checkable else "",
         ),
         ("samples", f"{summary.samples:,}, of which {summary.told_samples:,} told a change or a heartbeat"),
         ("batches", f"{summary.batches:,}, of which {summary.duplicate_batches:,} had been taken before"),

@@ -63,6 +63,10 @@ class Positions(NamedTuple):
     log_position: int
     projections: Sequence[ProjectionPosition]
 
+    def lag(self, projection: ProjectionPosition) -> int:
+        """Return how many events of the log a projection has not taken yet."""
+        return max(0, self.log_position - projection.position)
+
 
 def signal_table(path: str) -> type[SignalRow]:
     """Return the row type that keeps the newest sample of a signal: navigation's where two projections keep it."""

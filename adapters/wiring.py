@@ -1,17 +1,21 @@
-"""The composition root: the only place that names concrete classes of more than one technology."""
+"""The composition root: the only place that names concrete classes of more than one technology.
 
-import time
+What reads recordings and what answers GraphQL is loaded when it is first asked for: the libraries behind them take
+longer to load than most commands to run.
+"""
+
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
+from adapters.clock import now
 from adapters.config import Config
-from adapters.graphql.app import LOOPBACK_HOSTS, AsgiApp, build_app
-from adapters.graphql.execution import Api
-from adapters.ingest import Ingest
+from adapters.memory.event_store import MemoryEventLog
+from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.server import EmbeddedServer
@@ -21,12 +25,15 @@ from adapters.signals.catalogue import Catalogue, load_catalogue
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
 from domain.fleet import Fleet
-from domain.units import Micros
+from projections.digest import digest
+
+if TYPE_CHECKING:
+    from adapters.graphql.app import AsgiApp
+    from adapters.graphql.execution import Api
+    from adapters.ingest import Ingest
 
 
-def now() -> Micros:
-    """Return the time, UTC: the clock of every adapter."""
-    return Micros(time.time_ns() // 1_000)
+MEMORY_VIN_KEY: Final = b"of a twin that is gone when its process ends"
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,10 @@ class FleetTwin:
         return Fleet(self.log, self.config.vin_key())
 
     @cached_property
-    def ingest(self) -> Ingest:
+    def ingest(self) -> "Ingest":
         """Recordings to events."""
+        from adapters.ingest import Ingest  # noqa: PLC0415  # see above
+
         return Ingest(self.fleet, now)
 
     @cached_property
@@ -73,14 +82,36 @@ class FleetTwin:
         """Events to rows."""
         return Projecting(PROJECTIONS, self.log, self.read_models, now)
 
+    def digests(self) -> dict[tuple[str, int], str]:
+        """Return a fingerprint of the rows of each projection, by its name and version."""
+        return {(each.name, each.version): digest(self.read_models, each) for each in PROJECTIONS}
+
     @cached_property
-    def api(self) -> Api:
+    def api(self) -> "Api":
         """GraphQL without a server."""
+        from adapters.graphql.execution import Api  # noqa: PLC0415  # see above
+
         return Api(self.twins, self.catalogue, self.codec.decode)
 
-    def app(self) -> AsgiApp:
+    def app(self) -> "AsgiApp":
         """Return the server."""
+        from adapters.graphql.app import LOOPBACK_HOSTS, build_app  # noqa: PLC0415  # see above
+
         return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS)
+
+
+class MemoryTwin(NamedTuple):
+    """Log, fleet and projections in the memory of this process: for simulations."""
+
+    fleet: Fleet
+    read_models: MemoryReadModels
+    projecting: Projecting
+
+
+def memory_twin() -> MemoryTwin:
+    """Return twins that nobody else sees."""
+    log, read_models = VehicleLog(MemoryEventLog(now), AvroCodec(SchemaRegistry.load())), MemoryReadModels()
+    return MemoryTwin(Fleet(log, MEMORY_VIN_KEY), read_models, Projecting(PROJECTIONS, log, read_models, now))
 
 
 @contextmanager

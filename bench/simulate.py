@@ -54,7 +54,7 @@ def run() -> Sequence[Result]:
 def one_of_each_drive() -> list[Car]:
     """Return the first car of a fleet with each drive."""
     fleet = simulated_fleet(FLEET, SEED)
-    return [next(car for car in fleet if car.spec.drive is drive) for drive in Drive]
+    return [next(car for car in fleet if car.drive is drive) for drive in Drive]
 
 
 def best_day(car: Car) -> float:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from adapters.can.candump_lines import LINE, FrameColumns, LineShape
 from adapters.can.frames import CLASSIC_WIDTH, FD_WIDTH, FrameBlock
-from adapters.can.recording_file import CHUNK_BYTES, RecordingFile
+from adapters.can.recording_file import RecordingFile
+from adapters.input_file import CHUNK_BYTES
 from domain.errors import BadInputError
 
 LINE_BYTES_MAX: Final = 256  # the longest line that the pattern allows has 188

@@ -18,7 +18,8 @@ from adapters.can.mdf_library import opened_mdf, told_of_a_full_disk
 from adapters.can.merge import merged
 from adapters.can.mf4_blocks import Mf4Blocks, checked_blocks, damaged_mf4
 from adapters.can.mf4_groups import frame_groups
-from adapters.can.recording_file import CHUNK_BYTES, RecordingFile
+from adapters.can.recording_file import RecordingFile
+from adapters.input_file import CHUNK_BYTES
 
 REMOTE_FRAME: Final = "CAN_RemoteFrame"
 ERROR_FRAME: Final = "CAN_ErrorFrame"

@@ -73,12 +73,9 @@ class Recording:
         must not use half of a recording reads it to the end once before.
         """
         self._file = file = RecordingFile(self.path)
-        try:
-            for block in in_blocks(self._read(file)):
-                file.statistics.count(block)
-                yield block
-        except OSError as fault:
-            raise _unreadable(self.path, fault) from fault
+        for block in in_blocks(self._read(file)):
+            file.statistics.count(block)
+            yield block
         file.bytes_done = file.bytes_total
 
     @property
@@ -113,10 +110,7 @@ def open_recording(path: Path) -> Recording:
 
     Raises BadInputError where the file cannot be read or is no recording.
     """
-    try:
-        head = RecordingFile(path).head()
-    except OSError as fault:
-        raise _unreadable(path, fault) from fault
+    head = RecordingFile(path).head()
     for form in FORMATS:
         if form.beginning.search(head):
             return Recording(path, form)
@@ -129,10 +123,4 @@ def open_recording(path: Path) -> Recording:
         "the file is empty" if not head else "not a recording of a CAN bus",
         where=str(path),
         remedy=f"give one of: {known}; each may be compressed with gzip",
-    )
-
-
-def _unreadable(path: Path, fault: OSError) -> BadInputError:
-    return BadInputError(
-        f"cannot be read: {fault.strerror}", where=str(path), remedy="check the path, its permissions and its disk"
     )

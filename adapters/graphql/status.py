@@ -29,15 +29,14 @@ class Status:
 
 def status_of(positions: Positions) -> Status:
     """Return positions as the API tells them."""
-    head = positions.log_position
     projections = [
         ProjectionStatus(
             name=each.name,
             version=each.version,
             position=Int64(each.position),
-            lag=Int64(max(0, head - each.position)),
+            lag=Int64(positions.lag(each)),
             parked=each.parked,
         )
         for each in positions.projections
     ]
-    return Status(log_position=Int64(head), projections=projections)
+    return Status(log_position=Int64(positions.log_position), projections=projections)

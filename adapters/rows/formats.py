@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adapters.rows.files import RowFile
+from adapters.input_file import InputFile
 from domain.errors import BadInputError
 
 ROWS_AT_ONCE: Final = 65_536  # in one block: fixed, so that the batches of a file are always the same
@@ -39,10 +39,10 @@ class RowFormat:
 
     name: str
     recognises: Callable[[bytes], bool]
-    rows: Callable[[RowFile], Iterator[Row]]
+    rows: Callable[[InputFile], Iterator[Row]]
 
 
-def _csv_rows(file: RowFile) -> Iterator[Row]:
+def _csv_rows(file: InputFile) -> Iterator[Row]:
     with file.open() as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, strict=True)
         try:
@@ -55,8 +55,6 @@ def _csv_rows(file: RowFile) -> Iterator[Row]:
                 if len(fields) != len(header):
                     what = f"a row of {len(fields)} fields under a header of {len(header)}"
                     raise _malformed(file, reader.line_num, what)
-                if reader.line_num % ROWS_AT_ONCE == 0:
-                    file.tick()
                 yield Row(
                     reader.line_num,
                     None if vehicle is None else fields[vehicle],
@@ -70,11 +68,9 @@ def _csv_rows(file: RowFile) -> Iterator[Row]:
             raise _malformed(file, reader.line_num + 1, "no UTF-8 text") from error
 
 
-def _ndjson_rows(file: RowFile) -> Iterator[Row]:
+def _ndjson_rows(file: InputFile) -> Iterator[Row]:
     with file.open() as content:
         for line, text in enumerate(iter(lambda: content.readline(LINE_CHARACTERS_MAX), b""), start=1):
-            if line % ROWS_AT_ONCE == 0:
-                file.tick()
             if text.isspace():
                 continue
             try:
@@ -92,7 +88,7 @@ def _ndjson_rows(file: RowFile) -> Iterator[Row]:
             )
 
 
-def _parquet_rows(file: RowFile) -> Iterator[Row]:
+def _parquet_rows(file: InputFile) -> Iterator[Row]:
     place = 0
     try:
         with pq.ParquetFile(file.path) as parquet:
@@ -115,7 +111,7 @@ def _parquet_rows(file: RowFile) -> Iterator[Row]:
         ) from error
 
 
-def _places(file: RowFile, header: Sequence[str]) -> tuple[int | None, int, int, int]:
+def _places(file: InputFile, header: Sequence[str]) -> tuple[int | None, int, int, int]:
     """Return where vehicle, captured_at, signal and value are in a row."""
     names = [name.strip().lower() for name in header]
     if missing := [name for name in NEEDED if name not in names]:
@@ -124,7 +120,7 @@ def _places(file: RowFile, header: Sequence[str]) -> tuple[int | None, int, int,
     return vehicle, names.index("captured_at"), names.index("signal"), names.index("value")
 
 
-def _malformed(file: RowFile, line: int, what: str) -> BadInputError:
+def _malformed(file: InputFile, line: int, what: str) -> BadInputError:
     remedy = "give rows of captured_at, signal and value, and vehicle where there are several"
     return BadInputError(what, where=f"{file.path}:{line}", remedy=remedy)
 

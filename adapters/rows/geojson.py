@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adapters.rows.files import RowFile
+from adapters.input_file import InputFile
 from adapters.rows.formats import Row, RowFormat
 from domain.errors import BadInputError
 
@@ -33,12 +33,11 @@ class TrackMetadata:
     model: str | None
 
 
-def read_track(file: RowFile) -> dict[str, Any]:
+def read_track(file: InputFile) -> dict[str, Any]:
     """Return a track file as it is; raises BadInputError where it is none."""
     try:
         with file.open() as content:
             track = json.load(content)
-            file.tick()
     except ValueError as error:
         place = f"{file.path}:{error.lineno}" if isinstance(error, json.JSONDecodeError) else str(file.path)
         raise BadInputError(f"no valid JSON ({error})", where=place, remedy=_REMEDY) from error
@@ -56,7 +55,7 @@ def metadata(track: dict[str, Any]) -> TrackMetadata:
     )
 
 
-def _track_rows(file: RowFile) -> Iterator[Row]:
+def _track_rows(file: InputFile) -> Iterator[Row]:
     track = read_track(file)
     vehicle = metadata(track).vehicle
     for place, feature in enumerate(track["features"], start=1):
@@ -85,7 +84,7 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value).strip()
 
 
-def _malformed(file: RowFile, place: int, what: str) -> BadInputError:
+def _malformed(file: InputFile, place: int, what: str) -> BadInputError:
     return BadInputError(f"feature {place} {what}", where=str(file.path), remedy=_REMEDY)
 
 

@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from adapters.input_file import InputFile
 from adapters.rows.columns import RowStatistics, RowTranslator
-from adapters.rows.files import RowFile
 from adapters.rows.formats import ROW_FORMATS, ROWS_AT_ONCE, RowFormat
 from adapters.rows.geojson import GEOJSON, TrackMetadata, metadata, read_track
 from adapters.sampling import SampleColumn
@@ -21,7 +21,7 @@ FORMATS: Final = (GEOJSON, *ROW_FORMATS)
 class RowRecording:
     """A file of rows. Every reading begins anew; `statistics` are those of the present reading, or of the last."""
 
-    def __init__(self, file: RowFile, form: RowFormat, mapping: SignalMapping, catalogue: Catalogue) -> None:
+    def __init__(self, file: InputFile, form: RowFormat, mapping: SignalMapping, catalogue: Catalogue) -> None:
         self.path = file.path
         self.format = form.name
         self.statistics = RowStatistics()
@@ -36,10 +36,10 @@ class RowRecording:
         Raises BadInputError where a row is malformed, maybe after some blocks: `check` tells before.
         """
         self.statistics = RowStatistics()
+        self._file.bytes_done = 0
         translator = RowTranslator(self._mapping, self._catalogue, self.statistics, str(self.path))
         rows = self._form.rows(self._file)
         while block := list(islice(rows, ROWS_AT_ONCE)):
-            self._file.tick()
             yield translator.translate(block)
         self._file.bytes_done = self._file.bytes_total
 
@@ -72,12 +72,12 @@ class RowRecording:
 
 def is_rows(path: Path) -> bool:
     """Return whether a file looks like rows or a track; raises BadInputError where it cannot be read."""
-    return _format(RowFile(path)) is not None
+    return _format(InputFile(path)) is not None
 
 
 def open_rows(path: Path, mapping: SignalMapping, catalogue: Catalogue) -> RowRecording:
     """Return the rows of a file, its format known by content; raises BadInputError where it is none."""
-    file = RowFile(path)
+    file = InputFile(path)
     form = _format(file)
     if form is None:
         remedy = "give CSV, NDJSON or Parquet with captured_at, signal and value, or a GeoJSON track"
@@ -85,6 +85,6 @@ def open_rows(path: Path, mapping: SignalMapping, catalogue: Catalogue) -> RowRe
     return RowRecording(file, form, mapping, catalogue)
 
 
-def _format(file: RowFile) -> RowFormat | None:
+def _format(file: InputFile) -> RowFormat | None:
     head = file.head()
     return next((form for form in FORMATS if form.recognises(head)), None)

@@ -6,6 +6,9 @@ before old ones: where a column's own times step back by more than `CLOCK_STEP_U
 never mixed. Columns that were not heard on both sides of the step are the one exception: they are merged by time alone
 in that one block.
 
+A batch ends between two moments of the vehicle, not within one: what was measured together, as a latitude and its
+longitude, is decided on together.
+
 The same blocks give the same batches. A stream always ends with exactly one final batch, which is empty if nothing was
 told.
 """
@@ -21,7 +24,8 @@ from adapters.sampling import SampleColumn
 from domain.signals import Quality, Sample, SignalBatch, TroubleCodeReport
 from domain.units import Micros
 
-BATCH_SAMPLES_MAX: Final = 1_000  # samples and trouble code reports in one batch
+BATCH_SAMPLES_WANTED: Final = 1_000  # samples and trouble code reports; a batch with them ends with its last moment
+BATCH_SAMPLES_MAX: Final = 2_000  # at which it ends all the same: no car measures so much at one moment
 BATCH_SPAN_US: Final = (
     30_000_000  # of captured time between the first and any other entry of a batch, in either direction
 )
@@ -49,17 +53,27 @@ class Batcher:
         """Take what one block told and return the batches that are complete; the newest stays open for more."""
         complete = []
         for entry in self._merged(columns, reports):
-            if self._open and (
-                len(self._open) >= BATCH_SAMPLES_MAX
-                or abs(entry.captured_at - self._open[0].captured_at) > BATCH_SPAN_US
-            ):
+            if self._open and self._ends_before(entry):
                 complete.append(self._closed(received_at, final=False))
             self._open.append(entry)
         return complete
 
+    def cut(self, *, received_at: Micros) -> list[SignalBatch]:
+        """Return what is open as a batch, if anything is: for a car that sends what it has now and then."""
+        return [self._closed(received_at, final=False)] if self._open else []
+
     def finish(self, *, received_at: Micros) -> SignalBatch:
         """Return the final batch of the stream."""
         return self._closed(received_at, final=True)
+
+    def _ends_before(self, entry: Entry) -> bool:
+        """Return whether the open batch, which is not empty, is complete without this entry."""
+        if entry.captured_at == self._open[-1].captured_at:
+            return len(self._open) >= BATCH_SAMPLES_MAX
+        return (
+            len(self._open) >= BATCH_SAMPLES_WANTED
+            or abs(entry.captured_at - self._open[0].captured_at) > BATCH_SPAN_US
+        )
 
     def _closed(self, received_at: Micros, *, final: bool) -> SignalBatch:
         self._sequence += 1

@@ -17,8 +17,7 @@ from adapters.can.encode import Encoder
 from adapters.can.end_to_end import is_sealed, seal
 from adapters.can.frames import CLASSIC_WIDTH, FD_WIDTH, FrameBlock
 from adapters.simulator.ecu import exchanges
-from adapters.simulator.fleet import Car
-from adapters.simulator.messages import Message, Moments, timetable
+from adapters.simulator.messages import BusCar, Message, Moments, timetable
 from adapters.simulator.messages_meb import MEB
 from adapters.simulator.messages_mqb import MQB
 from adapters.simulator.messages_own import own_messages
@@ -39,7 +38,7 @@ class Life(Protocol):
     """What is true of a car, day by day."""
 
     @property
-    def car(self) -> Car:
+    def car(self) -> BusCar:
         """The car."""
 
     def day(self, number: int, /) -> Trace:
@@ -54,13 +53,14 @@ class CarBus:
     ) -> None:
         self._life = life
         car = life.car
-        platform = car.spec.platform
+        platform = car.platform.value
         if isinstance(dbcs, Mapping):
-            dbcs = [dbcs[name] for name in (platform.value, "fleettwin")]
-        messages = (*(MEB if platform is Platform.MEB else MQB), *own_messages(car.spec.drive))
-        table = timetable(messages, frames_per_second)
+            dbcs = [dbcs[name] for name in (platform, "fleettwin")]
+        table = timetable(
+            (*(MEB if car.platform is Platform.MEB else MQB), *own_messages(car.drive)), frames_per_second
+        )
         self._senders = [
-            _Sender(message, period_us, car, dbcs)
+            _Sender(message, period_us, car, platform, dbcs)
             for message, period_us in zip(table.messages, table.periods_us, strict=True)
         ]
         self._said: dict[int, FrameBlock] = {}
@@ -140,13 +140,13 @@ class _Sent(NamedTuple):
 class _Sender:
     """Sends one message."""
 
-    def __init__(self, message: Message, period_us: int, car: Car, dbcs: Sequence[Dbc]) -> None:
+    def __init__(self, message: Message, period_us: int, car: BusCar, platform: str, dbcs: Sequence[Dbc]) -> None:
         self._message = message
         self._car = car
-        self._platform = car.spec.platform.value
+        self._platform = platform
         self._period_us = period_us
         self._can_id, self._encoder = _found(message.name, dbcs)
-        self._sealed = is_sealed(self._platform, self._can_id)
+        self._sealed = is_sealed(platform, self._can_id)
         self._key = np.uint64(_mixed(_mixed(_mixed(car.seed) ^ car.number) ^ self._can_id))
         self._phase_us = int(self._key) % period_us
 

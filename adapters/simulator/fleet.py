@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from adapters.simulator import specs
 from adapters.simulator.dice import Purpose, dice
-from adapters.simulator.specs import BRANDS, CarSpec
+from adapters.simulator.specs import BRANDS, CarSpec, Drive, Platform
 from adapters.simulator.vins import MODEL_YEARS, SERIALS, Marks, make_vin
 from domain.errors import BadInputError
 from domain.vin import Vin
@@ -48,6 +48,21 @@ class Car:
     def model(self) -> str:
         """The model, without the brand."""
         return self.spec.model
+
+    @property
+    def platform(self) -> Platform:
+        """The modular kit that it is built from."""
+        return self.spec.platform
+
+    @property
+    def drive(self) -> Drive:
+        """What drives it."""
+        return self.spec.drive
+
+    @property
+    def tank_l(self) -> float:
+        """What its tank holds; 0: it has none."""
+        return self.spec.tank_l
 
 
 class _Offer(NamedTuple):

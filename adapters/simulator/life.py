@@ -11,14 +11,14 @@ from adapters.simulator.today import Today
 from adapters.simulator.trace import Trace
 from adapters.simulator.warmth import leak_of
 
-DAYS_KEPT: Final = 2  # a day is some fifteen megabytes
+DAYS_KEPT: Final = 1  # a day is some thirteen megabytes, and its last row is the first one of the next
 
 
 class CarLife:
     """What is true of one car, for as long as anybody asks: a pure function of the car.
 
     A day needs what the days before it have left behind, so the first request for a late day works them all out. The
-    last few days are kept.
+    newest `DAYS_KEPT` are kept.
     """
 
     def __init__(self, car: Car) -> None:

@@ -14,6 +14,7 @@ NO_VOLUME: Final = 126
 STOP, PLAY = 1, 2
 SOURCES: Final = {2: "FM", 3: "DAB", 7: "USB", 9: "BLUETOOTH", 10: "INTERNET"}  # raw values of FT_Media, names of VSS
 _SHARES: Final = (0.1, 0.2, 0.1, 0.4, 0.2)
+_FIRST_AFTER_S: Final = (1.4, 1.9)  # the source is known first: its message comes once a second
 _SHORTEST_S, _LONGEST_S = 150, 300  # of a song
 
 
@@ -42,7 +43,7 @@ def play(timeline: Timeline, chance: np.random.Generator, on: int, off: int, son
         volume = int(np.clip(volume + chance.integers(-12, 13), 4, 70))
         timeline.hold(row, volume_percent=volume)
     songs, said, plays = load_songs(), [], []
-    at_s = on + float(chance.uniform(0.4, 0.9))
+    at_s = on + float(chance.uniform(*_FIRST_AFTER_S))
     while at_s < off - 3:
         song = (song + int(chance.integers(1, len(songs)))) % len(songs)
         said.append(Said(at_s, songs[song]))

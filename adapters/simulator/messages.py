@@ -7,14 +7,43 @@ body, a second for what changes slowly.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from adapters.simulator.fleet import Car
+from adapters.simulator.specs import Drive, Platform
 from adapters.simulator.trace import DAY_S, Codes, Flags, Numbers, Trace
 from domain.units import MICROS_PER_SECOND
+from domain.vin import Vin
+
+
+class BusCar(Protocol):
+    """What the bus of a car depends on."""
+
+    @property
+    def number(self) -> int:
+        """Which car of its fleet it is."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of its fleet."""
+
+    @property
+    def vin(self) -> Vin:
+        """The vehicle identification number."""
+
+    @property
+    def platform(self) -> Platform:
+        """The modular kit that it is built from."""
+
+    @property
+    def drive(self) -> Drive:
+        """What drives it."""
+
+    @property
+    def tank_l(self) -> float:
+        """What its tank holds; 0: it has none, or it is not known."""
 
 
 class Moments:
@@ -57,11 +86,11 @@ class Message(NamedTuple):
 
     name: str
     period_ms: float  # while the bus is awake
-    values: Callable[[Moments, Car], Values]
+    values: Callable[[Moments, BusCar], Values]
     at_rest: bool = False  # sent, once a second, by a car that only charges as well
 
 
-def nothing(_moments: Moments, _car: Car) -> Values:
+def nothing(_moments: Moments, _car: BusCar) -> Values:
     """Return that every signal is raw 0: a message that is on the bus, and that nobody reads."""
     return {}
 

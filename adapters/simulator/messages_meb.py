@@ -4,8 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from adapters.simulator.fleet import Car
-from adapters.simulator.messages import Message, Moments, Values, nothing
+from adapters.simulator.messages import BusCar, Message, Moments, Values, nothing
 from adapters.simulator.messages_vw import (
     SHARED,
     WHEELS,
@@ -24,7 +23,7 @@ _SPEED_KMH_MAX: Final = 255.5  # raw 1022; 1023 is an error
 _FULL_BRAKE_MS2: Final = 10.0
 
 
-def _esc_50(now: Moments, _: Car) -> Values:
+def _esc_50(now: Moments, _: BusCar) -> Values:
     speed = now.number(now.trace.speed_kmh)
     return {
         "Lateral_Accel": 0,
@@ -39,20 +38,20 @@ def _brake_percent(now: Moments) -> np.ndarray[tuple[int], np.dtype[np.float64]]
     return np.where(now.state(now.trace.brake), 99 * slower, 0)
 
 
-def _esc_51(now: Moments, _: Car) -> Values:
+def _esc_51(now: Moments, _: BusCar) -> Values:
     speed = now.number(now.trace.speed_kmh)
     return {f"{wheel}_Radgeschw": speed for wheel in WHEELS} | {"Brake_Pressure": _brake_percent(now)}
 
 
-def _motor_51(now: Moments, _: Car) -> Values:
+def _motor_51(now: Moments, _: BusCar) -> Values:
     return {"Accel_Pedal_Pressure": pedal_percent(now), "TSK_Status": 1 + now.state(now.trace.ignition)}
 
 
-def _motor_54(now: Moments, _: Car) -> Values:
+def _motor_54(now: Moments, _: BusCar) -> Values:
     return {"Accelerator_Pressure": np.minimum(pedal_percent(now), 85)}  # as far as its eight bits reach
 
 
-def _vmm_02(now: Moments, _: Car) -> Values:
+def _vmm_02(now: Moments, _: BusCar) -> Values:
     braking = now.state(now.trace.brake)
     return {
         "Brake_Pressed_1": braking,
@@ -62,11 +61,11 @@ def _vmm_02(now: Moments, _: Car) -> Values:
     }
 
 
-def _qfk_01(now: Moments, _: Car) -> Values:
+def _qfk_01(now: Moments, _: BusCar) -> Values:
     return {**steering(now, "Steering_Angle", "Steering_Angle_VZ", 1_000.0), "LatCon_HCA_Status": 2}
 
 
-def _motor_14(now: Moments, _: Car) -> Values:
+def _motor_14(now: Moments, _: BusCar) -> Values:
     braking = now.state(now.trace.brake)
     return {
         "MO_HYB_Fahrbereitschaft": now.state(now.trace.ignition),
@@ -75,23 +74,23 @@ def _motor_14(now: Moments, _: Car) -> Values:
     }
 
 
-def _wba_03(now: Moments, _: Car) -> Values:
+def _wba_03(now: Moments, _: BusCar) -> Values:
     return {"WBA_Fahrstufe_02": gearbox(now, _GEAR_CODES)}
 
 
-def _driver_door(now: Moments, _: Car) -> Values:
+def _driver_door(now: Moments, _: BusCar) -> Values:
     return {"FT_Tuer_geoeffnet": now.state(now.trace.driver_door_open), "FT_verriegelt": now.state(now.trace.locked)}
 
 
-def _rear_left_door(now: Moments, _: Car) -> Values:
+def _rear_left_door(now: Moments, _: BusCar) -> Values:
     return {"HFS_verriegelt": now.state(now.trace.locked), "HFS_Tuer_Status": 1}
 
 
-def _rear_right_door(now: Moments, _: Car) -> Values:
+def _rear_right_door(now: Moments, _: BusCar) -> Values:
     return {"HBFS_verriegelt": now.state(now.trace.locked), "HBFS_Tuer_Status": 1}
 
 
-def _zv_02(now: Moments, _: Car) -> Values:
+def _zv_02(now: Moments, _: BusCar) -> Values:
     locked = now.state(now.trace.locked)
     names = ("ZV_verriegelt_extern_ist", "ZV_verriegelt_extern_soll", "HFS_verriegelt", "HBFS_verriegelt")
     return dict.fromkeys(names, locked) | {
@@ -100,16 +99,16 @@ def _zv_02(now: Moments, _: Car) -> Values:
     }
 
 
-def _klima_sensor_02(now: Moments, _: Car) -> Values:
+def _klima_sensor_02(now: Moments, _: BusCar) -> Values:
     return {"BCM1_Aussen_Temp_ungef": outside_celsius(now)}
 
 
-def _hvem_02(now: Moments, _: Car) -> Values:
+def _hvem_02(now: Moments, _: BusCar) -> Values:
     energy_wh = np.clip(now.number(now.trace.energy_kwh) * 1_000, 0, _ENERGY_WH_MAX)
     return {"HVEM_IstStrom_HVVerbraucher": 0, "HVEM_Nutzbare_Energie": energy_wh}
 
 
-def _bms_04(now: Moments, _: Car) -> Values:
+def _bms_04(now: Moments, _: BusCar) -> Values:
     charging = np.where(now.held(now.trace.charging_power_kw) > _AC_KW_MAX, _CHARGING_DC, _CHARGING_AC)
     otherwise = np.where(now.state(now.trace.ignition), _HV_DRIVING, _HV_IDLE)
     return {
@@ -118,7 +117,7 @@ def _bms_04(now: Moments, _: Car) -> Values:
     }
 
 
-def _gnss_04(now: Moments, _: Car) -> Values:
+def _gnss_04(now: Moments, _: BusCar) -> Values:
     altitude = np.clip(now.number(now.trace.altitude_m), -500, 7_686)
     return {"GNSS_Ortung_Hoehe": np.where(now.state(now.trace.fixed), altitude, 7_688)}  # raw 4094: no value
 

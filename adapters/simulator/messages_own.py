@@ -4,8 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from adapters.simulator.fleet import Car
-from adapters.simulator.messages import Message, Moments, Values
+from adapters.simulator.messages import BusCar, Message, Moments, Values
 from adapters.simulator.specs import Drive
 
 _ACCURACY_M: Final = 3.0  # of a position, as receivers in cars have it under a free sky
@@ -19,7 +18,7 @@ _CHARGING_MIN_MAX: Final = 4_093
 _TIRE_KPA_MAX: Final = 1_021
 
 
-def _position(now: Moments, _: Car) -> Values:
+def _position(now: Moments, _: BusCar) -> Values:
     valid = now.state(now.trace.fixed)
     return {
         "Position_Latitude_deg": np.where(valid, now.number(now.trace.latitude_deg), 0),
@@ -28,7 +27,7 @@ def _position(now: Moments, _: Car) -> Values:
     }
 
 
-def _motion(now: Moments, _: Car) -> Values:
+def _motion(now: Moments, _: BusCar) -> Values:
     valid = now.state(now.trace.fixed)
     return {
         "Speed_kmh": now.number(now.trace.speed_kmh),
@@ -42,7 +41,7 @@ def _motion(now: Moments, _: Car) -> Values:
     }
 
 
-def _destination(now: Moments, _: Car) -> Values:
+def _destination(now: Moments, _: BusCar) -> Values:
     valid = now.state(now.trace.destination_set)
     return {
         "Destination_Latitude_deg": np.where(valid, now.held(now.trace.destination_latitude_deg), 0),
@@ -51,15 +50,15 @@ def _destination(now: Moments, _: Car) -> Values:
     }
 
 
-def _terminals(now: Moments, _: Car) -> Values:
+def _terminals(now: Moments, _: BusCar) -> Values:
     return {"Terminal_S": now.state(now.trace.accessories), "Terminal_15": now.state(now.trace.ignition)}
 
 
-def _odometer(now: Moments, _: Car) -> Values:
+def _odometer(now: Moments, _: BusCar) -> Values:
     return {"Odometer_km": np.floor(now.number(now.trace.odometer_m) / 100) / 10}
 
 
-def _battery(now: Moments, _: Car) -> Values:
+def _battery(now: Moments, _: BusCar) -> Values:
     charge = np.clip(now.number(now.trace.state_of_charge_percent), 0, 100)
     return {
         "StateOfCharge_Current_percent": charge,
@@ -70,7 +69,7 @@ def _battery(now: Moments, _: Car) -> Values:
     }
 
 
-def _charging(now: Moments, _: Car) -> Values:
+def _charging(now: Moments, _: BusCar) -> Values:
     return {
         "Plug_Connected": now.state(now.trace.plug),
         "Plug_Locked": now.state(now.trace.plug_locked),
@@ -80,7 +79,7 @@ def _charging(now: Moments, _: Car) -> Values:
     }
 
 
-def _tires(now: Moments, _: Car) -> Values:
+def _tires(now: Moments, _: BusCar) -> Values:
     names = ("Front_Left", "Front_Right", "Rear_Left", "Rear_Right")
     return {
         f"Tire_{name}_kPa": np.clip(now.number(column), 0, _TIRE_KPA_MAX)
@@ -88,7 +87,7 @@ def _tires(now: Moments, _: Car) -> Values:
     }
 
 
-def _media(now: Moments, _: Car) -> Values:
+def _media(now: Moments, _: BusCar) -> Values:
     return {
         "Media_Source": now.code(now.trace.media_source),
         "Media_Playback": now.code(now.trace.media_playback),

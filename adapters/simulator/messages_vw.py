@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.simulator.fleet import Car
-from adapters.simulator.messages import Message, Moments, Values, nothing
+from adapters.simulator.messages import BusCar, Message, Moments, Values, nothing
 from adapters.simulator.trace import Gear, Numbers
 
 WHEELS: Final = ("VL", "VR", "HL", "HR")  # front left, front right, rear left, rear right
@@ -50,19 +49,19 @@ def outside_celsius(now: Moments) -> Numbers:
     return np.clip(now.number(now.trace.outside_celsius), -50, _TEMPERATURE_MAX)
 
 
-def _lwi_01(now: Moments, _: Car) -> Values:
+def _lwi_01(now: Moments, _: BusCar) -> Values:
     return steering(now, "LWI_Lenkradwinkel", "LWI_VZ_Lenkradwinkel", 690.0)
 
 
-def _lh_eps_03(now: Moments, _: Car) -> Values:
+def _lh_eps_03(now: Moments, _: BusCar) -> Values:
     return {**steering(now, "EPS_Berechneter_LW", "EPS_VZ_BLW", 613.0), "EPS_HCA_Status": 3}
 
 
-def _esp_21(now: Moments, _: Car) -> Values:
+def _esp_21(now: Moments, _: BusCar) -> Values:
     return {"BR_Eingriffsmoment": 0, "ESP_v_Signal": now.number(now.trace.speed_kmh)}
 
 
-def _esp_10(now: Moments, _: Car) -> Values:
+def _esp_10(now: Moments, _: BusCar) -> Values:
     pulses = np.mod(np.floor(now.number(now.trace.odometer_m) / _PULSE_M), _PULSES)
     backwards = (now.code(now.trace.gear) == Gear.R).astype(np.int64)
     return {f"ESP_Wegimpuls_{wheel}": pulses for wheel in WHEELS} | {
@@ -70,35 +69,35 @@ def _esp_10(now: Moments, _: Car) -> Values:
     }
 
 
-def _getriebe_11(now: Moments, _: Car) -> Values:
+def _getriebe_11(now: Moments, _: BusCar) -> Values:
     return {"GE_Fahrstufe": gearbox(now)}
 
 
-def _klemmen_status_01(now: Moments, _: Car) -> Values:
+def _klemmen_status_01(now: Moments, _: BusCar) -> Values:
     on = now.state(now.trace.ignition)
     return {"ZAS_Kl_S": now.state(now.trace.accessories), "ZAS_Kl_15": on, "ZAS_Kl_X": on}
 
 
-def _gateway_72(now: Moments, _: Car) -> Values:
+def _gateway_72(now: Moments, _: BusCar) -> Values:
     return {"ZV_FT_offen": now.state(now.trace.driver_door_open), "BCM1_Aussen_Temp_ungef": outside_celsius(now)}
 
 
-def _gateway_73(now: Moments, _: Car) -> Values:
+def _gateway_73(now: Moments, _: BusCar) -> Values:
     return {"GE_Fahrstufe": gearbox(now), "EPB_Status": now.state(now.trace.parking_brake)}
 
 
-def _licht_hinten_01(now: Moments, _: Car) -> Values:
+def _licht_hinten_01(now: Moments, _: BusCar) -> Values:
     return {
         "LH_Bremslicht_H_aktiv": now.state(now.trace.brake),
         "LH_Rueckfahrlicht_aktiv": (now.code(now.trace.gear) == Gear.R).astype(np.int64),
     }
 
 
-def _licht_anf_01(now: Moments, _: Car) -> Values:
+def _licht_anf_01(now: Moments, _: BusCar) -> Values:
     return {"BCM1_Tagfahrlicht_Anf": now.state(now.trace.ignition)}
 
 
-def _airbag_02(now: Moments, _: Car) -> Values:
+def _airbag_02(now: Moments, _: BusCar) -> Values:
     others = ("BF", "Reihe2_FA", "Reihe2_MI", "Reihe2_BF")
     return {f"AB_Gurtschloss_{seat}": _UNBELTED for seat in others} | {
         "AB_Gurtschloss_FA": _UNBELTED + now.state(now.trace.driver_belted),
@@ -106,7 +105,7 @@ def _airbag_02(now: Moments, _: Car) -> Values:
     }
 
 
-def _diagnose_01(now: Moments, _: Car) -> Values:
+def _diagnose_01(now: Moments, _: BusCar) -> Values:
     # The date is unknown (month 0), so the clock is out of date.
     return {"KBI_Kilometerstand": kilometres(now), "UH_Jahr": 2000, "Uhrzeit_01_alt": 1}
 

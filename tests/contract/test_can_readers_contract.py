@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.can import blf, blocks, candump, gvret, mf4_groups, python_can_csv, recording_file
+from adapters import input_file
+from adapters.can import blf, blocks, candump, gvret, mf4_groups, python_can_csv
 from adapters.can.recordings import open_recording
 from domain.errors import BadInputError
 from tests.support.frames import (
@@ -134,7 +135,7 @@ def test_blocks_have_the_fixed_size_however_the_file_is_read(
     seen = []
     for chunk_bytes, run_frames in ((1 << 20, 8192), (97, 5), (61, 1)):
         monkeypatch.setattr(candump, "CHUNK_BYTES", chunk_bytes)
-        monkeypatch.setattr(recording_file, "CHUNK_BYTES", chunk_bytes)
+        monkeypatch.setattr(input_file, "CHUNK_BYTES", chunk_bytes)
         for module in (blf, gvret, python_can_csv):
             monkeypatch.setattr(module, "RUN_FRAMES", run_frames)
         monkeypatch.setattr(mf4_groups, "RECORDS_AT_ONCE", run_frames)

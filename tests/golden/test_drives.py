@@ -61,8 +61,8 @@ def test_a_drive_of_an_mqb_car(check: Check, tmp_path: Path) -> None:
     recording = tmp_path / "mqb.log"
     recording.write_text(mqb_drive(), encoding="ascii")
     run = DriveRun(recording, "WVGZZZCAZTP000043", "Volkswagen", "Golf", ["vw_mqb"])
-    assert run.summary.checksums.checkable
-    assert not run.summary.checksums.failed
+    assert run.summary.checkable_frames
+    assert not run.summary.failed_checksums
     check("mqb", run)
 
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from adapters import demo
-from tests.support.command_line import STATE_QUERY, VIN_KEY, CommandLine
+from tests.support.command_line import PROGRAM, STATE_QUERY, VIN_KEY, CommandLine
 from tests.support.small_drives import petrol_drive
 
 VIN: Final = "WVWZZZE1ZTP000042"
@@ -124,6 +124,33 @@ def test_every_reading_command_prints_a_screen(driven: CommandLine) -> None:
     assert "navigation" in status.stdout
     assert "lag" in status.stdout
     assert {done.status for done in (events, status)} == {0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asks_the_api"),
+    [
+        (["show", VIN], True),
+        (["events", VIN], True),
+        (["status", "--digest"], False),
+        (["parked", "list"], False),
+        (["decommission", VIN], False),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_reads_no_recording_does_not_load_what_does(
+    driven: CommandLine, arguments: list[str], asks_the_api: bool
+) -> None:
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        env=driven.environment() | {"PYTHONPROFILEIMPORTTIME": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(re.findall(r"^import time:.*\| +(\w+)", done.stderr, re.MULTILINE))
+    assert "psycopg" in loaded
+    assert loaded & {"asammdf", "can", "cantools", "numpy", "pandas", "pyarrow", "uvicorn"} == set()
+    assert ("graphql" in loaded) == asks_the_api
 
 
 def test_the_secrets_are_not_shown(driven: CommandLine) -> None:

@@ -9,10 +9,11 @@ import can
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
 from adapters.can.live import LiveBus
-from adapters.ingest import Ingest, LiveJob, Progress
+from adapters.ingest import Ingest, LiveJob
 from adapters.memory.event_store import MemoryEventLog
 from adapters.signals.catalogue import load_catalogue
 from adapters.signals.mapping import load_mapping
+from adapters.summary import Progress
 from adapters.vehicle_log import VehicleLog
 from domain.fleet import Fleet
 from domain.paths import SPEED

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adapters.sampling import SampleColumn
-from adapters.signals.batches import BATCH_SAMPLES_MAX, BATCH_SPAN_US, CLOCK_STEP_US, Batcher
+from adapters.signals import batches as cutting
+from adapters.signals.batches import BATCH_SAMPLES_MAX, BATCH_SAMPLES_WANTED, BATCH_SPAN_US, CLOCK_STEP_US, Batcher
 from domain.signals import Quality, Sample, SignalBatch, TroubleCodeReport
 from domain.units import Micros
 
@@ -78,9 +79,37 @@ def test_an_empty_stream_is_one_empty_final_batch() -> None:
 
 
 def test_a_batch_is_cut_at_its_number_of_samples() -> None:
-    made = batches([[("a", list(range(2 * BATCH_SAMPLES_MAX)))]])
-    assert [len(batch.samples) for batch in made] == [BATCH_SAMPLES_MAX, BATCH_SAMPLES_MAX]
+    made = batches([[("a", list(range(2 * BATCH_SAMPLES_WANTED)))]])
+    assert [len(batch.samples) for batch in made] == [BATCH_SAMPLES_WANTED, BATCH_SAMPLES_WANTED]
     assert [batch.final for batch in made] == [False, True]
+
+
+@given(streams())
+def test_a_batch_is_cut_between_two_moments_and_within_one_only_at_its_bound(blocks: list[Block]) -> None:
+    wanted, most = 4, 7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cutting, "BATCH_SAMPLES_WANTED", wanted)
+        patch.setattr(cutting, "BATCH_SAMPLES_MAX", most)
+        made = batches(blocks)
+    for batch, after in pairwise(made):
+        size, last = len(batch.samples), batch.samples[-1].captured_at
+        assert size <= most
+        if after.samples and after.samples[0].captured_at == last:
+            assert size == most
+        moment = [sample for sample in batch.samples if sample.captured_at == last]
+        assert size - len(moment) < wanted  # it was not cut before the moment, as there was room
+
+
+def test_a_latitude_and_its_longitude_are_in_one_batch() -> None:
+    times = list(range(1, BATCH_SAMPLES_WANTED))
+    made = batches([[("a", [0]), ("latitude", times), ("longitude", times)]])
+    assert len(made) == 2
+    assert [[sample.path for sample in batch.samples[-2:]] for batch in made] == [["latitude", "longitude"]] * 2
+
+
+def test_a_moment_without_end_is_cut_at_the_bound() -> None:
+    made = batches([[("a", [0] * (BATCH_SAMPLES_MAX + 1))]])
+    assert [len(batch.samples) for batch in made] == [BATCH_SAMPLES_MAX, 1]
 
 
 def test_a_batch_is_cut_at_its_span_of_the_cars_time() -> None:

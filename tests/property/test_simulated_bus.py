@@ -28,6 +28,8 @@ from tests.support.traces import (
     OPENED_S,
     SLEEPS_S,
     VIN,
+    HandMadeCar,
+    HandMadeLife,
     life_of,
     short_day,
 )
@@ -84,9 +86,11 @@ def test_the_cut_does_not_matter(drive: Drive, edge_s: int, offset_us: int, step
 def test_the_same_seed_makes_the_same_bytes_and_another_one_others(drive: Drive) -> None:
     span = (199 * SECOND, 202 * SECOND, ORIGIN_US)
     again = CarBus(life_of(drive), list(dbcs().values()) if drive is Drive.ELECTRIC else dbcs())
+    life = life_of(drive)
+    car = HandMadeCar(life.car.platform, drive, number=1, tank_l=life.car.tank_l)
 
     assert as_bytes(again.frames(*span)) == as_bytes(bus(drive).frames(*span))
-    assert as_bytes(CarBus(life_of(drive, number=1), dbcs()).frames(*span)) != as_bytes(bus(drive).frames(*span))
+    assert as_bytes(CarBus(HandMadeLife(car), dbcs()).frames(*span)) != as_bytes(bus(drive).frames(*span))
 
 
 @pytest.mark.parametrize("drive", list(Drive))

@@ -12,7 +12,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from domain import events as e
 from domain import paths
-from domain.observation import CONFIRM_US, POSITION
+from domain.observation import CONFIRM_US
+from domain.places import POSITION
 from domain.signals import SignalBatch, SignalValue
 from domain.state import Known
 from domain.trips import Leg, Trip, change, gather

@@ -14,13 +14,14 @@ from uuid import UUID
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
 from adapters.graphql.execution import Api
-from adapters.ingest import CanJob, Ingest, Summary
+from adapters.ingest import CanJob, Ingest
 from adapters.jobs import can_dbcs, mapping_of
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.twin_reader import MemoryTwinReader
 from adapters.projecting import Projecting
 from adapters.signals.catalogue import load_catalogue
+from adapters.summary import Summary
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
 from domain import events as e

@@ -6,8 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from adapters.simulator.fleet import Car, Region
-from adapters.simulator.specs import ID3, OCTAVIA, OCTAVIA_HYBRID, Drive
+from adapters.simulator.specs import Drive, Platform
 from adapters.simulator.trace import (
     DAY_S,
     ROWS,
@@ -112,28 +111,34 @@ def _said(day: int) -> list[Said]:
     return [Said(first + said.at_s, said.what) for said in told]
 
 
-SPECS: Final = {Drive.ELECTRIC: ID3, Drive.HYBRID: OCTAVIA_HYBRID, Drive.PETROL: OCTAVIA}
+@dataclass(frozen=True, slots=True)
+class HandMadeCar:
+    """A car without a fleet."""
 
-
-def hand_made_car(drive: Drive, number: int = 0) -> Car:
-    """Return a car without a fleet."""
-    return Car(number, 7, Vin.parse(VIN), SPECS[drive], Region.EUROPE)
+    platform: Platform = Platform.MEB
+    drive: Drive = Drive.ELECTRIC
+    number: int = 0
+    seed: int = 7
+    tank_l: float = 0.0
+    vin: Vin = field(default_factory=lambda: Vin.parse(VIN))
 
 
 @dataclass(slots=True)
 class HandMadeLife:
     """The same short day, again and again."""
 
-    car: Car
+    car: HandMadeCar = field(default_factory=HandMadeCar)
     days: dict[int, Trace] = field(default_factory=dict)
 
     def day(self, number: int, /) -> Trace:
         """Return a day."""
         if number not in self.days:
-            self.days[number] = short_day(number, electric=self.car.spec.drive is Drive.ELECTRIC)
+            self.days[number] = short_day(number, electric=self.car.drive is Drive.ELECTRIC)
         return self.days[number]
 
 
-def life_of(drive: Drive, number: int = 0) -> HandMadeLife:
+def life_of(drive: Drive) -> HandMadeLife:
     """Return the life of a car with this drive."""
-    return HandMadeLife(hand_made_car(drive, number))
+    if drive is Drive.ELECTRIC:
+        return HandMadeLife()
+    return HandMadeLife(HandMadeCar(Platform.MQB, drive, tank_l=50.0))

@@ -10,7 +10,7 @@ from adapters.simulator.fleet import simulated_fleet
 from adapters.simulator.songs import load_songs
 from adapters.simulator.trace import DAY_S, CodesSaid, SongSaid, VinSaid
 from domain import events as e
-from domain import legs, observation
+from domain import legs, places
 from domain.geo import great_circle_m
 from domain.units import Degrees
 from tests.support.batches import T0, Stream
@@ -94,7 +94,7 @@ def test_every_drive_begins_with_the_vin_and_all_codes() -> None:
 
 def test_the_rules_of_the_truth_are_those_of_the_vehicle() -> None:
     assert truth.MOVING_KMH == legs.MOVING_KMH
-    assert truth.ARRIVAL_RADIUS_M == observation.ARRIVAL_RADIUS_M
+    assert truth.ARRIVAL_RADIUS_M == places.ARRIVAL_RADIUS_M
 
 
 def test_distances_are_great_circles() -> None:

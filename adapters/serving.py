@@ -1,0 +1,65 @@
+"""The server as a process: the API and the projections side by side, until Ctrl-C."""
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import uvicorn
+
+from adapters.terminal import err, out
+from adapters.wiring import FleetTwin
+from domain.errors import BadInputError
+
+
+def serve_twins(twin: FleetTwin, queries: Sequence[str] = ()) -> None:
+    """Serve until Ctrl-C, once it listens print where, and these queries to try."""
+    host, port = twin.config.host, twin.config.port
+    if not _is_loopback(host):
+        remedy = "set FLEETTWIN_HOST to 127.0.0.1: there is no authentication yet"
+        raise BadInputError(f"{host} is no loopback address", where="host", remedy=remedy)
+    server = _Server(uvicorn.Config(twin.app(), host=host, port=port, log_level="warning", access_log=False), queries)
+    with _listening(host, port) as listener:
+        twin.projecting.start(twin.records.wait)
+        try:
+            server.run([listener])
+        except KeyboardInterrupt:
+            err.print("stopped")
+        finally:
+            twin.projecting.stop()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a bound socket: the server library would end the process where the port is taken."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        what = f"port {port} cannot be bound ({error.strerror or error})"
+        remedy = "set FLEETTWIN_PORT to another one, or to 0 for any free one"
+        raise BadInputError(what, where=host, remedy=remedy) from error
+
+
+class _Server(uvicorn.Server):
+    """A server that says where it is once it listens."""
+
+    def __init__(self, config: uvicorn.Config, queries: Sequence[str]) -> None:
+        super().__init__(config)
+        self._queries = queries
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Bind, then tell."""
+        await super().startup(sockets)
+        if not self.started:
+            return
+        port = self.servers[0].sockets[0].getsockname()[1]
+        out.print(f"GraphQL: http://{self.config.host}:{port}/graphql")
+        out.print("Bound to loopback only: there is no authentication. Ctrl-C stops.")
+        for text in self._queries:
+            out.print(f"\n{text}", markup=False, highlight=False)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

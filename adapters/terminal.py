@@ -1,0 +1,86 @@
+"""What every command says to whom: what was asked for to standard output, progress to standard error."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+
+from adapters.summary import Progress
+
+out: Final = Console(soft_wrap=True)
+err: Final = Console(stderr=True)
+
+
+def print_found(found: Any, as_json: bool, screen: Callable[[Any], RenderableType]) -> None:
+    """Print what was found: as JSON, or as a screen for a person."""
+    if as_json:
+        print_json(found)
+    else:
+        out.print(screen(found))
+
+
+def print_json(value: Any) -> None:
+    """Print JSON, for programs and for people."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+@contextmanager
+def told_ingest(name: str) -> Iterator[Callable[[Progress], None]]:
+    """Show how far an ingest is for as long as it takes; give what is to be called with its progress."""
+    began = time.monotonic()
+    with _bar() as bar:
+        task = bar.add_task(name, total=None, detail="")
+
+        def tell(done: Progress) -> None:
+            rate = done.frames / max(time.monotonic() - began, 1e-3)
+            counts = f"{done.frames:,} frames  {done.samples:,} signals  {done.events:,} events  {rate:,.0f} frames/s"
+            bar.update(task, completed=done.done, total=done.total or None, detail=counts)
+
+        yield tell
+
+
+@contextmanager
+def told_folding() -> Iterator[Callable[[int, int], None]]:
+    """Show how far the read models are; give what is to be called with the events folded and those in all."""
+    with _bar() as bar:
+        task = bar.add_task("read models", total=None, detail="")
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, detail=f"{done:,} events folded")
+
+        yield tell
+
+
+@contextmanager
+def told_simulation(name: str, total_s: float | None) -> Iterator[Callable[[float, int, int], None]]:
+    """Show how far a simulation is; give what is to be called with simulated seconds, frames and events so far."""
+    began = time.monotonic()
+    with _bar() as bar:
+        task = bar.add_task(name, total=total_s, detail="")
+
+        def tell(simulated_s: float, frames: int, events: int) -> None:
+            took_s = max(time.monotonic() - began, 1e-3)
+            counts = f"{frames:,} frames  {events:,} events  {frames / took_s:,.0f} frames/s"
+            bar.update(task, completed=simulated_s, detail=f"{simulated_s / took_s:,.1f} × real time  {counts}")
+
+        yield tell
+
+
+def _bar() -> ProgressBar:
+    return ProgressBar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[detail]}"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,  # elsewhere it leaves empty lines between the lines that say something
+    )
