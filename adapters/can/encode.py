@@ -37,7 +37,7 @@ class _SignalPlan:
             try:
                 raw = self.scaling.raw(values, self.field)
             except (ValueError, OverflowError):
-                raise self._unfit(next(value for value in values.tolist() if not np.isfinite(value))) from None
+                raise self._unfit(next(value for value in values.tolist() if not _is_finite(value))) from None
         else:
             raw = values.astype(object) if self.field.length > 53 and not self.field.is_float else values
         if self.field.is_float:
@@ -84,13 +84,15 @@ class Encoder:
                 raise ValueError(f"{plan.message}.{name}: lies beyond the {self.message.length} bytes of its message")
             raws[name] = plan.raw(np.atleast_1d(np.asarray(given)), scaled=scaled)
         # What is the same in all payloads is written once.
-        constant = {name for name, raw in raws.items() if len(raw) == 1 and self._plans[name].multiplexer is None}
+        constant = [name for name, raw in raws.items() if len(raw) == 1 and self._plans[name].multiplexer is None]
         payload = np.zeros((1, self.message.length), np.uint8)
         for name in constant:
             self._plans[name].field.write(raws[name], payload)
         data = np.repeat(payload, count, axis=0)
-        for name in raws.keys() - constant:
-            plan, raw = self._plans[name], raws[name]
+        for name, raw in raws.items():
+            if name in constant:
+                continue
+            plan = self._plans[name]
             sent = self._sent(plan, raws)
             rows = None if sent is None else np.broadcast_to(sent, count)
             plan.field.write(raw if len(raw) == count else np.broadcast_to(raw, count), data, rows)
@@ -103,3 +105,7 @@ class Encoder:
         sent: NDArray[np.bool_] = np.isin(raws.get(plan.multiplexer, np.zeros(1, np.int64)), plan.multiplexer_ids)
         parent = self._sent(self._plans[plan.multiplexer], raws)
         return sent if parent is None else sent & parent
+
+
+def _is_finite(value: float) -> bool:
+    return value - value == 0  # of whole numbers of any size as well

@@ -66,6 +66,8 @@ def test_a_value_that_does_not_fit_is_named(value: float) -> None:
 def test_so_is_one_that_does_not_fit_a_long_field(value: float) -> None:
     with pytest.raises(ValueError, match=r"M\.A: .* does not fit its 64 bits"):
         encoder(signal("A", 0, 64)).encode({"A": np.array([1, value], dtype=object)}, 2)
+    with pytest.raises(ValueError, match=r"M\.A: .* does not fit its 64 bits"):
+        encoder(signal("A", 0, 64, 0.5, 2**40)).encode({"A": np.array([2**62, -(2**70), value], dtype=object)}, 3)
 
 
 def test_a_float_that_its_format_cannot_hold_does_not_fit() -> None:
@@ -89,6 +91,14 @@ def test_sixty_four_bits_are_exact() -> None:
     data = made.encode({"A": np.array([2**64 - 1], np.uint64), "B": np.array([10 * -(2**63)], dtype=object)}, 1)
 
     assert data.tobytes() == b"\xff" * 8 + bytes(7) + b"\x80"
+
+
+def test_of_signals_that_share_bits_one_that_varies_is_right_and_else_the_last() -> None:
+    made = encoder(signal("A", 0, 8), signal("B", 0, 4), length=1)
+
+    assert made.encode({"A": [0xFF, 0xEE], "B": 1}, 2).tolist() == [[0xFF], [0xEE]]
+    assert made.encode({"A": 0xFF, "B": 1}, 1).tolist() == [[0xF1]]
+    assert made.encode({"B": 1, "A": 0xFF}, 1).tolist() == [[0xFF]]
 
 
 def test_a_signal_behind_a_multiplexer_is_written_where_that_selects_it() -> None:

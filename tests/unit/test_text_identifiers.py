@@ -19,7 +19,6 @@ from adapters.signals.changes import ChangeDetector
 from adapters.signals.mapping import load_mapping
 from adapters.signals.rules import UdsTextSource
 from domain import events as e
-from domain import paths
 from domain.signals import Quality
 from domain.units import Micros
 from tests.support.batches import T0, VEHICLE_ID
@@ -112,9 +111,19 @@ def test_bytes_that_are_no_utf_8_are_invalid() -> None:
     assert texts(heard(frames)) == {"Track": [("", Quality.INVALID)]}
 
 
-def test_other_control_units_can_be_left_out() -> None:
-    (rule,) = [rule for rule in MAPPING.rules if rule.path == paths.MEDIA_TITLE]
-    assert rule.source == UdsTextSource(0xC001, 0, None, None)
+def test_other_control_units_can_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "map.yaml"
+    title = "Vehicle.Cabin.Infotainment.Media.Played.Track"
+    path.write_text(f"{title}:\n  x-fleettwin: {{uds: {{did: 0xC001, text: utf-8, first: 1, response_id: 0x7DD}}}}\n")
+    mapping = load_mapping(path, load_catalogue())
+    frames = [
+        *exchange(0x773, b"\x22\xc0\x01", 0x7DD, b"\x62\xc0\x01*ours"),
+        *exchange(0x7E0, b"\x22\xc0\x01", 0x7E8, b"\x62\xc0\x01*theirs", at_us=10**6),
+    ]
+
+    block = block_of(Heard(frame.can_id, frame.data, frame.at_us) for frame in frames)
+
+    assert texts(CanTranslator(mapping, []).translate(block).columns) == {"Track": [("ours", Quality.OK)]}
 
 
 SONGS = [
