@@ -123,10 +123,10 @@ def simulate_into_files(plan: Plan, span_us: int, folder: Path, catalogue: Catal
         return
     asleep = f"; {len(cars) - len(heard)} cars slept all the time" if len(heard) < len(cars) else ""
     out.print(f"{frames:,} frames of {len(heard)} cars in {folder}{asleep}", highlight=False)
-    for car in heard[:1]:
-        maps = " ".join(f"--map {name}" for name in mappings_of(car.platform))
-        path = folder / f"{car.vin.text}.log"
-        out.print(f"fleettwin ingest {path} --vin {car.vin.text} --brand '{car.brand}' {maps}", highlight=False)
+    for first in heard[:1]:
+        maps = " ".join(f"--map {name}" for name in mappings_of(first.platform))
+        path = folder / f"{first.vin.text}.log"
+        out.print(f"fleettwin ingest {path} --vin {first.vin.text} --brand '{first.brand}' {maps}", highlight=False)
 
 
 def simulate_live(

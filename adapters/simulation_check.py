@@ -120,10 +120,18 @@ class _Comparison:
         for lost in delivery.lost:
             if lost.car == number:
                 yield _span(lost.window, f"batch {lost.sequence} was lost")
-        for window in delivery.delayed[number]:
-            yield _span(window, "a batch came late")
+        for delayed in delivery.delayed[number]:
+            yield _span(delayed.window, "a batch came late")
         if self._simulated.clock:
-            yield _span(self._simulated.clock.window, "the clock was wrong")
+            # What a wrong clock has dated is dated by the arrival of its first batch, be that hours later, and goes on
+            # from there for as long as the clock was wrong.
+            began, ended = self._simulated.clock.window
+            arrivals = [
+                delayed.arrived_us
+                for delayed in delivery.delayed[number]
+                if delayed.window.from_us < ended and delayed.window.until_us > began
+            ]
+            yield _span((began, max([ended, *(at + ended - began for at in arrivals)])), "the clock was wrong")
 
     def _missing(self) -> Iterator[Difference]:
         """Compare the batches on record as missing with those that were lost."""

@@ -24,6 +24,13 @@ class LostBatch(NamedTuple):
     window: Window
 
 
+class DelayedBatch(NamedTuple):
+    """A batch that arrives later than it could, with the simulated time from the batch before it to its own."""
+
+    window: Window
+    arrived_us: int
+
+
 @dataclass(slots=True)
 class Delivery:
     """Delivers the batches of a fleet of `vehicles` cars. `lost` says what never arrives, `delayed` what comes late.
@@ -36,7 +43,7 @@ class Delivery:
     vehicles: int
     origin_us: int
     lost: list[LostBatch] = field(default_factory=list)
-    delayed: defaultdict[int, list[Window]] = field(default_factory=lambda: defaultdict(list))  # by car
+    delayed: defaultdict[int, list[DelayedBatch]] = field(default_factory=lambda: defaultdict(list))  # by car
     doubled: int = 0
     _tunnels: dict[int, Window] = field(init=False)
     _travelling: list[tuple[int, int, SignalBatch]] = field(default_factory=list)  # a heap: due, order sent, batch
@@ -69,7 +76,7 @@ class Delivery:
         if tunnel and tunnel.from_us <= at_us < tunnel.until_us:
             due_us = max(due_us, tunnel.until_us)
         if due_us > at_us + TRAVEL_US:
-            self.delayed[car].append(window)
+            self.delayed[car].append(DelayedBatch(window, due_us))
         self._travel(due_us, batch)
         if doubled:
             self.doubled += 1
