@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.simulation import Plan, Progress, Simulation
-from domain.errors import FleettwinError
+from domain.errors import BadInputError, FleettwinError
 from domain.units import MICROS_PER_SECOND
 
 STEP_S: Final = 2.0  # of real time between two batches of a car
@@ -126,7 +126,14 @@ class FleetState:
             return None
 
     def write(self, plan: Plan, simulated_us: int) -> None:
-        """Replace the file whole."""
+        """Replace the file whole. Raises BadInputError where it cannot be written."""
         part = self._path.with_suffix(".part")
-        part.write_text(json.dumps({"vehicles": plan.vehicles, "seed": plan.seed, "simulated_us": simulated_us}))
-        part.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps({"vehicles": plan.vehicles, "seed": plan.seed, "simulated_us": simulated_us}))
+            part.replace(self._path)
+        except OSError as error:
+            remedy = "make room and access there, or set FLEETTWIN_HOME to another folder"
+            raise BadInputError(
+                f"cannot be written ({error.strerror})", where=str(self._path), remedy=remedy
+            ) from error
