@@ -11,7 +11,8 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -21,7 +22,8 @@ import typer
 from adapters import screens
 from adapters.clock import now
 from adapters.config import Config
-from adapters.terminal import out, print_found, print_json, told_folding
+from adapters.terminal import out, print_found, print_json, print_screen, told_folding
+from domain.clocks import CLOCK_AHEAD_MAX_US, CLOCK_FLOOR
 from domain.errors import BadInputError, FleettwinError
 from domain.units import MICROS_PER_SECOND, Micros
 from domain.vin import Vin
@@ -47,7 +49,7 @@ VinArgument = Annotated[str, typer.Argument(metavar="VIN", help="The vehicle ide
 
 
 @app.command()
-def ingest(
+def ingest(  # noqa: PLR0913, PLR0917  # one an option
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Recordings: CAN, or rows already decoded.")],
     vin: Annotated[str | None, typer.Option(help="The car's VIN; rows may name their vehicles themselves.")] = None,
     brand: Annotated[str, typer.Option(help="The brand, where the car is new.")] = BRAND_UNKNOWN,
@@ -63,12 +65,17 @@ def ingest(
             metavar="TIME", help="When the first frame was heard (ISO 8601), where the recording has no date."
         ),
     ] = None,
+    any_vin: Annotated[
+        bool, typer.Option("--any-vin", help="Take them although they say that the car has another VIN.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings of a car into its digital twin. Doing it twice changes nothing."""
     from adapters.ingest_commands import Car, ingest_recordings
 
-    car = Car(None if vin is None else Vin.parse(vin), brand, model)
+    _check_text("--brand", brand)
+    _check_text("--model", model)
+    car = Car(None if vin is None else Vin.parse(vin), brand, model, any_vin)
     at = None if recorded_at is None else _time(recorded_at)
     with _opened() as twin:
         ingest_recordings(twin, paths, car, maps or [], dbc or [], at, as_json=as_json)
@@ -88,6 +95,8 @@ def listen(
     """Listen to a live bus until Ctrl-C."""
     from adapters.ingest_commands import Car, listen_to_bus
 
+    _check_text("--brand", brand)
+    _check_text("--model", model)
     car = Car(Vin.parse(vin), brand, model)
     with _opened() as twin:
         listen_to_bus(twin, interface, channel, car, maps, dbc or [], as_json=as_json)
@@ -245,6 +254,7 @@ def decommission(
     vin: VinArgument, reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "not given"
 ) -> None:
     """Take a vehicle out of the fleet: its history stays, and no more telemetry of it is taken."""
+    _check_text("--reason", reason)
     with _opened() as twin:
         parsed = Vin.parse(vin)
         with twin.twins.reading() as read:
@@ -283,7 +293,7 @@ def config(as_json: AsJson = False) -> None:
             [{"name": value.setting.variable, "value": value.shown, "source": value.source} for value in read.values]
         )
     else:
-        out.print(screens.settings(read))
+        print_screen(screens.settings(read))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -347,6 +357,13 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
     return value
 
 
+def _check_text(option: str, text: str | None) -> None:
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:  # bytes that are no text come from the shell as halves of surrogate pairs
+        raise BadInputError("is no UTF-8 text", where=option, remedy="write it in UTF-8") from error
+
+
 def _time(text: str) -> Micros:
     try:
         time = datetime.fromisoformat(text)
@@ -356,7 +373,11 @@ def _time(text: str) -> Micros:
         ) from error
     if time.tzinfo is None:
         raise BadInputError("the time has no zone", where="--recorded-at", remedy="add Z, or an offset like +02:00")
-    return Micros(round(time.timestamp() * MICROS_PER_SECOND))
+    at = Micros((time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+    if not CLOCK_FLOOR <= at <= now() + CLOCK_AHEAD_MAX_US:
+        what = f"nothing can have been recorded at {text}"
+        raise BadInputError(what, where="--recorded-at", remedy="give a time after 1999 that is not in the future")
+    return at
 
 
 def _stop(_: int, __: FrameType | None) -> NoReturn:
@@ -366,6 +387,8 @@ def _stop(_: int, __: FrameType | None) -> NoReturn:
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may be no text
     try:
         app(standalone_mode=True)
     except FleettwinError as error:

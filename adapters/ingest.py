@@ -8,7 +8,7 @@ running it twice changes nothing.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,24 +18,26 @@ from uuid import UUID
 import numpy as np
 
 from adapters.can.dbc import Dbc
-from adapters.can.end_to_end import PLATFORMS, ChecksumCheck, ChecksumCounts, refusal
+from adapters.can.end_to_end import PLATFORMS, ChecksumCheck, ChecksumCounts, foreign, platform_of, refusal
 from adapters.can.frames import EXTENDED_ID
 from adapters.can.iso_tp import is_diagnostic
 from adapters.can.live import LiveBus
 from adapters.can.recordings import Recording, open_recording
 from adapters.can.translate import CanTranslator, DbcReader
+from adapters.can.vins import VinListener
 from adapters.rows.recording import RowRecording, open_rows
 from adapters.sampling import SampleColumn
 from adapters.signals.batches import Batcher
 from adapters.signals.catalogue import Catalogue
 from adapters.signals.changes import ChangeDetector
-from adapters.signals.rules import SignalMapping
+from adapters.signals.rules import DbcSource, SignalMapping
 from adapters.summary import Progress, Summary
 from domain.errors import BadInputError, VersionConflictError
 from domain.events import TrackExtended, TripStarted, VehicleEvent
 from domain.fleet import Fleet, Taken
 from domain.signals import SignalBatch, TroubleCodeReport
 from domain.units import MICROS_PER_SECOND, Micros
+from domain.vin import Vin
 
 TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
 CONFLICTS_MAX: Final = 20  # of one transaction in a row, while another process writes the same vehicle
@@ -88,9 +90,6 @@ class Ingest:
         if first_at is not None and not recording.has_wall_clock:
             began_at = job.began_at(statistics.last_captured_at or first_at, first_at)
             offset_us = began_at - first_at
-            date = datetime.fromtimestamp(began_at // MICROS_PER_SECOND, UTC).isoformat()
-            why = "the file's own time: --recorded-at tells better" if job.recorded_at is None else "--recorded-at"
-            summary.notes.append(f"the recording has no wall clock: its first frame is dated {date}, by {why}")
         received_at = self._now()  # a file is received at one moment
         stream = _Stream(self._fleet, register(), job.stream_id, job.mapping, summary, lambda: received_at, offset_us)
         translator = CanTranslator(job.mapping, job.dbcs)
@@ -100,9 +99,9 @@ class Ingest:
             done = recording.bytes_total + recording.bytes_done
             tell(Progress(done, total, recording.statistics.frames, translator.samples, summary.events.total()))
         stream.finish()
+        if offset_us is not None and first_at is not None:
+            summary.notes.append(_dated(job, summary, first_at + offset_us))
         _read(summary, translator)
-        said_vins = (vin.text for vin in translator.vins if job.differs(vin.text))
-        summary.notes += [f"control units say that the VIN is {text}" for text in said_vins]
         return summary
 
     def live(self, job: "LiveJob", register: Callable[[], UUID], tell: Tell) -> Summary:
@@ -154,6 +153,8 @@ class Ingest:
             stream.finish()
         statistics = recording.statistics
         summary.frames = statistics.rows
+        for what, count in statistics.foreign_units.items():
+            summary.notes.append(f"{count} values cannot be converted and are INVALID: {what}")
         summary.unknown_signals = statistics.unknown_signals
         if statistics.first_unreadable:
             bad = statistics.unreadable_values.total()
@@ -169,20 +170,35 @@ class CanJob(NamedTuple):
     recording: Recording
     mapping: SignalMapping
     dbcs: Sequence[Dbc]
-    vin: str
+    vin: Vin
     recorded_at: Micros | None = None  # true time of the first frame, for a recording without a wall clock
+    any_vin: bool = False  # taken although another VIN is heard
 
     @classmethod
     def of(
-        cls, path: Path, mapping: SignalMapping, dbcs: Sequence[Dbc], vin: str, recorded_at: Micros | None
+        cls,
+        path: Path,
+        mapping: SignalMapping,
+        dbcs: Sequence[Dbc],
+        vin: Vin,
+        recorded_at: Micros | None,
+        *,
+        any_vin: bool = False,
     ) -> "CanJob":
         """Open a recording; raises BadInputError where it is none."""
-        return cls(open_recording(path), mapping, dbcs, vin, recorded_at)
+        return cls(open_recording(path), mapping, dbcs, vin, recorded_at, any_vin)
 
     @property
     def frames(self) -> int:
         """The frames that the present reading has found."""
         return self.recording.statistics.frames
+
+    @property
+    def platforms(self) -> Sequence[str]:
+        """Whose end-to-end checksums the frames carry: as the mapping says, or else the DBC files that it reads."""
+        if self.mapping.platforms or not self.mapping.of(DbcSource):
+            return self.mapping.platforms
+        return tuple({platform: None for dbc in self.dbcs if (platform := platform_of(dbc)) is not None})
 
     @property
     def stream_id(self) -> str:
@@ -195,10 +211,6 @@ class CanJob(NamedTuple):
             return self.recorded_at
         modified_us = self.recording.path.stat().st_mtime_ns // 1_000
         return modified_us - (last_at - first_at)
-
-    def differs(self, heard: str) -> bool:
-        """Whether a VIN that was heard is another one; the serial number may be blanked with zeros."""
-        return heard != self.vin and heard[:11] + "000000" != self.vin[:11] + "000000"
 
 
 class LiveJob(NamedTuple):
@@ -333,21 +345,34 @@ def _read(summary: Summary, translator: CanTranslator) -> None:
     summary.diagnostics.update({f"abandoned: {why}": count for why, count in heard.abandoned.items()})
 
 
+def _dated(job: CanJob, summary: Summary, began_at: int) -> str:
+    """Return how a recording without a wall clock was dated."""
+    if summary.duplicate_batches == summary.batches:
+        return "the recording has no wall clock and had been taken before: its dates stay as they were"
+    date = datetime.fromtimestamp(began_at // MICROS_PER_SECOND, UTC).isoformat()
+    why = "the file's own time: --recorded-at tells better" if job.recorded_at is None else "--recorded-at"
+    return f"the recording has no wall clock: its first frame is dated {date}, by {why}"
+
+
 def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
     """Read a whole recording without writing anything."""
     checks = {platform: ChecksumCheck(platform) for platform in PLATFORMS}
     counts = {platform: ChecksumCounts() for platform in PLATFORMS}
     by_id: Counter[int] = Counter()
+    vins = VinListener(job.dbcs)
     for block in job.recording.blocks():
+        vins.feed(block)
         for platform, check in checks.items():
             counts[platform] += check.check(block)
         ids, numbers = np.unique(block.can_id, return_counts=True)
         by_id.update(dict(zip(ids.tolist(), numbers.tolist(), strict=True)))
         tell()
-    for platform in job.mapping.platforms:
-        refused = refusal(platform, counts)
+    platforms = job.platforms
+    for refused in (*(refusal(platform, counts) for platform in platforms), foreign(platforms, counts)):
         if refused:
             raise BadInputError(refused.what, where=summary.path, remedy=refused.remedy)
+    _check_vins(job, summary, vins.heard)
+    for platform in platforms:
         summary.checkable_frames += counts[platform].checkable
         summary.failed_checksums += counts[platform].failed
     ids = np.array(list(by_id), np.uint32)
@@ -362,6 +387,16 @@ def _check(job: CanJob, summary: Summary, tell: Callable[[], None]) -> None:
     names = {can_id: dbc.messages[can_id].name for dbc in reversed(job.dbcs) for can_id in dbc.messages}
     wanted = DbcReader.of(job.mapping, job.dbcs).messages
     summary.unmapped.update({names[i]: by_id[i] for i in read if names[i] not in wanted})
+
+
+def _check_vins(job: CanJob, summary: Summary, heard: Collection[Vin]) -> None:
+    """Refuse a recording in which only other VINs are heard; a used part may know its first car's."""
+    others = sorted(vin.text for vin in heard if not job.vin.may_be(vin))
+    if others and len(others) == len(heard) and not job.any_vin:
+        what = f"the car says that its VIN is {' and '.join(others)}, which is not {job.vin.text}"
+        remedy = f"give --vin {others[0]}, or --any-vin if {job.vin.text} is right all the same"
+        raise BadInputError(what, where=summary.path, remedy=remedy)
+    summary.notes += [f"control units say that the VIN is {text}" for text in others]
 
 
 def _check_rows(job: RowJob, summary: Summary, tell: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,14 +26,18 @@ class InputFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.bytes_done = 0
-        with _translated_faults(path):
-            self.bytes_total = path.stat().st_size
+        with self._translated_faults():
+            found = path.stat()
+        self.bytes_total = found.st_size
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            remedy = "it is read several times: write what comes through a pipe or a device into a file, and give that"
+            raise BadInputError("is no regular file", where=str(path), remedy=remedy)
 
     @contextmanager
     def open(self) -> Iterator[io.BufferedReader | gzip.GzipFile]:
         """Open the content, decompressed, and begin to count anew."""
         self.bytes_done = 0
-        with _translated_faults(self.path), self.path.open("rb") as file:
+        with self._translated_faults(), self.path.open("rb") as file:
             buffered: io.BufferedReader = io.BufferedReader(_Counted(self, file), CHUNK_BYTES)
             if buffered.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC:
                 with gzip.GzipFile(fileobj=buffered, mode="rb") as unzipped:
@@ -52,6 +57,24 @@ class InputFile:
             while chunk := stream.read(CHUNK_BYTES):
                 digest.update(chunk)
         return digest.hexdigest()
+
+    @contextmanager
+    def _translated_faults(self) -> Iterator[None]:
+        """Turn what is wrong with the file into bad input that says so."""
+        try:
+            yield
+        except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
+            raise BadInputError(
+                f"the gzip compression is damaged or cut off ({fault})",
+                where=f"{self.path}, {self.bytes_done} bytes into it",
+                remedy="copy the file again from where it was recorded; `gzip -t` checks a copy",
+            ) from fault
+        except OSError as fault:
+            raise BadInputError(
+                f"the file cannot be read ({fault.strerror or fault})",
+                where=str(self.path),
+                remedy="check the path, its permissions and its disk",
+            ) from fault
 
 
 class _Counted(io.RawIOBase):
@@ -74,22 +97,3 @@ class _Counted(io.RawIOBase):
         count = self._file.readinto(buffer)
         self._owner.bytes_done = self._file.tell()
         return count
-
-
-@contextmanager
-def _translated_faults(path: Path) -> Iterator[None]:
-    """Turn what is wrong with the file into bad input that says so."""
-    try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
-        raise BadInputError(
-            f"the gzip compression is damaged or cut off ({fault})",
-            where=str(path),
-            remedy="copy the file again from where it was recorded; `gzip -t` checks a copy",
-        ) from fault
-    except OSError as fault:
-        raise BadInputError(
-            f"the file cannot be read ({fault.strerror or fault})",
-            where=str(path),
-            remedy="check the path, its permissions and its disk",
-        ) from fault

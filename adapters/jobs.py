@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.can.dbc import Dbc, load_dbc, opendbc_path
+from adapters.can.recordings import open_recording
 from adapters.ingest import CanJob, RowJob
 from adapters.rows.recording import is_rows
 from adapters.signals.catalogue import Catalogue
@@ -12,13 +13,15 @@ from adapters.signals.mapping import combined, load_mapping, mapping_names
 from adapters.signals.rules import SignalMapping
 from domain.errors import BadInputError
 from domain.units import Micros
+from domain.vin import Vin
 
 NO_MAPPING = SignalMapping("no mapping", (), {}, "0" * 64)  # serves rows that name VSS paths
 
 
 def mapping_of(names: Sequence[str], catalogue: Catalogue) -> SignalMapping:
     """Return the mappings of these names or files as one; raises BadInputError."""
-    return combined([load_mapping(name, catalogue) for name in names]) if names else NO_MAPPING
+    once = dict.fromkeys(names)
+    return combined([load_mapping(name, catalogue) for name in once]) if once else NO_MAPPING
 
 
 def can_dbcs(mapping: SignalMapping, given: Sequence[Path]) -> tuple[Dbc, ...]:
@@ -53,18 +56,19 @@ def open_job(
     dbcs: Sequence[Dbc],
     catalogue: Catalogue,
     *,
-    vin: str | None,
+    vin: Vin | None,
     recorded_at: Micros | None,
+    any_vin: bool = False,
 ) -> CanJob | RowJob:
     """Open a recording of either kind; raises BadInputError where it is none, or where an option is missing."""
     if path.is_dir():
         raise BadInputError("is a folder", where=str(path), remedy=f"give the files in it: {path}/*")
     if is_rows(path):
         return RowJob.of(path, mapping, catalogue)
-    job = CanJob.of(path, mapping, dbcs, vin or "", recorded_at)
+    recording = open_recording(path)
     if not mapping.rules:
         remedy = f"give --map: {', '.join(mapping_names())}, a mapping file, or several"
         raise BadInputError("CAN frames need a mapping", where=str(path), remedy=remedy)
     if vin is None:
         raise BadInputError("CAN frames do not tell whose they are", where=str(path), remedy="give --vin")
-    return job
+    return CanJob(recording, mapping, dbcs, vin, recorded_at, any_vin)

@@ -1,6 +1,6 @@
 """What the command line shows a person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
@@ -21,7 +21,7 @@ GEARS: Final = {-1: "R", 0: "N", 126: "P", 127: "D"}  # VSS 6.0, Vehicle.Powertr
 TWIN_QUERY: Final = """
 query Twin($vin: String!) {
   vehicle(vin: $vin) {
-    id vin brand model registeredAt lastSeenAt
+    id vin brand model registeredAt decommissionedAt lastSeenAt
     navigation {
       location { status latitude longitude capturedAt }
       destination { state latitude longitude capturedAt }
@@ -61,8 +61,9 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
     seen = _time(vehicle["lastSeenAt"]) or "never"
     odometer = diagnostics["odometer"]["value"]
     travelled = "" if odometer is None else f", odometer {odometer / METRES_PER_KILOMETRE:,.0f} km"
+    left = f", decommissioned {_time(vehicle['decommissionedAt'])}" if vehicle["decommissionedAt"] else ""
     parts: list[RenderableType] = [
-        Text(f"{name}, last seen {seen}{travelled}", style="bold"),
+        Text(f"{name}, last seen {seen}{travelled}{left}", style="bold"),
         _signals(vehicle["signals"]),
     ]
     trips = [edge["node"] for edge in navigation["trips"]["edges"]]
@@ -94,9 +95,7 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
 
 
 def _signals(signals: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table(title="signals (Vehicle.…)", title_justify="left")
-    for name in ("signal", "value", "unit", "captured"):
-        table.add_column(name, overflow="fold", no_wrap=name != "signal")
+    table = _columns(("signal", "value", "unit", "captured"), title="signals (Vehicle.…)")
     for signal in signals:
         value = _text(signal["value"])
         if signal["status"] == "STALE":
@@ -116,7 +115,7 @@ def _time(text: str | None) -> str:
 
 
 def _trips(trips: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table("started", "ended", "km", "minutes", "kWh", title="trips", title_justify="left")
+    table = _columns(("started", "ended", "km", "minutes", "kWh"), title="trips")
     for trip in trips:
         ended = _time(trip["endedAt"]) if trip["ended"] else "under way"
         kilometres, minutes = f"{trip['distanceM'] / METRES_PER_KILOMETRE:.2f}", f"{trip['durationS'] / 60:.1f}"
@@ -125,7 +124,7 @@ def _trips(trips: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _codes(codes: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table("code", "ECU", "service", "status", "state", "means", title="trouble codes", title_justify="left")
+    table = _columns(("code", "ECU", "service", "status", "state", "means"), title="trouble codes")
     for code in codes:
         failure = "" if code["failureType"] is None else f"-{code['failureType']:02X}"
         status = "" if code["status"] is None else f"0x{code['status']['byte']:02X}"
@@ -138,9 +137,18 @@ def _codes(codes: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _table(title: str, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Table:
-    table = Table(*columns, title=title, title_justify="left")
+    table = _columns(columns, title=title)
     for row in rows:
         table.add_row(*(_time(row[column]) if column.endswith("At") else _text(row[column]) for column in columns))
+    return table
+
+
+def _columns(names: Sequence[str], title: str | None = None) -> Table:
+    """Return an empty table: only its last column may take several lines, so that names and values stay whole."""
+    table = Table(title=None if title is None else Text(title), title_justify="left")
+    for name in names[:-1]:
+        table.add_column(name, no_wrap=True, overflow="ignore")
+    table.add_column(names[-1], overflow="fold")
     return table
 
 
@@ -150,7 +158,7 @@ def _text(value: object) -> str:
 
 def events(nodes: Iterable[Mapping[str, Any]]) -> Table:
     """Return raw events as a table."""
-    table = Table("version", "captured", "event", "data")
+    table = _columns(("version", "captured", "event", "data"))
     for node in nodes:
         told = ((key, value) for key, value in node["data"].items() if key not in BOOKKEEPING)
         data = ", ".join(f"{key}={_short(value)}" for key, value in told)
@@ -166,9 +174,7 @@ def status(found: Mapping[str, Any]) -> RenderableType:
     """Return how far log and projections are."""
     columns = ("position", "lag", "parked", "digest")
     shown = [name for name in columns if any(name in projection for projection in found["projections"])]
-    table = Table("projection")
-    for name in shown:
-        table.add_column(name, overflow="fold" if name == "digest" else "ellipsis")
+    table = _columns(("projection", *shown))
     for projection in found["projections"]:
         name = f"{projection['name']} v{projection['version']}"
         table.add_row(name, *(str(projection[column]) for column in shown))
@@ -185,9 +191,7 @@ def parked(found: Iterable[Mapping[str, Any]]) -> RenderableType:
 
 def settings(config: Config) -> Table:
     """Return every setting, its value and where it comes from."""
-    table = Table()
-    for name in ("setting", "value", "from", "what it is"):
-        table.add_column(name, overflow="fold")
+    table = _columns(("setting", "value", "from", "what it is"))
     for value in config.values:
         table.add_row(value.setting.variable, value.shown or "(unset)", value.source, value.setting.sentence)
     return table
@@ -219,7 +223,8 @@ def summary_data(summary: Summary) -> dict[str, Any]:
 
 def summary_screen(summary: Summary) -> RenderableType:
     """Return what an ingest found and did, for a person."""
-    table = Table(show_header=False, title=f"{summary.path} ({summary.format})", title_justify="left")
+    table = _columns(("", ""), title=f"{summary.path} ({summary.format})")
+    table.show_header = False
     checkable = summary.checkable_frames
     rows = (
         ("frames or rows read", f"{summary.frames:,}"),

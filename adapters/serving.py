@@ -52,10 +52,11 @@ class _Server(uvicorn.Server):
         if not self.started:
             return
         port = self.servers[0].sockets[0].getsockname()[1]
-        out.print(f"GraphQL: http://{self.config.host}:{port}/graphql")
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host  # RFC 3986, section 3.2.2
+        out.print(f"GraphQL: http://{host}:{port}/graphql")
         out.print("Bound to loopback only: there is no authentication. Ctrl-C stops.")
         for text in self._queries:
-            out.print(f"\n{text}", markup=False, highlight=False)
+            out.print(f"\n{text}")
 
 
 def _is_loopback(host: str) -> bool:

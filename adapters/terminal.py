@@ -8,13 +8,32 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
 from adapters.summary import Progress
 
-out: Final = Console(soft_wrap=True)
-err: Final = Console(stderr=True)
+WIDE: Final = 10_000  # columns where there is no terminal
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that shows every text as it is: what cars, files and settings say is no markup."""
+    return Console(stderr=stderr, soft_wrap=not stderr, markup=False, emoji=False, highlight=False)
+
+
+out: Final = console()
+err: Final = console(stderr=True)
+
+
+def print_screen(screen: RenderableType, to: Console = out) -> None:
+    """Print tables, no column narrower than it can be: a row is one line where a program reads it."""
+    if to.is_terminal:
+        least = Measurement.get(to, to.options.update(width=WIDE), screen).minimum
+        to.width = max(to.width, least)
+    else:
+        to.width = WIDE
+    to.print(screen)
 
 
 def print_found(found: Any, as_json: bool, screen: Callable[[Any], RenderableType]) -> None:
@@ -22,7 +41,7 @@ def print_found(found: Any, as_json: bool, screen: Callable[[Any], RenderableTyp
     if as_json:
         print_json(found)
     else:
-        out.print(screen(found))
+        print_screen(screen(found))
 
 
 def print_json(value: Any) -> None:
@@ -75,10 +94,10 @@ def told_simulation(name: str, total_s: float | None) -> Iterator[Callable[[floa
 def _bar() -> ProgressBar:
     return ProgressBar(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn("{task.percentage:>3.0f} %", markup=False),
+        TextColumn("{task.fields[detail]}", markup=False),
         TimeRemainingColumn(),
         console=err,
         transient=True,

@@ -5,7 +5,8 @@ FleettwinError                 anything below; the CLI prints it as one line and
 │   ├── InvalidVinError        a VIN that ISO 3779 does not allow
 │   └── UnknownSignalError     a VSS path that no catalogue in use has
 ├── RejectedCommandError       a command that the Vehicle refuses in its present state
-│   └── UnknownVehicleError    no such vehicle (or none that this caller may know of)
+│   ├── UnknownVehicleError    no such vehicle (or none that this caller may know of)
+│   └── DecommissionedError    telemetry of a vehicle that has left the fleet
 └── StoreError                 what the log or a read model holds contradicts its own rules
     ├── VersionConflictError   another writer has used this version of this vehicle
     ├── PositionConflictError  another projector has moved this position (the writer is a zombie)
@@ -13,6 +14,8 @@ FleettwinError                 anything below; the CLI prints it as one line and
 
 Mistakes of our own code are assertions, never one of these.
 """
+
+from uuid import UUID
 
 
 class FleettwinError(Exception):
@@ -43,6 +46,14 @@ class RejectedCommandError(FleettwinError):
 
 class UnknownVehicleError(RejectedCommandError):
     """No vehicle with this id or VIN is known."""
+
+
+class DecommissionedError(RejectedCommandError):
+    """Telemetry of a vehicle that has left the fleet."""
+
+    def __init__(self, vehicle_id: UUID) -> None:
+        self.vehicle_id = vehicle_id
+        super().__init__(f"vehicle {vehicle_id} has been decommissioned and takes no telemetry")
 
 
 class StoreError(FleettwinError):

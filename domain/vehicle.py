@@ -13,7 +13,7 @@ from eventsourcing.domain import OriginatorVersionError
 
 from domain import events as e
 from domain.catch_up import EVENTS_AT_A_TIME, check_next, telling
-from domain.errors import RejectedCommandError
+from domain.errors import DecommissionedError
 from domain.observation import Observation
 from domain.signals import SignalBatch
 from domain.state import FOLDS, VehicleState
@@ -51,16 +51,15 @@ class Vehicle:
     def observe(self, batch: SignalBatch, progress: StreamProgress | None) -> StreamProgress:
         """Take a batch of telemetry, given how far its stream was taken; return how far it is now.
 
-        A batch that was taken before changes nothing. Raises `RejectedCommandError` for a vehicle that has been
-        decommissioned, and for a stream with too many holes.
+        A batch that was taken before changes nothing. Raises `DecommissionedError` for a vehicle that has left
+        the fleet, and `RejectedCommandError` for a stream with too many holes.
         """
         assert batch.vehicle_id == self.id
         progress = progress or StreamProgress(batch.stream_id)
         if progress.has(batch.sequence):
             return progress
         if self.state.decommissioned:
-            msg = f"vehicle {self.id} has been decommissioned and takes no telemetry"
-            raise RejectedCommandError(msg)
+            raise DecommissionedError(self.id)
         after = progress.taken(batch.sequence, final=batch.final)
         Observation(self, batch, progress.last_sequence, after.missing).take()
         return after

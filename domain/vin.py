@@ -11,6 +11,7 @@ from domain.errors import InvalidVinError
 
 VIN_LENGTH: Final = 17
 _ALLOWED: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}")  # ISO 3779, clause 4.5: no I, O, Q
+_SERIAL_BLANK: Final = "000000"  # the last characters of a VIN are the maker's serial number (ISO 3779, VIS)
 _UUID_VERSION_CUSTOM: Final = 8  # RFC 9562, section 5.8
 
 
@@ -33,6 +34,11 @@ class Vin:
             what = f"character {place} of a VIN cannot be {character!r}"
         remedy = "give the 17 letters and digits of the registration document (never I, O or Q)"
         raise InvalidVinError(what, where=f"VIN {text!r}", remedy=remedy)
+
+    def may_be(self, other: "Vin") -> bool:
+        """Whether this can be the same vehicle: who publishes a VIN blanks its serial number with zeros."""
+        blank = _SERIAL_BLANK in (self.text[-len(_SERIAL_BLANK) :], other.text[-len(_SERIAL_BLANK) :])
+        return self == other or (blank and self.text[: -len(_SERIAL_BLANK)] == other.text[: -len(_SERIAL_BLANK)])
 
     def vehicle_id(self, key: bytes) -> UUID:
         """Return the id of the vehicle in the deployment that holds `key`: stable, and without the key no way back.

@@ -5,7 +5,8 @@ not lie. The CRC is AUTOSAR's for end-to-end profile 2 (PRS_E2EProtocol, CRC8H2F
 result exclusive-or 0xFF, the frame's constant taken in last.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.can.dbc import Dbc
 from adapters.can.frames import FrameBlock
 from adapters.can.id_index import IdIndex
 from adapters.can.vw_checksums import CHECKSUMS, ChecksumRule
@@ -20,25 +22,56 @@ from adapters.can.vw_checksums import CHECKSUMS, ChecksumRule
 PLATFORMS: Final = tuple(CHECKSUMS)
 FAILED_SHARE_MAX: Final = 0.5  # a logger that damages every second frame is no recording either
 CHECKABLE_MIN: Final = 20  # fewer checkable frames prove nothing
+AGREEING_SHARE_MIN: Final = (
+    0.5  # of a platform's messages with a checksum: its own DBC file has all, a relative's fewer
+)
 
+_CHECKSUM_NAME: Final = re.compile("checksum|crc", re.IGNORECASE)
 _POLYNOMIAL: Final = 0x2F
 _COUNTER_BITS: Final = 0x0F
 
 
 @dataclass(frozen=True, slots=True)
 class ChecksumCounts:
-    """How many frames carry a checksum of the platform, and how many of those fail it; `by_id`: the same by can_id."""
+    """How many frames carry a checksum of the platform, and how many of those fail it; `by_id`: the same by can_id.
+
+    `zeros` of those that do not fail are nothing but zeros, whose exclusive or is 0 whoever sends them.
+    """
 
     checkable: int = 0
     failed: int = 0
     by_id: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    zeros: int = 0
+
+    @property
+    def right(self) -> int:
+        """How many frames carry a right checksum that another car's would not."""
+        return self.checkable - self.failed - self.zeros
 
     def __add__(self, other: "ChecksumCounts") -> "ChecksumCounts":
         by_id = dict(self.by_id)
         for can_id, (checkable, failed) in other.by_id.items():
             before = by_id.get(can_id, (0, 0))
             by_id[can_id] = (before[0] + checkable, before[1] + failed)
-        return ChecksumCounts(self.checkable + other.checkable, self.failed + other.failed, by_id)
+        return ChecksumCounts(
+            self.checkable + other.checkable, self.failed + other.failed, by_id, self.zeros + other.zeros
+        )
+
+
+def platform_of(dbc: Dbc) -> str | None:
+    """Return the platform that a DBC file is of, by the messages with a checksum or else by its name; None: of none."""
+    agreeing = {name: sum(_has(dbc, can_id, rule) for can_id, rule in CHECKSUMS[name].items()) for name in PLATFORMS}
+    likely = max(PLATFORMS, key=lambda name: agreeing[name])
+    if agreeing[likely] >= AGREEING_SHARE_MIN * len(CHECKSUMS[likely]):
+        return likely
+    return next((name for name in PLATFORMS if re.match(rf"{name}(?![a-z])", dbc.path.name.lower())), None)
+
+
+def _has(dbc: Dbc, can_id: int, rule: ChecksumRule) -> bool:
+    message = dbc.messages.get(can_id)
+    if message is None or message.length != rule.length:
+        return False
+    return any(_CHECKSUM_NAME.search(signal.name) for signal in message.signals)
 
 
 class Refusal(NamedTuple):
@@ -58,15 +91,37 @@ def refusal(platform: str, counts: Mapping[str, ChecksumCounts]) -> Refusal | No
         return None
     share = f"{ours.failed / ours.checkable:.0%}"
     what = f"{ours.failed} of {ours.checkable} frames ({share}) fail the end-to-end checksum of {platform}"
-    others = {
-        name: count.checkable - count.failed
-        for name, count in counts.items()
-        if count.checkable >= CHECKABLE_MIN and not _fails(count)
-    }
-    if not others:
+    likely = _likely(counts)
+    if likely is None:
         return Refusal(what, "it is probably the recording of another platform: use the mapping made for it")
-    likely = max(others, key=lambda name: others[name])
-    return Refusal(what, f"it is probably a {likely} recording: try --map {likely}")
+    return Refusal(what, _try(likely))
+
+
+def foreign(platforms: Collection[str], counts: Mapping[str, ChecksumCounts]) -> Refusal | None:
+    """Return why a recording is of none of `platforms`, or None if it may be.
+
+    It is not where next to no frame has a checksum of theirs and many have one of another platform. A car of MEB has
+    right frames under the rules of MQB too, so it is not foreign there.
+    """
+    likely = _likely(counts)
+    if likely is None or not platforms or any(counts[platform].right >= CHECKABLE_MIN for platform in platforms):
+        return None
+    right, theirs = sum(counts[platform].right for platform in platforms), counts[likely]
+    what = (
+        f"{right or 'no'} frames have an end-to-end checksum of {' or '.join(platforms)}, "
+        f"and {theirs.checkable - theirs.failed} of {theirs.checkable} have that of {likely}"
+    )
+    return Refusal(what, _try(likely))
+
+
+def _likely(counts: Mapping[str, ChecksumCounts]) -> str | None:
+    """Return the platform that most frames speak for, if any does."""
+    right = {name: count.right for name, count in counts.items() if count.right >= CHECKABLE_MIN and not _fails(count)}
+    return max(right, key=lambda name: right[name], default=None)
+
+
+def _try(likely: str) -> str:
+    return f"it is probably a {likely} recording: try --map {likely}"
 
 
 def _fails(counts: ChecksumCounts) -> bool:
@@ -103,6 +158,7 @@ class ChecksumCheck:
         rows, bounds = self._index.group(block.can_id)
         checkable = np.zeros(len(self._ids), dtype=np.int64)
         failed = np.zeros(len(self._ids), dtype=np.int64)
+        zeros = 0
         for first, end, length, constants in self._kinds:
             chosen = rows[bounds[first] : bounds[end]]
             slots = np.repeat(np.arange(end - first), np.diff(bounds[first : end + 1]))
@@ -111,6 +167,8 @@ class ChecksumCheck:
             if len(chosen):
                 columns = np.ascontiguousarray(block.data[chosen, :length].T)
                 wrong = _xor_wrong(columns) if constants is None else _crc_wrong(columns, constants[slots])
+                if constants is None:
+                    zeros += int(np.count_nonzero(~columns.any(axis=0)))
                 checkable[first:end] = np.bincount(slots, minlength=end - first)
                 failed[first:end] = np.bincount(slots[wrong], minlength=end - first)
         by_id = {
@@ -118,7 +176,7 @@ class ChecksumCheck:
             for can_id, count, bad in zip(self._ids, checkable.tolist(), failed.tolist(), strict=True)
             if count
         }
-        return ChecksumCounts(int(checkable.sum()), int(failed.sum()), by_id)
+        return ChecksumCounts(int(checkable.sum()), int(failed.sum()), by_id, zeros)
 
 
 def is_sealed(platform: str, can_id: int) -> bool:

@@ -122,5 +122,5 @@ def open_recording(path: Path) -> Recording:
     raise BadInputError(
         "the file is empty" if not head else "not a recording of a CAN bus",
         where=str(path),
-        remedy=f"give one of: {known}; each may be compressed with gzip",
+        remedy=f"give one of: {known}; rows as CSV, NDJSON or Parquet; a GeoJSON track (gzip: any but Parquet)",
     )

@@ -27,7 +27,6 @@ from adapters.signals.rules import (
 )
 from domain.errors import BadInputError
 from domain.signals import TroubleCodeReport
-from domain.vin import Vin
 
 
 class _Plan(NamedTuple):
@@ -142,12 +141,11 @@ class Translation(NamedTuple):
 
 
 class CanTranslator:
-    """Reads one stream with a mapping. `dbc` and `diagnostics` count what they read; `vins` are those heard."""
+    """Reads one stream with a mapping. `dbc` and `diagnostics` count what they read."""
 
     def __init__(self, mapping: SignalMapping, dbcs: Sequence[Dbc]) -> None:
         self.dbc = DbcReader.of(mapping, dbcs)
         self.diagnostics = DiagnosticListener()
-        self.vins: set[Vin] = set()
         self.unmapped: Counter[str] = Counter()  # answers that no rule reads, by parameter or data identifier
         self.samples = 0
         self._obd = [(rule, rule.source) for rule in mapping.rules if isinstance(rule.source, ObdSource)]
@@ -161,7 +159,6 @@ class CanTranslator:
     def translate(self, block: FrameBlock) -> Translation:
         """Return what one block says; blocks are given in the order heard."""
         heard = self.diagnostics.feed(block)
-        self.vins.update(answer.vin for answer in heard.vins)
         for column in heard.pids:
             if column.pid not in self._pids and column.pid % PIDS_IN_A_BITMAP:
                 self.unmapped[f"OBD PID {column.pid:02X}"] += len(column.rows)

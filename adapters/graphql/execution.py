@@ -4,12 +4,24 @@ GraphQL-core's own three steps, each seen by itself: so an error says which step
 costs a third of what it does through Strawberry's extensions.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType, execute_sync, parse, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    StringValueNode,
+    Visitor,
+    execute_sync,
+    parse,
+    validate,
+    visit,
+)
 
 from adapters.graphql.cohort import Context
 from adapters.graphql.errors import ErrorCode, Step, error_body, formatted
@@ -18,6 +30,7 @@ from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
 
 DOCUMENT_TOKENS_MAX: Final = 10_000
 DOCUMENTS_KEPT: Final = 128  # parsed and validated
+_UNSPEAKABLE: Final = re.compile("[\0\ud800-\udfff]")
 KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
 
 
@@ -41,11 +54,16 @@ class Api:
     ) -> Answer:
         """Execute a document; every failure is in the answer's errors."""
         try:
-            parsed, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
+            parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
         except GraphQLError as error:
             return _refused(Step.PARSE, [error])
         if invalid:
             return _refused(Step.VALIDATE, invalid)
+        for where, held in (("document", texts), ("variables", variables)):
+            if _is_unspeakable(held):
+                what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
+                told = error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out")
+                return Answer({"errors": [told]}, executed=False)
         if (reason := _no_operation(parsed, operation_name)) is not None:
             return Answer({"errors": [error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)]}, executed=False)
         with self.twins.reading() as read:
@@ -71,12 +89,41 @@ class Api:
         return self.answer(document, variables, operation_name).body
 
 
-def _checked(document: str) -> tuple[DocumentNode, Sequence[GraphQLError]]:
+def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
+    """Return a document, the texts that are written in it, and what is wrong with it."""
     parsed = parse(document, max_tokens=DOCUMENT_TOKENS_MAX)
-    return parsed, validate(CORE_SCHEMA, parsed)
+    invalid = validate(CORE_SCHEMA, parsed)
+    return parsed, [] if invalid else _texts(parsed), invalid
 
 
 _checked_and_kept = lru_cache(DOCUMENTS_KEPT)(_checked)
+
+
+def _texts(document: DocumentNode) -> list[str]:
+    """Return the texts that are written in a document."""
+    found: list[str] = []
+
+    class Texts(Visitor):
+        def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+            found.append(node.value)
+
+    visit(document, Texts())
+    return found
+
+
+def _is_unspeakable(held: Any) -> bool:
+    """Whether a value holds a text that is no UTF-8, or that PostgreSQL cannot keep."""
+    waiting = [held]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if _UNSPEAKABLE.search(value):
+                return True
+        elif isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+    return False
 
 
 def _no_operation(document: DocumentNode, name: str | None) -> str | None:

@@ -17,7 +17,9 @@ from adapters.graphql.navigation import Navigation
 from adapters.graphql.node import Node
 from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
 from adapters.graphql.trouble_codes import unit_of
+from adapters.twins import PageOf
 from domain.errors import BadInputError
+from domain.events import VehicleDecommissioned
 from domain.units import Micros
 from projections.signal_rows import SignalRow
 
@@ -28,6 +30,20 @@ def event_node(context: Context, record: StoredRecord) -> Event:
     """Return an event of the log as the API shows it."""
     event = context.decode(record.topic, record.state, record.originator_id, record.version)
     return Event(record=record, event=event)
+
+
+def _decommissioned_at(twin: Twin) -> Micros | None:
+    """Return when a vehicle left the fleet: no event follows the one that says so, so it is the newest."""
+    cohort = twin.cohort
+    newest = cohort.rows(
+        twin.id,
+        "newest event",
+        lambda read, ids: read.events(ids, PageOf(1), None),
+        lambda record: record.originator_id,
+    )
+    if not newest or newest[0].topic != VehicleDecommissioned.TOPIC:
+        return None
+    return event_node(cohort.context, newest[0]).event.captured_at
 
 
 def _signal(twin: Twin, path: str) -> Signal:
@@ -56,6 +72,10 @@ class Vehicle(Node):
     brand: str = computed(lambda vehicle: vehicle.twin.entry.brand)
     model: str | None = computed(lambda vehicle: vehicle.twin.entry.model)
     registered_at: Micros = computed(lambda vehicle: vehicle.twin.entry.registered_at)
+    decommissioned_at: Micros | None = computed(
+        lambda vehicle: _decommissioned_at(vehicle.twin),
+        "When it was taken out of the fleet, by our clock: its history stays. Null: it is in the fleet.",
+    )
     last_seen_at: Micros | None = computed(
         lambda vehicle: vehicle.twin.cohort.last_seen(vehicle.twin.id),
         "When its newest signal or trouble code is from, by the car's clock; ages of values count from it. Null: none.",

@@ -43,6 +43,7 @@ _RETRY_WAIT_S: Final = 0.1
 _START_FAILURES_MAX: Final = 2
 _LOG_BYTES_MAX: Final = 1_000_000  # a longer log is started afresh
 _SOCKET_PATH_BYTES_MAX: Final = 100  # unix(7) allows 108, macOS 104
+_LIST_CHARACTERS: Final = frozenset(b',"')  # libpq and PostgreSQL take several folders, and read these between them
 _NO_PROCESS: Final = 99_999_999  # above every pid that Linux (4,194,304) or macOS (99,998) gives out
 _CREATE_LOCK: Final = 1  # an advisory lock in the maintenance database
 _NOT_RUNNING: Final = 3  # exit status of `pg_ctl status`
@@ -176,7 +177,7 @@ class EmbeddedServer:
             log_end = self._log.stat().st_size if self._log.exists() else 0
             options = {**_SETTINGS, "unix_socket_directories": str(self._socket_directory(self._owner()))}
             shell_words = shlex.join(word for name, value in options.items() for word in ("-c", f"{name}={value}"))
-            started = self._pg_ctl("start", "-t", str(_START_TIMEOUT_S), "-l", str(self._log), "-o", shell_words)
+            started = self._pg_ctl("start", "-t", str(_START_TIMEOUT_S), "-l", self._log.name, "-o", shell_words)
             if started.returncode == 0:
                 continue
             # One failure may be due to a server that was just stopping: it had the lock file then, and is gone now.
@@ -226,8 +227,10 @@ class EmbeddedServer:
         return pwd.getpwuid(uid) if uid else _system_user()
 
     def _socket_directory(self, owner: pwd.struct_passwd) -> Path:
-        """Return where the socket is: in our directory, or, its name being too long, in a private one in /tmp."""
-        if len(os.fsencode(self._directory)) + len(f"/.s.PGSQL.{_PORT}.lock") <= _SOCKET_PATH_BYTES_MAX:
+        """Return where the socket is: in our directory, or, its name being no good for it, in a private one in /tmp."""
+        name = os.fsencode(self._directory)
+        fits = len(name) + len(f"/.s.PGSQL.{_PORT}.lock") <= _SOCKET_PATH_BYTES_MAX
+        if fits and not _LIST_CHARACTERS.intersection(name):
             return self._directory
         digest = hashlib.sha256(os.fsencode(self._directory)).hexdigest()[:16]
         short = Path(tempfile.gettempdir(), f"fleettwin-{digest}")
@@ -240,7 +243,8 @@ class EmbeddedServer:
         return short
 
     def _pg_ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self._call("pg_ctl", "-D", str(self._data), "-w", *arguments)
+        # Relative to where it runs: pg_ctl gives names to a shell, without a backslash before what the shell reads.
+        return self._call("pg_ctl", "-D", self._data.name, "-w", *arguments)
 
     def _call(self, program: str, *arguments: str, keeps_lock: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a program of the wheel as the owner, in a session of its own, out of reach of Ctrl-C in our terminal.

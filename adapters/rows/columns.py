@@ -15,6 +15,7 @@ from adapters.signals.apply import to_samples
 from adapters.signals.catalogue import Catalogue
 from adapters.signals.preference import SourcePreference
 from adapters.signals.rules import RowSource, SignalMapping, SignalRule, SourceColumn
+from adapters.signals.units import conversion
 from domain.errors import BadInputError
 from domain.signals import Quality
 
@@ -31,6 +32,7 @@ class RowStatistics:
     )  # rows by a name that neither mapping nor catalogue has
     unreadable_values: Counter[str] = field(default_factory=Counter)  # rows by path
     first_unreadable: str | None = None  # the place and value of the first of these
+    foreign_units: Counter[str] = field(default_factory=Counter)  # values in a unit that cannot be converted: INVALID
 
 
 class _Heard(NamedTuple):
@@ -39,6 +41,7 @@ class _Heard(NamedTuple):
     captured_at: list[int]
     values: list[Any]
     places: list[int]
+    units: list[str | None]
 
 
 class RowTranslator:
@@ -55,11 +58,11 @@ class RowTranslator:
     def translate(self, rows: Iterable[Row]) -> dict[str | None, list[SampleColumn]]:
         """Return the columns of one block by vehicle; raises BadInputError for a time that is none."""
         heard: defaultdict[str | None, dict[str, _Heard]] = defaultdict(dict)
-        for place, vehicle, captured_at, signal, value in rows:
+        for place, vehicle, captured_at, signal, value, unit in rows:
             signals = heard[vehicle]
             if signal not in signals:
-                signals[signal] = _Heard([], [], [])
-            times, values, places = signals[signal]
+                signals[signal] = _Heard([], [], [], [])
+            times, values, places, units = signals[signal]
             try:
                 times.append(captured_at_us(captured_at))
             except ValueError as error:
@@ -68,6 +71,7 @@ class RowTranslator:
                 ) from error
             values.append(value)
             places.append(place)
+            units.append(unit)
         return {vehicle: self._columns(vehicle, signals) for vehicle, signals in heard.items()}
 
     def _columns(self, vehicle: str | None, signals: dict[str, _Heard]) -> list[SampleColumn]:
@@ -86,7 +90,9 @@ class RowTranslator:
             if not rules and signal in self._catalogue:
                 fact = self._catalogue.fact(signal, where=self._where)
                 low, high = fact.limits
-                rule = SignalRule(signal, fact.datatype, RowSource(signal), low=low, high=high, allowed=fact.allowed)
+                rule = SignalRule(
+                    signal, fact.datatype, RowSource(signal), low=low, high=high, allowed=fact.allowed, unit=fact.unit
+                )
                 rules = (rule,)
             self._rules[signal] = rules
         return self._rules[signal]
@@ -111,7 +117,24 @@ class RowTranslator:
                 numbers[index] = float(heard.values[index])
             except (TypeError, ValueError):
                 self._unreadable(rule, heard, index)
+        self._convert(rule, heard, numbers, absent)
         return SourceColumn(numbers, numbers)
+
+    def _convert(
+        self, rule: SignalRule, heard: _Heard, numbers: NDArray[np.float64], absent: NDArray[np.bool_]
+    ) -> None:
+        """Bring numbers that are said to be in another unit than the rule's to that unit, or make them no numbers."""
+        for unit in set(heard.units):
+            if unit in (None, rule.unit, rule.row_unit) or rule.unit is None:
+                continue
+            rows = np.fromiter((each == unit for each in heard.units), np.bool_, len(numbers)) & ~absent
+            known = conversion(str(unit), rule.unit)
+            if known is None:
+                numbers[rows] = np.nan
+                name = rule.source.name if isinstance(rule.source, RowSource) else rule.path
+                self._statistics.foreign_units[f"{name} in {unit}, not {rule.unit}"] += int(np.count_nonzero(rows))
+            else:
+                numbers[rows] = (numbers[rows] + known.plus) * known.times / known.over
 
     def _unreadable(self, rule: SignalRule, heard: _Heard, index: int) -> None:
         self._statistics.unreadable_values[rule.path] += 1

@@ -31,6 +31,7 @@ class Row(NamedTuple):
     captured_at: Any
     signal: str
     value: Any
+    unit: str | None = None  # that the value is said to be in
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,27 @@ def _parquet_rows(file: InputFile) -> Iterator[Row]:
                     vehicles, columns[names[captured_at]], columns[names[signal]], columns[names[value]], strict=True
                 ):
                     place += 1
-                    yield Row(place, *fields)
+                    yield _parquet_row(file, place, *fields)
                 file.bytes_done = file.bytes_total * place // total
-    except pa.ArrowInvalid as error:
-        what = f"no valid Parquet ({str(error).splitlines()[0]})"
+    except _PARQUET_FAULTS as error:
+        what = f"no valid Parquet ({(str(error) or type(error).__name__).splitlines()[0]})"
         raise BadInputError(
             what, where=str(file.path), remedy="write the file again, or copy it from its source"
         ) from error
+
+
+# What pyarrow raises at bytes that are not what they should be, and at values that Python has no place for.
+_PARQUET_FAULTS: Final = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError)
+
+
+def _parquet_row(file: InputFile, place: int, vehicle: Any, captured_at: Any, signal: Any, value: Any) -> Row:
+    """Return a row; a file may say that its names are numbers, times or bytes."""
+    for name, given in (("vehicle", vehicle), ("signal", signal)):
+        if given is not None and not isinstance(given, str):
+            raise _malformed(file, place, f"`{name}` is {given!r}, which is no text")
+    if signal is None:
+        raise _malformed(file, place, "a row without `signal`")
+    return Row(place, vehicle, captured_at, signal, value)
 
 
 def _places(file: InputFile, header: Sequence[str]) -> tuple[int | None, int, int, int]:

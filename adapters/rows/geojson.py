@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from adapters.input_file import InputFile
 from adapters.rows.formats import Row, RowFormat
+from adapters.signals.units import written_unit
 from domain.errors import BadInputError
 
 POSITION_NAMES: Final = (
@@ -72,7 +73,8 @@ def _track_rows(file: InputFile) -> Iterator[Row]:
         if not isinstance(phenomena, dict) or not all(isinstance(entry, dict) for entry in phenomena.values()):
             raise _malformed(file, place, "has `phenomenons` that are not {name: {value, unit}}")
         for name, phenomenon in phenomena.items():
-            yield Row(place, vehicle, properties["time"], name, phenomenon.get("value"))
+            unit = written_unit(str(phenomenon.get("unit") or ""))
+            yield Row(place, vehicle, properties["time"], name, phenomenon.get("value"), unit)
 
 
 def _properties(holder: Any) -> dict[str, Any]:

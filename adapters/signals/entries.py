@@ -31,7 +31,7 @@ _DBC_KEYS: Final = ("signal", "message", "interval_ms", "on_change", "transform"
 _SOURCE_KEYS: Final = (
     *("obd2", "uds", "row"),
     *("bus", "inputs", "available_when", "valid_when"),
-    *("unit", "transform", "not_available", "invalid"),
+    *("unit", "row_unit", "transform", "not_available", "invalid"),
 )
 _CHANGE_KEYS: Final = ("deadband", "heartbeat_ms", "landmarks", "valid", "fallback")
 _OBD_KEYS: Final = ("pid", "ecu", "first", "bytes", "signed")
@@ -124,7 +124,16 @@ class _Entry:
             low,
             high,
             self.fact.allowed,
+            self._unit(dbc, own),
+            None if "row_unit" not in own else str(own["row_unit"]),
         )
+
+    def _unit(self, dbc: Block | None, own: Block) -> str | None:
+        """Return the unit of the source's values: that of VSS, or what is converted to it; with `math` nobody knows."""
+        if "unit" in own:
+            return str(own["unit"])
+        transform = (own if "transform" in own else dbc or own).get("transform", {})
+        return None if "math" in transform else self.fact.unit
 
     def _source(self, dbc: Block | None, own: Block) -> Source:
         kinds = [kind for kind in ("obd2", "uds", "row") if kind in own]

@@ -136,6 +136,9 @@ def _mapping(
 
 def _content(rule: SignalRule) -> dict[str, Any]:
     content = asdict(rule)
+    del content["unit"]  # the path and the transform say it
+    if rule.row_unit is None:
+        del content["row_unit"]  # mappings without one keep their digest
     content["source"] = [type(rule.source).__name__, *rule.source]
     content["transform"] = [rule.transform.text, [list(entry) for entry in rule.transform.table]]
     return content

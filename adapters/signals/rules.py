@@ -132,6 +132,8 @@ class SignalRule:
     low: float | None = None  # valid range in the unit of VSS, both ends included
     high: float | None = None
     allowed: tuple[str, ...] = ()  # the only texts that VSS knows for the path; empty: any
+    unit: str | None = None  # of the source's values, where that is known
+    row_unit: str | None = None  # what rows write for it, where that is the name of another unit
 
     @property
     def others(self) -> tuple[str, ...]:

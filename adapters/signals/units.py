@@ -48,6 +48,21 @@ _CONVERSIONS: Final[dict[tuple[str, str], Conversion]] = {
 }
 
 
+# What else units are called by whoever exports values: as VSS names them, or this table.
+_ALSO: Final = {
+    "%": "percent", "c": "Celsius", "°c": "Celsius", "degc": "Celsius", "f": "degF", "°f": "degF", "degf": "degF",
+    "deg": "degrees", "°": "degrees", "u/min": "rpm", "1/min": "rpm", "kmh": "km/h", "kph": "km/h", "mi/h": "mph",
+    "mi": "mile", "miles": "mile", "kmph": "km/h",
+}  # fmt: skip
+_UNSAID: Final = ("", "-")
+
+
+def written_unit(text: str) -> str | None:
+    """Return the unit that somebody wrote beside a value, as VSS or `conversion` names it; None: they wrote none."""
+    text = text.strip()
+    return None if text in _UNSAID else _ALSO.get(text.lower(), text)
+
+
 def conversion(source: str, target: str | None) -> Conversion | None:
     """Return how `source` becomes `target`, or None if that is not known."""
     return Conversion() if source == target else _CONVERSIONS.get((source, target or ""))

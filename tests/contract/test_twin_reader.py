@@ -171,6 +171,14 @@ def test_events_are_paged_by_version_and_chosen_by_topic(read: Any) -> None:
     assert list(read.events([car.id], PageOf(9), [])) == []
 
 
+def test_the_newest_event_of_each_vehicle_is_a_page_of_one(read: Any) -> None:
+    newest = {record.originator_id: record for record in read.events(ids(read), PageOf(1), None)}
+    assert newest.keys() == set(ids(read))
+    for vehicle_id, record in newest.items():
+        assert [record] == read.events([vehicle_id], PageOf(1), None)
+        assert read.event(vehicle_id, record.version + 1) is None
+
+
 def test_one_event_is_found_by_its_version(read: Any) -> None:
     car = full_car(3)
     assert read.event(car.id, 2).topic == e.SignalsSampled.TOPIC

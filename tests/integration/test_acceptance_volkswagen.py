@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from adapters.can.dbc import load_dbc
+from adapters.can.dbc import load_dbc, opendbc_path
 from adapters.signals.preference import HOLD_US
 from tests.support.command_line import CommandLine
 from tests.support.recordings import recording
 
-ATLAS = "1V2AP2CA0JC000000"
+ATLAS = "1V2AP2CA0JC000000"  # as it says on its bus
 TAYCAN = "WP0ZZZY1ZMS000000"
 PQ = "WVWZZZ1KZBW000000"
 BEGAN = "2026-06-01T08:00:00Z"
@@ -173,6 +173,30 @@ def test_a_speed_that_means_invalid_is_never_a_speed(taycan: CommandLine) -> Non
     assert taycan.state(TAYCAN)["navigation"]["trips"]["edges"] == [], "it never moves"
 
 
+@pytest.mark.parametrize(
+    ("parts", "platform", "likely"),
+    [
+        (("nolic-vw-pq-can", "vw-pq-med.log.gz"), "vw_meb", "vw_pq"),
+        (("nolic-vw-atlas-mqb-can", "atlas-mqb-ignition-off.log.gz"), "vw_pq", "vw_mqb"),
+    ],
+)
+def test_a_recording_without_a_right_frame_of_the_platform_is_refused_where_another_fits(
+    fleettwin: CommandLine, parts: tuple[str, str], platform: str, likely: str
+) -> None:
+    path = recording(*parts)
+    complaint = fleettwin.run("ingest", path, "--vin", PQ, "--map", platform).complaint
+    assert str(path) in complaint
+    assert f"it is probably a {likely} recording: try --map {likely}" in complaint
+    assert fleettwin.query("{ vehicles(first: 5) { edges { node { vin } } } }") == {"vehicles": {"edges": []}}
+
+
+def test_a_recording_of_another_car_of_the_platform_is_refused_with_both_vins(fleettwin: CommandLine) -> None:
+    path, other = recording("nolic-vw-atlas-mqb-can", "atlas-mqb-ignition-off.log.gz"), "1V2AP2CA0JC000000"
+    complaint = fleettwin.run("ingest", path, "--vin", other, "--map", "vw_mqb").complaint
+    assert f"{path}: the car says that its VIN is {ATLAS}, which is not {other}; give --vin {ATLAS}" in complaint
+    assert fleettwin.query("{ vehicles(first: 5) { edges { node { vin } } } }") == {"vehicles": {"edges": []}}
+
+
 def test_a_recording_of_another_platform_is_refused(fleettwin: CommandLine) -> None:
     path = recording("nolic-vw-pq-can", "vw-pq-med.log.gz")
     fleettwin.status()  # makes the tables
@@ -187,3 +211,16 @@ def test_a_recording_of_another_platform_is_refused(fleettwin: CommandLine) -> N
     (summary,) = fleettwin.ingest(path, "--vin", PQ, "--map", "vw_pq", "--recorded-at", BEGAN)
     assert summary["samples"] > 0
     assert summary["checksums"]["failed"] == 0
+
+
+def test_a_mapping_of_ones_own_is_held_to_the_checksums_of_its_dbc_file(fleettwin: CommandLine, tmp_path: Path) -> None:
+    path, mapping, dbc = recording("nolic-vw-pq-can", "vw-pq-med.log.gz"), tmp_path / "k.yaml", opendbc_path("vw_mqb")
+    mapping.write_text(
+        "Vehicle.Speed:\n  type: sensor\n  datatype: float\n  dbc2vss: {signal: ESP_v_Signal, interval_ms: 100}\n"
+    )
+    renamed = tmp_path / "my car.dbc"
+    renamed.write_bytes(dbc.read_bytes())
+    for given in (dbc, renamed):
+        complaint = fleettwin.run("ingest", path, "--vin", PQ, "--map", mapping, "--dbc", given).complaint
+        assert "105 of 105 frames (100%) fail the end-to-end checksum of vw_mqb" in complaint
+        assert "--map vw_pq" in complaint

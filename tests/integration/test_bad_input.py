@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def test_a_cut_off_gzip(known: CommandLine, drive: Path, tmp_path: Path) -> None
     path = tmp_path / "drive.log.gz"
     path.write_bytes(gzip.compress(drive.read_bytes()))
     cut(path, 0.8)
-    assert str(path) in refused(known, "ingest", path, "--vin", VIN, "--map", "obd2")
+    complaint = refused(known, "ingest", path, "--vin", VIN, "--map", "obd2")
+    assert f"{path}, {path.stat().st_size} bytes into it: the gzip compression is damaged or cut off" in complaint
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,21 @@ def test_a_file_that_is_no_recording(known: CommandLine, tmp_path: Path, name: s
 def test_a_folder(known: CommandLine, tmp_path: Path) -> None:
     complaint = refused(known, "ingest", tmp_path, "--vin", VIN, "--map", "obd2")
     assert f"{tmp_path}: is a folder; give the files in it: {tmp_path}/*" in complaint
+
+
+def test_what_can_be_read_only_once(known: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "pipe.log"
+    os.mkfifo(path)
+    complaint = refused(known, "ingest", path, "--vin", VIN, "--map", "obd2")
+    assert f"{path}: is no regular file" in complaint
+
+
+def test_what_a_recording_can_be_is_told_whole(known: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir or Madam")
+    complaint = refused(known, "ingest", path, "--vin", VIN, "--map", "obd2")
+    for form in ("candump", "MF4", "CSV, NDJSON or Parquet", "GeoJSON"):
+        assert form in complaint
 
 
 def test_a_missing_file(known: CommandLine, tmp_path: Path) -> None:
@@ -154,6 +171,21 @@ def test_a_row_of_a_vehicle_that_is_no_vin(known: CommandLine, tmp_path: Path) -
     assert known.query("{ vehicles(first: 1) { edges { node { id } } } }") == NO_VEHICLES
 
 
+def test_rows_of_another_car(known: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"vehicle,captured_at,signal,value\n{OTHER_VIN.lower()},2026-06-01T08:00:00Z,Vehicle.Speed,10\n")
+    complaint = refused(known, "ingest", path, "--vin", VIN)
+    assert f"{path}: its rows are of {OTHER_VIN}, which is not {VIN}; give --vin {OTHER_VIN}" in complaint
+
+
+def test_a_recording_in_which_another_car_says_its_vin(known: CommandLine) -> None:
+    maps = [word for name in demo.MAPPINGS for word in ("--map", name)]
+    with demo.recording() as path:
+        complaint = refused(known, "ingest", path, "--vin", OTHER_VIN, *maps)
+    assert f"{path}: the car says that its VIN is {demo.VIN}, which is not {OTHER_VIN}; " in complaint
+    assert "--any-vin" in complaint
+
+
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
@@ -181,7 +213,17 @@ def test_no_map_and_no_vin(known: CommandLine, drive: Path) -> None:
     assert "--vin" in without_vin
 
 
-@pytest.mark.parametrize("time", ["yesterday", "2026-06-01T08:00:00"])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "yesterday",
+        "2026-06-01T08:00:00",
+        "1999-12-31T23:59:59Z",  # a clock that was never set
+        f"{datetime.now(UTC) + timedelta(minutes=11):%Y-%m-%dT%H:%M:%SZ}",
+        "9999-12-31T23:59:59-12:00",
+        "0001-01-01T00:00:00+12:00",
+    ],
+)
 def test_a_recorded_at_that_is_no_time(known: CommandLine, drive: Path, time: str) -> None:
     complaint = refused(known, "ingest", drive, "--vin", VIN, "--map", "obd2", "--recorded-at", time)
     assert "--recorded-at" in complaint
@@ -232,6 +274,16 @@ def test_a_dbc_with_a_syntax_error(known: CommandLine, drive: Path, tmp_path: Pa
 def test_a_dbc_that_does_not_exist(known: CommandLine, drive: Path, tmp_path: Path) -> None:
     path = tmp_path / "absent.dbc"
     assert str(path) in refused(known, "ingest", drive, "--vin", VIN, "--map", "gnss", "--dbc", path)
+
+
+@pytest.mark.parametrize("option", ["--brand", "--model"])
+def test_an_option_that_is_no_text(known: CommandLine, drive: Path, option: str) -> None:
+    complaint = refused(known, "ingest", drive, "--vin", VIN, "--map", "obd2", option, "\udcff")
+    assert f"{option}: is no UTF-8 text" in complaint
+
+
+def test_a_reason_that_is_no_text(known: CommandLine) -> None:
+    assert "--reason: is no UTF-8 text" in refused(known, "decommission", VIN, "--reason", "\udcff")
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
+from adapters import demo
 from tests.support.command_line import PROGRAM, STATE_QUERY, VIN_KEY, CommandLine
 from tests.support.small_drives import petrol_drive
 
@@ -190,6 +191,79 @@ def test_an_ingest_sums_up_what_it_read(fleettwin: CommandLine, drive: Path) -> 
     assert "none: nothing new" in again.stdout
 
 
+def test_a_person_may_know_better_than_the_recording_whose_it_is(fleettwin: CommandLine, tmp_path: Path) -> None:
+    maps = [word for name in demo.MAPPINGS for word in ("--map", name)]
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"vehicle,captured_at,signal,value\n{VIN},2026-06-01T08:00:00Z,Vehicle.Speed,10\n")
+    with demo.recording() as path:
+        can, _ = fleettwin.ingest(path, rows, "--vin", OTHER_VIN, "--any-vin", *maps)
+    assert can["notes"] == [f"control units say that the VIN is {demo.VIN}"]
+    assert fleettwin.query("{ vehicles(first: 5) { edges { node { vin } } } }") == {
+        "vehicles": {"edges": [{"node": {"vin": OTHER_VIN}}]}
+    }
+
+
+def test_a_published_recording_with_a_blanked_serial_number_is_of_the_car(
+    fleettwin: CommandLine, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"vehicle,captured_at,signal,value\n{VIN[:11]}000000,2026-06-01T08:00:00Z,Vehicle.Speed,10\n")
+    assert fleettwin.ingest(rows, "--vin", VIN)[0]["samples"] == 1
+
+
+def test_dates_stay_as_they_were_where_a_recording_without_a_clock_is_ingested_again(
+    fleettwin: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "drive.log"
+    path.write_text("".join(f"({second}.000000) can0 7E8#03410D{second:02X}00000000\n" for second in range(1, 60)))
+    arguments = (path, "--vin", VIN, "--map", "obd2")
+    (first,) = fleettwin.ingest(*arguments, "--recorded-at", "2026-06-01T08:00:00Z")
+    assert "its first frame is dated 2026-06-01T08:00:00+00:00, by --recorded-at" in first["notes"][0]
+    before = fleettwin.state(VIN)
+    (again,) = fleettwin.ingest(*arguments, "--recorded-at", "2026-06-02T08:00:00Z")
+    assert again["notes"] == ["the recording has no wall clock and had been taken before: its dates stay as they were"]
+    assert fleettwin.state(VIN) == before
+
+
+def test_a_vehicle_that_has_left_the_fleet_is_told_from_one_that_is_in_it(
+    driven: CommandLine, drive: Path, tmp_path: Path
+) -> None:
+    assert "decommissioned" not in driven.run("show", VIN).stdout
+    assert driven.run("show", VIN, "--json").json["decommissionedAt"] is None
+    driven.run("decommission", VIN, "--reason", "sold")
+
+    shown, found = driven.run("show", VIN).stdout, driven.run("show", VIN, "--json").json
+    told = [event for event in driven.run("events", VIN, "--json").json if "decommissioned" in event["type"]]
+    assert found["decommissionedAt"] == told[0]["capturedAt"]
+    assert f"decommissioned {found['decommissionedAt'][:19].replace('T', ' ')}" in shown.splitlines()[0]
+
+    assert driven.ingest(drive, "--vin", VIN, "--map", "obd2")[0]["events"] == {}, "it was taken before"
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"vehicle,captured_at,signal,value\n{VIN},2026-06-02T08:00:00Z,Vehicle.Speed,10\n")
+    for arguments in ((rows,), (rows, "--vin", VIN)):
+        done = driven.run("ingest", *arguments)
+        assert done.status == 2
+        complaint = f"fleettwin: {rows}: {VIN} has been decommissioned and takes no telemetry; leave it out"
+        assert done.stderr.startswith(complaint)
+
+
+def test_a_mapping_that_is_named_twice_counts_once(fleettwin: CommandLine, drive: Path) -> None:
+    fleettwin.ingest(drive, "--vin", VIN, "--map", "obd2")
+    (again,) = fleettwin.ingest(drive, "--vin", VIN, "--map", "obd2", "--map", "obd2")
+    assert again["batches"] == again["duplicateBatches"]
+
+
+def test_a_file_whose_name_is_no_text_is_read(fleettwin: CommandLine, drive: Path, tmp_path: Path) -> None:
+    path = drive.rename(tmp_path / "\udcff.log")
+    assert fleettwin.run("ingest", path, "--vin", VIN, "--map", "obd2").status == 0
+    assert fleettwin.ingest(path, "--vin", VIN, "--map", "obd2")[0]["samples"]
+
+
+def test_a_home_may_have_any_name(tmp_path: Path) -> None:
+    fleettwin = CommandLine(tmp_path / 'it\'s "mine", $HOME `id` \\ %d')
+    assert fleettwin.status()["logPosition"] == 0
+
+
 # --- serving ----------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +297,15 @@ def test_serve_answers_and_stops_at_ctrl_c(driven: CommandLine) -> None:
         stopped(process)
     with pytest.raises(httpx.ConnectError):
         httpx.get(address, timeout=PATIENCE_S)
+
+
+def test_an_address_of_ipv6_is_one_that_a_browser_takes(driven: CommandLine) -> None:
+    with driven.started("serve", PORT="0", HOST="::1") as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert re.search(r"http://\[::1\]:\d+/graphql", line), line
+        assert asked(line.split()[-1], STATUS)["status"]
+        stopped(process)
 
 
 def test_a_taken_port_is_bad_input(driven: CommandLine) -> None:

@@ -13,6 +13,7 @@ from adapters.can.dbc import Dbc, load_dbc, opendbc_path
 from adapters.can.end_to_end import ChecksumCheck
 from adapters.can.recordings import open_recording
 from adapters.can.translate import CanTranslator
+from adapters.can.vins import VinListener
 from adapters.sampling import SampleColumn
 from adapters.signals.catalogue import load_catalogue
 from adapters.signals.mapping import combined, load_mapping
@@ -62,11 +63,13 @@ def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             file.write(candump_text(bus.frames(first * 10**6, end * 10**6, ORIGIN_US)))
     mapping = combined([load_mapping(name, load_catalogue()) for name in (platform, "fleettwin")])
     translator, check = CanTranslator(mapping, [files[platform], files["fleettwin"]]), ChecksumCheck(platform)
+    listener = VinListener([files[platform], files["fleettwin"]])
     columns: dict[str, list[SampleColumn]] = {}
     reports: list[TroubleCodeReport] = []
     longest, counts = 0, None
     for block in open_recording(path).blocks():
         said = translator.translate(block)
+        listener.feed(block)
         reports += said.trouble_codes
         counts = check.check(block) if counts is None else counts + check.check(block)
         longest = max(longest, int(block.length.max()))
@@ -87,7 +90,7 @@ def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for name, parts in columns.items()
     }
     by_id = dict(counts.by_id)
-    vins, unmapped = translator.vins, dict(translator.unmapped)
+    vins, unmapped = listener.heard, dict(translator.unmapped)
     return Heard(life.day(0), samples, reports, vins, counts.failed, by_id, longest, unmapped)
 
 

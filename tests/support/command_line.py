@@ -104,7 +104,7 @@ class CommandLine:
         if self.database is not None:
             own.setdefault("DATABASE_URL", self.database)
         named = {f"FLEETTWIN_{name}": value for name, value in own.items()}
-        return {**inherited, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **named}
+        return {**inherited, "PYTHONPATH": str(ROOT), **named}
 
     def run(self, *arguments: str | Path, stdin: str | bytes = "", **settings: str) -> Finished:
         """Run one command to its end."""

@@ -61,8 +61,8 @@ class DriveRun:
         log = VehicleLog(records, codec)
         fleet = Fleet(log, KEY)
         mapping = mapping_of(mappings, CATALOGUE)
-        job = CanJob.of(recording, mapping, can_dbcs(mapping, []), vin, None)
         parsed = Vin.parse(vin)
+        job = CanJob.of(recording, mapping, can_dbcs(mapping, []), parsed, None)
 
         def register() -> UUID:
             return fleet.register(parsed, brand=brand, model=model, at=RECEIVED_AT)

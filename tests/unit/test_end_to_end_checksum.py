@@ -2,12 +2,25 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from adapters.can.end_to_end import CHECKABLE_MIN, PLATFORMS, ChecksumCheck, ChecksumCounts, is_sealed, refusal, seal
+from adapters.can.dbc import Dbc, load_dbc, opendbc_path
+from adapters.can.end_to_end import (
+    CHECKABLE_MIN,
+    PLATFORMS,
+    ChecksumCheck,
+    ChecksumCounts,
+    foreign,
+    is_sealed,
+    platform_of,
+    refusal,
+    seal,
+)
 from adapters.can.frames import FrameBlock
 from adapters.can.recordings import open_recording
 from adapters.can.vw_checksums import CHECKSUMS
@@ -149,6 +162,54 @@ def test_otherwise_the_recording_stands(counts: ChecksumCounts) -> None:
     assert refusal("vw_mqb", dict.fromkeys(PLATFORMS, counts)) is None
 
 
+@pytest.mark.parametrize("ours", [ChecksumCounts(), ChecksumCounts(5, 5), ChecksumCounts(CHECKABLE_MIN - 1, 0)])
+def test_a_recording_of_another_platform_is_refused_although_hardly_a_frame_of_ours_is_checkable(
+    ours: ChecksumCounts,
+) -> None:
+    counts = {"vw_mqb": ChecksumCounts(30, 30), "vw_pq": ChecksumCounts(900, 3), "vw_meb": ours}
+
+    refused = foreign(["vw_meb"], counts)
+
+    assert refused is not None
+    assert "897 of 900" in refused.what
+    assert "--map vw_pq" in refused.remedy
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        ChecksumCounts(),
+        ChecksumCounts(CHECKABLE_MIN - 1, 0),  # too few to prove anything
+        ChecksumCounts(100, 75),  # identifiers collide
+    ],
+)
+def test_a_recording_that_no_platform_knows_is_not_foreign(theirs: ChecksumCounts) -> None:
+    assert foreign(["vw_meb"], {"vw_mqb": theirs, "vw_pq": theirs, "vw_meb": ChecksumCounts()}) is None
+
+
+def test_an_electric_car_is_not_foreign_to_the_rules_that_it_shares() -> None:
+    counts = {"vw_mqb": ChecksumCounts(CHECKABLE_MIN, 0), "vw_pq": ChecksumCounts(), "vw_meb": ChecksumCounts(900, 0)}
+
+    assert foreign(["vw_mqb"], counts) is None
+
+
+def test_of_several_platforms_that_are_mapped_one_suffices() -> None:
+    counts = {"vw_mqb": ChecksumCounts(), "vw_pq": ChecksumCounts(900, 0), "vw_meb": ChecksumCounts()}
+
+    assert foreign(["vw_meb", "vw_pq"], counts) is None
+    assert foreign([], counts) is None, "the mapping is of no platform"
+
+
+def test_zeros_speak_for_no_platform() -> None:
+    ids = [can_id for can_id, rule in CHECKSUMS["vw_pq"].items() for _ in range(40)]
+    zeros = block_of([Heard(can_id, bytes(CHECKSUMS["vw_pq"][can_id].length)) for can_id in ids])
+
+    counts = ChecksumCheck("vw_pq").check(zeros)
+
+    assert (counts.failed, counts.right) == (0, 0)
+    assert foreign(["vw_meb"], {"vw_pq": counts, "vw_meb": ChecksumCounts()}) is None
+
+
 def checked(*parts: str) -> dict[str, ChecksumCounts]:
     totals = dict.fromkeys(PLATFORMS, ChecksumCounts())
     for block in open_recording(recording(*parts)).blocks():
@@ -194,3 +255,22 @@ def test_the_constants_are_those_of_opendbc(platform: str) -> None:
         can_id: known[can_id] for can_id in CHECKSUMS[platform]
     }
     assert np.all([0 <= can_id <= 0x7FF for can_id in known])
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"),
+    [("vw_mqb", "vw_mqb"), ("vw_meb", "vw_meb"), ("vw_pq", "vw_pq"), ("vw_mlb", None), ("toyota_adas", None)],
+)
+def test_the_platform_of_a_dbc_file_shows_in_its_messages(name: str, platform: str | None) -> None:
+    pytest.importorskip("opendbc")
+    dbc = load_dbc(opendbc_path(name))
+
+    assert platform_of(replace(dbc, path=Path("mine.dbc"))) == platform
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"),
+    [("vw_mqb_2010.dbc", "vw_mqb"), ("VW_PQ.dbc", "vw_pq"), ("vw_mqbevo.dbc", None), ("my_vw_mqb.dbc", None)],
+)
+def test_the_platform_of_part_of_a_dbc_file_shows_in_its_name(name: str, platform: str | None) -> None:
+    assert platform_of(Dbc.of(Path("folder", name), ())) == platform

@@ -10,6 +10,7 @@ from adapters.rows.recording import RowRecording, is_rows, open_rows
 from adapters.signals.catalogue import load_catalogue
 from adapters.signals.mapping import load_mapping
 from domain.errors import BadInputError
+from domain.signals import Quality
 
 CATALOGUE = load_catalogue()
 ENVIROCAR = load_mapping("envirocar", CATALOGUE)
@@ -122,3 +123,35 @@ def test_other_json_is_no_track(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text('{"a": 1}')
     assert not is_rows(path)
+
+
+def in_units(*units: Any, name: str = "Speed") -> dict[str, Any]:
+    features = [point(second) for second, _ in enumerate(units)]
+    for feature, unit in zip(features, units, strict=True):
+        feature["properties"]["phenomenons"][name] = {"value": 50, "unit": unit}
+    return track(*features)
+
+
+def test_a_value_in_another_unit_is_converted(tmp_path: Path) -> None:
+    recording = opened(tmp_path, in_units("km/h", "mph", "m/s", "mi/h", "-", "", None))
+    assert values(recording)[SPEED] == pytest.approx([50, 80.4672, 180, 80.4672, 50, 50, 50])
+    assert not recording.statistics.foreign_units
+
+
+def test_what_enviro_car_calls_its_units_is_known(tmp_path: Path) -> None:
+    for name, unit in (("Rpm", "u/min"), ("GPS Bearing", "deg"), ("Throttle Position", "%"), ("GPS Accuracy", "%")):
+        recording = opened(tmp_path, in_units(unit, name=name))
+        assert [50.0] in values(recording).values()
+        assert not recording.statistics.foreign_units
+
+
+def test_a_value_in_a_unit_that_cannot_be_converted_is_invalid_and_counted(tmp_path: Path) -> None:
+    recording = opened(tmp_path, in_units("km/h", "furlong", "furlong", "kPa"))
+    (block,) = recording.blocks()
+    (columns,) = block.values()
+    speed = next(column for column in columns if column.path == SPEED)
+    assert [Quality(quality).name for quality in speed.quality.tolist()] == ["OK", "INVALID", "INVALID", "INVALID"]
+    assert recording.statistics.foreign_units == {
+        "Speed in furlong, not km/h": 2,
+        "Speed in kPa, not km/h": 1,
+    }

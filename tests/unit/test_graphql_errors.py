@@ -1,4 +1,6 @@
+import json
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -176,3 +178,42 @@ def test_every_code_is_documented_in_the_schema() -> None:
 
 def test_a_car_that_is_not_there_is_no_error(world: World) -> None:
     assert world.api.execute(f'{{ vehicle(vin: "{Car(777).vin}") {{ id }} }}') == {"data": {"vehicle": None}}
+
+
+@pytest.mark.parametrize("text", ["\0", "Au\0di", "\ud800", "\udfffx"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "query Q($v: String!) { vehicles(first: 1, filter: { brands: [$v] }) { edges { node { id } } } }",
+        "query Q($v: String!) { vehicles(first: 1, filter: { models: [$v] }) { edges { node { id } } } }",
+        "query Q($v: String!) { vehicles(first: 1, filter: { troubleCodes: [$v] }) { edges { node { id } } } }",
+        "query Q($v: String!) { vehicles(first: 1, filter: { vins: [$v] }) { edges { node { id } } } }",
+        "query Q($v: String!) { vehicles(first: 1, after: $v) { edges { node { id } } } }",
+        "query Q($v: String!) { vehicle(vin: $v) { id } }",
+        "query Q($v: ID!) { vehicle(id: $v) { id } }",
+        "query Q($v: ID!) { node(id: $v) { id } }",
+        'query Q($v: String!) { vehicle(vin: "MINE") { signals(prefix: $v) { path } } }'.replace("MINE", VIN),
+        'query Q($v: String!) { vehicle(vin: "MINE") { signal(path: $v) { path } } }'.replace("MINE", VIN),
+        'query Q($v: String!) { vehicle(vin: "MINE") { events(types: [$v]) { edges { cursor } } } }'.replace(
+            "MINE", VIN
+        ),
+    ],
+)
+def test_a_text_that_no_store_can_hold_is_bad_input(world: World, document: str, text: str) -> None:
+    query = re.sub(r"^query Q.*?\) ", "", document)
+    bodies = [world.api.execute(document, {"v": text}), world.api.execute(query.replace("$v", f'"""{text}"""'))]
+    if text == "\0":
+        bodies.append(world.api.execute(query.replace("$v", r'"\u0000"')))
+    codes = [body["errors"][0]["extensions"]["code"] for body in bodies]
+    assert set(codes) <= {"BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED"}
+    assert codes[0] == "BAD_USER_INPUT"
+    for body in bodies:
+        json.dumps(body, ensure_ascii=False).encode()
+
+
+def test_names_within_a_variable_are_texts_too(world: World) -> None:
+    document = "query Q($f: VehicleFilter!) { vehicles(first: 1, filter: $f) { edges { node { id } } } }"
+    for value in ({"brands": ["\0"]}, {"\ud800": 1}, {"models": "\0"}):
+        body = world.api.execute(document, {"f": value})
+        assert body["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT", body
+        json.dumps(body, ensure_ascii=False).encode()

@@ -502,3 +502,14 @@ def test_fragments_variables_and_aliases_find_the_same_signals(world: World) -> 
         if vehicle["s"]["value"] is not None:
             assert vehicle["s"] == {"value": 50.5}
             assert vehicle["signals"] == [{"path": "Vehicle.TraveledDistance", "value": 26_998_000.0}]
+
+
+def test_a_vehicle_says_whether_it_has_left_the_fleet() -> None:
+    gone, here = full_car(1), full_car(2)
+    gone.tell(e.VehicleDecommissioned, T0 + 9 * HOUR, reason="sold")
+    document = "{ vehicles(first: 9) { edges { node { vin decommissionedAt } } } }"
+    nodes = [edge["node"] for edge in memory_world(gone, here).ask(document)["vehicles"]["edges"]]
+    assert {node["vin"]: node["decommissionedAt"] for node in nodes} == {
+        gone.vin: "2026-02-02T11:40:00.000000Z",
+        here.vin: None,
+    }

@@ -47,3 +47,17 @@ def test_a_vehicle_id_is_that_of_one_vin_and_one_key(one: str, other: str) -> No
     assert (first.vehicle_id(b"key") == second.vehicle_id(b"key")) == (one == other)
     assert first.vehicle_id(b"key") != first.vehicle_id(b"other key")
     assert first.vehicle_id(b"key").version == 8
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "may_be"),
+    [
+        ("WVWZZZE1ZTP000042", "WVWZZZE1ZTP000042", True),
+        ("WVWZZZE1ZTP000042", "WVWZZZE1ZTP000000", True),  # blanked
+        ("WVWZZZE1ZTP000042", "WVWZZZE1ZTP000043", False),
+        ("WVWZZZE1ZTP000042", "WVWZZZE1ZSP000000", False),
+    ],
+)
+def test_a_blanked_serial_number_may_be_any(one: str, other: str, *, may_be: bool) -> None:
+    assert Vin.parse(one).may_be(Vin.parse(other)) is may_be
+    assert Vin.parse(other).may_be(Vin.parse(one)) is may_be
