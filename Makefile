@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench golden format lock clean
+.PHONY: help setup demo test simulate check bench golden format lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: setup ## ingest the bundled recording, serve it, print the address and que
 
 test: setup ## all tests; says what was skipped and why (ARGS="-k name" chooses)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+simulate: setup ## run the whole path with faults: SEED=42 tells all about one seed, without it 200 are run
+	$(BIN)/python -m tests.support.simulation.command $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check: setup ## format, lint, types, import contracts, schema locks, architecture tests; needs no service
 	$(BIN)/ruff format --check .

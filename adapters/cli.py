@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from adapters import demo, screens
+from adapters import screens
 from adapters.clock import now
 from adapters.config import Config
 from adapters.terminal import out, print_found, print_json, print_screen, told_folding
@@ -113,13 +113,53 @@ def serve() -> None:
 
 @app.command(name="demo")
 def demo_command() -> None:
-    """Ingest the bundled recording, serve it, and print three queries to try."""
-    from adapters.ingest_commands import ingest_demo
-    from adapters.serving import serve_twins
+    """Drive a simulated fleet live, serve it, and print queries to try."""
+    from adapters.demo_command import run_demo
 
     with _opened() as twin:
-        ingest_demo(twin)
-        serve_twins(twin, demo.QUERIES)
+        run_demo(twin)
+
+
+@app.command()
+def simulate(  # noqa: PLR0913, PLR0917  # options
+    vehicles: Annotated[int, typer.Option(metavar="N", help="How many cars.")] = 10,
+    hours: Annotated[
+        float | None, typer.Option(help="How long they live; with --live: without it until Ctrl-C.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same frames, byte for byte.")] = 1,
+    brand: Annotated[
+        list[str] | None, typer.Option(help="A brand of the cars; several: in turns. Default: all.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=SHARE]",
+            help="What goes wrong: lost, doubled, reordered, late (of the batches), tunnel, clock-1970, clock-future,"
+            " stuck-sensor (of the cars), all.",
+        ),
+    ] = None,
+    rate: Annotated[int, typer.Option(metavar="FRAMES", help="Frames a second of a car that drives.")] = 1_000,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write candump files there, one a car.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Drive into the running twin, at the pace of the clock.")
+    ] = False,
+    speedup: Annotated[float, typer.Option(metavar="X", help="With --live and --hours: faster than the clock.")] = 1.0,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Compare the twins with what was true of the cars; exit status 1 if they differ."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a fleet: into files, into the running twin, or into twins in memory that are checked."""
+    from adapters.simulate_commands import Wish, simulate_fleet
+
+    wish = Wish(
+        vehicles, hours, seed, tuple(brand or ()), tuple(fault or ()), rate, out_folder, live, speedup, check, as_json
+    )
+    if simulate_fleet(wish, _opened):
+        raise typer.Exit(FAILED)
 
 
 @app.command()

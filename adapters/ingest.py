@@ -251,6 +251,14 @@ def _stream_id(content_digest: str, mapping: SignalMapping, dbcs: Sequence[Dbc])
     return f"recording:{digest.hexdigest()[:32]}"
 
 
+def take_in_turn(fleet: Fleet, batches: Sequence[SignalBatch]) -> Taken:
+    """Take batches though other processes write the same vehicles. Raises VersionConflictError if they never rest."""
+    for _ in range(CONFLICTS_MAX):
+        with suppress(VersionConflictError):  # decide anew from what the other has written
+            return fleet.take(batches)
+    return fleet.take(batches)
+
+
 class _Stream:
     """One stream of one vehicle on its way into the fleet, a transaction for every `TAKEN_AT_ONCE` batches."""
 
@@ -297,18 +305,12 @@ class _Stream:
                 self._flush()
 
     def _flush(self) -> None:
-        taken = self._take_waiting()
+        taken = take_in_turn(self._fleet, self._waiting)
         self._waiting = []
         self._summary.duplicate_batches += taken.duplicates
         self._summary.events.update(type(event).__name__ for event in taken.events)
         for event in taken.events:
             self._note_trip(event)
-
-    def _take_waiting(self) -> Taken:
-        for _ in range(CONFLICTS_MAX):
-            with suppress(VersionConflictError):  # another process writes the vehicle: decide anew from what it wrote
-                return self._fleet.take(self._waiting)
-        return self._fleet.take(self._waiting)
 
     def _note_trip(self, event: VehicleEvent) -> None:
         if isinstance(event, TripStarted):

@@ -76,6 +76,21 @@ def told_folding() -> Iterator[Callable[[int, int], None]]:
         yield tell
 
 
+@contextmanager
+def told_simulation(name: str, total_s: float | None) -> Iterator[Callable[[float, int, int], None]]:
+    """Show how far a simulation is; give what is to be called with simulated seconds, frames and events so far."""
+    began = time.monotonic()
+    with _bar() as bar:
+        task = bar.add_task(name, total=total_s, detail="")
+
+        def tell(simulated_s: float, frames: int, events: int) -> None:
+            took_s = max(time.monotonic() - began, 1e-3)
+            counts = f"{frames:,} frames  {events:,} events  {frames / took_s:,.0f} frames/s"
+            bar.update(task, completed=simulated_s, detail=f"{simulated_s / took_s:,.1f} × real time  {counts}")
+
+        yield tell
+
+
 def _bar() -> ProgressBar:
     return ProgressBar(
         SpinnerColumn(),

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
 from adapters.clock import now
 from adapters.config import Config
+from adapters.memory.event_store import MemoryEventLog
+from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.server import EmbeddedServer
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from adapters.graphql.app import AsgiApp
     from adapters.graphql.execution import Api
     from adapters.ingest import Ingest
+
+
+MEMORY_VIN_KEY: Final = b"of a twin that is gone when its process ends"
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,20 @@ class FleetTwin:
         from adapters.graphql.app import LOOPBACK_HOSTS, build_app  # noqa: PLC0415  # see above
 
         return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS)
+
+
+class MemoryTwin(NamedTuple):
+    """Log, fleet and projections in the memory of this process: for simulations."""
+
+    fleet: Fleet
+    read_models: MemoryReadModels
+    projecting: Projecting
+
+
+def memory_twin() -> MemoryTwin:
+    """Return twins that nobody else sees."""
+    log, read_models = VehicleLog(MemoryEventLog(now), AvroCodec(SchemaRegistry.load())), MemoryReadModels()
+    return MemoryTwin(Fleet(log, MEMORY_VIN_KEY), read_models, Projecting(PROJECTIONS, log, read_models, now))
 
 
 @contextmanager

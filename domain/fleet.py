@@ -154,10 +154,13 @@ class Fleet:
         if cached is not None:
             self._cache.move_to_end(vehicle_id)
             return cached
+        # Progress first: of a stream that another writer moves meanwhile it is too old, and so a conflict. Read last it
+        # would be newer than the vehicle, and a batch that makes no event would be decided on an old state unnoticed.
+        progress = dict(self.log.progress_of(vehicle_id))
         vehicle = project_vehicle(None, self.log.events_of(vehicle_id))
         if vehicle is None:
             return None
-        cached = self._cache[vehicle_id] = _Cached(vehicle, dict(self.log.progress_of(vehicle_id)))
+        cached = self._cache[vehicle_id] = _Cached(vehicle, progress)
         return cached
 
     def _forget(self) -> None:

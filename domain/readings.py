@@ -51,7 +51,7 @@ def take_report(seen: Observing, report: TroubleCodeReport) -> None:
         known = None
     before: Mapping[CodeKey, int | None] = known.statuses if known else {}
     statuses = {CodeKey(report.ecu, report.service, code.code, code.failure_type): code for code in report.codes}
-    news = report.complete and (known is None or before.keys() != statuses.keys())
+    news = report.complete and (known is None or not known.complete or before.keys() != statuses.keys())
     if news:
         texts = sorted(key.text for key in statuses)
         seen.trigger(e.TroubleCodesRead, report.captured_at, ecu=report.ecu, service=report.service, codes=texts)

@@ -75,6 +75,7 @@ class HeldCodes(NamedTuple):
     captured_at: Micros  # of the newest report that said something new, and
     sequence: int  # its batch: these two order reports
     statuses: dict[CodeKey, int | None]
+    complete: bool  # whether the whole list has been told
 
 
 class Reading(NamedTuple):
@@ -299,7 +300,7 @@ def _codes_read(s: VehicleState, x: e.TroubleCodesRead) -> None:
     if held is None or held[:2] <= (x.captured_at, x.sequence):
         statuses = held.statuses if held else {}
         left = {key: status for key, status in statuses.items() if key.text in x.codes}
-        lane.codes[scope] = HeldCodes(x.captured_at, x.sequence, left)
+        lane.codes[scope] = HeldCodes(x.captured_at, x.sequence, left, complete=True)
     readings = s.readings.setdefault(scope, [])
     insort(readings, Reading(x.captured_at, x.stream_id, x.sequence, frozenset(x.codes)), key=lambda r: r[:3])
     del readings[:-READINGS_MAX]
@@ -311,8 +312,8 @@ def _code_raised(s: VehicleState, x: e.TroubleCodeRaised) -> None:
     key = CodeKey(x.ecu, x.service, x.code, x.failure_type)
     held = lane.codes.get(scope)
     if held is None or held[:2] <= (x.captured_at, x.sequence):
-        statuses = held.statuses if held else {}
-        lane.codes[scope] = HeldCodes(x.captured_at, x.sequence, statuses | {key: x.status})
+        statuses = (held.statuses if held else {}) | {key: x.status}
+        lane.codes[scope] = HeldCodes(x.captured_at, x.sequence, statuses, complete=held is not None and held.complete)
     state = CodeState(x.captured_at, x.stream_id, x.sequence, x.status, x.active)
     current = s.codes.get(key)
     if current is None or current[:3] <= state[:3]:

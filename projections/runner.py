@@ -176,17 +176,15 @@ class Runner:
         Raises `PositionConflictError` when another runner has moved on in the meantime: try again.
         """
         self._position = self._store.position(self.projection)
+        self._versions.clear()  # another runner may have come further
         self._reload_parked()
-        tried = self._parked.pop(vehicle_id, None)
-        while tried:
+        tried = self._parked.get(vehicle_id)
+        while tried and self._parked.get(vehicle_id) is tried:
             last = self._store.versions(self.projection, [vehicle_id]).get(vehicle_id, 0)
             self._versions[vehicle_id] = last
             page = self._feed.history(vehicle_id, last, last + BATCH_EVENTS)
             missed = [recorded for recorded in page if recorded.position <= self._position]
-            done = len(missed) < BATCH_EVENTS
-            self._take(missed, self._position, tried, unpark=done)
-            if done or vehicle_id in self._parked:
-                break
+            self._take(missed, self._position, tried, unpark=len(missed) < BATCH_EVENTS)
         return self._parked.get(vehicle_id)
 
     def _reload_parked(self) -> None:
@@ -205,7 +203,7 @@ class Runner:
         versions: dict[UUID, int] = {}
         parked: dict[UUID, Parked] = {}
         for vehicle_id in session.batches:
-            if vehicle_id in self._parked:
+            if vehicle_id in self._parked and not tried:
                 parked[vehicle_id] = self._parked[vehicle_id]
                 continue
             last, failed = self._fold(vehicle_id, session)
@@ -224,6 +222,8 @@ class Runner:
         self._position = position
         self._versions.update(versions)
         self._parked.update(parked)
+        for vehicle_id in commit.unpark:
+            del self._parked[vehicle_id]
 
     def _load_versions(self, vehicle_ids: Collection[UUID]) -> None:
         if len(self._versions) > VERSIONS_CACHED_MAX:

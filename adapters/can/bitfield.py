@@ -108,6 +108,44 @@ class BitField:
             return (bits << unused).view(np.int64) >> unused.astype(np.int64)
         return bits if self.length > _INT64_BITS else bits.view(np.int64)
 
+    def write(self, raw: NDArray[Any], data: NDArray[np.uint8], rows: NDArray[np.bool_] | None = None) -> None:
+        """Put raw values [k] that lie in the range into payloads uint8[k, n]; only where `rows` bool[k] is true.
+
+        `raw` as `read` returns it; a float that its format cannot hold becomes infinite.
+        """
+        bits = self._bits(raw)
+        for part in self._parts:
+            byte = (bits >> part.shift & part.mask).astype(np.uint8) << np.uint8(part.place)
+            written = data[:, part.byte] & np.uint8(0xFF & ~(int(part.mask) << part.place)) | byte
+            data[:, part.byte] = written if rows is None else np.where(rows, written, data[:, part.byte])
+
+    def _bits(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """Return the field's bits, right-aligned: uint64[k], object[k] (int) beyond 64."""
+        if self.length > _WORD_BITS:
+            mask = (1 << self.length) - 1
+            beyond = np.empty(len(raw), dtype=object)
+            beyond[:] = [int(value) & mask for value in raw]
+            return beyond
+        if self.is_float:
+            unsigned, floating = _FLOAT_TYPES[self.length]
+            with np.errstate(over="ignore"):
+                return raw.astype(floating).view(unsigned).astype(np.uint64)
+        if self.length > _INT64_BITS and not self.signed:
+            return raw.astype(np.uint64)
+        return raw.astype(np.int64).view(np.uint64)
+
+    @cached_property
+    def _parts(self) -> tuple["_Part", ...]:
+        """How the field is spread over the bytes of a payload."""
+        parts = []
+        end = self.first_bit + self.length
+        number = int if self.length > _WORD_BITS else np.uint64
+        for byte in range(self.first_bit // 8, self.needed_bytes):
+            low, high = max(self.first_bit, 8 * byte), min(end, 8 * byte + 8)
+            shift, place = (end - high, 8 * byte + 8 - high) if self.big_endian else (low - self.first_bit, low % 8)
+            parts.append(_Part(byte, number(shift), number((1 << (high - low)) - 1), place))
+        return tuple(parts)
+
     @cached_property
     def _layout(self) -> "_Layout":
         first_byte, last_byte = self.first_bit // 8, self.needed_bytes - 1
@@ -158,3 +196,12 @@ class _Layout(NamedTuple):
     mask: np.uint64
     ninth_byte: int | None
     skipped: int  # bits before the field in its word
+
+
+class _Part(NamedTuple):
+    """The bits of a field that lie in one byte: `mask` of them after `shift`, moved up by `place` in the byte."""
+
+    byte: int
+    shift: int | np.uint64
+    mask: int | np.uint64
+    place: int

@@ -179,6 +179,25 @@ class ChecksumCheck:
         return ChecksumCounts(int(checkable.sum()), int(failed.sum()), by_id, zeros)
 
 
+def is_sealed(platform: str, can_id: int) -> bool:
+    """Return whether frames of an identifier carry a counter and a CRC on this platform."""
+    rule = CHECKSUMS[platform].get(can_id)
+    return rule is not None and rule.constants is not None
+
+
+def seal(platform: str, can_id: int, data: NDArray[np.uint8], counters: NDArray[np.integer]) -> None:
+    """Write counters [k] and CRCs into payloads uint8[k, length] of a frame that `is_sealed`, as its sender does.
+
+    The counter, modulo 16, goes into the low nibble of byte 1, the CRC into byte 0.
+    """
+    rule = CHECKSUMS[platform][can_id]
+    assert rule.constants is not None
+    assert data.shape[1] == rule.length
+    counter = (counters & _COUNTER_BITS).astype(np.uint8)
+    data[:, 1] = (data[:, 1] & np.uint8(0xFF & ~_COUNTER_BITS)) | counter
+    data[:, 0] = _crc(np.ascontiguousarray(data.T), np.frombuffer(rule.constants, np.uint8)[counter])
+
+
 def _kind(rule: ChecksumRule) -> tuple[int, bool]:
     return rule.length, rule.constants is not None
 
@@ -195,12 +214,18 @@ _CRC_TABLE: Final = _crc_table()
 
 def _crc_wrong(columns: NDArray[np.uint8], constants: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """`columns` uint8[bytes, k]: the payloads turned on their side; `constants` uint8[k, 16]."""
+    constant = np.take_along_axis(constants, (columns[1] & _COUNTER_BITS)[:, np.newaxis].astype(np.intp), axis=1)[:, 0]
+    wrong: NDArray[np.bool_] = _crc(columns, constant) != columns[0]
+    return wrong
+
+
+def _crc(columns: NDArray[np.uint8], constant: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the checksums uint8[k] of payloads `columns` uint8[bytes, k]; `constant` uint8[k], by their counters."""
     crc = np.full(columns.shape[1], 0xFF, dtype=np.uint8)
     for byte in columns[1:]:
         crc = _CRC_TABLE[crc ^ byte]
-    constant = np.take_along_axis(constants, (columns[1] & _COUNTER_BITS)[:, np.newaxis].astype(np.intp), axis=1)[:, 0]
-    wrong: NDArray[np.bool_] = (_CRC_TABLE[crc ^ constant] ^ 0xFF) != columns[0]
-    return wrong
+    checksum: NDArray[np.uint8] = _CRC_TABLE[crc ^ constant] ^ np.uint8(0xFF)
+    return checksum
 
 
 def _xor_wrong(columns: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -1,6 +1,8 @@
 """Raw values of a DBC signal to values in its unit, bit for bit as `cantools.database.conversion` gives them."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +13,7 @@ from adapters.can.bitfield import BitField
 
 _INT64: Final = np.iinfo(np.int64)
 _EXACT_IN_FLOAT64: Final = 1 << 53
+_NEAREST_IN_FLOAT64: Final = 1 << 51  # below this a double is near enough to its number to be rounded to a whole one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,27 @@ class Scaling:
         if self.offset or self.scale < 0 or raw.dtype == np.float64:  # even 0 matters: it makes minus zero plus zero
             scaled += self.offset
         return scaled
+
+    def raw(self, values: NDArray[Any], field: BitField) -> NDArray[Any]:
+        """Return the raw values [k] nearest to values in the signal's unit: float64, or object (int) where that rounds.
+
+        They are whole for an integer field, whether or not they fit it. Raises ValueError, OverflowError at a value
+        that is no number and would have to be whole.
+        """
+        if field.is_float:
+            return (
+                values.astype(np.float64) if self.identity else (values.astype(np.float64) - self.offset) / self.scale
+            )
+        if _rounds_in_float64(self.scale, self.offset, field):
+            return np.rint((values.astype(np.float64) - self.offset) / self.scale)
+        scale, offset = Fraction(self.scale), Fraction(self.offset)
+        exact = np.empty(len(values), dtype=object)
+        exact[:] = [round((Fraction(value) - offset) / scale) for value in values.tolist()]
+        return exact
+
+
+@lru_cache(maxsize=4096)
+def _rounds_in_float64(scale: float, offset: float, field: BitField) -> bool:
+    """Return whether doubles find the raw value nearest to any value of a field."""
+    shift = abs(Fraction(offset) / Fraction(scale))
+    return max(map(abs, field.range)) + shift < _NEAREST_IN_FLOAT64

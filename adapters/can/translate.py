@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,16 @@ from adapters.can.frames import FrameBlock
 from adapters.sampling import SampleColumn
 from adapters.signals.apply import to_samples
 from adapters.signals.preference import SourcePreference
-from adapters.signals.rules import ByteField, DbcSource, ObdSource, SignalMapping, SignalRule, SourceColumn, UdsSource
+from adapters.signals.rules import (
+    ByteField,
+    DbcSource,
+    ObdSource,
+    SignalMapping,
+    SignalRule,
+    SourceColumn,
+    UdsSource,
+    UdsTextSource,
+)
 from domain.errors import BadInputError
 from domain.signals import TroubleCodeReport
 
@@ -140,7 +149,9 @@ class CanTranslator:
         self.unmapped: Counter[str] = Counter()  # answers that no rule reads, by parameter or data identifier
         self.samples = 0
         self._obd = [(rule, rule.source) for rule in mapping.rules if isinstance(rule.source, ObdSource)]
-        self._uds = [(rule, rule.source) for rule in mapping.rules if isinstance(rule.source, UdsSource)]
+        self._uds = [
+            (rule, rule.source) for rule in mapping.rules if isinstance(rule.source, UdsSource | UdsTextSource)
+        ]
         self._pids = {source.pid for _, source in self._obd}
         self._dids = {source.did for _, source in self._uds}
         self._preference = SourcePreference()
@@ -173,16 +184,35 @@ class CanTranslator:
         """Yield the samples of UDS answers."""
         for rule, source in self._uds:
             answers = [
-                (answer.captured_at, value)
+                (answer.captured_at, answer.data)
                 for answer in heard.dids
-                if answer.did == source.did
-                and source.response_id in (None, answer.can_id)
-                and (value := source.bytes.read(answer.data)) is not None
+                if answer.did == source.did and source.response_id in (None, answer.can_id)
             ]
-            if answers:
-                raw = np.array([value for _, value in answers], np.int64)
-                times = np.array([at for at, _ in answers], np.int64)
+            column = _texts(source, answers) if isinstance(source, UdsTextSource) else _whole_numbers(source, answers)
+            if column is not None:
+                times, raw = column
                 yield rule.rank, to_samples(rule, times, SourceColumn(raw, raw))
+
+
+Answers = list[tuple[int, bytes]]  # when, data
+HeardColumn = tuple[NDArray[np.int64], NDArray[Any]]  # captured_at, values
+
+
+def _whole_numbers(source: UdsSource, answers: Answers) -> HeardColumn | None:
+    """Return the numbers in answers, None if there is none; answers that are too short have none."""
+    read = [(at, value) for at, data in answers if (value := source.bytes.read(data)) is not None]
+    if not read:
+        return None
+    return np.array([at for at, _ in read], np.int64), np.array([value for _, value in read], np.int64)
+
+
+def _texts(source: UdsTextSource, answers: Answers) -> HeardColumn | None:
+    """Return the texts in answers, object[k] (str, or None where the bytes are no text); None if there is no answer."""
+    if not answers:
+        return None
+    texts = np.empty(len(answers), dtype=object)
+    texts[:] = [source.read(data) for _, data in answers]
+    return np.array([at for at, _ in answers], np.int64), texts
 
 
 _WORD_BYTES: Final = 8

@@ -1,4 +1,4 @@
-"""The recording that comes with the package, for `fleettwin demo`, and queries to try on it.
+"""What `fleettwin demo` shows: a recording that comes with the package, a simulated fleet, and queries to try on both.
 
 This project made it (no real car, driver or VIN is in it): a compact electric car in Wolfsburg is unlocked, drives for
 twelve minutes, loses the air of a tire on the way, and begins to charge. A test compares it with its generator.
@@ -13,6 +13,12 @@ VIN: Final = "WVWZZZE1ZTP000042"
 BRAND: Final = "Volkswagen"
 MODEL: Final = "ID.3"
 MAPPINGS: Final = ("fleettwin", "obd2")
+
+FLEET_VEHICLES: Final = 50
+FLEET_SEED: Final = 2026
+FLEET_BRANDS: Final = ("Volkswagen", "Audi", "Škoda", "SEAT")
+FLEET_FRAMES_PER_SECOND: Final = 100  # of a car that drives: enough for a twin, and light for a laptop
+FLEET_PAST_S: Final = 900  # the fleet has driven so long when the demo begins
 
 QUERIES: Final = [
     # Where it is, how it got there, how far it could go on
@@ -64,3 +70,35 @@ QUERIES: Final = [
 def recording() -> AbstractContextManager[Path]:
     """Return the recording as a file for as long as it is needed: candump text, compressed with gzip."""
     return resources.as_file(resources.files(__name__).joinpath("drive.log.gz"))
+
+
+def fleet_queries(driven_vin: str, faulty_vin: str) -> list[str]:
+    """Return queries on the simulated fleet: one that moves, songs, a trip that is over, a fault.
+
+    `driven_vin` is of a car that has finished a trip, `faulty_vin` of one that has a trouble code.
+    """
+    return [
+        """{
+  vehicles(first: 5, filter: { brands: ["Audi", "Škoda"] }) { edges { node {
+    vin brand model lastSeenAt
+    navigation { location { latitude longitude capturedAt } speed { value unit } }
+    media { title { value } artist { value } playback { value } }
+  } } }
+}""",
+        f"""{{
+  vehicle(vin: "{driven_vin}") {{
+    brand model
+    navigation {{ trips(first: 1) {{ edges {{ node {{
+      startedAt endedAt ended distanceM durationS energyKwh
+      track(maxPoints: 5) {{ pointCount points {{ latitude longitude }} }}
+    }} }} }} }}
+    media {{ playHistory(first: 3) {{ edges {{ node {{ startedAt title artist album }} }} }} }}
+  }}
+}}""",
+        f"""{{
+  vehicle(vin: "{faulty_vin}") {{
+    brand model
+    diagnostics {{ troubleCodes {{ code failureType ecu held active firstSeenAt explanation {{ system group }} }} }}
+  }}
+}}""",
+    ]

@@ -58,6 +58,10 @@ class Batcher:
             self._open.append(entry)
         return complete
 
+    def cut(self, *, received_at: Micros) -> list[SignalBatch]:
+        """Return what is open as a batch, if anything is: for a car that sends what it has now and then."""
+        return [self._closed(received_at, final=False)] if self._open else []
+
     def finish(self, *, received_at: Micros) -> SignalBatch:
         """Return the final batch of the stream."""
         return self._closed(received_at, final=True)

@@ -18,6 +18,7 @@ from adapters.signals.rules import (
     SignalRule,
     Source,
     UdsSource,
+    UdsTextSource,
 )
 from adapters.signals.transforms import read_transform
 
@@ -34,7 +35,9 @@ _SOURCE_KEYS: Final = (
 )
 _CHANGE_KEYS: Final = ("deadband", "heartbeat_ms", "landmarks", "valid", "fallback")
 _OBD_KEYS: Final = ("pid", "ecu", "first", "bytes", "signed")
-_UDS_KEYS: Final = ("did", "request_id", "response_id", "first", "bytes", "signed")
+_UDS_KEYS: Final = ("did", "request_id", "response_id", "first", "bytes", "signed", "text")
+_UDS_TEXT_KEYS: Final = ("did", "request_id", "response_id", "first", "text")
+_TEXT: Final = "utf-8"  # the only encoding that is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ class _Entry:
             return RowSource(str(own["row"]))
         keys = _OBD_KEYS if kinds == ["obd2"] else _UDS_KEYS
         block = self.at.block(own, kinds[0], keys) or Block()
+        if "text" in block:
+            return self._text(block)
         field = ByteField(
             self.at.whole(block, "first", 0), self.at.whole(block, "bytes", 1), bool(block.get("signed", False))
         )
@@ -155,6 +160,18 @@ class _Entry:
         return UdsSource(
             self.at.whole(block, "did"),
             field,
+            self.at.whole_or_none(block, "request_id"),
+            self.at.whole_or_none(block, "response_id"),
+        )
+
+    def _text(self, block: Block) -> UdsTextSource:
+        self.at.check_keys(block, _UDS_TEXT_KEYS)
+        if block["text"] != _TEXT:
+            self.at.at(block, "text")
+            self.at.refuse(f"`text` is {block['text']!r}", f"give {_TEXT}")
+        return UdsTextSource(
+            self.at.whole(block, "did"),
+            self.at.whole(block, "first", 0),
             self.at.whole_or_none(block, "request_id"),
             self.at.whole_or_none(block, "response_id"),
         )

@@ -52,13 +52,32 @@ class UdsSource(NamedTuple):
     response_id: int | None = None
 
 
+class UdsTextSource(NamedTuple):
+    """A text in the answer to a ReadDataByIdentifier request: the data bytes from `first` to the end, as UTF-8."""
+
+    did: int
+    first: int = 0
+    request_id: int | None = None
+    response_id: int | None = None
+
+    def read(self, data: bytes) -> str | None:
+        """Return the text without what fills the field behind it, or None where the bytes are no UTF-8."""
+        try:
+            return data[self.first :].rstrip(_TEXT_PADDING).decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+
+
+_TEXT_PADDING: Final = b"\x00\xff"  # what fixed fields are filled with; no text of UTF-8 ends in either
+
+
 class RowSource(NamedTuple):
     """A name in already-decoded rows."""
 
     name: str
 
 
-Source = DbcSource | ObdSource | UdsSource | RowSource
+Source = DbcSource | ObdSource | UdsSource | UdsTextSource | RowSource
 
 
 class SourceColumn(NamedTuple):

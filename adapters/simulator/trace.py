@@ -65,7 +65,11 @@ class Said(NamedTuple):
 
 
 class TripTruth(NamedTuple):
-    """A drive, from its first to its last motion, in simulated seconds; `energy_kwh` None: no battery drives it."""
+    """A drive, in simulated seconds, as `domain.legs` delimits it.
+
+    It begins when the car comes to 5 km/h and ends when the ignition goes off, half a minute after the arrival at most;
+    no halt in between lasts five minutes. `energy_kwh` is what the battery has lost; None: no battery drives the car.
+    """
 
     started_s: float
     ended_s: float
@@ -84,7 +88,10 @@ class PlayTruth(NamedTuple):
 
 
 class CodeTruth(NamedTuple):
-    """A trouble code that a reading tells anew, or tells no more."""
+    """A trouble code that a reading is the first to tell, or the first to tell no more.
+
+    A reading that tells it with another status does not count.
+    """
 
     at_s: float
     ecu: str  # response identifier, as `domain.signals.TroubleCodeReport` has it
@@ -141,7 +148,7 @@ class Trace:
     energy_kwh: Numbers  # that the battery can still give; 0 where there is none
     battery_power_kw: Numbers  # positive: into the battery
     state_of_charge_percent: Numbers
-    range_km: Numbers
+    range_km: Numbers  # on electricity; of a car without a battery, on fuel
     plug: Flags
     plug_locked: Flags
     charging: Flags
@@ -149,7 +156,7 @@ class Trace:
     charging_left_min: Numbers
     fuel_l: Numbers
     engine_rpm: Numbers  # 0 where there is no engine, or it rests
-    coolant_celsius: Numbers
+    coolant_celsius: Numbers  # of the engine; as outside where there is none
     outside_celsius: Numbers
     low_voltage_v: Numbers
     tire_kpa: Numbers  # front left, front right, rear left, rear right
@@ -163,7 +170,7 @@ class Trace:
     driver_door_open: Flags
     locked: Flags
     driver_belted: Flags
-    media_source: Codes  # raw values of the message FT_Media, schemas/dbc/fleettwin.dbc
+    media_source: Codes  # raw values of the message FT_Media, schemas/dbc/fleettwin.dbc; not available when off
     media_playback: Codes
     volume_percent: Codes
     destination_set: Flags

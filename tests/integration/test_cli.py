@@ -348,21 +348,3 @@ def test_two_ingests_at_once(fleettwin: CommandLine, other_fleettwin: CommandLin
     assert {each["lag"] for each in fleettwin.status()["projections"]} == {0}
     for vin in vins:
         assert fleettwin.state(vin) == other_fleettwin.state(vin)
-
-
-def test_the_demo_prints_its_address_and_queries_that_answer(tmp_path: Path) -> None:
-    fleettwin = CommandLine(tmp_path / "home")
-    with fleettwin.started("demo", PORT="0") as process:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if demo.QUERIES[-1] in said:
-                break
-        addresses = re.findall(r"http://\S+", said)
-        assert len(demo.QUERIES) == 3
-        for query in demo.QUERIES:
-            assert query in said
-            assert asked(addresses[0], query)["vehicle"]
-        stopped(process)
-    assert fleettwin.state(demo.VIN)["navigation"]["trips"]["edges"]

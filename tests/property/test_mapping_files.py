@@ -29,10 +29,11 @@ KEYS = (
         "pid",
         "uds",
         "did",
+        "text",
     ),
     *("first", "bytes", "bus", "heartbeat_ms", "dbc", "platform", "datatype"),
 )
-WORDS = st.sampled_from(["x", "x * 2", "V", "km", "m/s", "ON", "float", "", "10000000000000000000000"])
+WORDS = st.sampled_from(["x", "x * 2", "V", "utf-8", "km", "m/s", "ON", "float", "", "10000000000000000000000"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS
 VALUES = st.recursive(
     SCALARS,

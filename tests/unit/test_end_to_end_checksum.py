@@ -16,8 +16,10 @@ from adapters.can.end_to_end import (
     ChecksumCheck,
     ChecksumCounts,
     foreign,
+    is_sealed,
     platform_of,
     refusal,
+    seal,
 )
 from adapters.can.frames import FrameBlock
 from adapters.can.recordings import open_recording
@@ -83,6 +85,32 @@ def test_every_counter_value_has_its_own_constant() -> None:
     frames = [Heard(0xFD, protected("vw_mqb", 0xFD, bytes([counter, 1, 2, 3, 4, 5, 6]))) for counter in range(16)]
 
     assert ChecksumCheck("vw_mqb").check(block_of(frames)).failed == 0
+
+
+@pytest.mark.parametrize("platform", ["vw_mqb", "vw_meb"])
+def test_sealed_frames_pass_count_up_and_show_every_flipped_bit(platform: str) -> None:
+    generator = np.random.default_rng(1)
+    for can_id, rule in CHECKSUMS[platform].items():
+        assert is_sealed(platform, can_id)
+        given = generator.integers(0, 256, (40, rule.length), dtype=np.uint8)
+        data = given.copy()
+
+        seal(platform, can_id, data, np.arange(1_000_000, 1_000_040))
+
+        assert (data[:, 1] & 0x0F).tolist() == [(1_000_000 + row) % 16 for row in range(40)]
+        assert (data[:, 1] & 0xF0).tolist() == (given[:, 1] & 0xF0).tolist()
+        assert data[:, 2:].tolist() == given[:, 2:].tolist()
+        assert ChecksumCheck(platform).check(block_of(Heard(can_id, row.tobytes()) for row in data)).failed == 0
+        for bit in (*range(8), *range(12, 8 * rule.length)):  # another counter selects another constant
+            damaged = data.copy()
+            damaged[:, bit // 8] ^= np.uint8(1 << bit % 8)
+            counts = ChecksumCheck(platform).check(block_of(Heard(can_id, row.tobytes()) for row in damaged))
+            assert counts.failed == len(data)
+
+
+def test_what_has_no_counter_is_not_sealed() -> None:
+    assert not is_sealed("vw_mqb", 0x123)
+    assert not is_sealed("vw_pq", 0x0D0)
 
 
 def test_other_identifiers_other_lengths_and_29_bits_are_not_checkable() -> None:

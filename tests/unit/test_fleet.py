@@ -1,6 +1,8 @@
 """The door to the write side."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -195,6 +197,33 @@ def test_a_writer_that_another_has_overtaken_starts_from_what_the_log_holds() ->
         slow.take(doors())
 
     assert slow.take(doors()).duplicates == 2
+
+
+@pytest.mark.parametrize("interrupted", ["events_of", "progress_of"])
+def test_a_writer_that_takes_a_batch_while_another_reads_is_noticed(interrupted: str) -> None:
+    """The other has read that the door is open; that it was closed since must not make the next "open" old news."""
+    log, closed_and_opened = Log(), doors(count=3)[1:]
+    a_fleet(log).take(doors(count=1))
+
+    class Interrupted(Log):
+        def __getattribute__(self, name: str) -> object:
+            if name != interrupted:
+                return getattr(log, name)
+
+            def read(vehicle_id: UUID) -> object:
+                found = copy(getattr(log, name)(vehicle_id))
+                a_fleet(log).take(closed_and_opened[:1])
+                return found
+
+            return read
+
+    with suppress(VersionConflictError):
+        Fleet(Interrupted(), KEY).take(closed_and_opened[1:])
+    a_fleet(log).take(closed_and_opened)
+
+    calm = Log()
+    a_fleet(calm).take(doors(count=3))
+    assert log.events == calm.events
 
 
 def test_one_refused_batch_refuses_all_that_came_with_it() -> None:

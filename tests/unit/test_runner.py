@@ -263,3 +263,38 @@ def test_a_retry_that_comes_between_does_not_lose_events() -> None:
     plain = MemoryReadModels()
     runner(DIAGNOSTICS, feed, plain).step()
     assert everything(store, [DIAGNOSTICS]) == everything(plain, [DIAGNOSTICS])
+
+
+def test_a_retry_forgets_what_another_runner_has_folded_since() -> None:
+    """A retry takes over the position of the store, so what this runner knew of other vehicles may be old."""
+    gaps, stream = Car(), Stream()
+    gaps.observe(*(replace(stream.batch(sample(DOOR, n, value=n % 2 == 0)), sequence=2 * n + 2) for n in range(6)))
+    events = [replace(event, originator_id=OTHER_ID) for event in gaps.events]
+    store, feed = MemoryReadModels(), ListFeed(recorded([*history(3), *events]))
+    behind = runner(failing([2]), feed, store)
+    behind.step(5)
+    runner(failing([2]), feed, store).step(4)
+    behind.retry(VEHICLE_ID)
+    behind.step()
+
+    plain = MemoryReadModels()
+    runner(failing([2]), feed, plain).step()
+    assert store.position(DIAGNOSTICS) == len(feed.events)
+    assert everything(store, [DIAGNOSTICS]) == everything(plain, [DIAGNOSTICS])
+
+
+def test_a_retry_that_is_broken_off_leaves_its_vehicle_parked() -> None:
+    store, feed = WatchedStore(), ListFeed(recorded(history()))
+    running = runner(failing([2]), feed, store)
+    running.step(3)
+    store.fails = True
+    with pytest.raises(ConnectionError):
+        running.retry(VEHICLE_ID)
+    store.fails = False
+    running.projection = DIAGNOSTICS
+    running.step()
+
+    assert store.parked(DIAGNOSTICS).keys() == {VEHICLE_ID}
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 1}
+    assert running.retry(VEHICLE_ID) is None
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 6}

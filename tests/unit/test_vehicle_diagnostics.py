@@ -111,6 +111,16 @@ def test_a_reading_of_another_stream_clears_a_code() -> None:
     )
 
 
+def test_a_whole_list_is_told_once_though_lists_that_were_not_whole_named_the_same_codes() -> None:
+    stream = Stream("b")
+    past = [Stream("a").batch(report(0, "U0100")), stream.batch(report(5, "P0301", complete=False))]
+    given(*past).when(stream.batch(report(9, "P0301"))).then(
+        told(e.TroubleCodesRead, codes=["P0301"]), told(e.TroubleCodeCleared, code="U0100", captured_at=at(9))
+    )
+    last = stream.batch(report(12, "P0301"))
+    given(*past, Stream("b", 1).batch(report(9, "P0301"))).when(last).then_nothing()
+
+
 def test_an_earlier_reading_of_another_stream_clears_nothing() -> None:
     given(Stream("a").batch(report(9, "P0301"))).when(Stream("b").batch(report(0))).then(told(e.TroubleCodesRead))
 

@@ -1,0 +1,315 @@
+"""The simulation finds what is wrong: each part, broken in one way, is caught by one of a few seeds."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from random import Random
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import pytest
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.popo import POPOApplicationRecorder
+
+from adapters.event_log import DirectoryEntry, ProgressChange
+from adapters.memory.event_store import MemoryEventLog
+from adapters.memory.read_models import MemoryReadModels
+from domain import events as e
+from domain.errors import VersionConflictError
+from domain.events import VehicleEvent
+from domain.fleet import EventLog, Fleet, Taken
+from domain.signals import SignalBatch
+from domain.streams import StreamProgress
+from projections.media.model import MediaSignalRow
+from projections.media.projector import MEDIA
+from projections.ports import Commit, Parked
+from projections.projection import Projection, Recorded, Rows
+from projections.runner import Runner, _Session
+from tests.support.batches import DOOR, Stream, sample
+from tests.support.read_side import PROJECTIONS
+from tests.support.simulation.faults import Faults
+from tests.support.simulation.ports import Outage
+from tests.support.simulation.runs import needed, run
+from tests.support.simulation.sources import Source, Streams, small_fleet
+from tests.support.simulation.world import Parts
+
+SEEDS_MAX: Final = 150  # in which each must be caught
+
+
+# --- write side -------------------------------------------------------------------------------------------------------
+
+
+class FleetThatRemembers(Fleet):
+    """Goes on after a failure with the vehicles that it had decided on."""
+
+    @contextmanager
+    def _or_start_anew(self) -> Iterator[None]:
+        yield
+
+
+class FleetWithoutProgress(Fleet):
+    """Writes events, and not which batches they were made of."""
+
+    def _append(self, events: Sequence[VehicleEvent], progress: Sequence[ProgressChange]) -> int:
+        return super()._append(events, [] if events else progress)
+
+
+class FleetThatTakesNothingLate(Fleet):
+    """Leaves out a batch that comes after the one that follows it."""
+
+    def take(self, batches: Sequence[SignalBatch]) -> Taken:
+        newest: dict[tuple[UUID, str], int] = {}
+        in_time = []
+        for batch in batches:
+            name = (batch.vehicle_id, batch.stream_id)
+            newest.setdefault(name, self.progress(*name).last_sequence)
+            if batch.sequence > newest[name]:
+                newest[name] = batch.sequence
+                in_time.append(batch)
+        taken = super().take(in_time)
+        return taken._replace(duplicates=taken.duplicates + len(batches) - len(in_time))
+
+
+class FleetThatReadsProgressLast(Fleet):
+    """Reads the vehicle, and after that how far its streams are: another may have written in between."""
+
+    def _find(self, vehicle_id: UUID) -> Any:
+        log = self.log
+        self.log = ReadsProgressLast(log)
+        try:
+            return super()._find(vehicle_id)
+        finally:
+            self.log = log
+
+
+class ReadsProgressLast:
+    """A log whose events are read before the progress, though they are asked for after it."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._events: Sequence[VehicleEvent] = ()
+
+    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
+        self._events = self._log.events_of(vehicle_id)
+        return self._log.progress_of(vehicle_id)
+
+    def events_of(self, _: UUID) -> Sequence[VehicleEvent]:
+        return self._events
+
+    def append(self, *args: Any) -> int:
+        raise AssertionError(args)
+
+
+class LogThatWritesAgain(MemoryEventLog):
+    """Takes a conflict for a failure, and writes once more, with the versions that are free now."""
+
+    def append(
+        self,
+        events: Sequence[StoredEvent],
+        progress: Sequence[ProgressChange] = (),
+        directory: Sequence[DirectoryEntry] = (),
+    ) -> Sequence[int]:
+        try:
+            return super().append(events, progress, directory)
+        except VersionConflictError:
+            if directory:
+                raise
+        used = {event.originator_id: len(self.events_of(event.originator_id)) for event in events}  # type: ignore[arg-type]  # ids are UUIDs here
+        moved = []
+        for event in events:
+            used[event.originator_id] += 1
+            moved.append(replace(event, originator_version=used[event.originator_id]))
+        now = [
+            change._replace(before=self.progress_of(change.vehicle_id).get(change.after.stream_id, change.before))
+            for change in progress
+        ]
+        return super().append(moved, now, directory)
+
+
+class LogWithoutStreams(MemoryEventLog):
+    """Does not look whether a stream is where a writer believes it to be."""
+
+    def append(
+        self,
+        events: Sequence[StoredEvent],
+        progress: Sequence[ProgressChange] = (),
+        directory: Sequence[DirectoryEntry] = (),
+    ) -> Sequence[int]:
+        known = [
+            change._replace(before=StreamProgress(change.after.stream_id))
+            if change.after.stream_id not in (told := self.progress_of(change.vehicle_id))
+            else change._replace(before=told[change.after.stream_id])
+            for change in progress
+        ]
+        return super().append(events, known, directory)
+
+
+class LogWhoseClockGoesBack(MemoryEventLog):
+    """Dates events as its clock says."""
+
+    def _update_table(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        self._recorded_at += [self._clock()] * len(stored_events)
+        return POPOApplicationRecorder._update_table(self, stored_events, **kwargs)
+
+
+# --- read side --------------------------------------------------------------------------------------------------------
+
+
+class StoreWithoutCompareAndSet(MemoryReadModels):
+    """Writes whatever a runner believes."""
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        commit.expected_position = self.position(projection)
+        super().commit(projection, commit)
+
+
+class TornStore(MemoryReadModels):
+    """Breaks off now and then, with the rows written and nothing else."""
+
+    _commits = 0
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        self._commits += 1
+        if self._commits % 5 == 0:
+            here = self.position(projection)
+            super().commit(projection, Commit(here, here, commit.upserts, commit.deletes))
+            raise Outage("the store was lost while it wrote")
+        super().commit(projection, commit)
+
+
+class RunnerWithoutVersions(Runner):
+    """Folds what comes as it comes: what came before again, and nothing for what is missing."""
+
+    def _fold(self, vehicle_id: UUID, session: _Session) -> tuple[int, Parked | None]:
+        last = self._versions[vehicle_id]
+        for recorded in session.batches[vehicle_id]:
+            try:
+                session.rows[vehicle_id].fold(self.projection, recorded)
+            except Exception as error:
+                if session.store_failed:
+                    raise
+                return last, self._park(recorded, error)
+            last = max(last, recorded.event.originator_version)
+        return last, None
+
+
+class RunnerThatSkips(Runner):
+    """Goes on after an event that fails, as if it were folded."""
+
+    def _fold(self, vehicle_id: UUID, session: _Session) -> tuple[int, Parked | None]:
+        last, failed = super()._fold(vehicle_id, session)
+        return (failed.version, None) if failed else (last, None)
+
+
+class RunnerThatForgetsItsOthers(Runner):
+    """Takes a vehicle up again where the store is, with what it knew of other vehicles before."""
+
+    def retry(self, vehicle_id: UUID) -> Parked | None:
+        known = dict(self._versions)
+        known.pop(vehicle_id, None)
+        still = super().retry(vehicle_id)
+        self._versions = known | {vehicle_id: self._versions[vehicle_id]} if vehicle_id in self._versions else known
+        return still
+
+
+class RunnerThatTakesUpTooEarly(Runner):
+    """Holds a vehicle for taken up before it is, even where that fails."""
+
+    def retry(self, vehicle_id: UUID) -> Parked | None:
+        try:
+            return super().retry(vehicle_id)
+        except BaseException:
+            self._parked.pop(vehicle_id, None)
+            raise
+
+
+class RunnerThatRemembers(Runner):
+    """Takes versions for written when their commit was not."""
+
+    def _take(self, batch: Sequence[Recorded], *args: Any, **more: Any) -> None:
+        try:
+            super()._take(batch, *args, **more)
+        except Outage:
+            self._versions.update({each.event.originator_id: each.event.originator_version for each in batch})
+            raise
+
+
+def _takes_older_values(recorded: Recorded, event: Any, rows: Rows) -> None:
+    for path in event.path:
+        rows.delete(MediaSignalRow, path)
+    MEDIA.folds[type(event)](recorded, event, rows)
+
+
+def media_with(fold: Callable[[Recorded, Any, Rows], None], *event_types: type[VehicleEvent]) -> Sequence[Projection]:
+    """Return the projections, media with another fold for some events."""
+    spoilt = replace(MEDIA, folds={**MEDIA.folds, **dict.fromkeys(event_types, fold)})
+    return [spoilt if projection is MEDIA else projection for projection in PROJECTIONS]
+
+
+# --- caught -----------------------------------------------------------------------------------------------------------
+
+
+class Bite(NamedTuple):
+    """A broken part, and what the simulation must say of it."""
+
+    parts: Parts
+    says: str
+    faults: Faults | None = None  # None: those of the seed
+    source: Source = small_fleet
+
+
+def a_door(rng: Random) -> Sequence[Streams]:
+    """Return a car that tells of its door and nothing else, a batch each time."""
+    stream = Stream()
+    return [[[stream.batch(sample(DOOR, n, value=rng.random() < 0.5)) for n in range(30)]]]
+
+
+RACES: Final = Faults(rebalanced=0.3, worker_restarts=0.1, overtaken=0.5)
+RETRIES: Final = Faults(reordered=0.6, poison=0.03, two_runners=1.0, retried=0.8)
+BROKEN_OFF: Final = replace(RETRIES, store_fails=0.1, two_runners=0.0)
+SAMPLES: Final = (e.SignalsSampled, e.LateSamplesRecorded)
+
+BITES: Final = {
+    "a fleet remembers what it failed to write": Bite(Parts(FleetThatRemembers), "is not what a worker writes"),
+    "a fleet writes no progress": Bite(Parts(FleetWithoutProgress), "came,"),
+    "a fleet takes nothing late": Bite(Parts(FleetThatTakesNothingLate), "came,"),
+    "a fleet reads progress last": Bite(
+        Parts(FleetThatReadsProgressLast), "is not what a worker writes", RACES, a_door
+    ),
+    "a log writes again after a conflict": Bite(Parts(log=LogThatWritesAgain), "is not what a worker writes"),
+    "a log does not compare streams": Bite(Parts(log=LogWithoutStreams), "the log is not what"),
+    "a log dates backwards": Bite(Parts(log=LogWhoseClockGoesBack), "recorded_at goes down"),
+    "a store does not compare positions": Bite(Parts(store=StoreWithoutCompareAndSet), "the position went down"),
+    "a store is torn": Bite(Parts(store=TornStore), "live is not rebuilt"),
+    "a runner ignores versions": Bite(Parts(runner=RunnerWithoutVersions), "live is not rebuilt"),
+    "a runner skips what fails": Bite(Parts(runner=RunnerThatSkips), "live is not rebuilt"),
+    "a runner that retries keeps old versions": Bite(
+        Parts(runner=RunnerThatForgetsItsOthers), "live is not rebuilt", RETRIES
+    ),
+    "a runner takes up too early": Bite(
+        Parts(runner=RunnerThatTakesUpTooEarly), "a row of a parked vehicle", BROKEN_OFF
+    ),
+    "a runner remembers what it failed to write": Bite(Parts(runner=RunnerThatRemembers), "live is not rebuilt"),
+    "a fold takes older values": Bite(
+        Parts(projections=media_with(_takes_older_values, *SAMPLES)), "a value was replaced by an older one"
+    ),
+}
+
+
+@pytest.mark.parametrize("bite", BITES.values(), ids=BITES)
+def test_a_broken_part_is_caught(bite: Bite) -> None:
+    runs = (run(seed, bite.source, bite.parts, bite.faults) for seed in range(SEEDS_MAX))
+    assert any(bite.says in finding for done in runs for finding in done.findings)
+
+
+def test_the_faults_that_a_failure_needs_are_told_apart() -> None:
+    parts = Parts(store=StoreWithoutCompareAndSet)
+    failed = next(done for seed in range(SEEDS_MAX) if (done := run(seed, parts=parts)).findings)
+
+    def fails(faults: Faults) -> bool:
+        return bool(run(failed.seed, parts=parts, faults=faults).findings)
+
+    left = needed(failed, fails)
+    assert fails(left)
+    assert len(list(left)) < len(list(failed.faults))
+    assert not any(fails(replace(left, **{name: 0.0})) for name, _ in left)
