@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
+from adapters.collector import COLLECTOR
 from domain.errors import FleettwinError, PositionConflictError
 from domain.units import Micros
 from projections.ports import Feed, Parked, ReadModelStore
@@ -82,7 +83,8 @@ class Projecting:
             conflicts = 0
             while runner.position < until:
                 try:
-                    runner.step(min(BATCH_EVENTS, until - runner.position))
+                    with COLLECTOR.held():
+                        runner.step(min(BATCH_EVENTS, until - runner.position))
                     conflicts = 0
                 except PositionConflictError:  # another process does the same work: go on from where it is
                     conflicts += 1
@@ -128,7 +130,9 @@ class Projecting:
         while not self._stopping.is_set():
             try:
                 runner = runner or self._runner(projection)
-                if not runner.step():
+                with COLLECTOR.held():
+                    taken = runner.step()
+                if not taken:
                     wait(runner.position, WAIT_MS)
             except PositionConflictError:
                 runner = None  # another process does the same work: go on from where it is

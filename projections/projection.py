@@ -113,18 +113,17 @@ _KINDS: Final = {UUID: "uuid", str: "text", int: "int", float: "float", bool: "b
 
 
 def table(name: str, *, key: tuple[str, ...]) -> Callable[[type[R]], type[R]]:
-    """Declare a NamedTuple as the row of a table; the columns of `key`, `vehicle_id` first, name a row."""
+    """Declare a NamedTuple as the row of a table; its first columns are those of `key`, `vehicle_id` first."""
 
     def declare(row_type: type[R]) -> type[R]:
         hints = get_type_hints(row_type)
         columns = tuple(_column(column, hints[column]) for column in row_type._fields)  # type: ignore[attr-defined]  # a NamedTuple
-        if key[0] != "vehicle_id" or not set(key) <= {column.name for column in columns}:
-            msg = f"{row_type.__name__}: the key {key} must begin with vehicle_id and name columns"
+        if key[0] != "vehicle_id" or key != tuple(column.name for column in columns[: len(key)]):
+            msg = f"{row_type.__name__}: the key {key} must begin with vehicle_id, and be the first columns"
             raise TypeError(msg)
         row_type.SPEC = RowSpec(name, columns, key)  # type: ignore[attr-defined]
-        places = [row_type._fields.index(column) for column in key]  # type: ignore[attr-defined]
-        row_type.KEY_OF = staticmethod(_getter(places))  # type: ignore[attr-defined]
-        row_type.KEY_IN_VEHICLE_OF = staticmethod(_getter(places[1:]))  # type: ignore[attr-defined]
+        row_type.KEY_OF = itemgetter(slice(len(key)))  # type: ignore[attr-defined]
+        row_type.KEY_IN_VEHICLE_OF = itemgetter(slice(1, len(key)))  # type: ignore[attr-defined]
         return row_type
 
     return declare
@@ -146,17 +145,6 @@ def row_key_in_vehicle(row: Row) -> Key:
     """Return the key of a row without its `vehicle_id`."""
     key: Key = type(row).KEY_IN_VEHICLE_OF(row)  # type: ignore[attr-defined]  # set by `table`
     return key
-
-
-def _getter(places: Sequence[int]) -> Callable[[Any], Key]:
-    """Return a function that takes these columns from a row, as a tuple however many they are."""
-    match places:
-        case []:
-            return lambda _: ()
-        case [one]:
-            return lambda row: (row[one],)
-        case _:
-            return itemgetter(*places)
 
 
 def _column(name: str, hint: Any) -> Column:

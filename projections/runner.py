@@ -48,8 +48,7 @@ class _VehicleRows(Rows):
         return row  # type: ignore[no-any-return]  # rows are kept by their type
 
     def put(self, row: Row) -> None:
-        row_type = type(row)
-        self._set(row_type, row_key_in_vehicle(row), row)
+        self._set(type(row), row_key_in_vehicle(row), row)
 
     def delete(self, row_type: type[Row], *key: Any) -> None:
         self._set(row_type, key, None)

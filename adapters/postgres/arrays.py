@@ -50,7 +50,8 @@ def _bytes(value: bytes) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    return _bytes(value.encode())
+    encoded = value.encode()
+    return _LENGTH(len(encoded)) + encoded
 
 
 # Type oids: PostgreSQL source, `pg_type.dat`.

@@ -228,8 +228,8 @@ def _parameter(column: Column, values: Sequence[Any]) -> ArrayParameter:
     return array(_TYPES[column.kind], values)
 
 
-def _literal(items: Sequence[float | None]) -> str:
-    return "{" + ",".join(["NULL" if item is None else repr(item) for item in items]) + "}"
+def _literal(items: list[float | None]) -> str:
+    return "{" + repr(items)[1:-1].replace("None", "NULL") + "}"  # numbers alone are written alike on both sides
 
 
 def _sql(text: str) -> LiteralString:

@@ -1,0 +1,68 @@
+"""The collector of cyclic garbage: held by batches of any thread, never for long, and as before afterwards."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.collector import BATCHES_MAX, Collector
+
+
+class Node:
+    """Something that can be in a cycle."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture(autouse=True)
+def enabled() -> Iterator[None]:
+    gc.enable()
+    yield
+    gc.enable()
+
+
+def test_it_stands_still_until_the_last_holder_is_done() -> None:
+    collector = Collector()
+
+    with collector.held():
+        with collector.held():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+
+    assert gc.isenabled()
+
+
+def test_a_batch_that_fails_lets_go() -> None:
+    collector = Collector()
+
+    with pytest.raises(ValueError, match="unfoldable"), collector.held():
+        raise ValueError("unfoldable")
+
+    assert gc.isenabled()
+
+
+def test_who_has_turned_it_off_finds_it_off() -> None:
+    gc.disable()
+
+    with Collector().held():
+        pass
+
+    assert not gc.isenabled()
+
+
+def test_cycles_are_collected_though_somebody_always_holds_it() -> None:
+    collector = Collector()
+    node = Node()
+    gone = weakref.ref(node)
+
+    with collector.held():
+        del node
+        for _ in range(BATCHES_MAX - 1):
+            with collector.held():
+                pass
+        assert gone() is not None
+        with collector.held():
+            pass
+        assert gone() is None
