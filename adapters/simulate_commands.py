@@ -1,6 +1,7 @@
 """What `fleettwin simulate` does, and the fleet of `fleettwin demo`."""
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +15,13 @@ from adapters.clock import now
 from adapters.config import Config
 from adapters.live_fleet import Pace, drive
 from adapters.signals.catalogue import Catalogue, load_catalogue
-from adapters.simulation import Plan, SimulatedCar, Simulation, mappings_of, simulated_cars
+from adapters.simulation import Plan, Platforms, SimulatedCar, Simulation, mappings_of, simulated_cars
 from adapters.simulation_check import Difference, differences
 from adapters.simulation_screen import simulation_screen
 from adapters.simulator.fault_plan import HOUR_US, Faults
 from adapters.simulator.fleet import Car
 from adapters.simulator.trace import DAY_S
-from adapters.terminal import out, print_json, told_folding, told_simulation
+from adapters.terminal import out, print_json, print_screen, told_folding, told_simulation
 from adapters.wiring import FleetTwin, memory_twin
 from domain.errors import BadInputError
 from domain.units import MICROS_PER_SECOND
@@ -31,6 +32,7 @@ WRITTEN_S: Final = 60  # simulated at a time, so that memory stays flat
 
 HOURS_MAX: Final = 24 * 366
 VEHICLES_MAX: Final = 100_000
+CAR_BYTES: Final = 3_000_000  # of memory that a car takes while it is simulated, as measured
 RATE_RANGE: Final = (10, 10_000)  # frames a second
 SPEEDUP_RANGE: Final = (0.1, 10_000.0)
 
@@ -57,6 +59,7 @@ def simulate_fleet(wish: Wish, opened: Callable[[], AbstractContextManager[Fleet
     plan = Plan(wish.vehicles, wish.seed, wish.brands, Faults.parse(wish.faults), wish.rate)
     span_us = None if wish.hours is None else round(wish.hours * HOUR_US)
     if wish.live:
+        _refuse_crowd(wish.vehicles)
         with opened() as twin:
             return simulate_live(twin, plan, span_us, wish.speedup, check=wish.check, as_json=wish.as_json)
     assert span_us is not None
@@ -64,7 +67,16 @@ def simulate_fleet(wish: Wish, opened: Callable[[], AbstractContextManager[Fleet
     if wish.out is not None:
         simulate_into_files(plan, span_us, wish.out, catalogue, as_json=wish.as_json)
         return 0
+    _refuse_crowd(wish.vehicles)
     return simulate_and_check(plan, span_us, catalogue, as_json=wish.as_json)
+
+
+def _refuse_crowd(vehicles: int) -> None:
+    """Raise BadInputError for more cars at a time than this machine has memory for."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // CAR_BYTES
+    if vehicles > most:
+        what = f"{vehicles:,} cars need {vehicles * CAR_BYTES / 1e9:,.0f} GB of memory at a time, more than there are"
+        raise BadInputError(what, where="--vehicles", remedy=f"give at most {most:,}, or write files with --out")
 
 
 def _refuse_nonsense(wish: Wish) -> None:
@@ -99,9 +111,10 @@ def simulate_into_files(plan: Plan, span_us: int, folder: Path, catalogue: Catal
         raise BadInputError(
             what, where="--fault", remedy="leave them away with --out, or simulate with --live or --check"
         )
-    cars, _ = simulated_cars(plan, catalogue)
+    cars = simulated_cars(plan, Platforms(catalogue))
     _make_folder(folder)
     heard: list[Car] = []
+    facts: list[dict[str, Any]] = []
     frames = 0
     with told_simulation("simulating", span_us / MICROS_PER_SECOND) as tell, _written(folder) as open_file:
         for place, car in enumerate(cars):
@@ -112,16 +125,16 @@ def simulate_into_files(plan: Plan, span_us: int, folder: Path, catalogue: Catal
                     block = car.frames(from_us, until_us, ORIGIN_US)
                     file.write(candump_text(block))
                     frames += len(block)
-                    tell((place + until_us / span_us) / len(cars) * span_us / MICROS_PER_SECOND, frames, 0)
+                    tell((place + until_us / span_us) / plan.vehicles * span_us / MICROS_PER_SECOND, frames, 0)
             if frames > first_frame:
                 heard.append(car.car)
+            facts.append(_facts(car, span_us))
         with open_file("fleet.json") as file:
-            facts = [_facts(car, span_us) for car in cars]
             file.write(json.dumps(facts, ensure_ascii=False, indent=1).encode() + b"\n")
     if as_json:
-        print_json({"folder": str(folder), "vehicles": len(cars), "files": len(heard), "frames": frames})
+        print_json({"folder": str(folder), "vehicles": plan.vehicles, "files": len(heard), "frames": frames})
         return
-    asleep = f"; {len(cars) - len(heard)} cars slept all the time" if len(heard) < len(cars) else ""
+    asleep = f"; {plan.vehicles - len(heard)} cars slept all the time" if len(heard) < plan.vehicles else ""
     out.print(f"{frames:,} frames of {len(heard)} cars in {folder}{asleep}", highlight=False)
     for first in heard[:1]:
         maps = " ".join(f"--map {name}" for name in mappings_of(first.platform))
@@ -176,7 +189,7 @@ def _told(simulation: Simulation, found: Sequence[Difference], *, check: bool, a
         checked = {"differences": [difference._asdict() for difference in found]} if check else {}
         print_json(counts | checked)
     else:
-        out.print(simulation_screen(counts, found if check else None))
+        print_screen(simulation_screen(counts, found if check else None))
     return unexplained
 
 

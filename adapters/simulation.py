@@ -4,7 +4,7 @@ What the twin comes to know has gone the whole way: nothing but CAN frames leave
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -104,12 +104,12 @@ class Platforms:
         return self._known[platform]
 
 
-def simulated_cars(plan: Plan, catalogue: Catalogue) -> tuple[list[SimulatedCar], Platforms]:
-    """Return the cars of a plan. Raises BadInputError for a plan that cannot be."""
-    platforms = Platforms(catalogue)
+def simulated_cars(plan: Plan, platforms: Platforms) -> Iterator[SimulatedCar]:
+    """Yield the cars of a plan. Raises BadInputError for a plan that cannot be, before the first one."""
     clocks = clock_faults(plan.faults, plan.seed, plan.vehicles)
     cars = simulated_fleet(plan.vehicles, plan.seed, plan.brands)
-    return [SimulatedCar(car, platforms.of(car.platform)[1], plan, clocks.get(car.number)) for car in cars], platforms
+    dbcs = {platform: platforms.of(platform)[1] for platform in dict.fromkeys(car.platform for car in cars)}
+    return (SimulatedCar(car, dbcs[car.platform], plan, clocks.get(car.number)) for car in cars)
 
 
 class _Stream:
@@ -151,7 +151,8 @@ class Simulation:
         self, plan: Plan, fleet: Fleet, catalogue: Catalogue, *, origin_us: int, session: str, from_us: int = 0
     ) -> None:
         self.plan = plan
-        self.cars, platforms = simulated_cars(plan, catalogue)
+        platforms = Platforms(catalogue)
+        self.cars = list(simulated_cars(plan, platforms))
         self.origin_us = origin_us
         self.from_us = self.at_us = from_us
         self.counts = Counts()

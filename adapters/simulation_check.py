@@ -102,9 +102,8 @@ class _Comparison:
         self._rows = rows
         self._from_s = simulation.from_us / MICROS_PER_SECOND
         self._until_s = simulation.at_us / MICROS_PER_SECOND
-        self._days = [
-            simulated.life.day(number) for number in range(int(self._from_s // DAY_S), int(self._until_s // DAY_S) + 1)
-        ]
+        self._days = range(int(self._from_s // DAY_S), int(self._until_s // DAY_S) + 1)
+        self._truths = [simulated.life.day(number).truth for number in self._days]
         self._faulty = list(self._faults())
 
     def all(self) -> Iterator[Difference]:
@@ -230,7 +229,7 @@ class _Comparison:
             yield self._difference(path, f"{true:.1f}", f"{row.number:.1f}", cause)
 
     def _last_awake(self) -> tuple[Trace, int] | None:
-        for trace in reversed(self._days):
+        for trace in map(self._simulated.life.day, reversed(self._days)):
             end = int(min(self._until_s - trace.first_s, DAY_S))
             awake = trace.awake[:end].nonzero()[0]
             if len(awake):
@@ -238,8 +237,8 @@ class _Comparison:
         return None
 
     def _true(self, name: str) -> Iterator[Any]:
-        for trace in self._days:
-            yield from getattr(trace.truth, name)
+        for truth in self._truths:
+            yield from getattr(truth, name)
 
     def _within(self, began_s: float, ended_s: float) -> bool:
         """Whether something lies in the time that was simulated."""

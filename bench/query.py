@@ -37,7 +37,7 @@ VEHICLES: Final = 200
 AT: Final = Micros(1_770_000_000_000_000)
 ROUNDS: Final = 300
 PAGE_ROUNDS: Final = 15
-BAR: Final = 2  # times the peer
+BAR: Final = 1.5  # times the peer
 PAGE_BAR_MS: Final = 50.0
 VALUES: Final[dict[str, SignalValue]] = {
     paths.SPEED: 51.5,

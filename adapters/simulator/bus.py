@@ -22,27 +22,30 @@ from adapters.simulator.messages_meb import MEB
 from adapters.simulator.messages_mqb import MQB
 from adapters.simulator.messages_own import own_messages
 from adapters.simulator.specs import Platform
-from adapters.simulator.trace import DAY_S, Trace
+from adapters.simulator.trace import PART_S, Said, Trace
 from domain.errors import BadInputError
 from domain.units import MICROS_PER_SECOND
 
 FRAMES_PER_SECOND: Final = 1_000  # of a car that drives
 JITTER_US: Final = 300  # a frame is sent less than this later than its period has it
 SAID_DAYS_KEPT: Final = 3
-DAY_US: Final = DAY_S * MICROS_PER_SECOND
+PART_US: Final = PART_S * MICROS_PER_SECOND
 
 _MASK: Final = (1 << 64) - 1
 
 
 class Life(Protocol):
-    """What is true of a car, day by day."""
+    """What is true of a car, part of a day by part."""
 
     @property
     def car(self) -> BusCar:
         """The car."""
 
-    def day(self, number: int, /) -> Trace:
-        """Return day 0, 1, 2 …."""
+    def part(self, number: int, /) -> Trace:
+        """Return the part 0, 1, 2 … of the simulation, `PART_S` each."""
+
+    def said(self, day: int, /) -> Sequence[Said]:
+        """Return what control units say on day 0, 1, 2 …."""
 
 
 class CarBus:
@@ -72,14 +75,15 @@ class CarBus:
         """
         assert from_us >= 0
         runs = [
-            self._of_day(day, max(from_us, day * DAY_US), min(until_us, (day + 1) * DAY_US), origin_us)
-            for day in range(from_us // DAY_US, -(-until_us // DAY_US))
+            self._of_part(part, max(from_us, part * PART_US), min(until_us, (part + 1) * PART_US), origin_us)
+            for part in range(from_us // PART_US, -(-until_us // PART_US))
         ]
         runs = [run for run in runs if len(run)]
         return joined_run(runs) if runs else _NO_FRAMES
 
-    def _of_day(self, day: int, from_us: int, until_us: int, origin_us: int) -> FrameBlock:
-        trace = self._life.day(day)
+    def _of_part(self, number: int, from_us: int, until_us: int, origin_us: int) -> FrameBlock:
+        trace = self._life.part(number)
+        day = trace.day
         awake = _Awake.of(trace, from_us, until_us)
         sent = [sent for sender in self._senders if (sent := sender.sent(trace, awake, from_us, until_us)) is not None]
         said = [part for of in (day - 1, day) if of >= 0 for part in [self._told(of, from_us, until_us)] if len(part)]
@@ -107,7 +111,7 @@ class CarBus:
     def _told(self, day: int, from_us: int, until_us: int) -> FrameBlock:
         """Return the diagnostic frames of a span that belong to what is said on a day."""
         if day not in self._said:
-            self._said[day] = exchanges(self._life.day(day), self._life.car.vin)
+            self._said[day] = exchanges(self._life.said(day), self._life.car.vin)
             while len(self._said) > SAID_DAYS_KEPT:
                 del self._said[next(iter(self._said))]
         said = self._said[day]
@@ -151,7 +155,7 @@ class _Sender:
         self._phase_us = int(self._key) % period_us
 
     def sent(self, trace: Trace, awake: _Awake, from_us: int, until_us: int) -> _Sent | None:
-        """Return the frames of a span within a day, None if there is none."""
+        """Return the frames of a span within the columns of `trace`, None if there is none."""
         if not awake.fully.any() and not (self._message.at_rest and awake.at_rest.any()):
             return None
         first = max(-(-(from_us - JITTER_US - self._phase_us) // self._period_us), 0)

@@ -121,7 +121,7 @@ def _finish(today: Today) -> Trace:
     today.coolant.cool(ROWS)
     today.tires.cool(ROWS)
     state.warm_coolant_k, state.warm_tires_k = today.coolant.now_k, today.tires.now_k
-    columns = today.timeline.columns()
+    columns: dict[str, Any] = today.timeline.columns()
     pressures, state.tire_cold_kpa = warmth.tires_kpa(
         state.tire_cold_kpa, today.outside + today.tires.column, today.leak, spec.tire_kpa, PUMP_S
     )

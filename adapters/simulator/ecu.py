@@ -4,14 +4,14 @@ A telematics unit in the car asks, and a logger hears both: trouble codes, the V
 of schemas/dbc/README.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from adapters.can.frames import CLASSIC_WIDTH, FrameBlock
 from adapters.can.iso_tp_send import SentFrame, exchange
-from adapters.simulator.trace import CodesSaid, SongSaid, Trace, VinSaid
+from adapters.simulator.trace import CodesSaid, Said, SongSaid, VinSaid
 from domain.units import MICROS_PER_SECOND
 from domain.vin import Vin
 
@@ -25,10 +25,10 @@ _CODES_ANSWER: Final = b"\x59\x02\xff"  # all bits of a status can be told
 _CODE_BYTES: Final = 3  # code and failure type, SAE J2012-DA
 
 
-def exchanges(trace: Trace, vin: Vin) -> FrameBlock:
-    """Return the frames of all that is said on a day, in order; `captured_at` is in microseconds of simulated time."""
+def exchanges(told: Sequence[Said], vin: Vin) -> FrameBlock:
+    """Return the frames of what is said, in order of time; `captured_at` is in microseconds of simulated time."""
     frames: list[SentFrame] = []
-    for said in trace.said:
+    for said in told:
         wanted_us = round(said.at_s * MICROS_PER_SECOND)
         at_us = max(wanted_us, frames[-1].at_us + PAUSE_US) if frames else wanted_us
         for ids, request, answer in _said(said.what, vin):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adapters.simulator.specs import Drive, Platform
-from adapters.simulator.trace import DAY_S, Codes, Flags, Numbers, Trace
+from adapters.simulator.trace import Codes, Flags, Numbers, Trace
 from domain.units import MICROS_PER_SECOND
 from domain.vin import Vin
 
@@ -47,12 +47,12 @@ class BusCar(Protocol):
 
 
 class Moments:
-    """What is true at moments `at_us` int64[n], simulated time, all within the day of `trace`."""
+    """What is true at moments `at_us` int64[n], simulated time, all within the columns of `trace`."""
 
     def __init__(self, trace: Trace, at_us: NDArray[np.int64]) -> None:
         self.trace = trace
         second = at_us // MICROS_PER_SECOND
-        self._row = second - trace.day * DAY_S
+        self._row = second - trace.first_s
         self._part = (at_us - second * MICROS_PER_SECOND) / MICROS_PER_SECOND
 
     def number(self, column: Numbers) -> Numbers:

@@ -3,14 +3,15 @@
 Simulated time counts from the start of the simulation, which is half past six in the morning where each car is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 DAY_S: Final = 86_400  # seconds of a day
+PART_S: Final = 4 * 3_600  # of a part of it
 ROWS: Final = DAY_S + 1  # of a column: the last one is second 0 of the next day, so that no reading needs a neighbour
 
 Numbers = NDArray[np.float64]
@@ -133,10 +134,12 @@ class Truth(NamedTuple):
 class Trace:
     """One day of one car. Columns have `ROWS` values, one a second from `first_s`; `tire_kpa` is float64[4, ROWS].
 
+    The columns of a part of the day have `PART_S + 1`; what is said and true is of the whole day there too.
     Flags and codes hold for the second that they begin; numbers are at that moment, and straight in between.
     """
 
     day: int  # 0, 1, 2 …
+    from_s: int = 0  # the second of the day that the columns begin with
     speed_kmh: Numbers
     odometer_m: Numbers
     latitude_deg: Numbers
@@ -181,5 +184,24 @@ class Trace:
 
     @property
     def first_s(self) -> int:
-        """The simulated second at which the day begins."""
-        return self.day * DAY_S
+        """The simulated second that the columns begin with."""
+        return self.day * DAY_S + self.from_s
+
+    def part(self, number: int) -> "Trace":
+        """Return part 0, 1, 2 … of a whole day, which keeps no memory of the others, nor of what does not change."""
+        assert self.from_s == 0
+        from_s = number * PART_S
+        changed: dict[str, Any] = {"from_s": from_s}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            if isinstance(column, np.ndarray):
+                part = column[..., from_s : from_s + PART_S + 1]
+                first = part[..., :1].copy()
+                changed[field.name] = np.broadcast_to(first, part.shape) if (part == first).all() else _kept(part)
+        return replace(self, **changed)
+
+
+def _kept(column: NDArray[Any]) -> NDArray[Any]:
+    kept = column.copy()
+    kept.flags.writeable = False
+    return kept

@@ -83,6 +83,7 @@ def test_ctrl_c_ends_a_fleet_that_drives_without_end(fleettwin: CommandLine) -> 
             ["--check", "--hours", "1", "--brand", "Tesla"],
             "--brand: no simulated car is of the brand 'Tesla'; give one",
         ),
+        (["--check", "--hours", "1", "--vehicles", "100000"], "--vehicles: 100,000 cars need 300 GB of memory"),
         (["--check", "--hours", "0"], "--hours: 0.0 is out of range"),
         (["--check", "--hours", "nan"], "--hours: nan is out of range"),
         (["--check", "--hours", "1", "--seed", "-1"], "--seed: -1 is out of range"),

@@ -135,7 +135,7 @@ def test_what_is_said_at_one_time_is_said_in_turn() -> None:
     song = SongSaid("t" * 60, "a" * 60, "b" * 60)
     trace = short_day(said=[Said(5.0, song), Said(5.0, VinSaid()), Said(5.01, song), Said(9.0, song)])
 
-    said = exchanges(trace, Vin.parse(VIN))
+    said = exchanges(trace.said, Vin.parse(VIN))
 
     assert (np.diff(said.captured_at) > 0).all()
     asked = said.captured_at[np.isin(said.can_id, [0x773, 0x710]) & (said.data[:, 1] == 0x22)]

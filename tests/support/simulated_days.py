@@ -18,7 +18,7 @@ from domain.signals import Quality, Sample, SignalBatch, TroubleCodeReport, Trou
 from domain.trouble_codes import parse_code
 from tests.support.batches import Stream, at, sample
 
-COLUMNS: Final = tuple(name for name in Trace.__slots__ if name not in {"day", "said", "truth"})
+COLUMNS: Final = tuple(name for name in Trace.__slots__ if name not in {"day", "from_s", "said", "truth"})
 BATCH_S: Final = 60
 
 

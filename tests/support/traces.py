@@ -9,6 +9,7 @@ import numpy as np
 from adapters.simulator.specs import Drive, Platform
 from adapters.simulator.trace import (
     DAY_S,
+    PART_S,
     ROWS,
     CodesSaid,
     Gear,
@@ -130,7 +131,16 @@ class HandMadeLife:
     car: HandMadeCar = field(default_factory=HandMadeCar)
     days: dict[int, Trace] = field(default_factory=dict)
 
-    def day(self, number: int, /) -> Trace:
+    def part(self, number: int, /) -> Trace:
+        """Return a part of a day."""
+        day, part_of_day = divmod(number, DAY_S // PART_S)
+        return self.day(day).part(part_of_day)
+
+    def said(self, day: int, /) -> Sequence[Said]:
+        """Return what is said on a day."""
+        return self.day(day).said
+
+    def day(self, number: int) -> Trace:
         """Return a day."""
         if number not in self.days:
             self.days[number] = short_day(number, electric=self.car.drive is Drive.ELECTRIC)
