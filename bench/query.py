@@ -84,7 +84,7 @@ def run() -> Sequence[Result]:
         (page_ms,) = _best_ms(PAGE_ROUNDS, lambda: json.dumps(api.execute(PAGE)))
     peer = f"strawberry {version('strawberry-graphql')}"
     small_result = Result(
-        name="two fields of one vehicle",
+        name="GraphQL: two fields of one vehicle",
         unit="ms",
         peer_name=peer,
         peer=peer_ms,
@@ -93,7 +93,7 @@ def run() -> Sequence[Result]:
         lower_is_better=True,
     )
     page_result = Result(
-        name="50 vehicles with 11 values each", unit="ms", ours=page_ms, bar=PAGE_BAR_MS, lower_is_better=True
+        name="GraphQL: 50 vehicles with 11 values each", unit="ms", ours=page_ms, bar=PAGE_BAR_MS, lower_is_better=True
     )
     return [small_result, page_result]
 
