@@ -160,6 +160,8 @@ def test_every_format_of_recordings_is_in_the_table_of_formats() -> None:
 
 def figure(value: float) -> str:
     """Return a number with three significant digits, in thousands or millions where it has them."""
+    if value < 1:
+        return f"{value:.3f} "
     scaled, prefix = next((value / by, sign) for by, sign in ((1e6, " M "), (1e3, " k "), (1, " ")) if value >= by)
     return f"{scaled:.{max(0, 2 - len(str(int(scaled))) + 1)}f}{prefix}"
 
