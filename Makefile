@@ -14,7 +14,7 @@ help: ## list the targets
 
 setup: $(VENV)/.installed ## make .venv: the locked dependencies and this project (the other targets call it)
 
-demo: setup ## ingest the bundled recording, serve it, print the address and queries to try
+demo: setup ## drive a simulated fleet live, serve it, print the address and queries to try
 	$(BIN)/fleettwin demo
 
 test: setup ## all tests; says what was skipped and why (ARGS="-k name" chooses)
