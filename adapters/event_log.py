@@ -4,7 +4,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.errors import BadInputError
-from domain.fleet import DirectoryEntry as DirectoryEntry  # noqa: PLC0414  # an explicit re-export
+from domain.fleet import ConsumedChange as ConsumedChange  # noqa: PLC0414  # an explicit re-export
+from domain.fleet import DirectoryEntry as DirectoryEntry  # noqa: PLC0414
 from domain.fleet import ProgressChange as ProgressChange  # noqa: PLC0414
 from domain.units import Micros
 

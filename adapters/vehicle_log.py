@@ -11,7 +11,7 @@ from adapters.avro.mapper import AvroMapper
 from adapters.event_log import StoredRecord
 from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
-from domain.fleet import DirectoryEntry, ProgressChange
+from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
 from domain.streams import StreamProgress
 from projections.projection import Recorded, UnreadableEvent
 
@@ -26,6 +26,7 @@ class RecordLog(Protocol):
         events: Sequence[StoredEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> Sequence[int]:
         """Write all of it in one transaction, or nothing; return the positions of the events."""
 
@@ -58,10 +59,11 @@ class VehicleLog:
         events: Sequence[VehicleEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> int:
-        """Write events, streams and directory in one transaction; return the position of the last event."""
+        """Write events, streams, directory and sources in one transaction; return the position of the last event."""
         stored = [self._mapper.to_stored_event(event) for event in events]
-        positions = self._records.append(stored, progress, directory)
+        positions = self._records.append(stored, progress, directory, consumed)
         return positions[-1] if positions else 0
 
     def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:

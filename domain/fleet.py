@@ -30,6 +30,17 @@ class ProgressChange(NamedTuple):
     after: StreamProgress
 
 
+class ConsumedChange(NamedTuple):
+    """A step of a source of batches that are read from somewhere, taken only if the log has it at `before`.
+
+    Positions are those of what comes next, by the source's own count; 0: it has not been read yet.
+    """
+
+    source: str  # e.g. "telemetry/3"
+    before: int
+    after: int
+
+
 class DirectoryEntry(NamedTuple):
     """A registered vehicle; besides one event the only place that has the VIN."""
 
@@ -54,10 +65,11 @@ class EventLog(Protocol):
         events: Sequence[VehicleEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> int:
         """Write all of it in one transaction, or nothing; return the position of the last event (0: there was none).
 
-        Raises `VersionConflictError` where another writer has used a version, or has moved a stream.
+        Raises `VersionConflictError` where another writer has used a version, or has moved a stream or a source.
         """
 
 
@@ -110,8 +122,11 @@ class Fleet:
         """Return how far a stream of a vehicle has been taken."""
         return self._known(vehicle_id).progress.get(stream_id) or StreamProgress(stream_id)
 
-    def take(self, batches: Sequence[SignalBatch]) -> Taken:
-        """Take batches of any vehicles, in order, in one transaction; each counts once, however often it is given."""
+    def take(self, batches: Sequence[SignalBatch], consumed: Sequence[ConsumedChange] = ()) -> Taken:
+        """Take batches of any vehicles, in order, in one transaction; each counts once, however often it is given.
+
+        `consumed` says from where they were read: the same transaction notes it.
+        """
         events: list[VehicleEvent] = []
         steps: dict[tuple[UUID, str], ProgressChange] = {}
         duplicates = 0
@@ -127,7 +142,7 @@ class Fleet:
                 key = (batch.vehicle_id, batch.stream_id)
                 steps[key] = ProgressChange(batch.vehicle_id, steps[key].before if key in steps else before, after)
                 events += cached.vehicle.collect_events()
-            position = self._append(events, list(steps.values()))
+            position = self._append(events, list(steps.values()), consumed)
         self._forget()
         return Taken(events, position, duplicates)
 
@@ -139,8 +154,17 @@ class Fleet:
             self._cache.clear()  # what was decided is not in the log, or nobody knows
             raise
 
-    def _append(self, events: Sequence[VehicleEvent], progress: Sequence[ProgressChange]) -> int:
-        return self.log.append(events, progress) if events or progress else 0
+    def forget(self) -> None:
+        """Forget every vehicle: others may write them from now on."""
+        self._cache.clear()
+
+    def _append(
+        self,
+        events: Sequence[VehicleEvent],
+        progress: Sequence[ProgressChange],
+        consumed: Sequence[ConsumedChange] = (),
+    ) -> int:
+        return self.log.append(events, progress, (), consumed) if events or progress or consumed else 0
 
     def _known(self, vehicle_id: UUID) -> _Cached:
         cached = self._find(vehicle_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from adapters.event_log import DirectoryEntry, ProgressChange, StoredRecord, other_vin_key
+from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord, other_vin_key
 from domain.errors import VersionConflictError
 from domain.streams import StreamProgress
 from domain.units import Micros
@@ -31,6 +31,7 @@ class MemoryEventLog(POPOApplicationRecorder):
         self._recorded_at: list[Micros] = []
         self._progress: dict[UUID, dict[str, StreamProgress]] = {}
         self._directory: dict[UUID, DirectoryEntry] = {}
+        self._consumed: dict[str, int] = {}
         self._appended = threading.Condition(self._database_lock)
 
     def close(self) -> None:
@@ -41,14 +42,17 @@ class MemoryEventLog(POPOApplicationRecorder):
         events: Sequence[StoredEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> Sequence[int]:
         """Append all or nothing, and return the positions of the events.
 
-        Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches is not
-        where `progress` says it was, or a vehicle is registered already; BadInputError if its VIN is registered under
-        another id.
+        Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches or a source
+        is not where `progress` or `consumed` says it was, or a vehicle is registered already; BadInputError if its VIN
+        is registered under another id.
         """
         with self._database_lock:
+            if any(self._consumed.get(change.source, 0) != change.before for change in consumed):
+                raise VersionConflictError("another reader has read this source further")
             for change in progress:
                 stream_id = change.after.stream_id
                 if self._progress.get(change.vehicle_id, {}).get(stream_id, StreamProgress(stream_id)) != change.before:
@@ -64,6 +68,7 @@ class MemoryEventLog(POPOApplicationRecorder):
             for change in progress:
                 self._progress.setdefault(change.vehicle_id, {})[change.after.stream_id] = change.after
             self._directory.update({entry.vehicle_id: entry for entry in directory})
+            self._consumed.update({change.source: change.after for change in consumed})
         return positions or []
 
     def _update_table(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
@@ -111,6 +116,11 @@ class MemoryEventLog(POPOApplicationRecorder):
         """Return how far each stream of a vehicle has been taken."""
         with self._database_lock:
             return dict(self._progress.get(vehicle_id, {}))
+
+    def consumed_position(self, source: str) -> int:
+        """Return what comes next in a source of batches, 0 for one that has not been read yet."""
+        with self._database_lock:
+            return self._consumed.get(source, 0)
 
     def find_vehicle(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN, if one is registered."""

@@ -13,7 +13,7 @@ from eventsourcing.persistence import (
 from eventsourcing.postgres import PostgresApplicationRecorder
 from psycopg.rows import BaseRowFactory, Row, RowMaker, tuple_row
 
-from adapters.event_log import DirectoryEntry, ProgressChange, StoredRecord
+from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord
 from adapters.postgres.datastore import Datastore, again
 from adapters.postgres.errors import named, named_errors
 from adapters.postgres.listener import Listener
@@ -74,28 +74,33 @@ class PostgresEventLog(PostgresApplicationRecorder):
         events: Sequence[StoredEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> Sequence[int]:
         """Append all or nothing, and return the positions of the events.
 
-        Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches is not
-        where `progress` says it was, or a vehicle is registered already; BadInputError if its VIN is registered under
-        another id.
+        Raises VersionConflictError if a version of a stream of events is taken already, a stream of batches or a source
+        is not where `progress` or `consumed` says it was, or a vehicle is registered already; BadInputError if its VIN
+        is registered under another id.
         """
         try:
-            return self._append(events, progress, directory)
+            return self._append(events, progress, directory, consumed)
         except PersistenceError as error:
             raise named(error) from error
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """Append events and return their positions, as the eventsourcing library wants it."""
-        return self._append(stored_events, (), ()) or None
+        return self._append(stored_events, (), (), ()) or None
 
     def _append(
-        self, events: Sequence[StoredEvent], progress: Sequence[ProgressChange], directory: Sequence[DirectoryEntry]
+        self,
+        events: Sequence[StoredEvent],
+        progress: Sequence[ProgressChange],
+        directory: Sequence[DirectoryEntry],
+        consumed: Sequence[ConsumedChange],
     ) -> Sequence[int]:
-        if not events and not progress and not directory:
+        if not events and not progress and not directory and not consumed:
             return []
-        function, parameters = append_call(events, progress, directory)
+        function, parameters = append_call(events, progress, directory, consumed)
         attempts = 0
 
         def attempt() -> Sequence[int]:
@@ -105,7 +110,7 @@ class PostgresEventLog(PostgresApplicationRecorder):
                 before = self._writer.call(function, parameters)
             except IntegrityError:
                 # The connection of an earlier attempt may have been lost after its commit.
-                positions = self._positions_of(events, progress, directory) if attempts > 1 else None
+                positions = self._positions_of(events, progress, directory, consumed) if attempts > 1 else None
                 if positions is None:
                     raise
                 return positions
@@ -114,7 +119,11 @@ class PostgresEventLog(PostgresApplicationRecorder):
         return again(attempt)
 
     def _positions_of(
-        self, events: Sequence[StoredEvent], progress: Sequence[ProgressChange], directory: Sequence[DirectoryEntry]
+        self,
+        events: Sequence[StoredEvent],
+        progress: Sequence[ProgressChange],
+        directory: Sequence[DirectoryEntry],
+        consumed: Sequence[ConsumedChange],
     ) -> list[int] | None:
         """Return where exactly these events are, or None if any of this is not what the store holds."""
         positions = []
@@ -132,6 +141,9 @@ class PostgresEventLog(PostgresApplicationRecorder):
                 return None
         for entry in directory:
             if self.find_vehicle(entry.vin) != entry:
+                return None
+        for step in consumed:
+            if self.consumed_position(step.source) != step.after:
                 return None
         return positions
 
@@ -170,6 +182,12 @@ class PostgresEventLog(PostgresApplicationRecorder):
                 row[0]: StreamProgress(row[0], row[1], missing_ranges(row[2]), row[3])
                 for row in self._rows(statement, [vehicle_id])
             }
+
+    def consumed_position(self, source: str) -> int:
+        """Return what comes next in a source of batches, 0 for one that has not been read yet."""
+        with named_errors():
+            found = self._rows("SELECT position FROM consumed_positions WHERE source = %s", [source])
+        return int(found[0][0]) if found else 0
 
     def find_vehicle(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN, if one is registered."""

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from eventsourcing.persistence import StoredEvent
 from psycopg.types.multirange import Multirange
 
-from adapters.event_log import DirectoryEntry, ProgressChange
+from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange
 from adapters.postgres.arrays import ArrayParameter, array
 from domain.streams import StreamProgress
 
 
 def append_call(
-    events: Sequence[StoredEvent], progress: Sequence[ProgressChange], directory: Sequence[DirectoryEntry]
+    events: Sequence[StoredEvent],
+    progress: Sequence[ProgressChange],
+    directory: Sequence[DirectoryEntry],
+    consumed: Sequence[ConsumedChange],
 ) -> tuple[bytes, list[ArrayParameter]]:
     """Return the name of the function that appends all this, and its arguments."""
     of_events = [
@@ -20,9 +23,9 @@ def append_call(
         array("text", [event.topic for event in events]),
         array("bytea", [event.state for event in events]),
     ]
-    if not progress and not directory:
+    if not progress and not directory and not consumed:
         return b"append_events", of_events
-    return b"append_with_progress", [
+    with_progress = [
         *of_events,
         array("uuid", [change.vehicle_id for change in progress]),
         array("text", [change.after.stream_id for change in progress]),
@@ -33,6 +36,14 @@ def append_call(
         array("text", [entry.brand for entry in directory]),
         array("text", [entry.model for entry in directory]),
         array("bigint", [entry.registered_at for entry in directory]),
+    ]
+    if not consumed:
+        return b"append_with_progress", with_progress
+    return b"append_consumed", [
+        *with_progress,
+        array("text", [step.source for step in consumed]),
+        array("bigint", [step.before for step in consumed]),
+        array("bigint", [step.after for step in consumed]),
     ]
 
 

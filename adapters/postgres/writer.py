@@ -1,4 +1,4 @@
-"""One connection that only calls the two functions that append.
+"""One connection that only calls the functions that append.
 
 An append of ten events takes about as long as the disk takes to make them durable, so every microsecond around it
 shows. A cursor of psycopg and a pool cost a third on top: this speaks to libpq through psycopg's own `pq` and
@@ -20,7 +20,11 @@ from psycopg.pq.abc import PGresult
 from adapters.postgres.arrays import ArrayParameter
 from adapters.postgres.datastore import Datastore
 
-FUNCTIONS: Final = {b"append_events": 4, b"append_with_progress": 17}  # and how many arrays they take
+FUNCTIONS: Final = {
+    b"append_events": 4,
+    b"append_with_progress": 17,
+    b"append_consumed": 20,
+}  # and how many arrays they take
 
 _BIGINT: Final = struct.Struct(">q")
 

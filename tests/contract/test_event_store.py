@@ -10,7 +10,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.event_log import DirectoryEntry, ProgressChange
+from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange
 from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
 from domain.errors import BadInputError, VersionConflictError
@@ -55,7 +55,7 @@ def new_log(request: pytest.FixtureRequest) -> EventLog:
         return MemoryEventLog()
     log: PostgresEventLog = request.getfixturevalue("postgres_log")
     with psycopg.connect(request.getfixturevalue("database")) as connection:
-        connection.execute("TRUNCATE stored_events, stream_progress, directory")
+        connection.execute("TRUNCATE stored_events, stream_progress, directory, consumed_positions")
     return log
 
 
@@ -204,6 +204,40 @@ def test_a_writer_that_missed_a_late_batch_fails(log: EventLog) -> None:
     with pytest.raises(VersionConflictError):
         log.append([], [step(far.after, 6)])
     assert log.progress_of(CAR) == {"drive": late.after}
+
+
+# --- sources of batches -----------------------------------------------------------------------------------------------
+
+
+def test_how_far_a_source_was_read_is_kept_with_the_events_and_also_without(log: EventLog) -> None:
+    assert log.consumed_position("telemetry/0") == 0
+    progress = [step(None, 1)]
+    assert log.append([event(1)], progress, consumed=[ConsumedChange("telemetry/0", 0, 17)]) == [1]
+    assert log.append([], consumed=[ConsumedChange("telemetry/0", 17, 20), ConsumedChange("telemetry/1", 0, 5)]) == []
+    assert (log.consumed_position("telemetry/0"), log.consumed_position("telemetry/1")) == (20, 5)
+    assert log.progress_of(CAR) == {"drive": progress[0].after}
+
+
+@pytest.mark.parametrize("before", [0, 16, 18])
+def test_who_believes_a_source_to_be_elsewhere_writes_nothing(log: EventLog, before: int) -> None:
+    log.append([], consumed=[ConsumedChange("telemetry/0", 0, 17)])
+    change = step(None, 1)
+    for steps in (
+        [ConsumedChange("telemetry/0", before, 30)],
+        [ConsumedChange("telemetry/1", 0, 9), ConsumedChange("telemetry/0", before, 30)],
+        [ConsumedChange("telemetry/1", 4, 9)],
+    ):
+        with pytest.raises(VersionConflictError):
+            log.append([event(1)], [change], [ENTRY], steps)
+    assert (log.last_position(), log.progress_of(CAR), log.vehicles()) == (0, {}, [])
+    assert (log.consumed_position("telemetry/0"), log.consumed_position("telemetry/1")) == (17, 0)
+
+
+def test_events_that_are_refused_leave_the_source_where_it_was(log: EventLog) -> None:
+    log.append([event(1)])
+    with pytest.raises(VersionConflictError):
+        log.append([event(1)], consumed=[ConsumedChange("telemetry/0", 0, 17)])
+    assert log.consumed_position("telemetry/0") == 0
 
 
 # --- the directory ----------------------------------------------------------------------------------------------------

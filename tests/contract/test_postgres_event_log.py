@@ -17,7 +17,7 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from adapters.event_log import DirectoryEntry, ProgressChange, StoredRecord
+from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord
 from adapters.postgres.event_store import PostgresEventLog
 from domain.errors import BadInputError, StoreError, VersionConflictError
 from domain.streams import StreamProgress
@@ -226,6 +226,25 @@ def test_the_same_with_progress_and_a_new_vehicle(
     assert log.vehicles() == [entry]
 
 
+def test_the_same_with_the_source_of_the_batches(
+    proxy: Proxy, shaky_log: PostgresEventLog, log: PostgresEventLog
+) -> None:
+    proxy.lose_next_reply = True
+    assert shaky_log.append([event(2)], consumed=[ConsumedChange("telemetry/0", 0, 7)]) == [2]
+    proxy.lose_next_reply = True
+    assert shaky_log.append([], consumed=[ConsumedChange("telemetry/0", 7, 9)]) == []
+    assert log.consumed_position("telemetry/0") == 9
+
+
+def test_events_that_are_there_do_not_hide_a_source_that_was_not_read(
+    proxy: Proxy, shaky_log: PostgresEventLog, log: PostgresEventLog
+) -> None:
+    log.append([event(2)])
+    proxy.lose_next_reply = True
+    with pytest.raises(VersionConflictError):
+        shaky_log.append([event(2)], consumed=[ConsumedChange("telemetry/0", 0, 7)])
+
+
 def test_a_conflict_whose_reply_was_lost_is_still_a_conflict(
     proxy: Proxy, shaky_log: PostgresEventLog, log: PostgresEventLog
 ) -> None:
@@ -251,6 +270,7 @@ def test_every_call_outlives_the_loss_of_all_connections(fresh_database: str, lo
         lambda: log.read(0, 1),
         lambda: log.events_of(CAR),
         lambda: log.progress_of(CAR),
+        lambda: log.consumed_position("telemetry/0"),
         log.vehicles,
         log.last_position,
         lambda: log.select_notifications(1, 1),

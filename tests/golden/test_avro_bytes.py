@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.avro import telemetry
 from adapters.avro.registry import RegisteredSchema
+from adapters.avro.telemetry import TelemetryCodec
 from tests.support.events import VEHICLE_ID, codec, example_bytes, example_path, registry
 
 
@@ -15,6 +17,13 @@ from tests.support.events import VEHICLE_ID, codec, example_bytes, example_path,
 def test_the_bytes_of_an_example_stay_as_they_are(
     schema: RegisteredSchema, golden: Callable[[Path, str], None]
 ) -> None:
-    events = [codec().decode(schema.topic, data, VEHICLE_ID, 1) for data in example_bytes(schema)]
     path = example_path(schema).with_name(f"{schema.definition['name']}.golden.txt")
-    golden(path, "".join(f"{codec().encode(event).hex()}\n" for event in events))
+    golden(path, "".join(f"{again(schema.topic, data).hex()}\n" for data in example_bytes(schema)))
+
+
+def again(topic: str, data: bytes) -> bytes:
+    """Return the bytes of what the bytes of an example say."""
+    if topic == telemetry.TOPIC:
+        codec_of_batches = TelemetryCodec(registry())
+        return codec_of_batches.encode(codec_of_batches.decode(data, VEHICLE_ID))
+    return codec().encode(codec().decode(topic, data, VEHICLE_ID, 1))

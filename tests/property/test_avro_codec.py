@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.avro.codec import PREFIX
+from adapters.avro.wire import PREFIX
 from domain.errors import UnknownEventError
 from domain.events import EVENT_TYPES, VehicleEvent
 from tests.support.events import codec, events, events_of

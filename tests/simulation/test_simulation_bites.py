@@ -11,7 +11,7 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from adapters.event_log import DirectoryEntry, ProgressChange
+from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from domain import events as e
@@ -50,14 +50,19 @@ class FleetThatRemembers(Fleet):
 class FleetWithoutProgress(Fleet):
     """Writes events, and not which batches they were made of."""
 
-    def _append(self, events: Sequence[VehicleEvent], progress: Sequence[ProgressChange]) -> int:
-        return super()._append(events, [] if events else progress)
+    def _append(
+        self,
+        events: Sequence[VehicleEvent],
+        progress: Sequence[ProgressChange],
+        consumed: Sequence[ConsumedChange] = (),
+    ) -> int:
+        return super()._append(events, [] if events else progress, consumed)
 
 
 class FleetThatTakesNothingLate(Fleet):
     """Leaves out a batch that comes after the one that follows it."""
 
-    def take(self, batches: Sequence[SignalBatch]) -> Taken:
+    def take(self, batches: Sequence[SignalBatch], consumed: Sequence[ConsumedChange] = ()) -> Taken:
         newest: dict[tuple[UUID, str], int] = {}
         in_time = []
         for batch in batches:
@@ -66,7 +71,7 @@ class FleetThatTakesNothingLate(Fleet):
             if batch.sequence > newest[name]:
                 newest[name] = batch.sequence
                 in_time.append(batch)
-        taken = super().take(in_time)
+        taken = super().take(in_time, consumed)
         return taken._replace(duplicates=taken.duplicates + len(batches) - len(in_time))
 
 
@@ -108,9 +113,10 @@ class LogThatWritesAgain(MemoryEventLog):
         events: Sequence[StoredEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> Sequence[int]:
         try:
-            return super().append(events, progress, directory)
+            return super().append(events, progress, directory, consumed)
         except VersionConflictError:
             if directory:
                 raise
@@ -123,7 +129,7 @@ class LogThatWritesAgain(MemoryEventLog):
             change._replace(before=self.progress_of(change.vehicle_id).get(change.after.stream_id, change.before))
             for change in progress
         ]
-        return super().append(moved, now, directory)
+        return super().append(moved, now, directory, consumed)
 
 
 class LogWithoutStreams(MemoryEventLog):
@@ -134,6 +140,7 @@ class LogWithoutStreams(MemoryEventLog):
         events: Sequence[StoredEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> Sequence[int]:
         known = [
             change._replace(before=StreamProgress(change.after.stream_id))
@@ -141,7 +148,7 @@ class LogWithoutStreams(MemoryEventLog):
             else change._replace(before=told[change.after.stream_id])
             for change in progress
         ]
-        return super().append(events, known, directory)
+        return super().append(events, known, directory, consumed)
 
 
 class LogWhoseClockGoesBack(MemoryEventLog):

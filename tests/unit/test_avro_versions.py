@@ -9,12 +9,13 @@ from typing import Any, Final
 import pytest
 
 from adapters.avro import lock
-from adapters.avro.codec import PREFIX, AvroCodec
+from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SCHEMAS, SchemaRegistry
+from adapters.avro.wire import PREFIX
 from domain import events as e
 from domain.errors import UnknownEventError
 from domain.units import Micros
-from tests.support.events import VEHICLE_ID, codec, example_events
+from tests.support.events import VEHICLE_ID, codec, example_events, registry
 
 TOPIC: Final = e.MediaSourceSelected.TOPIC
 TOLD: Final[dict[str, Any]] = {
@@ -64,13 +65,13 @@ def test_new_events_are_written_with_the_newest_version(later: AvroCodec) -> Non
     event = MediaSourceSelected(**TOLD, app="Podcasts")
     data = later.encode(event)
     _, schema_id = PREFIX.unpack_from(data)
-    assert schema_id == len(e.EVENT_TYPES) + 1
+    assert schema_id == len(registry().by_id) + 1
     assert later.decode(TOPIC, data, VEHICLE_ID, 7) == event
 
 
 def test_an_old_release_refuses_an_event_of_a_version_that_it_does_not_know(later: AvroCodec) -> None:
     data = later.encode(MediaSourceSelected(**TOLD))
-    with pytest.raises(UnknownEventError, match=f"no schema has the id {len(e.EVENT_TYPES) + 1}"):
+    with pytest.raises(UnknownEventError, match=f"no schema has the id {len(registry().by_id) + 1}"):
         codec().decode(TOPIC, data, VEHICLE_ID, 7)
 
 

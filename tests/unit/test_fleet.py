@@ -12,7 +12,7 @@ from domain import events as e
 from domain import fleet as fleet_module
 from domain.errors import RejectedCommandError, UnknownVehicleError, VersionConflictError
 from domain.events import VehicleEvent
-from domain.fleet import DirectoryEntry, Fleet, ProgressChange
+from domain.fleet import ConsumedChange, DirectoryEntry, Fleet, ProgressChange
 from domain.signals import SignalBatch
 from domain.streams import StreamProgress
 from domain.units import Micros
@@ -32,6 +32,7 @@ class Log:
     events: list[VehicleEvent] = field(default_factory=list)
     progress: dict[UUID, dict[str, StreamProgress]] = field(default_factory=dict)
     directory: list[DirectoryEntry] = field(default_factory=list)
+    consumed: list[ConsumedChange] = field(default_factory=list)
     reads: int = 0
     fails: Exception | None = None
 
@@ -47,6 +48,7 @@ class Log:
         events: Sequence[VehicleEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> int:
         if self.fails:
             raise self.fails
@@ -62,6 +64,7 @@ class Log:
             self.progress[change.vehicle_id][change.after.stream_id] = change.after
         self.events += events
         self.directory += directory
+        self.consumed += consumed
         return len(self.events) if events else 0
 
 
@@ -265,3 +268,28 @@ def test_vehicles_not_used_for_longest_are_forgotten_but_not_before_they_are_wri
 
     assert log.reads == 1
     assert len(log.events) == 5 + 4 * 3
+
+
+# --- from where batches were read -------------------------------------------------------------------------------------
+
+
+def test_from_where_batches_were_read_is_noted_though_they_say_nothing_new() -> None:
+    fleet = a_fleet(log := Log())
+    steps = [ConsumedChange("telemetry/0", before, before + 3) for before in (0, 3, 6)]
+    fleet.take(doors(), steps[:1])
+    fleet.take(doors(), steps[1:2])  # all of them taken before
+    fleet.take([], steps[2:])
+
+    assert log.consumed == steps
+
+
+def test_a_fleet_that_forgets_reads_the_log_again() -> None:
+    fleet = a_fleet(log := Log())
+    fleet.take(doors()[:1])
+    before = log.reads
+    fleet.take(doors()[1:2])
+    assert log.reads == before
+    fleet.forget()
+    fleet.take(doors()[2:])
+
+    assert log.reads == before + 1

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from adapters.avro import telemetry
 from adapters.avro.registry import SCHEMAS, RegisteredSchema, read_schemas
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.units import Degrees, KilometresPerHour, KilowattHours, Metres, Micros, Percent, Seconds
@@ -100,7 +101,7 @@ def test_a_schema_has_examples_the_first_complete_the_last_with_all_that_may_be_
 
 
 def test_there_is_a_schema_for_every_topic_and_no_other() -> None:
-    assert set(registry().by_topic) == {event_type.TOPIC for event_type in EVENT_TYPES}
+    assert set(registry().by_topic) == {event_type.TOPIC for event_type in EVENT_TYPES} | {telemetry.TOPIC}
 
 
 def test_no_file_of_examples_is_left_over() -> None:
@@ -115,4 +116,5 @@ def test_the_registered_text_is_the_schema_of_the_file() -> None:
     for file in read_schemas(SCHEMAS):
         schema = registry().by_topic[file.topic][file.version - 1]
         assert json.loads(schema.text) == json.loads(file.path.read_text(encoding="utf-8"))
-        assert schema.subject == f"fleettwin.vehicle.{file.path.stem}"
+        context = "telemetry" if file.topic == telemetry.TOPIC else "vehicle"
+        assert schema.subject == f"fleettwin.{context}.{file.path.stem}"

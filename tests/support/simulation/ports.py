@@ -12,7 +12,7 @@ from eventsourcing.persistence import StoredEvent
 from adapters.event_log import StoredRecord
 from adapters.vehicle_log import RecordLog
 from domain.errors import StoreError
-from domain.fleet import DirectoryEntry, ProgressChange
+from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
 from domain.streams import StreamProgress
 from projections.ports import Commit, Feed, Parked, ReadModelStore
 from projections.projection import Key, Projection, R, Recorded
@@ -56,11 +56,12 @@ class FaultyLog:
         events: Sequence[StoredEvent],
         progress: Sequence[ProgressChange] = (),
         directory: Sequence[DirectoryEntry] = (),
+        consumed: Sequence[ConsumedChange] = (),
     ) -> Sequence[int]:
         self._others.overtake()
         if self._chance.of("append_fails"):
             raise Outage("the log cannot be reached")
-        positions = self._log.append(events, progress, directory)
+        positions = self._log.append(events, progress, directory, consumed)
         if self._appended:
             self._appended(events, progress, dict(self._known))
         self._known.update({event.originator_id: event.originator_version for event in events})  # type: ignore[misc]  # ids are UUIDs here

@@ -1,0 +1,96 @@
+"""Batches of telemetry as bytes, by the schema `SignalBatch`."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+from adapters.avro.registry import SchemaRegistry
+from adapters.avro.wire import RecordReaders, RecordWriter, UnreadableError
+from domain.signals import (
+    Quality,
+    Sample,
+    SignalBatch,
+    TroubleCodeReport,
+    TroubleCodeStatus,
+    recordable,
+)
+
+TOPIC: Final = "telemetry.signal_batch.v1"  # of the schema, and the type of its CloudEvents
+
+_QUALITIES: Final = {int(quality): quality for quality in Quality}
+_SAMPLE: Final = ("sample_path", "sample_captured_at", "sample_value", "sample_quality")
+_REPORT: Final = ("report_ecu", "report_captured_at", "report_service", "report_complete", "report_codes")
+_CODE: Final = ("code", "code_failure_type", "code_status", "code_active")
+
+
+class TelemetryCodec:
+    """Encodes batches with the newest schema, decodes those of every version."""
+
+    def __init__(self, registry: SchemaRegistry) -> None:
+        self._writer = RecordWriter(registry.by_topic[TOPIC][-1])
+        self._readers = RecordReaders(registry, [TOPIC])
+
+    def encode(self, batch: SignalBatch) -> bytes:
+        """Return the bytes of a batch; its vehicle is not among them. Samples are made recordable first."""
+        samples = [recordable(sample) for sample in batch.samples]
+        reports = batch.trouble_codes
+        codes = [code for report in reports for code in report.codes]
+        fields = {
+            "received_at": batch.received_at,
+            "stream_id": batch.stream_id,
+            "sequence": batch.sequence,
+            "final": batch.final,
+            "reference_at": batch.reference_at,
+            "sample_path": [sample.path for sample in samples],
+            "sample_captured_at": [sample.captured_at for sample in samples],
+            "sample_value": [sample.value for sample in samples],
+            "sample_quality": [int(sample.quality) for sample in samples],
+            "report_captured_at": [report.captured_at for report in reports],
+            "report_ecu": [report.ecu for report in reports],
+            "report_service": [report.service for report in reports],
+            "report_complete": [report.complete for report in reports],
+            "report_codes": [len(report.codes) for report in reports],
+            "code": [code.code for code in codes],
+            "code_failure_type": [code.failure_type for code in codes],
+            "code_status": [code.status for code in codes],
+            "code_active": [code.active for code in codes],
+        }
+        return self._writer.write(fields, "SignalBatch")
+
+    def decode(self, data: bytes, vehicle_id: UUID) -> SignalBatch:
+        """Return the batch that `data` holds. Raises `UnreadableError` for bytes that are none, or contradict it."""
+        fields = self._readers.find(TOPIC, data).read(data)
+        for columns in (_SAMPLE, _REPORT, _CODE):
+            if len({len(fields[name]) for name in columns}) > 1:
+                raise UnreadableError(f"its columns {columns[0]} to {columns[-1]} are of unequal length")
+        if fields["sequence"] < 1:
+            raise UnreadableError(f"its sequence is {fields['sequence']}, and counts from 1")
+        return SignalBatch(
+            vehicle_id,
+            fields["stream_id"],
+            fields["sequence"],
+            fields["received_at"],
+            tuple(_samples(fields)),
+            tuple(_reports(fields)),
+            fields["final"],
+            fields["reference_at"],
+        )
+
+
+def _samples(fields: dict[str, Any]) -> Iterator[Sample]:
+    try:
+        qualities = [_QUALITIES[quality] for quality in fields["sample_quality"]]
+    except KeyError as error:
+        raise UnreadableError(f"{error} is no quality of a sample") from error
+    columns = (fields["sample_path"], fields["sample_captured_at"], fields["sample_value"], qualities)
+    return map(Sample, *columns)
+
+
+def _reports(fields: dict[str, Any]) -> Iterator[TroubleCodeReport]:
+    counts = fields["report_codes"]
+    if any(count < 0 for count in counts) or sum(counts) != len(fields["code"]):
+        raise UnreadableError("its reports have other numbers of trouble codes than there are")
+    codes = map(TroubleCodeStatus, *(fields[name] for name in _CODE))
+    for ecu, captured_at, service, complete, count in zip(*(fields[name] for name in _REPORT), strict=True):
+        yield TroubleCodeReport(ecu, captured_at, service, complete, tuple(islice(codes, count)))

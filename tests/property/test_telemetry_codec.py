@@ -1,0 +1,124 @@
+"""Batches as bytes: what was sent is read, and what is no batch is refused with its reason."""
+
+import json
+from io import BytesIO
+from typing import Any, Final
+
+import pytest
+from fastavro import schemaless_reader, schemaless_writer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.avro.telemetry import TOPIC, TelemetryCodec
+from adapters.avro.wire import PREFIX, UnreadableError
+from domain.signals import Quality, Sample, SignalBatch, TroubleCodeReport, TroubleCodeStatus, recordable
+from domain.units import Micros
+from tests.support.events import DOUBLES, LONGS, VEHICLE_ID, registry
+
+CODEC: Final = TelemetryCodec(registry())
+SCHEMA: Final = registry().by_topic[TOPIC][-1]
+TIMES: Final = LONGS.map(Micros)
+BYTES: Final = st.none() | st.integers(0, 255)
+VALUES: Final = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), DOUBLES, st.text(st.characters(), max_size=20)
+)
+SAMPLES: Final = st.builds(Sample, st.text(), TIMES, VALUES, st.sampled_from(Quality))
+CODES: Final = st.builds(TroubleCodeStatus, st.text(), BYTES, BYTES, st.booleans())
+REPORTS: Final = st.builds(
+    TroubleCodeReport, st.text(), TIMES, st.text(), st.booleans(), st.lists(CODES, max_size=4).map(tuple)
+)
+BATCHES: Final = st.builds(
+    SignalBatch,
+    st.uuids(),
+    st.text(),
+    st.integers(1, 2**63 - 1),
+    TIMES,
+    st.lists(SAMPLES, max_size=8).map(tuple),
+    st.lists(REPORTS, max_size=3).map(tuple),
+    st.booleans(),
+    st.none() | TIMES,
+)
+
+
+def fields_of(data: bytes) -> dict[str, Any]:
+    """Return the fields as a stranger reads them: with the published schema, by fastavro alone."""
+    found = schemaless_reader(BytesIO(data[PREFIX.size :]), json.loads(SCHEMA.text))
+    assert isinstance(found, dict)
+    return found
+
+
+def bytes_of(fields: dict[str, Any]) -> bytes:
+    stream = BytesIO()
+    schemaless_writer(stream, json.loads(SCHEMA.text), fields)
+    return PREFIX.pack(0, SCHEMA.id) + stream.getvalue()
+
+
+def batch() -> SignalBatch:
+    codes = (TroubleCodeStatus("P0420", None, None, active=True), TroubleCodeStatus("U0121", 135, 40, active=False))
+    report = TroubleCodeReport("7E8", Micros(5), "UDS 19", True, codes)
+    sample = Sample("Vehicle.Speed", Micros(4), 50.5)
+    return SignalBatch(VEHICLE_ID, "drive", 3, Micros(9), (sample, sample), (report,))
+
+
+@given(BATCHES)
+def test_what_was_sent_is_read_as_the_vehicle_would_record_it(sent: SignalBatch) -> None:
+    read = CODEC.decode(CODEC.encode(sent), sent.vehicle_id)
+
+    expected = tuple(map(recordable, sent.samples))
+    assert read.samples == expected
+    assert [type(sample.value) for sample in read.samples] == [type(sample.value) for sample in expected]
+    assert (read.vehicle_id, read.stream_id, read.sequence) == (sent.vehicle_id, sent.stream_id, sent.sequence)
+    assert (read.received_at, read.final, read.reference_at) == (sent.received_at, sent.final, sent.reference_at)
+    assert read.trouble_codes == sent.trouble_codes
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda body: PREFIX.pack(0, SCHEMA.id) + body))
+def test_any_bytes_are_a_batch_or_refused(data: bytes) -> None:
+    try:
+        read = CODEC.decode(data, VEHICLE_ID)
+    except UnreadableError:
+        return
+    assert CODEC.decode(CODEC.encode(read), VEHICLE_ID) == read
+
+
+@given(st.data())
+def test_a_batch_that_is_cut_or_goes_on_is_refused(data: st.DataObject) -> None:
+    whole = CODEC.encode(batch())
+    cut = data.draw(st.integers(0, len(whole) - 1))
+
+    with pytest.raises(UnreadableError):
+        CODEC.decode(whole[:cut], VEHICLE_ID)
+    with pytest.raises(UnreadableError, match="left over"):
+        CODEC.decode(whole + b"\0", VEHICLE_ID)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"sample_path": ["Vehicle.Speed"]}, "its columns sample_path to sample_quality are of unequal length"),
+        ({"report_ecu": []}, "its columns report_ecu to report_codes are of unequal length"),
+        ({"code_active": [True]}, "its columns code to code_active are of unequal length"),
+        ({"report_codes": [1]}, "its reports have other numbers of trouble codes than there are"),
+        ({"report_codes": [-1]}, "its reports have other numbers of trouble codes than there are"),
+        ({"sample_quality": [0, 7]}, "7 is no quality of a sample"),
+        ({"sequence": 0}, "its sequence is 0, and counts from 1"),
+    ],
+)
+def test_a_batch_that_contradicts_itself_is_refused(change: dict[str, Any], why: str) -> None:
+    with pytest.raises(UnreadableError, match=why):
+        CODEC.decode(bytes_of(fields_of(CODEC.encode(batch())) | change), VEHICLE_ID)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "the bytes are not in the Confluent wire format"),
+        (b'{"speed": 50}', "the bytes are not in the Confluent wire format"),
+        (PREFIX.pack(1, SCHEMA.id), "the bytes are not in the Confluent wire format"),
+        (PREFIX.pack(0, 9_999), "no schema has the id 9999"),
+        (PREFIX.pack(0, 1), "schema 1 is of "),
+    ],
+)
+def test_bytes_of_something_else_are_refused(data: bytes, why: str) -> None:
+    with pytest.raises(UnreadableError, match=why):
+        CODEC.decode(data, VEHICLE_ID)
