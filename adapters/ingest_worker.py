@@ -1,0 +1,170 @@
+"""Takes batches of telemetry that come as bytes from the partitions of a topic, exactly once each.
+
+What the batches made of a fleet and how far each partition was read are written in one transaction, if the log has the
+partition where this worker believes it to be: whoever lost a partition to another worker cannot write any more. Records
+that no vehicle takes are set aside with their reason before the position moves over them.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+from adapters.avro.telemetry import TelemetryCodec
+from adapters.avro.wire import UnreadableError
+from adapters.set_aside import SetAside, SetAsideStore
+from domain.errors import RejectedCommandError
+from domain.fleet import ConsumedChange, Fleet, Taken
+from domain.signals import SignalBatch
+from domain.units import Micros
+
+RECORD_BYTES_MAX: Final = 1_000_000  # of a batch: about what a broker takes unasked
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Received(NamedTuple):
+    """A record of a partition."""
+
+    source: str  # topic and partition, e.g. "telemetry/3"
+    position: int  # its offset
+    key: bytes | None  # the vehicle's id, as text
+    value: bytes | None
+
+
+class Positions(Protocol):
+    """Knows how far each partition was read."""
+
+    def consumed_position(self, source: str) -> int:
+        """Return what comes next in a source of batches, 0 for one that has not been read yet."""
+
+
+class Counts(NamedTuple):
+    """What a worker did."""
+
+    records: int = 0
+    batches: int = 0  # that counted
+    duplicates: int = 0
+    set_aside: int = 0
+    events: int = 0
+
+
+class IngestWorker:
+    """The single writer of the vehicles of its partitions. `now` gives the time at which a record is set aside."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        codec: TelemetryCodec,
+        positions: Positions,
+        set_aside: SetAsideStore,
+        now: Callable[[], Micros],
+    ) -> None:
+        self._fleet = fleet
+        self._codec = codec
+        self._log = positions
+        self._set_aside = set_aside
+        self._now = now
+        self._positions: dict[str, int] = {}
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Counts:
+        """What was done so far."""
+        return Counts(**self._counts)
+
+    def assign(self, sources: Collection[str]) -> dict[str, int]:
+        """Begin with partitions; return the position that each is to be read from."""
+        found = {source: self._log.consumed_position(source) for source in sources}
+        self._positions.update(found)
+        return found
+
+    def revoke(self, sources: Collection[str]) -> None:
+        """Leave partitions to others, and forget the vehicles: they may be among them."""
+        for source in sources:
+            self._positions.pop(source, None)
+        self._fleet.forget()
+
+    def restart(self, source: str, position: int) -> None:
+        """Read a partition from another position on: the topic does not hold what comes next any more, or not yet."""
+        before = self._positions[source]
+        _log.warning("%s does not hold position %d: reading goes on at %d", source, before, position)
+        self._fleet.take([], [ConsumedChange(source, before, position)])
+        self._positions[source] = position
+
+    def take(self, records: Sequence[Received]) -> None:
+        """Take records of assigned partitions, those of each in order.
+
+        Raises VersionConflictError where another worker has one of the partitions, or writes one of the vehicles: the
+        caller assigns them anew. After any error nothing has been taken, or all of it.
+        """
+        batches, refused = self._decoded(records)
+        after = dict(self._positions)
+        for record in records:
+            assert record.position >= after[record.source], "records come in order, from the position on"
+            after[record.source] = record.position + 1
+        steps = [
+            ConsumedChange(source, before, after[source])
+            for source, before in self._positions.items()
+            if after[source] != before
+        ]
+        self._set_aside.add(refused)
+        try:
+            taken = self._fleet.take([batch for _, batch in batches], steps)
+        except RejectedCommandError:
+            self._take_one_by_one(records)
+            return
+        self._positions = after
+        self._note(taken, len(batches), len(records), len(refused))
+
+    def _take_one_by_one(self, records: Sequence[Received]) -> None:
+        """Set aside what the fleet refuses, and take the rest."""
+        for record in records:
+            batches, refused = self._decoded([record])
+            step = ConsumedChange(record.source, self._positions[record.source], record.position + 1)
+            try:
+                self._set_aside.add(refused)
+                taken = self._fleet.take([batch for _, batch in batches], [step])
+            except RejectedCommandError as error:
+                refused = [self._refused(record, str(error))]
+                self._set_aside.add(refused)
+                taken, batches = self._fleet.take([], [step]), []
+            self._positions[record.source] = step.after
+            self._note(taken, len(batches), 1, len(refused))
+
+    def _decoded(self, records: Sequence[Received]) -> tuple[list[tuple[Received, SignalBatch]], list[SetAside]]:
+        batches: list[tuple[Received, SignalBatch]] = []
+        refused: list[SetAside] = []
+        for record in records:
+            try:
+                batches.append((record, self._batch(record)))
+            except UnreadableError as error:
+                refused.append(self._refused(record, str(error)))
+        return batches, refused
+
+    def _batch(self, record: Received) -> SignalBatch:
+        if record.key is None:
+            raise UnreadableError("it has no key, which would be the vehicle's id")
+        if record.value is None:
+            raise UnreadableError("it has no value")
+        if len(record.value) > RECORD_BYTES_MAX:
+            raise UnreadableError(f"its {len(record.value):,} bytes are more than {RECORD_BYTES_MAX:,}")
+        try:
+            vehicle_id = UUID(record.key.decode("ascii"))
+        except ValueError as error:
+            raise UnreadableError("its key is no vehicle id") from error
+        return self._codec.decode(record.value, vehicle_id)
+
+    def _refused(self, record: Received, reason: str) -> SetAside:
+        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason)
+        return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
+
+    def _note(self, taken: Taken, batches: int, records: int, refused: int) -> None:
+        self._counts.update(
+            records=records,
+            batches=batches - taken.duplicates,
+            duplicates=taken.duplicates,
+            set_aside=refused,
+            events=len(taken.events),
+        )
