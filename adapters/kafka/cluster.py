@@ -158,6 +158,8 @@ class Cluster:
             for folder in self.folder.glob("broker-*"):
                 shutil.rmtree(folder)
             found = None
+        if found and self._fixed_ports and not any_runs:
+            found = (found[0], self._fixed_ports)
         if self._locks:
             self._start_keeper()
         for failures in range(1, _START_FAILURES_MAX + 1):

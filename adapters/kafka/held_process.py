@@ -35,6 +35,7 @@ class HeldProcess:
             while not _locked(held.fileno(), fcntl.LOCK_EX):
                 assert time.monotonic() < deadline, f"{self._pid_file} is held: the process runs"
                 time.sleep(POLL_S)
+            held.truncate(0)  # whoever looks now shall not find the pid of the last one
             subprocess.run(  # noqa: S603  # our own command with arguments of our own
                 ["/bin/sh", "-c", _LEAVE_BEHIND, "sh", str(output), str(self._pid_file), *command],
                 check=True,
@@ -57,7 +58,11 @@ class HeldProcess:
     @property
     def pid(self) -> int:
         """The id of the process, or of the last one if none runs."""
-        return int(self._pid_file.read_text())
+        deadline = time.monotonic() + _LOOK_TIMEOUT_S
+        while not (text := self._pid_file.read_text()):
+            assert time.monotonic() < deadline, f"{self._pid_file} stays empty"
+            time.sleep(POLL_S)
+        return int(text)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens if it does not run."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from domain.errors import BadInputError
 
-KEYS_REMEMBERED_MAX: Final = 1 << 18  # some 30 MB; a fleet that is larger forgets the keys silent for longest
+KEYS_REMEMBERED_MAX: Final = 1 << 18  # some 60 MB; a larger fleet forgets the keys silent for longest
 
 # Appleby's constants, and the seed that Kafka chose
 _SEED: Final = 0x9747B28C

@@ -119,6 +119,8 @@ def test_three_brokers_go_on_when_one_is_gone(kafka_distribution: Distribution, 
         cluster.brokers[0].start()
         cluster.wait_ready()
         assert consume(connection, name) == expected(b"by three", b"by two")
+        for broker in cluster.brokers:
+            broker.kill()  # asked to stop, the last ones would look for a majority that is no more
     assert [broker.running for broker in cluster.brokers] == [False, False, False]
 
 
@@ -213,6 +215,20 @@ def test_make_up_starts_a_broker_that_stays_and_make_down_stops_it(
         stopped = local_kafka.down(tmp_path)
     assert stopped == ["stopped 1-broker"]
     assert local_kafka.down(tmp_path) == ["no broker runs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["up", "none"], "fleettwin: BROKERS: 'none' is no number of brokers; say 1 or 3\n"),
+        (["up"], "fleettwin: local_kafka: wrong use; say `up BROKERS`, or `down`\n"),
+    ],
+)
+def test_make_up_says_in_one_line_what_was_wrong(arguments: list[str], complaint: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "adapters.local_kafka", *arguments]
+    environment = os.environ | {"FLEETTWIN_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", complaint)
 
 
 # --- where there is none ----------------------------------------------------------------------------------------------
