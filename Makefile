@@ -2,12 +2,13 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+BROKERS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test simulate check bench golden format lock clean
+.PHONY: help setup demo up down test simulate check bench golden format lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +17,12 @@ setup: $(VENV)/.installed ## make .venv: the locked dependencies and this projec
 
 demo: setup ## drive a simulated fleet live, serve it, print the address and queries to try
 	$(BIN)/fleettwin demo
+
+up: setup ## start Apache Kafka in the background (BROKERS=3 for three); needs Java 17 and mvn
+	@$(BIN)/python -m adapters.local_kafka up $(BROKERS)
+
+down: setup ## stop it; its data stay
+	@$(BIN)/python -m adapters.local_kafka down
 
 test: setup ## all tests; says what was skipped and why (ARGS="-k name" chooses)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

@@ -249,6 +249,18 @@ def parked_retry() -> None:
         raise typer.Exit(FAILED)
 
 
+topics_app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
+app.add_typer(topics_app, name="topics")
+
+
+@topics_app.command(name="create")
+def topics_create(as_json: AsJson = False) -> None:
+    """Create the topics that are missing. Doing it twice changes nothing."""
+    from adapters.kafka_commands import create_kafka_topics
+
+    create_kafka_topics(Config.read(), as_json=as_json)
+
+
 @app.command()
 def decommission(
     vin: VinArgument, reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "not given"

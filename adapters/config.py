@@ -5,6 +5,7 @@ keys are the settings' names below.
 """
 
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ DEFAULT_FILE: Final = "fleettwin.toml"
 VIN_KEY_BYTES: Final = 32  # RFC 2104, section 3: no shorter than the hash's output
 VIN_KEY_CHARACTERS_MIN: Final = 16
 PORT_MAX: Final = 65_535
+PARTITIONS_MAX: Final = 10_000
+TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka allows 249 characters, the topic's own among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,13 @@ SETTINGS: Final = (
         "host", "Address that `serve` binds to; without authentication only a loopback address is taken.", "127.0.0.1"
     ),
     Setting("port", "TCP port that `serve` binds to; 0: any free one.", "8000"),
+    Setting("kafka_bootstrap_servers", "Kafka to use: host:port, several with commas; unset: none."),
+    Setting(
+        "kafka_partitions",
+        "Partitions of each topic; fixed when the topics are created, since another number mixes up the order.",
+        "12",
+    ),
+    Setting("kafka_topic_prefix", "What the name of each topic begins with, where a cluster has several users."),
 )
 
 
@@ -77,6 +87,9 @@ class Config:
     vss_catalogue: Path | None
     host: str
     port: int
+    kafka_bootstrap_servers: str | None
+    kafka_partitions: int
+    kafka_topic_prefix: str
     values: tuple[Value, ...]
     _vin_key: str | None
 
@@ -106,10 +119,23 @@ class Config:
             by_name["database_url"].value,
             None if catalogue is None else Path(catalogue).expanduser(),
             by_name["host"].value or "",
-            _port(by_name["port"]),
+            _number(by_name["port"], "port", 0, PORT_MAX),
+            _servers(by_name["kafka_bootstrap_servers"]),
+            _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
+            _prefix(by_name["kafka_topic_prefix"]),
             values,
             vin_key,
         )
+
+    def kafka(self) -> str:
+        """Return the Kafka to use. Raises BadInputError where none is set."""
+        if self.kafka_bootstrap_servers is None:
+            raise BadInputError(
+                "no Kafka is set",
+                where=PREFIX + "KAFKA_BOOTSTRAP_SERVERS",
+                remedy="give its brokers as host:port; `make up` starts one and says where",
+            )
+        return self.kafka_bootstrap_servers
 
     def vin_key(self) -> bytes:
         """Return the key that vehicle ids are derived with; generate it below home where none is set."""
@@ -158,11 +184,34 @@ def _value(setting: Setting, environment: Mapping[str, str], file: Path, in_file
     return Value(setting, setting.default, "default")
 
 
-def _port(value: Value) -> int:
+def _number(value: Value, what: str, least: int, most: int) -> int:
     text = value.value or ""
-    if not text.isascii() or not text.isdigit() or int(text) > PORT_MAX:
-        raise BadInputError(f"{text!r} is no port", where=value.source, remedy=f"give a number from 0 to {PORT_MAX}")
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise BadInputError(
+            f"{text!r} is no {what}", where=value.source, remedy=f"give a number from {least} to {most}"
+        )
     return int(text)
+
+
+def _servers(value: Value) -> str | None:
+    if value.value is None:
+        return None
+    servers = [server.strip() for server in value.value.split(",")]
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= PORT_MAX:
+            raise BadInputError(
+                f"{server!r} is no broker", where=value.source, remedy="give host:port, several with commas"
+            )
+    return ",".join(servers)
+
+
+def _prefix(value: Value) -> str:
+    text = value.value or ""
+    if not TOPIC_PREFIX.fullmatch(text):
+        what, remedy = f"{text!r} begins no topic", "give letters, digits, dots, hyphens and underscores, 200 at most"
+        raise BadInputError(what, where=value.source, remedy=remedy)
+    return text
 
 
 def _refuse(what: str, where: str) -> None:

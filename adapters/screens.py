@@ -189,6 +189,15 @@ def parked(found: Iterable[Mapping[str, Any]]) -> RenderableType:
     return _table("parked", rows, ("projection", "vehicleId", "version", "position", "attempts", "parkedAt", "error"))
 
 
+def topics(found: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return the topics, and what of them is not as we would set it."""
+    rows = [
+        {**each, "created": "just now" if each["created"] else "before", "otherwise": "\n".join(each["differences"])}
+        for each in found
+    ]
+    return _table("topics", rows, ("topic", "partitions", "replicas", "created", "otherwise"))
+
+
 def settings(config: Config) -> Table:
     """Return every setting, its value and where it comes from."""
     table = _columns(("setting", "value", "from", "what it is"))

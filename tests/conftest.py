@@ -27,6 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write the golden files, compare nothing")
 
 
+@pytest.hookimpl(tryfirst=True)  # before markers choose
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"bootstrap_servers", "kafka_distribution"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("broker")
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the settings of whoever runs the tests."""

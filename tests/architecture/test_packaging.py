@@ -20,7 +20,10 @@ PROJECT: Final[dict[str, Any]] = PYPROJECT["project"]
 LOCK: Final = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 OURS: Final = {"domain", "projections", "adapters", "schemas"}
 # Declared for another reason than an import
-BROUGHT_ALONG: Final = {"psycopg-binary", "pytest-xdist", "types-pyyaml"}
+BROUGHT_ALONG: Final = {
+    *("kafka-python-crc32c", "kafka-python-lz4", "psycopg-binary"),  # extras
+    *("pytest-xdist", "types-pyyaml"),
+}
 STARTED: Final = {"import-linter", "mypy", "ruff", "setuptools", "uv"}
 
 
@@ -120,3 +123,18 @@ def test_the_make_commands_of_the_readme_exist() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert named
     assert named <= targets
+
+
+def test_containers_and_jars_are_of_the_same_kafka() -> None:
+    pom = (ROOT / "deploy/kafka/pom.xml").read_text(encoding="utf-8")
+    compose = (ROOT / "deploy/compose.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"<kafka.version>(.+)</kafka.version>", pom) == re.findall(r"image: apache/kafka:(\S+)", compose)
+
+
+def test_every_version_that_is_deployed_is_pinned() -> None:
+    pom = (ROOT / "deploy/kafka/pom.xml").read_text(encoding="utf-8")
+    versions = re.findall(r"<(?:[\w.]+\.)?version>([^$<]+)</", pom)
+    images = re.findall(r"image: \S+:(\S+)", (ROOT / "deploy/compose.yaml").read_text(encoding="utf-8"))
+    assert len(versions) > 2
+    assert images
+    assert [each for each in versions + images if not re.fullmatch(r"[\d.]+", each)] == []

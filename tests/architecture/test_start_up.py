@@ -13,7 +13,8 @@ RECORDINGS: Final = frozenset({"asammdf", "can", "canmatrix", "cantools", "numpy
 API: Final = frozenset({"graphql", "strawberry"})
 SERVER: Final = frozenset({"uvicorn"})
 DATABASE: Final = frozenset({"eventsourcing", "fastavro", "psycopg"})
-EVERYTHING: Final = RECORDINGS | API | SERVER | DATABASE
+KAFKA: Final = frozenset({"kafka"})
+EVERYTHING: Final = RECORDINGS | API | SERVER | DATABASE | KAFKA
 
 COMMAND: Final = "from adapters.cli import main; main()"
 TWIN: Final = """
@@ -47,6 +48,7 @@ def loaded(program: str, *arguments: str, home: Path) -> frozenset[str]:
         ["--help"],
         ["ingest", "--help"],
         ["serve", "--help"],
+        ["topics", "create", "--help"],
         ["config"],
         ["config", "--json"],
     ],
@@ -70,6 +72,10 @@ def test_what_serves_the_api_loads_no_recordings(tmp_path: Path) -> None:
 
 def test_what_reads_recordings_loads_their_libraries_and_no_api(tmp_path: Path) -> None:
     assert loaded(TWIN + "import adapters.ingest_commands; twin.ingest", home=tmp_path) == DATABASE | RECORDINGS
+
+
+def test_what_looks_after_kafka_loads_its_client_and_nothing_else(tmp_path: Path) -> None:
+    assert loaded("import adapters.kafka_commands", home=tmp_path) == KAFKA
 
 
 def test_what_a_command_loads_is_seen(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ PACKAGES: Final = ("domain", "projections", "adapters", "schemas")
 
 UNWANTED: Final = {
     "a path of somebody's machine": r"(?<![\w.~-])/(?:work|root|home/\w+|Users/\w+)/\w",
-    "a host of a package registry": r"(?i)\b(?:pypi\.(?:org|python)|pythonhosted\.|npmjs\.|artifactor[y]|devp[i])\b",
+    "a host of a package registry": (
+        r"(?i)\b(?:pypi\.(?:org|python)|pythonhosted\.|npmjs\.|repo\d?\.mave[n]|artifactor[y]|devp[i])\b"
+    ),
     "a note of work left to do": r"\b(?:TO[D]O|FIX[M]E|HA[C]K)\b",
     "the number of an issue": r"(?i)\b(?:issue|ticket|pull request|closes|fixes)\s+#?\d+\b|\bgh-\d+\b",
 }

@@ -1,4 +1,14 @@
 from tests.support.command_line import fleettwin, other_fleettwin
 from tests.support.databases import database, fresh_database, server
+from tests.support.kafka import bootstrap_servers, kafka_distribution, topic_prefix
 
-__all__ = ["database", "fleettwin", "fresh_database", "other_fleettwin", "server"]
+__all__ = [
+    "bootstrap_servers",
+    "database",
+    "fleettwin",
+    "fresh_database",
+    "kafka_distribution",
+    "other_fleettwin",
+    "server",
+    "topic_prefix",
+]

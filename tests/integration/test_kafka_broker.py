@@ -1,0 +1,252 @@
+"""Brokers that this project starts: they keep what they took, are shared, and end with those who use them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from adapters import local_kafka
+from adapters.kafka.broker import Ports
+from adapters.kafka.client import Connection
+from adapters.kafka.cluster import JVM_QUICK_START, Cluster
+from adapters.kafka.distribution import Distribution
+from adapters.kafka.held_process import HeldProcess
+from adapters.kafka.keeper import STOP_TIMEOUT_S
+from adapters.kafka.partition import partition_of
+from domain.errors import BadInputError
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 30  # for what takes a second or two
+KEYS = [f"{number:032x}".encode() for number in range(8)]
+PARTITIONS = 4
+
+
+def topic(connection: Connection, name: str, replicas: int = 1) -> str:
+    with connection.administration() as client:
+        settings = {"num_partitions": PARTITIONS, "replication_factor": replicas}
+        client.create_topics({name: settings}, wait_for_metadata=True)
+    return name
+
+
+def produce(connection: Connection, name: str, value: bytes, *, explicit: bool = True) -> None:
+    """Send a record of every key; each is in the log when this returns."""
+    producer = KafkaProducer(**connection.settings(), acks="all", compression_type="lz4", delivery_timeout_ms=60_000)
+    try:
+        sent = [
+            producer.send(name, key=key, value=value, partition=partition_of(key, PARTITIONS) if explicit else None)
+            for key in KEYS
+        ]
+        for future in sent:
+            future.get(timeout=WAIT_S)
+    finally:
+        producer.close()
+
+
+def consume(connection: Connection, name: str) -> dict[int, list[tuple[bytes, bytes]]]:
+    """Return key and value of all records, by partition."""
+    consumer = KafkaConsumer(
+        **connection.settings(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    try:
+        partitions = [TopicPartition(name, number) for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
+        found: dict[int, list[tuple[bytes, bytes]]] = {number: [] for number in range(PARTITIONS)}
+        deadline = time.monotonic() + WAIT_S
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
+            assert time.monotonic() < deadline
+            for partition, records in consumer.poll(timeout_ms=500).items():
+                found[partition.partition] += [(record.key, record.value) for record in records]
+        return found
+    finally:
+        consumer.close()
+
+
+def expected(*values: bytes) -> dict[int, list[tuple[bytes, bytes]]]:
+    found: dict[int, list[tuple[bytes, bytes]]] = {number: [] for number in range(PARTITIONS)}
+    for value in values:
+        for key in KEYS:
+            found[partition_of(key, PARTITIONS)].append((key, value))
+    return found
+
+
+def test_a_record_is_where_every_client_looks_for_it(bootstrap_servers: str, topic_prefix: str) -> None:
+    connection = Connection(bootstrap_servers)
+    name = topic(connection, f"{topic_prefix}records")
+    produce(connection, name, b"ours")
+    produce(connection, name, b"theirs", explicit=False)
+    assert consume(connection, name) == expected(b"ours", b"theirs")
+
+
+def test_what_a_broker_took_survives_its_stop_and_its_crash(kafka_distribution: Distribution, tmp_path: Path) -> None:
+    with Cluster(tmp_path, kafka_distribution, jvm=JVM_QUICK_START) as cluster:
+        (broker,) = cluster.brokers
+        connection = Connection(cluster.bootstrap_servers)
+        name = topic(connection, "records")
+        produce(connection, name, b"before")
+        broker.stop()
+        assert not broker.running
+        broker.start()
+        cluster.wait_ready()
+        assert consume(connection, name) == expected(b"before")
+
+        produce(connection, name, b"between")
+        broker.kill()
+        assert not broker.running
+        broker.start()
+        cluster.wait_ready()
+        assert consume(connection, name) == expected(b"before", b"between")
+    assert not broker.running
+
+
+@pytest.mark.slow
+def test_three_brokers_go_on_when_one_is_gone(kafka_distribution: Distribution, tmp_path: Path) -> None:
+    with Cluster(tmp_path, kafka_distribution, brokers=3, jvm=JVM_QUICK_START) as cluster:
+        connection = Connection(cluster.bootstrap_servers)
+        name = topic(connection, "records", replicas=3)
+        produce(connection, name, b"by three")
+        cluster.brokers[0].kill()
+        produce(connection, name, b"by two")
+        assert consume(connection, name) == expected(b"by three", b"by two")
+        cluster.brokers[0].start()
+        cluster.wait_ready()
+        assert consume(connection, name) == expected(b"by three", b"by two")
+        for broker in cluster.brokers:
+            broker.kill()  # asked to stop, the last ones would look for a majority that is no more
+    assert [broker.running for broker in cluster.brokers] == [False, False, False]
+
+
+# --- who uses it ------------------------------------------------------------------------------------------------------
+
+USER = """
+import sys
+from pathlib import Path
+from adapters.kafka.cluster import JVM_QUICK_START, Cluster
+from adapters.kafka.distribution import find_distribution
+with Cluster(Path(sys.argv[1]), find_distribution(), jvm=JVM_QUICK_START) as cluster:
+    print(cluster.bootstrap_servers, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def user(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Run another process that uses the cluster; it leaves when its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", USER, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_a_broker_is_shared_and_ends_with_the_last_who_uses_it_however_that_ends(
+    kafka_distribution: Distribution, tmp_path: Path
+) -> None:
+    broker, keeper = (HeldProcess(tmp_path / name) for name in ("broker-1/pid", "keeper.pid"))
+    with user(tmp_path) as first, user(tmp_path) as second:
+        assert said(first) == said(second) != ""
+        pid = broker.pid
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        with Cluster(tmp_path, kafka_distribution, jvm=JVM_QUICK_START) as cluster:
+            assert broker.pid == pid
+            cluster.wait_ready()
+        assert broker.running, "the second still uses it"
+        second.send_signal(signal.SIGKILL)
+        second.wait()
+        deadline = time.monotonic() + STOP_TIMEOUT_S + WAIT_S
+        assert broker.wait(deadline), "nobody uses it"
+        assert keeper.wait(deadline)
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(kafka_distribution: Distribution, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        cluster = Cluster(tmp_path, kafka_distribution, ports=[Ports(port, port)])
+        with pytest.raises(BadInputError, match=rf"does not run: Address already in use: 127.0.0.1:{port}; see"):
+            cluster.start()
+    keeper = HeldProcess(tmp_path / "keeper.pid")
+    assert keeper.wait(time.monotonic() + WAIT_S)
+
+
+def test_a_broker_that_does_not_start_says_why(kafka_distribution: Distribution, tmp_path: Path) -> None:
+    settings = {"num.partitions": "0"}
+    cluster = Cluster(tmp_path, kafka_distribution, settings=settings, jvm=JVM_QUICK_START)
+    with pytest.raises(BadInputError, match=r"does not run: .*num\.partitions"):
+        cluster.start()
+
+
+def test_make_up_starts_a_broker_that_stays_and_make_down_stops_it(
+    kafka_distribution: Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CLIENT_PORT", "CONTROLLER_PORT"):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            monkeypatch.setattr(local_kafka, name, free.getsockname()[1])
+    servers = f"127.0.0.1:{local_kafka.CLIENT_PORT}"
+    try:
+        runs, export = local_kafka.up(tmp_path, 1)
+        assert runs.startswith(f"Kafka {kafka_distribution.version} runs: 1 broker, logs and data in {tmp_path}")
+        assert export == f"export FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS={servers}"
+        ran, again = local_kafka.up(tmp_path, 1)
+        assert (ran, again) == (runs.replace(" runs:", " ran already:"), export)
+        with pytest.raises(BadInputError, match=r"another set of brokers runs \(1-broker\); `make down` stops it"):
+            local_kafka.up(tmp_path, 3)
+    finally:
+        stopped = local_kafka.down(tmp_path)
+    assert stopped == ["stopped 1-broker"]
+    assert local_kafka.down(tmp_path) == ["no broker runs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["up", "none"], "fleettwin: BROKERS: 'none' is no number of brokers; say 1 or 3\n"),
+        (["up"], "fleettwin: local_kafka: wrong use; say `up BROKERS`, or `down`\n"),
+    ],
+)
+def test_make_up_says_in_one_line_what_was_wrong(arguments: list[str], complaint: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "adapters.local_kafka", *arguments]
+    environment = os.environ | {"FLEETTWIN_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", complaint)
+
+
+# --- where there is none ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ci", "word", "status"), [("", "skipped", 0), ("true", "errors", 1)])
+def test_without_java_the_tests_of_brokers_skip_and_in_ci_they_fail(
+    ci: str, word: str, status: int, tmp_path: Path
+) -> None:
+    name = "test_what_a_broker_took_survives_its_stop_and_its_crash"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"{__file__}::{name}"],
+        cwd=ROOT,
+        env=os.environ | {"PATH": str(tmp_path), "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    assert f"1 {word.removesuffix('s') if word == 'errors' else word}" in done.stdout
+    assert "java: no Kafka can be started: there is no Java; install Java 17 or later and Maven" in done.stdout
