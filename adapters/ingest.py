@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -34,7 +34,7 @@ from adapters.signals.rules import DbcSource, SignalMapping
 from adapters.summary import Progress, Summary
 from domain.errors import BadInputError, VersionConflictError
 from domain.events import TrackExtended, TripStarted, VehicleEvent
-from domain.fleet import Fleet, Taken
+from domain.fleet import Taken
 from domain.signals import SignalBatch, TroubleCodeReport
 from domain.units import MICROS_PER_SECOND, Micros
 from domain.vin import Vin
@@ -47,10 +47,17 @@ SAME_DRIVE_SHARE: Final = 0.5  # a drive of which less is new to its trip is the
 Tell = Callable[[Progress], None]
 
 
+class Takes(Protocol):
+    """Where batches go: into a fleet, or to those who take them into one."""
+
+    def take(self, batches: Sequence[SignalBatch], /) -> Taken:
+        """Take batches of any vehicles, in order; each counts once, however often it is given."""
+
+
 class Ingest:
     """Ingests files for vehicles of a fleet. `now` gives the time of receipt."""
 
-    def __init__(self, fleet: Fleet, now: Callable[[], Micros]) -> None:
+    def __init__(self, fleet: Takes, now: Callable[[], Micros]) -> None:
         self._fleet = fleet
         self._now = now
 
@@ -251,7 +258,7 @@ def _stream_id(content_digest: str, mapping: SignalMapping, dbcs: Sequence[Dbc])
     return f"recording:{digest.hexdigest()[:32]}"
 
 
-def take_in_turn(fleet: Fleet, batches: Sequence[SignalBatch]) -> Taken:
+def take_in_turn(fleet: Takes, batches: Sequence[SignalBatch]) -> Taken:
     """Take batches though other processes write the same vehicles. Raises VersionConflictError if they never rest."""
     for _ in range(CONFLICTS_MAX):
         with suppress(VersionConflictError):  # decide anew from what the other has written
@@ -264,7 +271,7 @@ class _Stream:
 
     def __init__(
         self,
-        fleet: Fleet,
+        fleet: Takes,
         vehicle_id: UUID,
         stream_id: str,
         mapping: SignalMapping,

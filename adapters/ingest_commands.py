@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from adapters import demo, screens
 from adapters.can.live import LiveBus
 from adapters.clock import now
-from adapters.ingest import CanJob, LiveJob, RowJob
+from adapters.ingest import CanJob, Ingest, LiveJob, RowJob
 from adapters.jobs import can_dbcs, mapping_of, open_job
 from adapters.summary import Summary
 from adapters.terminal import print_json, print_screen, told_folding, told_ingest
@@ -41,25 +41,33 @@ def ingest_recordings(
     recorded_at: Micros | None,
     *,
     as_json: bool,
+    over_kafka: bool = False,
 ) -> None:
-    """Ingest recordings and print what was found in each; all are checked before anything of one is written."""
+    """Ingest recordings and print what was found in each; all are checked before anything of one is written.
+
+    `over_kafka`: send the telemetry there instead of taking it.
+    """
     mapping = mapping_of(maps, twin.catalogue)
     dbcs = can_dbcs(mapping, dbc)
     jobs = [
         open_job(path, mapping, dbcs, twin.catalogue, vin=car.vin, recorded_at=recorded_at, any_vin=car.any_vin)
         for path in paths
     ]
-    checked = [_check(twin, job, car) for job in jobs]
-    summaries = []
-    try:
-        for job, (vins, summary) in zip(jobs, checked, strict=True):
-            summaries.append(_ingest(twin, job, vins, summary, car))
-            if not as_json:
-                print_screen(screens.summary_screen(summaries[-1]))
-    finally:
-        if as_json:
-            print_json([screens.summary_data(summary) for summary in summaries])
-        _catch_up(twin)
+    with ExitStack() as opened:
+        ingest = Ingest(opened.enter_context(twin.fleet_over_kafka()), now) if over_kafka else twin.ingest
+        checked = [_check(ingest, job, car) for job in jobs]
+        summaries = []
+        try:
+            for job, (vins, summary) in zip(jobs, checked, strict=True):
+                summary.sent = over_kafka
+                summaries.append(_ingest(twin, ingest, job, vins, summary, car))
+                if not as_json:
+                    print_screen(screens.summary_screen(summaries[-1]))
+        finally:
+            if as_json:
+                print_json([screens.summary_data(summary) for summary in summaries])
+            if not over_kafka:
+                _catch_up(twin)
 
 
 def ingest_demo(twin: FleetTwin) -> None:
@@ -104,11 +112,11 @@ def listen_to_bus(
 Vins = dict[str | None, Vin]  # by the name that rows give a vehicle; None: they give none, or frames
 
 
-def _check(twin: FleetTwin, job: CanJob | RowJob, car: Car) -> tuple[Vins, Summary]:
+def _check(ingest: Ingest, job: CanJob | RowJob, car: Car) -> tuple[Vins, Summary]:
     """Read a whole recording, write nothing, and find out whose it is."""
     path = str(job.recording.path)
     with told_ingest(job.recording.path.name) as tell:
-        summary = twin.ingest.check(job, tell)
+        summary = ingest.check(job, tell)
     names = [None] if isinstance(job, CanJob) else summary.vehicles
     if car.vin is not None:
         if len(names) > 1:
@@ -139,15 +147,17 @@ def _check_name(name: str | None, car: Car, path: str) -> None:
             raise BadInputError(what, where=path, remedy=remedy)
 
 
-def _ingest(twin: FleetTwin, job: CanJob | RowJob, vins: Vins, checked: Summary, car: Car) -> Summary:
+def _ingest(
+    twin: FleetTwin, ingest: Ingest, job: CanJob | RowJob, vins: Vins, checked: Summary, car: Car
+) -> Summary:
     def register(name: str | None = None) -> UUID:
         return twin.fleet.register(vins[name], brand=car.brand, model=car.model, at=now())
 
     by_id = {vin.vehicle_id(twin.config.vin_key()): vin for vin in vins.values()}
     with told_ingest(job.recording.path.name) as tell, _named(by_id, str(job.recording.path)):
         if isinstance(job, CanJob):
-            return twin.ingest.can(job, register, tell, checked)
-        return twin.ingest.rows(job, register, tell, checked)
+            return ingest.can(job, register, tell, checked)
+        return ingest.rows(job, register, tell, checked)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.avro.wire import UnreadableError
+from adapters.received import Received
 from adapters.set_aside import SetAside, SetAsideStore
 from domain.errors import RejectedCommandError
 from domain.fleet import ConsumedChange, Fleet, Taken
@@ -22,15 +23,6 @@ from domain.units import Micros
 RECORD_BYTES_MAX: Final = 1_000_000  # of a batch: about what a broker takes unasked
 
 _log: Final = logging.getLogger(__name__)
-
-
-class Received(NamedTuple):
-    """A record of a partition."""
-
-    source: str  # topic and partition, e.g. "telemetry/3"
-    position: int  # its offset
-    key: bytes | None  # the vehicle's id, as text
-    value: bytes | None
 
 
 class Positions(Protocol):

@@ -6,7 +6,7 @@ What the twin comes to know has gone the whole way: nothing but CAN frames leave
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from adapters.can.dbc import Dbc
@@ -25,14 +25,28 @@ from adapters.simulator.fleet import Car, simulated_fleet
 from adapters.simulator.life import CarLife
 from adapters.simulator.specs import Platform
 from adapters.simulator.stuck import SENSORS, StuckSensor
-from domain.fleet import Fleet
+from domain.fleet import Taken
 from domain.signals import SignalBatch
 from domain.streams import StreamProgress
 from domain.units import MICROS_PER_SECOND, Micros
+from domain.vin import Vin
 
 STEP_S: Final = 30  # of simulated time that a car gathers before it sends a batch
 TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
 OWN_MAPPING: Final = "fleettwin"  # of the messages that every simulated car sends beside those of its platform
+
+
+class Twins(Protocol):
+    """What a simulation needs of a fleet: `domain.fleet.Fleet`, or a way to it."""
+
+    def register(self, vin: Vin, *, brand: str, model: str | None, at: Micros) -> UUID:
+        """Make a vehicle known and return its id."""
+
+    def take(self, batches: Sequence[SignalBatch], /) -> Taken:
+        """Take batches of any vehicles, in order; each counts once, however often it is given."""
+
+    def progress(self, vehicle_id: UUID, stream_id: str) -> StreamProgress:
+        """Return how far a stream of a vehicle has been taken."""
 
 
 class Progress(NamedTuple):
@@ -148,7 +162,7 @@ class Simulation:
     """
 
     def __init__(
-        self, plan: Plan, fleet: Fleet, catalogue: Catalogue, *, origin_us: int, session: str, from_us: int = 0
+        self, plan: Plan, fleet: Twins, catalogue: Catalogue, *, origin_us: int, session: str, from_us: int = 0
     ) -> None:
         self.plan = plan
         platforms = Platforms(catalogue)

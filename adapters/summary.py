@@ -34,6 +34,7 @@ class Summary:
     told_samples: int = 0  # that changed, or confirm
     batches: int = 0
     duplicate_batches: int = 0  # taken before
+    sent: bool = False  # to Kafka: what they did to the fleet is not known
     events: Counter[str] = field(default_factory=Counter)
     known_drives: int = 0  # trips of this recording that another recording had told already
     vehicles: list[str | None] = field(default_factory=list)  # that rows name; None: they name none

@@ -5,13 +5,15 @@ longer to load than most commands to run.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
+from adapters.avro.telemetry import TOPIC as TELEMETRY_TYPE
+from adapters.avro.telemetry import TelemetryCodec
 from adapters.clock import now
 from adapters.config import Config
 from adapters.memory.event_store import MemoryEventLog
@@ -19,6 +21,7 @@ from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.server import EmbeddedServer
+from adapters.postgres.set_aside import PostgresSetAside
 from adapters.postgres.twin_reader import PostgresTwins
 from adapters.projecting import Projecting
 from adapters.signals.catalogue import Catalogue, load_catalogue
@@ -31,8 +34,12 @@ if TYPE_CHECKING:
     from adapters.graphql.app import AsgiApp
     from adapters.graphql.execution import Api
     from adapters.ingest import Ingest
+    from adapters.kafka.client import Connection
+    from adapters.kafka.telemetry_consumer import TelemetryConsumer
+    from adapters.over_kafka import FleetOverKafka
 
 
+INGEST_GROUP: Final = "fleettwin-ingest"  # of the consumers of telemetry
 MEMORY_VIN_KEY: Final = b"of a twin that is gone when its process ends"
 
 
@@ -76,6 +83,36 @@ class FleetTwin:
         from adapters.ingest import Ingest  # noqa: PLC0415  # see above
 
         return Ingest(self.fleet, now)
+
+    @contextmanager
+    def fleet_over_kafka(self) -> Iterator["FleetOverKafka"]:
+        """Give the fleet with telemetry that goes over Kafka. Raises BadInputError where the topics are not ready."""
+        from adapters.kafka.telemetry_producer import TelemetryProducer  # noqa: PLC0415  # see above
+        from adapters.over_kafka import FleetOverKafka  # noqa: PLC0415
+
+        connection, topic = self._telemetry_topic()
+        encode = TelemetryCodec(self.registry).encode
+        producer = TelemetryProducer(connection, topic, self.config.kafka_partitions, encode, TELEMETRY_TYPE)
+        with closing(producer):
+            yield FleetOverKafka(self.fleet, producer)
+
+    def telemetry_consumer(self) -> "TelemetryConsumer":
+        """Return one of those who take telemetry. Raises BadInputError where the topics are not ready."""
+        from adapters.ingest_worker import IngestWorker  # noqa: PLC0415  # see above
+        from adapters.kafka.telemetry_consumer import TelemetryConsumer  # noqa: PLC0415
+
+        connection, topic = self._telemetry_topic()
+        set_aside = PostgresSetAside(self.records.datastore)
+        worker = IngestWorker(self.fleet, TelemetryCodec(self.registry), self.records, set_aside, now)
+        return TelemetryConsumer(connection, topic, f"{self.config.kafka_topic_prefix}{INGEST_GROUP}", worker)
+
+    def _telemetry_topic(self) -> "tuple[Connection, str]":
+        from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
+        from adapters.kafka.topics import TELEMETRY, check_topics  # noqa: PLC0415
+
+        connection, prefix = Connection(self.config.kafka()), self.config.kafka_topic_prefix
+        check_topics(connection, self.config.kafka_partitions, prefix)
+        return connection, prefix + TELEMETRY
 
     @cached_property
     def projecting(self) -> Projecting:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.avro.telemetry import TelemetryCodec
-from adapters.ingest_worker import IngestWorker, Received
+from adapters.ingest_worker import IngestWorker
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.set_aside import MemorySetAside
+from adapters.received import Received
 from adapters.vehicle_log import VehicleLog
 from domain.errors import VersionConflictError
 from domain.fleet import Fleet, ProgressChange

@@ -42,7 +42,7 @@ def test_a_process_runs_from_its_start_to_its_end(start: Starter, tmp_path: Path
     assert process.running
     assert HeldProcess(tmp_path / "one" / "pid").pid == process.pid
     process.kill()
-    assert not process.running
+    assert not HeldProcess(tmp_path / "one" / "pid").running
     assert start("one", ["sleep", "600"]).running, "the same name may be used again"
 
 

@@ -7,9 +7,10 @@ from typing import Final
 import pytest
 
 from adapters.avro.telemetry import TelemetryCodec
-from adapters.ingest_worker import RECORD_BYTES_MAX, Counts, IngestWorker, Received
+from adapters.ingest_worker import RECORD_BYTES_MAX, Counts, IngestWorker
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.set_aside import MemorySetAside
+from adapters.received import Received
 from adapters.set_aside import VALUE_BYTES_MAX
 from adapters.vehicle_log import VehicleLog
 from domain.errors import VersionConflictError
