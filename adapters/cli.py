@@ -105,10 +105,10 @@ def listen(
 @app.command()
 def serve() -> None:
     """Serve GraphQL, and keep the twins up to date."""
-    from adapters.serving import serve_twins
+    from adapters.serving import bound, serve_twins
 
-    with _opened() as twin:
-        serve_twins(twin)
+    with _opened() as twin, bound(twin.config) as listener:
+        serve_twins(twin, listener)
 
 
 @app.command(name="demo")
@@ -150,13 +150,28 @@ def simulate(  # noqa: PLR0913, PLR0917  # options
         bool,
         typer.Option("--check", help="Compare the twins with what was true of the cars; exit status 1 if they differ."),
     ] = False,
+    dbc: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="vw_meb.dbc, vw_mqb.dbc: instead of those of the opendbc package."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a fleet: into files, into the running twin, or into twins in memory that are checked."""
     from adapters.simulate_commands import Wish, simulate_fleet
 
     wish = Wish(
-        vehicles, hours, seed, tuple(brand or ()), tuple(fault or ()), rate, out_folder, live, speedup, check, as_json
+        vehicles=vehicles,
+        hours=hours,
+        seed=seed,
+        brands=tuple(brand or ()),
+        faults=tuple(fault or ()),
+        rate=rate,
+        out=out_folder,
+        live=live,
+        speedup=speedup,
+        check=check,
+        dbc=tuple(dbc or ()),
+        as_json=as_json,
     )
     if simulate_fleet(wish, _opened):
         raise typer.Exit(FAILED)
