@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -44,6 +45,17 @@ app = typer.Typer(
     help="Digital twins of connected cars: from CAN recordings to events to GraphQL.",
 )
 
+
+class Destination(StrEnum):
+    """Where telemetry goes."""
+
+    TWIN = "twin"
+    KAFKA = "kafka"
+
+
+ToOption = Annotated[
+    Destination, typer.Option("--to", help="Take the telemetry here, or send it over Kafka to those who take it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VinArgument = Annotated[str, typer.Argument(metavar="VIN", help="The vehicle identification number.")]
 
@@ -68,6 +80,7 @@ def ingest(  # noqa: PLR0913, PLR0917  # one an option
     any_vin: Annotated[
         bool, typer.Option("--any-vin", help="Take them although they say that the car has another VIN.")
     ] = False,
+    to: ToOption = Destination.TWIN,
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings of a car into its digital twin. Doing it twice changes nothing."""
@@ -78,7 +91,8 @@ def ingest(  # noqa: PLR0913, PLR0917  # one an option
     car = Car(None if vin is None else Vin.parse(vin), brand, model, any_vin)
     at = None if recorded_at is None else _time(recorded_at)
     with _opened() as twin:
-        ingest_recordings(twin, paths, car, maps or [], dbc or [], at, as_json=as_json)
+        over_kafka = to is Destination.KAFKA
+        ingest_recordings(twin, paths, car, maps or [], dbc or [], at, as_json=as_json, over_kafka=over_kafka)
 
 
 @app.command()
@@ -105,10 +119,10 @@ def listen(
 @app.command()
 def serve() -> None:
     """Serve GraphQL, and keep the twins up to date."""
-    from adapters.serving import serve_twins
+    from adapters.serving import bound, serve_twins
 
-    with _opened() as twin:
-        serve_twins(twin)
+    with _opened() as twin, bound(twin.config) as listener:
+        serve_twins(twin, listener)
 
 
 @app.command(name="demo")
@@ -150,13 +164,30 @@ def simulate(  # noqa: PLR0913, PLR0917  # options
         bool,
         typer.Option("--check", help="Compare the twins with what was true of the cars; exit status 1 if they differ."),
     ] = False,
+    dbc: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="vw_meb.dbc, vw_mqb.dbc: instead of those of the opendbc package."),
+    ] = None,
+    to: ToOption = Destination.TWIN,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a fleet: into files, into the running twin, or into twins in memory that are checked."""
     from adapters.simulate_commands import Wish, simulate_fleet
 
     wish = Wish(
-        vehicles, hours, seed, tuple(brand or ()), tuple(fault or ()), rate, out_folder, live, speedup, check, as_json
+        vehicles=vehicles,
+        hours=hours,
+        seed=seed,
+        brands=tuple(brand or ()),
+        faults=tuple(fault or ()),
+        rate=rate,
+        out=out_folder,
+        live=live,
+        speedup=speedup,
+        check=check,
+        dbc=tuple(dbc or ()),
+        over_kafka=to is Destination.KAFKA,
+        as_json=as_json,
     )
     if simulate_fleet(wish, _opened):
         raise typer.Exit(FAILED)
@@ -247,6 +278,19 @@ def parked_retry() -> None:
         out.print(f"{still} still parked" if still else "nothing is parked")
     if still:
         raise typer.Exit(FAILED)
+
+
+run_app = typer.Typer(no_args_is_help=True, help="Run one role of a distributed twin, until Ctrl-C.")
+app.add_typer(run_app, name="run")
+
+
+@run_app.command(name="ingest")
+def run_ingest_role() -> None:
+    """Take telemetry from Kafka into twins; any number of these share the partitions."""
+    from adapters.roles import run_ingest
+
+    with _opened() as twin:
+        run_ingest(twin)
 
 
 topics_app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")

@@ -147,9 +147,7 @@ def _check_name(name: str | None, car: Car, path: str) -> None:
             raise BadInputError(what, where=path, remedy=remedy)
 
 
-def _ingest(
-    twin: FleetTwin, ingest: Ingest, job: CanJob | RowJob, vins: Vins, checked: Summary, car: Car
-) -> Summary:
+def _ingest(twin: FleetTwin, ingest: Ingest, job: CanJob | RowJob, vins: Vins, checked: Summary, car: Car) -> Summary:
     def register(name: str | None = None) -> UUID:
         return twin.fleet.register(vins[name], brand=car.brand, model=car.model, at=now())
 

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from adapters.simulation import Plan, Progress, Simulation
 from domain.errors import BadInputError, FleettwinError
-from domain.units import MICROS_PER_SECOND
+from domain.units import MICROS_PER_SECOND, Micros
 
 STEP_S: Final = 2.0  # of real time between two batches of a car
 STEP_SIMULATED_S_MAX: Final = 30.0  # of simulated time: a faster fleet takes more steps, not longer ones
 BACKOFF_S: Final = 1.0  # after a failure that may pass
+SIMULATED_US_MAX: Final = 2**53  # 285 years: of a time in the file
 
 _log: Final = logging.getLogger(__name__)
 
@@ -110,30 +111,51 @@ def in_background(work: Callable[[threading.Event], None]) -> Iterator[None]:
         raise failures[0]
 
 
+class Reached(NamedTuple):
+    """How far a fleet has driven."""
+
+    simulated_us: int
+    told_until: Micros  # the true time of that
+
+
 class FleetState:
     """How far the fleet of the demo has driven, in a file: the next start goes on from there."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, plan: Plan) -> int | None:
-        """Return the simulated time that this plan has reached; None: it has not begun, or the file is of another."""
+    def read(self, plan: Plan) -> Reached | None:
+        """Return how far this plan has got; None: it has not begun, or the file is of another.
+
+        Raises BadInputError for a file that does not say so.
+        """
         try:
             found: dict[str, Any] = json.loads(self._path.read_text())
-            same = (found["vehicles"], found["seed"]) == (plan.vehicles, plan.seed)
-            return int(found["simulated_us"]) if same else None
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            if (found["vehicles"], found["seed"]) != (plan.vehicles, plan.seed):
+                return None
+            reached = Reached(found["simulated_us"], found["told_until"])
+        except FileNotFoundError:
             return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged() from error
+        if not all(type(number) is int and 0 <= number <= SIMULATED_US_MAX for number in reached):
+            raise self._damaged()
+        return reached
 
-    def write(self, plan: Plan, simulated_us: int) -> None:
+    def write(self, plan: Plan, origin_us: int, simulated_us: int) -> None:
         """Replace the file whole. Raises BadInputError where it cannot be written."""
         part = self._path.with_suffix(".part")
+        reached = {"simulated_us": simulated_us, "told_until": origin_us + simulated_us}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps({"vehicles": plan.vehicles, "seed": plan.seed, "simulated_us": simulated_us}))
+            part.write_text(json.dumps({"vehicles": plan.vehicles, "seed": plan.seed, **reached}))
             part.replace(self._path)
         except OSError as error:
             remedy = "make room and access there, or set FLEETTWIN_HOME to another folder"
             raise BadInputError(
                 f"cannot be written ({error.strerror})", where=str(self._path), remedy=remedy
             ) from error
+
+    def _damaged(self) -> BadInputError:
+        remedy = "remove it: the fleet then begins anew"
+        return BadInputError("does not say how far the fleet has driven", where=str(self._path), remedy=remedy)

@@ -230,6 +230,10 @@ def summary_data(summary: Summary) -> dict[str, Any]:
     }
 
 
+def _taken(summary: Summary) -> str:
+    return "sent to Kafka" if summary.sent else f"of which {summary.duplicate_batches:,} had been taken before"
+
+
 def summary_screen(summary: Summary) -> RenderableType:
     """Return what an ingest found and did, for a person."""
     table = _columns(("", ""), title=f"{summary.path} ({summary.format})")
@@ -249,9 +253,9 @@ def summary_screen(summary: Summary) -> RenderableType:
             f"{summary.failed_checksums:,} of {checkable:,} checkable frames" if checkable else "",
         ),
         ("samples", f"{summary.samples:,}, of which {summary.told_samples:,} told a change or a heartbeat"),
-        ("batches", f"{summary.batches:,}, of which {summary.duplicate_batches:,} had been taken before"),
+        ("batches", f"{summary.batches:,}, {_taken(summary)}"),
         ("drives known already", str(summary.known_drives) if summary.known_drives else ""),
-        ("events", _counts(summary.events) or "none: nothing new"),
+        ("events", "" if summary.sent else _counts(summary.events) or "none: nothing new"),
         *(("note", note) for note in summary.notes),
     )
     for name, value in rows:

@@ -7,30 +7,34 @@ from typing import Any
 
 import uvicorn
 
+from adapters.config import Config
 from adapters.terminal import err, out
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 
 
-def serve_twins(twin: FleetTwin, queries: Sequence[str] = ()) -> None:
-    """Serve until Ctrl-C, once it listens print where, and these queries to try."""
+def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str] = ()) -> None:
+    """Serve until Ctrl-C at an address that is `bound`; once it listens print where, and these queries to try."""
     host, port = twin.config.host, twin.config.port
+    server = _Server(uvicorn.Config(twin.app(), host=host, port=port, log_level="warning", access_log=False), queries)
+    twin.projecting.start(twin.records.wait)
+    try:
+        server.run([listener])
+    except KeyboardInterrupt:
+        err.print("stopped")
+    finally:
+        twin.projecting.stop()
+
+
+def bound(config: Config) -> socket.socket:
+    """Return a socket at the address of the settings: the server library would end the process where it is taken.
+
+    Raises BadInputError where it is, or where others than this machine would reach it.
+    """
+    host, port = config.host, config.port
     if not _is_loopback(host):
         remedy = "set FLEETTWIN_HOST to 127.0.0.1: there is no authentication yet"
         raise BadInputError(f"{host} is no loopback address", where="host", remedy=remedy)
-    server = _Server(uvicorn.Config(twin.app(), host=host, port=port, log_level="warning", access_log=False), queries)
-    with _listening(host, port) as listener:
-        twin.projecting.start(twin.records.wait)
-        try:
-            server.run([listener])
-        except KeyboardInterrupt:
-            err.print("stopped")
-        finally:
-            twin.projecting.stop()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """Return a bound socket: the server library would end the process where the port is taken."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:

@@ -6,6 +6,7 @@ What the twin comes to know has gone the whole way: nothing but CAN frames leave
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -76,6 +77,7 @@ class Plan(NamedTuple):
     brands: tuple[str, ...] = ()
     faults: Faults = Faults()
     frames_per_second: int = 1_000  # of a car that drives
+    dbc: tuple[Path, ...] = ()  # files instead of those of the opendbc package
 
 
 class SimulatedCar:
@@ -104,17 +106,19 @@ def mappings_of(platform: Platform) -> tuple[str, str]:
 
 
 class Platforms:
-    """The mapping and the DBC files of each platform, read once."""
+    """The mapping and the DBC files of each platform, read once; `given` are files instead of the package's."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, given: Sequence[Path] = ()) -> None:
         self._catalogue = catalogue
+        self._given = given
         self._known: dict[Platform, tuple[SignalMapping, tuple[Dbc, ...]]] = {}
 
     def of(self, platform: Platform) -> tuple[SignalMapping, tuple[Dbc, ...]]:
         """Return what reads the frames of a platform. Raises BadInputError where its DBC files are not to be had."""
         if platform not in self._known:
             mapping = mapping_of(mappings_of(platform), self._catalogue)
-            self._known[platform] = mapping, can_dbcs(mapping, [])
+            given = [path for path in self._given if path.name in mapping.dbc_files]
+            self._known[platform] = mapping, can_dbcs(mapping, given)
         return self._known[platform]
 
 
@@ -165,7 +169,7 @@ class Simulation:
         self, plan: Plan, fleet: Twins, catalogue: Catalogue, *, origin_us: int, session: str, from_us: int = 0
     ) -> None:
         self.plan = plan
-        platforms = Platforms(catalogue)
+        platforms = Platforms(catalogue, plan.dbc)
         self.cars = list(simulated_cars(plan, platforms))
         self.origin_us = origin_us
         self.from_us = self.at_us = from_us
@@ -196,10 +200,17 @@ class Simulation:
             self._arrived += self.delivery.arrived(until_us)
         self._take()
 
-    def run(self, until_us: int, tell: Callable[[Progress], None]) -> None:
-        """Simulate up to a time in steps of `STEP_S`, as fast as the machine does."""
+    def run(
+        self, until_us: int, tell: Callable[[Progress], None], note: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Simulate up to a time in steps of `STEP_S`, as fast as the machine does.
+
+        `note` is given each simulated time before anything of it is taken.
+        """
         while self.at_us < until_us:
-            self.step(min(until_us, self.at_us + STEP_S * MICROS_PER_SECOND))
+            following_us = min(until_us, self.at_us + STEP_S * MICROS_PER_SECOND)
+            note(following_us)
+            self.step(following_us)
             tell(self.progress)
 
     def finish(self) -> None:

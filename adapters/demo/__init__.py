@@ -4,6 +4,7 @@ This project made it (no real car, driver or VIN is in it): a compact electric c
 twelve minutes, loses the air of a tire on the way, and begins to charge. A test compares it with its generator.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,7 @@ FLEET_VEHICLES: Final = 50
 FLEET_SEED: Final = 2026
 FLEET_BRANDS: Final = ("Volkswagen", "Audi", "Škoda", "SEAT")
 FLEET_FRAMES_PER_SECOND: Final = 100  # of a car that drives: enough for a twin, and light for a laptop
+MOVING_SHOWN: Final = 4  # cars of the query on those that drive
 FLEET_PAST_S: Final = 900  # the fleet has driven so long when the demo begins
 
 QUERIES: Final = [
@@ -72,21 +74,28 @@ def recording() -> AbstractContextManager[Path]:
     return resources.as_file(resources.files(__name__).joinpath("drive.log.gz"))
 
 
-def fleet_queries(driven_vin: str, faulty_vin: str) -> list[str]:
-    """Return queries on the simulated fleet: one that moves, songs, a trip that is over, a fault.
+def fleet_queries(driving: Sequence[str], driven: Sequence[str], faulty: Sequence[str]) -> list[str]:
+    """Return queries on the simulated fleet: cars that move, with their songs; a trip that is over; a fault.
 
-    `driven_vin` is of a car that has finished a trip, `faulty_vin` of one that has a trouble code.
+    Given are the VINs of cars that drive, that have finished a trip, and that have a trouble code; there is no query
+    where there is none.
     """
-    return [
-        """{
-  vehicles(first: 5, filter: { brands: ["Audi", "Škoda"] }) { edges { node {
+    queries = []
+    if driving:
+        vins = ", ".join(f'"{vin}"' for vin in driving[:MOVING_SHOWN])
+        queries.append(
+            f"""{{
+  vehicles(first: {MOVING_SHOWN}, filter: {{ vins: [{vins}] }}) {{ edges {{ node {{
     vin brand model lastSeenAt
-    navigation { location { latitude longitude capturedAt } speed { value unit } }
-    media { title { value } artist { value } playback { value } }
-  } } }
-}""",
-        f"""{{
-  vehicle(vin: "{driven_vin}") {{
+    navigation {{ location {{ latitude longitude capturedAt }} speed {{ value unit }} }}
+    media {{ title {{ value }} artist {{ value }} playback {{ value }} }}
+  }} }} }}
+}}"""
+        )
+    if driven:
+        queries.append(
+            f"""{{
+  vehicle(vin: "{driven[0]}") {{
     brand model
     navigation {{ trips(first: 1) {{ edges {{ node {{
       startedAt endedAt ended distanceM durationS energyKwh
@@ -94,11 +103,15 @@ def fleet_queries(driven_vin: str, faulty_vin: str) -> list[str]:
     }} }} }} }}
     media {{ playHistory(first: 3) {{ edges {{ node {{ startedAt title artist album }} }} }} }}
   }}
-}}""",
-        f"""{{
-  vehicle(vin: "{faulty_vin}") {{
+}}"""
+        )
+    if faulty:
+        queries.append(
+            f"""{{
+  vehicle(vin: "{faulty[0]}") {{
     brand model
     diagnostics {{ troubleCodes {{ code failureType ecu held active firstSeenAt explanation {{ system group }} }} }}
   }}
-}}""",
-    ]
+}}"""
+        )
+    return queries

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.command_line import CommandLine
 
-pytest.importorskip("opendbc", reason="the DBC files of simulated cars have no release for this Python")
+opendbc = pytest.importorskip("opendbc", reason="the DBC files of simulated cars have no release for this Python")
 
 
 @pytest.fixture
@@ -107,3 +107,42 @@ def test_a_file_where_the_folder_should_be_is_refused(alone: CommandLine, tmp_pa
 
     assert "nothing can be written there" in alone.run("simulate", "--hours", "1", "--out", tmp_path / "file").complaint
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_frames_of_another_fleet_are_not_mixed_with_those_of_this_one(alone: CommandLine, tmp_path: Path) -> None:
+    arguments = ("simulate", "--hours", "0.02", "--rate", "50", "--out", tmp_path / "out")
+    assert alone.run(*arguments, "--vehicles", "2").status == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    assert "there are the frames of another fleet" in alone.run(*arguments, "--vehicles", "2", "--seed", "9").complaint
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert alone.run(*arguments, "--vehicles", "3").status == 0  # the same cars, and one more
+
+
+def test_what_is_true_is_told_of_the_time_that_the_frames_tell_of(alone: CommandLine, tmp_path: Path) -> None:
+    done = alone.run("simulate", "--vehicles", "8", "--hours", "0.3", "--rate", "30", "--out", tmp_path, "--json")
+    truth = [car["truth"] for car in json.loads((tmp_path / "fleet.json").read_text())]
+    times = [item.get("at_s", item.get("started_s")) for car in truth for items in car.values() for item in items]
+
+    assert times
+    assert max(times) < 0.3 * 3_600
+    assert done.json["bytes"] == sum(path.stat().st_size for path in tmp_path.glob("*.log"))
+
+
+def test_dbc_files_of_ones_own_are_taken_instead_of_those_of_the_package(alone: CommandLine, tmp_path: Path) -> None:
+    package = Path(opendbc.__file__).parent / "dbc"
+    for name in ("vw_meb.dbc", "vw_mqb.dbc"):
+        (tmp_path / name).write_bytes((package / name).read_bytes())
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "vw_meb.dbc").write_text('VERSION ""\n')
+    arguments = ("simulate", "--vehicles", "4", "--hours", "0.05", "--rate", "50", "--check", "--json")
+
+    own = alone.run(*arguments, "--dbc", tmp_path / "vw_meb.dbc", "--dbc", tmp_path / "vw_mqb.dbc")
+    assert own.json == alone.run(*arguments).json
+    assert "holds no CAN message" in alone.run(*arguments, "--dbc", tmp_path / "empty" / "vw_meb.dbc").stderr
+
+
+def test_cars_that_slept_are_said_to_have_slept(alone: CommandLine) -> None:
+    done = alone.run("simulate", "--vehicles", "2", "--hours", "0.001", "--seed", "4", "--check")
+
+    assert "no car was awake: give them more time" in done.stdout

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adapters import live_fleet
 from adapters.live_fleet import STEP_S, STEP_SIMULATED_S_MAX, FleetState, Pace, drive, in_background
 from adapters.simulation import Plan, Progress
-from domain.errors import StoreError
+from domain.errors import BadInputError, StoreError
 
 SECOND_US = 1_000_000
 NOW_US = 1_780_288_200 * SECOND_US
@@ -130,10 +130,27 @@ def test_what_runs_in_the_background_is_stopped_in_the_end() -> None:
 def test_a_fleet_goes_on_from_its_own_state_only(tmp_path: Path) -> None:
     state = FleetState(tmp_path / "state.json")
     assert state.read(Plan(5, 1)) is None
-    state.write(Plan(5, 1), 123)
+    state.write(Plan(5, 1), NOW_US, 123)
 
-    assert state.read(Plan(5, 1)) == 123
+    assert state.read(Plan(5, 1)) == (123, NOW_US + 123)
     assert state.read(Plan(5, 2)) is None
     assert state.read(Plan(6, 1)) is None
-    (tmp_path / "state.json").write_text("{")
-    assert state.read(Plan(5, 1)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"vehicles": 5, "seed": 1, "simulated_us": -5, "told_until": 9}',
+        '{"vehicles": 5, "seed": 1, "simulated_us": 99999999999999999, "told_until": 9}',
+        '{"vehicles": 5, "seed": 1, "simulated_us": "9", "told_until": 9}',
+        '{"vehicles": 5, "seed": 1, "simulated_us": 9}',
+    ],
+)
+def test_a_file_that_does_not_say_how_far_a_fleet_is_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "state.json").write_text(text)
+
+    with pytest.raises(BadInputError, match="remove it: the fleet then begins anew"):
+        FleetState(tmp_path / "state.json").read(Plan(5, 1))

@@ -1,0 +1,33 @@
+"""The roles of a distributed twin: each a process that runs until Ctrl-C or SIGTERM."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from adapters.terminal import err
+from adapters.wiring import FleetTwin
+
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_ingest(twin: FleetTwin) -> None:
+    """Take telemetry from Kafka into twins."""
+    consumer = twin.telemetry_consumer()
+    with _until_stopped() as stopping:
+        err.print("takes telemetry; Ctrl-C stops")
+        consumer.run(stopping)
+        err.print("stopped")
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Give what is set when the process is to end: what is underway is finished first."""
+    stopping = threading.Event()
+    before = {each: signal.signal(each, lambda *_: stopping.set()) for each in _ENDING}
+    try:
+        yield stopping
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
