@@ -1,0 +1,183 @@
+"""Telemetry over a real broker: sent, taken by workers that die and hang, each batch once."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from adapters import demo
+from adapters.avro.telemetry import TOPIC, TelemetryCodec
+from adapters.kafka.partition import partition_of
+from domain.vin import Vin
+from tests.support.command_line import VIN_KEY, CommandLine
+from tests.support.events import registry
+
+pytestmark = pytest.mark.broker
+
+PARTITIONS: Final = 4
+PATIENCE_S: Final = 120
+MAPS: Final = [word for name in demo.MAPPINGS for word in ("--map", name)]
+ID: Final = Vin.parse(demo.VIN).vehicle_id(VIN_KEY.encode())
+
+
+@dataclass
+class Rig:
+    """A command line with a database and topics of its own."""
+
+    fleettwin: CommandLine
+    bootstrap_servers: str
+    topic: str
+
+    def send_demo(self) -> Any:
+        """Send the recording of the demo."""
+        with demo.recording() as path:
+            car = ("--vin", demo.VIN, "--brand", demo.BRAND, "--model", demo.MODEL)
+            return self.fleettwin.run("ingest", path, *car, *MAPS, "--to", "kafka", "--json").json[0]
+
+    def ends(self) -> dict[str, int]:
+        """Return what comes next in each partition."""
+        with_topic = [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
+        with KafkaConsumer(bootstrap_servers=self.bootstrap_servers) as consumer:
+            found = consumer.end_offsets(with_topic)
+        return {f"{each.topic}/{each.partition}": end for each, end in found.items() if end}
+
+    def consumed(self) -> dict[str, int]:
+        """Return how far each partition was read."""
+        assert self.fleettwin.database is not None
+        with psycopg.connect(self.fleettwin.database) as connection:
+            return dict(connection.execute("SELECT source, position FROM consumed_positions").fetchall())
+
+    def wait(self, *workers: "subprocess.Popen[str]") -> None:
+        """Wait until everything was read, while these live."""
+        ends, deadline = self.ends(), time.monotonic() + PATIENCE_S
+        while self.consumed() != ends:
+            assert time.monotonic() < deadline, (self.consumed(), ends)
+            assert all(worker.poll() is None for worker in workers)
+
+    def aside(self) -> list[tuple[str, str]]:
+        """Return what was set aside, and why."""
+        assert self.fleettwin.database is not None
+        with psycopg.connect(self.fleettwin.database) as connection:
+            return connection.execute("SELECT source, reason FROM set_aside ORDER BY source, position").fetchall()
+
+
+def told(fleettwin: CommandLine, vin: str) -> list[dict[str, Any]]:
+    """Return what a vehicle has told; it was registered at another time."""
+    registered, *events = fleettwin.events(vin)
+    assert registered["type"] == "vehicle.registered.v1"
+    return [{name: value for name, value in event.items() if name != "position"} for event in events]
+
+
+@pytest.fixture
+def rig(fleettwin: CommandLine, bootstrap_servers: str, topic_prefix: str) -> Rig:
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": topic_prefix,
+        "KAFKA_PARTITIONS": str(PARTITIONS),
+    }
+    made = Rig(replace(fleettwin, settings=settings), bootstrap_servers, f"{topic_prefix}telemetry")
+    assert made.fleettwin.run("topics", "create").status == 0
+    return made
+
+
+@pytest.fixture
+def workers(rig: Rig) -> Iterator[list["subprocess.Popen[str]"]]:
+    """Give two who take telemetry."""
+    with ExitStack() as started:
+        yield [started.enter_context(rig.fleettwin.started("run", "ingest")) for _ in range(2)]
+
+
+def test_a_recording_over_kafka_is_the_twin_that_it_is_without(rig: Rig, other_fleettwin: CommandLine) -> None:
+    sent = rig.send_demo()
+    with rig.fleettwin.started("run", "ingest") as worker:
+        rig.wait(worker)
+        rig.send_demo()  # again: nothing new
+        rig.wait(worker)
+        worker.send_signal(signal.SIGTERM)
+        _, said = worker.communicate(timeout=PATIENCE_S)
+    with demo.recording() as path:
+        other_fleettwin.ingest(path, "--vin", demo.VIN, "--brand", demo.BRAND, "--model", demo.MODEL, *MAPS)
+
+    assert (worker.returncode, said.splitlines()[-1]) == (0, "stopped")
+    assert sum(rig.ends().values()) == 2 * sent["batches"]
+    assert told(rig.fleettwin, demo.VIN) == told(other_fleettwin, demo.VIN)
+
+
+def test_a_batch_is_a_cloud_event_under_the_key_of_its_vehicle(rig: Rig) -> None:
+    rig.send_demo()
+    partition = TopicPartition(rig.topic, partition_of(str(ID).encode(), PARTITIONS))
+    with KafkaConsumer(bootstrap_servers=rig.bootstrap_servers, auto_offset_reset="earliest") as consumer:
+        consumer.assign([partition])
+        record = next(consumer)
+    headers = {name: value.decode() for name, value in record.headers}
+    batch = TelemetryCodec(registry()).decode(record.value, ID)
+
+    assert record.key == str(ID).encode()
+    assert headers.pop("ce_time").endswith("+00:00")
+    assert headers == {
+        "ce_specversion": "1.0",
+        "ce_id": f"{ID}/{batch.stream_id}/{batch.sequence}",
+        "ce_source": "fleettwin",
+        "ce_type": TOPIC,
+        "ce_subject": str(ID),
+        "content-type": "application/avro",
+    }
+    assert demo.VIN.encode() not in record.value
+
+
+def test_bad_records_are_set_aside_and_their_partition_goes_on(rig: Rig) -> None:
+    key = str(ID).encode()
+    bad = [b"{}", b"\0\0\0\x27\x0fx", b"\1garbage", None, bytes(1_000_001)]
+    with KafkaProducer(bootstrap_servers=rig.bootstrap_servers, max_request_size=2_000_000) as producer:
+        for value in bad:
+            producer.send(rig.topic, value, key=key, partition=partition_of(key, PARTITIONS)).get(timeout=PATIENCE_S)
+    sent = rig.send_demo()
+    with rig.fleettwin.started("run", "ingest") as worker:
+        rig.wait(worker)
+
+    assert [reason for _, reason in rig.aside()] == [
+        "the bytes are not in the Confluent wire format",
+        "no schema has the id 9999",
+        "the bytes are not in the Confluent wire format",
+        "it has no value",
+        "its 1,000,001 bytes are more than 1,000,000",
+    ]
+    assert len(rig.fleettwin.events(demo.VIN)) > sent["batches"]
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_and_hang_lose_and_double_nothing(
+    rig: Rig, workers: list["subprocess.Popen[str]"], other_fleettwin: CommandLine, tmp_path: Path
+) -> None:
+    pytest.importorskip("opendbc")
+    fleet = ("--vehicles", "6", "--hours", "0.4", "--rate", "30", "--seed", "5", "--out", tmp_path / "fleet")
+    assert other_fleettwin.run("simulate", *fleet).status == 0
+    cars = [
+        (tmp_path / "fleet" / f"{car['vin']}.log", "--vin", car["vin"], *(w for m in car["map"] for w in ("--map", m)))
+        for car in json.loads((tmp_path / "fleet" / "fleet.json").read_text())
+    ]
+    cars = [car for car in cars if car[0].exists()]
+    killed, hanging = workers
+    for number, car in enumerate(cars):
+        assert rig.fleettwin.run("ingest", *car, "--to", "kafka", "--json").status == 0
+        if number == 0:
+            hanging.send_signal(signal.SIGSTOP)
+        if number == 1:
+            killed.kill()
+            hanging.send_signal(signal.SIGCONT)
+        other_fleettwin.run("ingest", *car)
+    with rig.fleettwin.started("run", "ingest") as fresh:
+        rig.wait(fresh, hanging)
+
+    for _, _, vin, *_ in cars:
+        assert told(rig.fleettwin, str(vin)) == told(other_fleettwin, str(vin))
+    assert rig.aside() == []
