@@ -293,6 +293,15 @@ def run_ingest_role() -> None:
         run_ingest(twin)
 
 
+@run_app.command(name="relay")
+def run_relay_role() -> None:
+    """Publish the events of the log to Kafka; any number of these share the partitions."""
+    from adapters.roles import run_relay
+
+    with _opened() as twin:
+        run_relay(twin)
+
+
 topics_app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
 app.add_typer(topics_app, name="topics")
 

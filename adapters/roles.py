@@ -21,6 +21,15 @@ def run_ingest(twin: FleetTwin) -> None:
         err.print("stopped")
 
 
+def run_relay(twin: FleetTwin) -> None:
+    """Publish the log to Kafka."""
+    relay = twin.relay(lambda _: None)
+    with _until_stopped() as stopping:
+        err.print("publishes events; Ctrl-C stops")
+        relay.run(stopping)
+        err.print("stopped")
+
+
 @contextmanager
 def _until_stopped() -> Iterator[threading.Event]:
     """Give what is set when the process is to end: what is underway is finished first."""

@@ -4,7 +4,7 @@ What reads recordings and what answers GraphQL is loaded when it is first asked 
 longer to load than most commands to run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from adapters.graphql.execution import Api
     from adapters.ingest import Ingest
     from adapters.kafka.client import Connection
+    from adapters.kafka.relay import Relay
     from adapters.kafka.telemetry_consumer import TelemetryConsumer
     from adapters.over_kafka import FleetOverKafka
 
 
 INGEST_GROUP: Final = "fleettwin-ingest"  # of the consumers of telemetry
+RELAY_GROUP: Final = "fleettwin-relay"
 MEMORY_VIN_KEY: Final = b"of a twin that is gone when its process ends"
 
 
@@ -105,6 +107,15 @@ class FleetTwin:
         set_aside = PostgresSetAside(self.records.datastore)
         worker = IngestWorker(self.fleet, TelemetryCodec(self.registry), self.records, set_aside, now)
         return TelemetryConsumer(connection, topic, f"{self.config.kafka_topic_prefix}{INGEST_GROUP}", worker)
+
+    def relay(self, told: Callable[[int], None]) -> "Relay":
+        """Return one of those who publish the log. Raises BadInputError where the topics are not ready."""
+        from adapters.kafka.relay import Relay  # noqa: PLC0415  # see above
+        from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
+
+        connection, prefix = self._telemetry_topic()[0], self.config.kafka_topic_prefix
+        group = f"{prefix}{RELAY_GROUP}"
+        return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records, told)
 
     def _telemetry_topic(self) -> "tuple[Connection, str]":
         from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
