@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from adapters import screens
 from adapters.clock import now
@@ -32,18 +33,14 @@ from domain.vin import Vin
 if TYPE_CHECKING:
     from adapters.wiring import FleetTwin
 
+PROGRAM: Final = "fleettwin"
 BAD_INPUT: Final = 2  # exit status
 FAILED: Final = 1  # exit status: a query that had errors
 EVENTS_AT_ONCE: Final = 100  # a page of GraphQL
 DOCUMENT_BYTES_MAX: Final = 1 << 20
-BRAND_UNKNOWN: Final = "unknown"
+UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]  # Typer exports it under no name of its own
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Digital twins of connected cars: from CAN recordings to events to GraphQL.",
-)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 class Destination(StrEnum):
@@ -60,12 +57,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VinArgument = Annotated[str, typer.Argument(metavar="VIN", help="The vehicle identification number.")]
 
 
+@app.callback(invoke_without_command=True)
+def fleettwin(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Digital twins of connected cars: from CAN recordings to events to GraphQL."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        out.print(f"{PROGRAM} {version_of(PROGRAM)}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        out.print(context.get_help())
+        raise typer.Exit(BAD_INPUT)
+
+
 @app.command()
 def ingest(  # noqa: PLR0913, PLR0917  # one an option
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Recordings: CAN, or rows already decoded.")],
-    vin: Annotated[str | None, typer.Option(help="The car's VIN; rows may name their vehicles themselves.")] = None,
-    brand: Annotated[str, typer.Option(help="The brand, where the car is new.")] = BRAND_UNKNOWN,
-    model: Annotated[str | None, typer.Option(help="The model, where the car is new.")] = None,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Recordings: CAN, or rows already decoded.")],
+    vin: Annotated[
+        str | None, typer.Option(metavar="VIN", help="The car's VIN; rows may name their vehicles themselves.")
+    ] = None,
+    brand: Annotated[
+        str, typer.Option(metavar="NAME", help="The brand, where the car is new.")
+    ] = screens.BRAND_UNKNOWN,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The model, where the car is new.")] = None,
     maps: Annotated[
         list[str] | None,
         typer.Option("--map", metavar="NAME|FILE", help="A mapping; several: the earlier is preferred."),
@@ -97,13 +114,15 @@ def ingest(  # noqa: PLR0913, PLR0917  # one an option
 
 @app.command()
 def listen(
-    channel: Annotated[str, typer.Argument(help="The bus: can0, vcan0 …")],
-    vin: Annotated[str, typer.Option(help="The car's VIN.")],
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The bus: can0, vcan0 …")],
+    vin: Annotated[str, typer.Option(metavar="VIN", help="The car's VIN.")],
     maps: Annotated[list[str], typer.Option("--map", metavar="NAME|FILE", help="A mapping, as for ingest.")],
-    brand: Annotated[str, typer.Option(help="The brand, where the car is new.")] = BRAND_UNKNOWN,
-    model: Annotated[str | None, typer.Option(help="The model, where the car is new.")] = None,
+    brand: Annotated[
+        str, typer.Option(metavar="NAME", help="The brand, where the car is new.")
+    ] = screens.BRAND_UNKNOWN,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The model, where the car is new.")] = None,
     dbc: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A DBC file that the mapping needs.")] = None,
-    interface: Annotated[str, typer.Option(help="The driver, as python-can calls it.")] = "socketcan",
+    interface: Annotated[str, typer.Option(metavar="NAME", help="The driver, as python-can calls it.")] = "socketcan",
     as_json: AsJson = False,
 ) -> None:
     """Listen to a live bus until Ctrl-C."""
@@ -127,7 +146,7 @@ def serve() -> None:
 
 @app.command(name="demo")
 def demo_command() -> None:
-    """Drive a simulated fleet live, serve it, and print queries to try."""
+    """Drive a simulated fleet, serve it, print queries to try."""
     from adapters.demo_command import run_demo
 
     with _opened() as twin:
@@ -138,11 +157,11 @@ def demo_command() -> None:
 def simulate(  # noqa: PLR0913, PLR0917  # options
     vehicles: Annotated[int, typer.Option(metavar="N", help="How many cars.")] = 10,
     hours: Annotated[
-        float | None, typer.Option(help="How long they live; with --live: without it until Ctrl-C.")
+        float | None, typer.Option(metavar="H", help="How long they live; with --live: without it until Ctrl-C.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same frames, byte for byte.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed makes the same frames, byte for byte.")] = 1,
     brand: Annotated[
-        list[str] | None, typer.Option(help="A brand of the cars; several: in turns. Default: all.")
+        list[str] | None, typer.Option(metavar="NAME", help="A brand of the cars; several: in turns. Default: all.")
     ] = None,
     fault: Annotated[
         list[str] | None,
@@ -162,7 +181,10 @@ def simulate(  # noqa: PLR0913, PLR0917  # options
     speedup: Annotated[float, typer.Option(metavar="X", help="With --live and --hours: faster than the clock.")] = 1.0,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Compare the twins with what was true of the cars; exit status 1 if they differ."),
+        typer.Option(
+            "--check",
+            help="Compare the twins with what was true of the cars; exit status 1 if a difference has no cause.",
+        ),
     ] = False,
     dbc: Annotated[
         list[Path] | None,
@@ -171,7 +193,7 @@ def simulate(  # noqa: PLR0913, PLR0917  # options
     to: ToOption = Destination.TWIN,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a fleet: into files, into the running twin, or into twins in memory that are checked."""
+    """Simulate a fleet. It goes into files, into the running twin, or into twins in memory that are checked."""
     from adapters.simulate_commands import Wish, simulate_fleet
 
     wish = Wish(
@@ -204,7 +226,9 @@ def show(vin: VinArgument, as_json: AsJson = False) -> None:
 @app.command()
 def events(
     vin: VinArgument,
-    types: Annotated[list[str] | None, typer.Option("--type", help="Events of this type only.")] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="Events of this type only; several: of each.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the events of a vehicle, oldest first."""
@@ -225,7 +249,7 @@ def status(
     with_digest: Annotated[bool, typer.Option("--digest", help="Print a fingerprint of each read model.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the position of the log, and the lag of each projection."""
+    """Show how far the log and its projections are."""
     with _opened() as twin:
         with twin.twins.reading() as read:
             positions = read.positions()
@@ -247,13 +271,13 @@ def status(
     print_found(found, as_json, screens.status)
 
 
-parked_app = typer.Typer(no_args_is_help=True, help="Vehicles whose events a projection could not fold.")
+parked_app = typer.Typer(help="Vehicles whose events a projection could not fold.")
 app.add_typer(parked_app, name="parked")
 
 
 @parked_app.command(name="list")
 def parked_list(as_json: AsJson = False) -> None:
-    """List the vehicles that a projection has parked, with the event and the error."""
+    """List the vehicles that are parked, with event and error."""
     with _opened() as twin:
         found = [
             {
@@ -272,7 +296,7 @@ def parked_list(as_json: AsJson = False) -> None:
 
 @parked_app.command(name="retry")
 def parked_retry() -> None:
-    """Take every parked vehicle up again; exit status 1 if some stay parked."""
+    """Take every parked vehicle up again. Exit status 1 if some stay parked."""
     with _opened() as twin:
         still = twin.projecting.retry()
         out.print(f"{still} still parked" if still else "nothing is parked")
@@ -280,7 +304,7 @@ def parked_retry() -> None:
         raise typer.Exit(FAILED)
 
 
-run_app = typer.Typer(no_args_is_help=True, help="Run one role of a distributed twin, until Ctrl-C.")
+run_app = typer.Typer(help="Run one role of a distributed twin, until Ctrl-C.")
 app.add_typer(run_app, name="run")
 
 
@@ -302,7 +326,7 @@ def run_relay_role() -> None:
         run_relay(twin)
 
 
-topics_app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
+topics_app = typer.Typer(help="Topics of Kafka.")
 app.add_typer(topics_app, name="topics")
 
 
@@ -316,9 +340,9 @@ def topics_create(as_json: AsJson = False) -> None:
 
 @app.command()
 def decommission(
-    vin: VinArgument, reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "not given"
+    vin: VinArgument, reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, in a few words.")] = "not given"
 ) -> None:
-    """Take a vehicle out of the fleet: its history stays, and no more telemetry of it is taken."""
+    """Take a vehicle out of the fleet. Its history stays, and no more telemetry of it is taken."""
     _check_text("--reason", reason)
     with _opened() as twin:
         parsed = Vin.parse(vin)
@@ -339,7 +363,7 @@ def query(
     operation: Annotated[str | None, typer.Option(metavar="NAME", help="Which of its operations.")] = None,
     as_json: AsJson = True,  # noqa: ARG001  # the answer is JSON anyway; every reading command takes the option
 ) -> None:
-    """Answer a GraphQL document without a server; exit status 1 if the answer has errors."""
+    """Answer a GraphQL document without a server. Exit status 1 if the answer has errors."""
     text = _read_document(document)
     values = _json_object(variables)
     with _opened() as twin:
@@ -359,6 +383,22 @@ def config(as_json: AsJson = False) -> None:
         )
     else:
         print_screen(screens.settings(read))
+
+
+class _Command(TyperCommand):
+    """A command whose help names arguments as its usage does, without Python's types."""
+
+    def format_options(self, context: Any, formatter: Any) -> None:
+        """Write what is known of arguments and options."""
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            told = [each.get_help_record(context) for each in self.get_params(context) if each.param_type_name == kind]
+            if told:
+                with formatter.section(title):
+                    formatter.write_dl([(name.partition(" <")[0], text) for name, text in filter(None, told)])
+
+
+for _each in app.registered_commands:
+    _each.cls = _Command
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -445,6 +485,13 @@ def _time(text: str) -> Micros:
     return at
 
 
+def _misuse(error: Any) -> str:
+    """Return what is wrong with the use of a command, in the form of a BadInputError."""
+    command = error.ctx.command_path if error.ctx else PROGRAM
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    return f"{command.replace(' ', ': ', 1)}: {said[:1].lower()}{said[1:]}; see `{command} --help`"
+
+
 def _stop(_: int, __: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -455,7 +502,10 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may be no text
     try:
-        app(standalone_mode=True)
+        sys.exit(app(prog_name=PROGRAM, standalone_mode=False))
+    except UsageError as error:
+        sys.stderr.write(f"{_misuse(error)}\n")
+        sys.exit(BAD_INPUT)
     except FleettwinError as error:
         one_line = " ".join(str(error).split())
         sys.stderr.write(f"fleettwin: {one_line}\n")

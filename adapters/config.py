@@ -51,9 +51,11 @@ SETTINGS: Final = (
         "vss_catalogue", "A VSS catalogue (JSON as `vspec export json` writes it); unset: the paths in use of VSS 6.0."
     ),
     Setting(
-        "host", "Address that `serve` binds to; without authentication only a loopback address is taken.", "127.0.0.1"
+        "host",
+        "Address that `serve` and `demo` bind to; without authentication only a loopback address is taken.",
+        "127.0.0.1",
     ),
-    Setting("port", "TCP port that `serve` binds to; 0: any free one.", "8000"),
+    Setting("port", "TCP port that `serve` and `demo` bind to; 0: any free one.", "8000"),
     Setting("kafka_bootstrap_servers", "Kafka to use: host:port, several with commas; unset: none."),
     Setting(
         "kafka_partitions",
@@ -61,6 +63,10 @@ SETTINGS: Final = (
         "12",
     ),
     Setting("kafka_topic_prefix", "What the name of each topic begins with, where a cluster has several users."),
+)
+
+FILE: Final = Setting(
+    "config", "File of these settings, if it is there; itself set by the environment only.", DEFAULT_FILE
 )
 
 
@@ -97,14 +103,14 @@ class Config:
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Config":
         """Read every setting. Raises BadInputError for an unknown name or a value that cannot be."""
         file, in_file = _file(environment)
-        known = {setting.variable for setting in SETTINGS} | {PREFIX + "CONFIG", PREFIX + "TEST_DATA"}
+        known = {setting.variable for setting in (*SETTINGS, FILE)} | {PREFIX + "TEST_DATA"}
         for variable in environment:
             if variable.startswith(PREFIX) and variable not in known:
                 _refuse("no such setting", variable)
         for key in in_file:
             if key not in {setting.name for setting in SETTINGS}:
                 _refuse("no such setting", f"{file}: {key}")
-        values = tuple(_value(setting, environment, file, in_file) for setting in SETTINGS)
+        values = tuple(_value(setting, environment, file, in_file) for setting in (*SETTINGS, FILE))
         by_name = {value.setting.name: value for value in values}
         vin_key = by_name["vin_key"].value
         if vin_key is not None and len(vin_key) < VIN_KEY_CHARACTERS_MIN:
@@ -162,7 +168,7 @@ class Config:
 
 
 def _file(environment: Mapping[str, str]) -> tuple[Path, Mapping[str, Any]]:
-    named = environment.get(PREFIX + "CONFIG")
+    named = environment.get(FILE.variable)
     path = Path(named or DEFAULT_FILE).expanduser()
     if not named and not path.exists():
         return path, {}

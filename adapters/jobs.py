@@ -15,6 +15,7 @@ from domain.errors import BadInputError
 from domain.units import Micros
 from domain.vin import Vin
 
+OPENDBC_FILES = "vw_"  # how the names begin of those DBC files of our mappings that the opendbc package has
 NO_MAPPING = SignalMapping("no mapping", (), {}, "0" * 64)  # serves rows that name VSS paths
 
 
@@ -43,7 +44,8 @@ def can_dbcs(mapping: SignalMapping, given: Sequence[Path]) -> tuple[Dbc, ...]:
             dbcs.append(load_dbc(opendbc_path(name)))
         except BadInputError as error:
             if not given:
-                remedy = f"{error.what}: {error.remedy}"
+                ours = name.startswith(OPENDBC_FILES)
+                remedy = f"{error.what}: {error.remedy}" if ours else "give it with --dbc"
                 raise BadInputError(
                     f"needs the DBC file {name}", where=f"mapping {mapping.name}", remedy=remedy
                 ) from error

@@ -1,19 +1,21 @@
 """What the command line shows a person."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from adapters.config import Config
 from adapters.summary import Summary
+from adapters.tables import Rows
 from domain.units import METRES_PER_KILOMETRE
 
 LISTED_MAX: Final = 10  # of unknown ids and names; the rest is counted
 
 BOOKKEEPING: Final = ("stream_id", "sequence", "clock_offset_us")  # of every event: in the JSON only
+
+BRAND_UNKNOWN: Final = "unknown"  # what a vehicle is registered with where nobody says its brand
 
 GEAR: Final = "Powertrain.Transmission.SelectedGear"
 GEARS: Final = {-1: "R", 0: "N", 126: "P", 127: "D"}  # VSS 6.0, Vehicle.Powertrain.Transmission.SelectedGear
@@ -57,7 +59,8 @@ query Events($vin: String!, $first: Int!, $after: String, $types: [String!]) {
 def twin(vehicle: Mapping[str, Any]) -> RenderableType:
     """Return one vehicle's state as tables."""
     navigation, diagnostics = vehicle["navigation"], vehicle["diagnostics"]
-    name = " ".join(filter(None, (vehicle["brand"], vehicle["model"], vehicle["vin"])))
+    brand = None if vehicle["brand"] == BRAND_UNKNOWN else vehicle["brand"]  # it would read as if the VIN were unknown
+    name = " ".join(filter(None, (brand, vehicle["model"], vehicle["vin"])))
     seen = _time(vehicle["lastSeenAt"]) or "never"
     odometer = diagnostics["odometer"]["value"]
     travelled = "" if odometer is None else f", odometer {odometer / METRES_PER_KILOMETRE:,.0f} km"
@@ -71,7 +74,7 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
         parts.append(_trips(trips))
     destination = navigation["destination"]
     if destination["state"]:
-        parts.append(Text(f"destination {destination['state']}: {destination['latitude']}, {destination['longitude']}"))
+        parts.append(Text(f"destination {destination['state']}: {_place(destination)}"))
     plays = [edge["node"] for edge in vehicle["media"]["playHistory"]["edges"]]
     if plays:
         parts.append(_table("played", plays, ("startedAt", "title", "artist", "source")))
@@ -82,7 +85,8 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
     sessions = [edge["node"] for edge in diagnostics["chargingSessions"]["edges"]]
     if sessions:
         columns = ("startedAt", "endedAt", "startPercent", "endPercent", "energyAddedKwh")
-        parts.append(_table("charging", sessions, columns))
+        rounded = [{**session, "energyAddedKwh": _energy(session["energyAddedKwh"])} for session in sessions]
+        parts.append(_table("charging", rounded, columns))
     quality = diagnostics["telemetryQuality"]
     parts.append(
         Text(
@@ -94,8 +98,8 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _signals(signals: Iterable[Mapping[str, Any]]) -> Table:
-    table = _columns(("signal", "value", "unit", "captured"), title="signals (Vehicle.…)")
+def _signals(signals: Iterable[Mapping[str, Any]]) -> Rows:
+    table = Rows(("signal", "value", "unit", "captured"), "signals (Vehicle.…)")
     for signal in signals:
         value = _text(signal["value"])
         if signal["status"] == "STALE":
@@ -114,17 +118,26 @@ def _time(text: str | None) -> str:
     return "" if text is None else text[:19].replace("T", " ")
 
 
-def _trips(trips: Iterable[Mapping[str, Any]]) -> Table:
-    table = _columns(("started", "ended", "km", "minutes", "kWh"), title="trips")
+def _place(place: Mapping[str, Any]) -> str:
+    """Return a place to the metre."""
+    return ", ".join(str(round(place[name], 5)) for name in ("latitude", "longitude") if place[name] is not None)
+
+
+def _energy(kwh: float | None) -> str:
+    return "" if kwh is None else f"{kwh:.2f}"
+
+
+def _trips(trips: Iterable[Mapping[str, Any]]) -> Rows:
+    table = Rows(("started", "ended", "km", "minutes", "kWh"), "trips")
     for trip in trips:
         ended = _time(trip["endedAt"]) if trip["ended"] else "under way"
         kilometres, minutes = f"{trip['distanceM'] / METRES_PER_KILOMETRE:.2f}", f"{trip['durationS'] / 60:.1f}"
-        table.add_row(_time(trip["startedAt"]), ended, kilometres, minutes, _text(trip["energyKwh"]))
+        table.add_row(_time(trip["startedAt"]), ended, kilometres, minutes, _energy(trip["energyKwh"]))
     return table
 
 
-def _codes(codes: Iterable[Mapping[str, Any]]) -> Table:
-    table = _columns(("code", "ECU", "service", "status", "state", "means"), title="trouble codes")
+def _codes(codes: Iterable[Mapping[str, Any]]) -> Rows:
+    table = Rows(("code", "ECU", "service", "status", "state", "means"), "trouble codes")
     for code in codes:
         failure = "" if code["failureType"] is None else f"-{code['failureType']:02X}"
         status = "" if code["status"] is None else f"0x{code['status']['byte']:02X}"
@@ -136,19 +149,10 @@ def _codes(codes: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _table(title: str, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Table:
-    table = _columns(columns, title=title)
+def _table(title: str, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Rows:
+    table = Rows(columns, title)
     for row in rows:
         table.add_row(*(_time(row[column]) if column.endswith("At") else _text(row[column]) for column in columns))
-    return table
-
-
-def _columns(names: Sequence[str], title: str | None = None) -> Table:
-    """Return an empty table: only its last column may take several lines, so that names and values stay whole."""
-    table = Table(title=None if title is None else Text(title), title_justify="left")
-    for name in names[:-1]:
-        table.add_column(name, no_wrap=True, overflow="ignore")
-    table.add_column(names[-1], overflow="fold")
     return table
 
 
@@ -156,9 +160,9 @@ def _text(value: object) -> str:
     return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def events(nodes: Iterable[Mapping[str, Any]]) -> Table:
+def events(nodes: Iterable[Mapping[str, Any]]) -> Rows:
     """Return raw events as a table."""
-    table = _columns(("version", "captured", "event", "data"))
+    table = Rows(("version", "captured", "event", "data"))
     for node in nodes:
         told = ((key, value) for key, value in node["data"].items() if key not in BOOKKEEPING)
         data = ", ".join(f"{key}={_short(value)}" for key, value in told)
@@ -174,7 +178,7 @@ def status(found: Mapping[str, Any]) -> RenderableType:
     """Return how far log and projections are."""
     columns = ("position", "lag", "parked", "digest")
     shown = [name for name in columns if any(name in projection for projection in found["projections"])]
-    table = _columns(("projection", *shown))
+    table = Rows(("projection", *shown))
     for projection in found["projections"]:
         name = f"{projection['name']} v{projection['version']}"
         table.add_row(name, *(str(projection[column]) for column in shown))
@@ -198,9 +202,9 @@ def topics(found: Iterable[Mapping[str, Any]]) -> RenderableType:
     return _table("topics", rows, ("topic", "partitions", "replicas", "created", "otherwise"))
 
 
-def settings(config: Config) -> Table:
+def settings(config: Config) -> Rows:
     """Return every setting, its value and where it comes from."""
-    table = _columns(("setting", "value", "from", "what it is"))
+    table = Rows(("setting", "value", "from", "what it is"))
     for value in config.values:
         table.add_row(value.setting.variable, value.shown or "(unset)", value.source, value.setting.sentence)
     return table
@@ -236,8 +240,7 @@ def _taken(summary: Summary) -> str:
 
 def summary_screen(summary: Summary) -> RenderableType:
     """Return what an ingest found and did, for a person."""
-    table = _columns(("", ""), title=f"{summary.path} ({summary.format})")
-    table.show_header = False
+    table = Rows(("", ""), f"{summary.path} ({summary.format})", header=False)
     checkable = summary.checkable_frames
     rows = (
         ("frames or rows read", f"{summary.frames:,}"),

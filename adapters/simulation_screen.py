@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from adapters.simulation_check import Difference
+from adapters.tables import Rows
 
 
 def simulation_screen(counts: Mapping[str, Any], differences: Sequence[Difference] | None) -> RenderableType:
@@ -21,7 +21,7 @@ def simulation_screen(counts: Mapping[str, Any], differences: Sequence[Differenc
         ("lost batches", f"{counts['lostBatches']:,}"),
         ("events", events),
     ]
-    summary = Table(show_header=False)
+    summary = Rows(("", ""), header=False)
     for row in rows:
         summary.add_row(*row)
     if differences is None:
@@ -30,7 +30,7 @@ def simulation_screen(counts: Mapping[str, Any], differences: Sequence[Differenc
         return Group(summary, Text("the twins show what was true of every car"))
     unexplained = sum(each.cause is None for each in differences)
     text = f"{len(differences):,} differences from what was true, {unexplained:,} of them without a cause"
-    table = Table("vehicle", "what", "true", "shown", "cause")
+    table = Rows(("vehicle", "what", "true", "shown", "cause"))
     for each in differences:
         table.add_row(each.vin, each.what, each.true, each.shown, each.cause or "NONE")
     return Group(summary, Text(text), table)

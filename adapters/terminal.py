@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from rich.console import Console, RenderableType
-from rich.measure import Measurement
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
@@ -27,13 +26,12 @@ err: Final = console(stderr=True)
 
 
 def print_screen(screen: RenderableType, to: Console = out) -> None:
-    """Print tables, no column narrower than it can be: a row is one line where a program reads it."""
+    """Print tables: folded into the width of a terminal; elsewhere, where a program reads, a row is one line."""
     if to.is_terminal:
-        least = Measurement.get(to, to.options.update(width=WIDE), screen).minimum
-        to.width = max(to.width, least)
+        to.print(screen, soft_wrap=False)
     else:
         to.width = WIDE
-    to.print(screen)
+        to.print(screen)
 
 
 def print_found(found: Any, as_json: bool, screen: Callable[[Any], RenderableType]) -> None:

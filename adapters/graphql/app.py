@@ -97,7 +97,18 @@ class _App:
             return await self._read(unquote(request.path))
         except Exception:  # noqa: BLE001  # the last place where a fault of ours can be told
             _log.exception("%s %s failed", request.method, request.path)
-            return json_response(500, {"errors": [error_body(ErrorCode.INTERNAL_SERVER_ERROR, "something went wrong")]})
+            return json_response(
+                500,
+                {
+                    "errors": [
+                        error_body(
+                            ErrorCode.INTERNAL_SERVER_ERROR,
+                            "something went wrong",
+                            "tell the operator: the log has the cause",
+                        )
+                    ]
+                },
+            )
 
     async def _graphql(self, request: Request, receive: Receive) -> Response:
         if wants_page(request):
@@ -157,7 +168,7 @@ def _is_address(host: str) -> bool:
 
 
 def _only(methods: str) -> Response:
-    return refusal(405, f"only {methods}")._replace(headers=(("allow", methods),))
+    return refusal(405, f"only {methods}", "ask with one of these methods")._replace(headers=(("allow", methods),))
 
 
 async def _body(receive: Receive) -> bytes | None:

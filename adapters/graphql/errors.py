@@ -1,6 +1,6 @@
 """What an error of the API says.
 
-`extensions.code` is one of `ErrorCode`; `extensions.remedy` says what to do where that is known. What went wrong inside
+`extensions.code` is one of `ErrorCode`; `extensions.remedy` says what to do. What went wrong inside
 is never shown: the caller gets an id, and the log has the rest under that id.
 """
 
@@ -41,9 +41,21 @@ MEANINGS: Final = {
 }
 
 
+REMEDIES: Final = {  # where nothing more to the point is known
+    ErrorCode.GRAPHQL_PARSE_FAILED: "correct it at the place that locations names",
+    ErrorCode.GRAPHQL_VALIDATION_FAILED: "correct the field or argument that the message names",
+    ErrorCode.OPERATION_RESOLUTION_FAILURE: "give the name of one operation of the document as operationName",
+    ErrorCode.BAD_USER_INPUT: "correct the value that the message names",
+}
+
+
 def error_body(code: ErrorCode, message: str, remedy: str | None = None) -> dict[str, Any]:
     """Return an error that has no place in a document."""
-    return {"message": message, "extensions": {"code": code} | ({"remedy": remedy} if remedy else {})}
+    return {"message": message, "extensions": _extensions(code, remedy)}
+
+
+def _extensions(code: ErrorCode, remedy: str | None = None) -> dict[str, Any]:
+    return {"code": code, "remedy": remedy or REMEDIES[code]}
 
 
 class Step(Enum):
@@ -67,9 +79,9 @@ def _told(error: GraphQLError, step: Step) -> tuple[str, dict[str, Any]]:
         code = ErrorCode.UNKNOWN_SIGNAL if isinstance(cause, UnknownSignalError) else ErrorCode.BAD_USER_INPUT
         return f"{cause.where}: {cause.what}", {"code": code, "remedy": cause.remedy}
     if step.value is not None:
-        return error.message, {"code": step.value}
+        return error.message, _extensions(step.value)
     if isinstance(cause, GraphQLError) and cause.nodes:  # an argument's value, which has a place in the document
-        return error.message, {"code": ErrorCode.BAD_USER_INPUT}
+        return error.message, _extensions(ErrorCode.BAD_USER_INPUT)
     return _masked(cause or error, error)
 
 

@@ -17,6 +17,7 @@ from domain.events import EVENT_TYPES, VehicleEvent
 from domain.units import Micros
 
 TOPICS: Final = tuple(event_type.TOPIC for event_type in EVENT_TYPES)
+NEAREST_TYPES: Final = 3  # that an error names
 _ENVELOPE: Final = {field.name for field in fields(VehicleEvent)}
 
 
@@ -24,11 +25,24 @@ def chosen_topics(types: list[str] | None) -> tuple[str, ...] | None:
     """Return the topics that a caller names, None for all. Raises `BadInputError` for one that is none."""
     for topic in types or ():
         if topic not in TOPICS:
-            near = get_close_matches(topic, TOPICS, n=1, cutoff=0.0)
-            raise BadInputError(
-                f"{topic[:60]!r} is no type of event", where="types", remedy=f"did you mean {near[0]!r}?"
+            near = _near(topic)
+            remedy = (
+                f"did you mean {' or '.join(map(repr, near))}?" if near else "leave it out: every event tells its type"
             )
+            raise BadInputError(f"{topic[:60]!r} is no type of event", where="types", remedy=remedy)
     return None if types is None else tuple(types)
+
+
+def _near(topic: str) -> list[str]:
+    letters = _letters(topic)
+    within = [
+        each for each in TOPICS if letters and letters in _letters(each)
+    ]  # TripStarted is vehicle.trip_started.v1
+    return (get_close_matches(topic, TOPICS) or within)[:NEAREST_TYPES]
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalpha, text.lower()))
 
 
 @strawberry.type(description="One event of a vehicle.")

@@ -65,7 +65,8 @@ class Api:
                 told = error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out")
                 return Answer({"errors": [told]}, executed=False)
         if (reason := _no_operation(parsed, operation_name)) is not None:
-            return Answer({"errors": [error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)]}, executed=False)
+            told = error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)
+            return Answer({"errors": [told]}, executed=False)
         with self.twins.reading() as read:
             context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS)
             result = execute_sync(

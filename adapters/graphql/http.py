@@ -12,6 +12,7 @@ JSON: Final = "application/json"
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 HTML: Final = "text/html"
 
+BODY: Final = 'send {"query": "…"}'  # what to do about a body that is something else
 BODY_BYTES_MAX: Final = 262_144
 _PARAMETERS: Final = ("query", "operationName", "variables", "extensions")
 
@@ -50,7 +51,7 @@ def json_response(status: int, body: object, media_type: str = JSON) -> Response
     return Response(status, f"{media_type}; charset=utf-8", text.encode(), (("vary", "accept"),))
 
 
-def refusal(status: int, message: str, remedy: str | None = None, media_type: str = JSON) -> Response:
+def refusal(status: int, message: str, remedy: str, media_type: str = JSON) -> Response:
     """Return the response to a request that cannot be executed."""
     return json_response(status, {"errors": [error_body(ErrorCode.BAD_REQUEST, message, remedy)]}, media_type)
 
@@ -97,7 +98,7 @@ def respond(answer: Answer, media_type: str) -> Response:
 
 
 class _RefusedError(Exception):
-    def __init__(self, message: str, remedy: str | None = None, status: int = 400) -> None:
+    def __init__(self, message: str, remedy: str, status: int = 400) -> None:
         super().__init__(message)
         self.remedy = remedy
         self.status = status
@@ -107,11 +108,11 @@ def _from_url(request: Request) -> dict[str, Any]:
     try:
         pairs = parse_qs(request.query_string.decode("ascii"), errors="strict", max_num_fields=len(_PARAMETERS) * 4)
     except ValueError as error:
-        raise _RefusedError("the query of the URL is not percent-encoded UTF-8") from error
+        raise _RefusedError("the query of the URL is not percent-encoded UTF-8", "encode it so, or use POST") from error
     given: dict[str, Any] = {name: pairs[name][-1] for name in _PARAMETERS if name in pairs}
     for name in ("variables", "extensions"):
         if given.get(name):
-            given[name] = _json(given[name].encode(), name)
+            given[name] = _json(given[name].encode(), name, "give it as a JSON object")
     return given
 
 
@@ -122,21 +123,21 @@ def _from_body(request: Request) -> dict[str, Any]:
     if media_type != JSON or charset not in ("utf-8", "utf8"):
         shown = content_type or "none"
         raise _RefusedError(f"the content type is {shown}", f"send {JSON} in UTF-8", 415)
-    given = _json(request.body, "the body")
+    given = _json(request.body, "the body", BODY)
     if not isinstance(given, dict):
-        raise _RefusedError("the body is no JSON object", 'send {"query": "…"}')
+        raise _RefusedError("the body is no JSON object", BODY)
     return given
 
 
-def _json(text: bytes, name: str) -> Any:
+def _json(text: bytes, name: str, remedy: str) -> Any:
     try:
         return json.loads(text.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise _RefusedError(f"{name}: not UTF-8 at byte {error.start}") from error
+        raise _RefusedError(f"{name}: not UTF-8 at byte {error.start}", remedy) from error
     except RecursionError as error:
-        raise _RefusedError(f"{name}: JSON that is nested too deeply") from error
+        raise _RefusedError(f"{name}: JSON that is nested too deeply", remedy) from error
     except ValueError as error:
-        raise _RefusedError(f"{name}: not JSON ({error})") from error
+        raise _RefusedError(f"{name}: not JSON ({error})", remedy) from error
 
 
 def _call(given: Mapping[str, Any], media_type: str) -> Call:
@@ -145,11 +146,13 @@ def _call(given: Mapping[str, Any], media_type: str) -> Call:
     if not isinstance(document, str) or not document.strip():
         raise _RefusedError("query is no text", "give the GraphQL document as query")
     if not isinstance(operation_name, str | None):
-        raise _RefusedError("operationName is no text")
+        raise _RefusedError(
+            "operationName is no text", "give the name of an operation of the document, or leave it out"
+        )
     if not isinstance(variables, dict | None):
-        raise _RefusedError("variables is no JSON object")
+        raise _RefusedError("variables is no JSON object", 'give {"name": value}, or leave it out')
     if not isinstance(extensions, dict | None):
-        raise _RefusedError("extensions is no JSON object")
+        raise _RefusedError("extensions is no JSON object", "leave it out")
     return Call(document, variables, operation_name or None, media_type)
 
 

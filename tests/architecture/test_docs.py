@@ -148,6 +148,16 @@ def test_every_mapping_is_in_the_table_of_mappings() -> None:
     assert sorted(listed) == sorted(path.stem for path in (ROOT / "schemas/vss").glob("*.yaml"))
 
 
+def test_every_mapping_is_in_the_page_of_mappings() -> None:
+    listed = text_of(Path("schemas/vss/README.md")).partition("## ")[0].partition("is a mapping")[2]
+    assert set(re.findall(r"`(\w+)`", listed)) == {path.stem for path in (ROOT / "schemas/vss").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_mapping_has_its_own_option(page: Path) -> None:
+    assert re.findall(r"--map \w+ (?!-)\w+(?=`)", text_of(page)) == []
+
+
 def test_every_format_of_recordings_is_in_the_table_of_formats() -> None:
     rows = {cells[0]: cells[1] for cells in rows_of(README, "What is read")}
     called = {"MF4": "ASAM MDF 4"}

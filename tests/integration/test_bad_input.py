@@ -275,6 +275,31 @@ def test_a_dbc_that_does_not_exist(known: CommandLine, drive: Path, tmp_path: Pa
     assert str(path) in refused(known, "ingest", drive, "--vin", VIN, "--map", "gnss", "--dbc", path)
 
 
+def test_a_dbc_that_no_package_has_is_to_be_given(known: CommandLine, drive: Path) -> None:
+    complaint = refused(known, "ingest", drive, "--vin", VIN, "--map", "gnss")
+    assert complaint == "fleettwin: mapping gnss: needs the DBC file canmod-gps.dbc; give it with --dbc"
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "what", "help_of"),
+    [
+        ("simulate --vehicles 1.5", "simulate: ", "'--vehicles'", "fleettwin simulate"),
+        ("forget", "", "no such command 'forget'", "fleettwin"),
+        ("--bad", "", "no such option: --bad", "fleettwin"),
+        ("show --bad", "show: ", "no such option: --bad", "fleettwin show"),
+        ("show", "show: ", "missing argument 'VIN'", "fleettwin show"),
+        (f"show {VIN} {VIN}", "show: ", "unexpected extra argument", "fleettwin show"),
+        ("parked", "parked: ", "missing command", "fleettwin parked"),
+        ("parked forget", "parked: ", "no such command 'forget'", "fleettwin parked"),
+    ],
+)
+def test_wrong_use_of_a_command(known: CommandLine, line: str, place: str, what: str, help_of: str) -> None:
+    complaint = refused(known, *line.split())
+    assert complaint.startswith(f"fleettwin: {place}")
+    assert what in complaint
+    assert complaint.endswith(f"; see `{help_of} --help`")
+
+
 @pytest.mark.parametrize("option", ["--brand", "--model"])
 def test_an_option_that_is_no_text(known: CommandLine, drive: Path, option: str) -> None:
     complaint = refused(known, "ingest", drive, "--vin", VIN, "--map", "obd2", option, "\udcff")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -169,6 +170,7 @@ def test_settings_come_from_the_environment_then_the_file_then_the_default(
     path.write_text('port = 9001\nhost = "127.0.0.2"\n')
     found = fleettwin.run("config", "--json", CONFIG=str(path), HOST="127.0.0.3").json
     settings = {each["name"]: (each["value"], each["source"]) for each in found}
+    assert settings["FLEETTWIN_CONFIG"] == (str(path), "environment FLEETTWIN_CONFIG")
     assert settings["FLEETTWIN_PORT"] == ("9001", f"file {path}")
     assert settings["FLEETTWIN_HOST"] == ("127.0.0.3", "environment FLEETTWIN_HOST")
     assert settings["FLEETTWIN_VSS_CATALOGUE"] == (None, "default")
@@ -180,6 +182,25 @@ def test_without_a_command_it_helps(fleettwin: CommandLine) -> None:
     for command in ("ingest", "serve", "demo", "show", "events", "status", "query", "config"):
         assert command in said
     assert "Traceback" not in said
+
+
+def test_it_says_which_version_it_is(fleettwin: CommandLine) -> None:
+    assert fleettwin.run("--version").stdout == f"fleettwin {version('fleettwin')}\n"
+
+
+@pytest.mark.parametrize("command", ["ingest", "listen", "simulate", "show", "events", "decommission", "query"])
+def test_the_help_speaks_of_no_types_of_python(fleettwin: CommandLine, command: str) -> None:
+    done = fleettwin.run(command, "--help")
+    assert done.status == 0
+    assert "--" in done.stdout
+    assert "<" not in done.stdout
+
+
+def test_a_brand_that_nobody_knows_is_not_shown(fleettwin: CommandLine, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"vehicle,captured_at,signal,value\n{VIN},2026-06-01T08:00:00Z,Vehicle.Speed,10\n")
+    fleettwin.ingest(rows)
+    assert fleettwin.run("show", VIN).stdout.startswith(f"{VIN}, last seen 2026-06-01 08:00:00\n")
 
 
 def test_an_ingest_sums_up_what_it_read(fleettwin: CommandLine, drive: Path) -> None:

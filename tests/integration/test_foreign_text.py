@@ -1,14 +1,12 @@
 """Text that cars, files and settings bring along is shown as it is: nothing in it is markup, a picture or a colour."""
 
-import re
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from adapters import screens, terminal
-from adapters.config import SETTINGS, Config
+from adapters import terminal
 from adapters.summary import Progress
 from tests.support.command_line import CommandLine, Finished
 
@@ -88,16 +86,3 @@ def test_a_row_is_one_line_where_no_terminal_reads_it(
 def lines(done: Finished) -> list[str]:
     assert done.status == 0, done.stderr
     return done.stdout.splitlines()
-
-
-def test_on_a_narrow_terminal_only_the_last_column_takes_several_lines() -> None:
-    screen = StringIO()
-    to = Console(file=screen, force_terminal=True, width=80, color_system=None)
-    terminal.print_screen(
-        screens.settings(Config.read({"FLEETTWIN_HOME": "/a/folder/of/some/length/that/takes/room"})), to
-    )
-    lines = screen.getvalue().splitlines()
-    for each in SETTINGS:
-        assert any(re.search(rf"{each.variable} .* (default|environment)", line) for line in lines)
-    assert any("/a/folder/of/some/length/that/takes/room" in line for line in lines)
-    assert any("environment FLEETTWIN_HOME" in line for line in lines)

@@ -140,6 +140,7 @@ def test_a_body_that_is_no_request_is_400(body: bytes, message: str, accept: str
     (error,) = response.json()["errors"]
     assert message in error["message"]
     assert error["extensions"]["code"] == "BAD_REQUEST"
+    assert error["extensions"]["remedy"]
 
 
 @given(st.binary(max_size=200) | st.from_type(str).map(lambda text: json.dumps({"query": text}).encode()))
