@@ -5,7 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import IO, Final, NamedTuple
 
 from adapters import demo
 from adapters.clock import now
@@ -75,7 +76,7 @@ def _pace(twin: FleetTwin) -> Pace:
         raise BadInputError(
             "the fleet has driven until later than the clock shows",
             where=str(twin.config.home / STATE_FILE),
-            remedy="set the clock, or remove that file: the fleet then begins anew",
+            remedy="set the clock, or remove that file: the cars then drive the same way once more",
         )
     from_us = 0 if reached is None else reached.simulated_us
     return Pace(from_us, at, behind_us=max(PAST_US - from_us, 0))
@@ -132,12 +133,18 @@ def _alone(twin: FleetTwin) -> Iterator[None]:
     path = twin.config.home / LOCK_FILE
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError as error:
-        remedy = "look at that one, or give this one a home of its own (FLEETTWIN_HOME)"
-        raise BadInputError("another demo drives the fleet", where=str(twin.config.home), remedy=remedy) from error
+        file = path.open("w")
     except OSError as error:
         remedy = "set FLEETTWIN_HOME to a folder that you can write"
-        raise BadInputError(f"cannot be locked ({error.strerror})", where=str(path), remedy=remedy) from error
+        raise BadInputError(f"cannot be written ({error.strerror})", where=str(path), remedy=remedy) from error
+    with file:
+        _lock(file, twin.config.home)
+        yield
+
+
+def _lock(file: IO[str], home: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        remedy = "look at that one, or give this one a home of its own (FLEETTWIN_HOME)"
+        raise BadInputError("another demo drives the fleet", where=str(home), remedy=remedy) from error

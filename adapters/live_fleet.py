@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -148,7 +149,10 @@ class FleetState:
         reached = {"simulated_us": simulated_us, "told_until": origin_us + simulated_us}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps({"vehicles": plan.vehicles, "seed": plan.seed, **reached}))
+            with part.open("w") as file:
+                file.write(json.dumps({"vehicles": plan.vehicles, "seed": plan.seed, **reached}))
+                file.flush()
+                os.fsync(file.fileno())  # after a power cut there is the old file or the new one, whole
             part.replace(self._path)
         except OSError as error:
             remedy = "make room and access there, or set FLEETTWIN_HOME to another folder"
@@ -157,5 +161,5 @@ class FleetState:
             ) from error
 
     def _damaged(self) -> BadInputError:
-        remedy = "remove it: the fleet then begins anew"
+        remedy = "remove it: the cars then drive the same way once more"
         return BadInputError("does not say how far the fleet has driven", where=str(self._path), remedy=remedy)

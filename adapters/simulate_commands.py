@@ -1,4 +1,4 @@
-"""What `fleettwin simulate` does, and the fleet of `fleettwin demo`."""
+"""What `fleettwin simulate` does."""
 
 import json
 import os
