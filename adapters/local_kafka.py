@@ -3,6 +3,7 @@
 `python -m adapters.local_kafka up|down [BROKERS]`
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -61,6 +62,9 @@ def main() -> None:
     except FleettwinError as error:
         sys.stderr.write(f"fleettwin: {' '.join(str(error).split())}\n")
         sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.stderr.write("fleettwin: stopped\n")
+        sys.exit(128 + signal.SIGINT)
     sys.stdout.write("".join(f"{line}\n" for line in told))
 
 

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"bootstrap_servers", "kafka_distribution"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("broker")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let all tests that lack a broker be one line of the summary: it folds what was skipped at one place."""
+    report = yield
+    if report.skipped and item.get_closest_marker("broker") and isinstance(report.longrepr, tuple):
+        report.longrepr = ("broker", 0, report.longrepr[2])
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,8 @@
-"""One Kafka broker below a folder of its own: KRaft, broker and controller in one, loopback only."""
+"""One Kafka broker below a folder of its own: KRaft, broker and controller in one, loopback only.
+
+Java is run in that folder and told the names of files in it, never their path: a comma, a percent sign or a letter
+that is not ASCII would mean something else to the settings of Kafka or of its log.
+"""
 
 import os
 import shutil
@@ -18,6 +22,9 @@ HOST: Final = "127.0.0.1"
 
 _FORMAT_TIMEOUT_S: Final = 120
 _FORMAT_JVM: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m")
+_PROPERTIES: Final = "server.properties"
+_LOG_PROPERTIES: Final = "log4j2.properties"
+_DATA: Final = "data"
 _LOG_MARKS: Final = ("FATAL", "ERROR", "Exception", "Error:")
 _SAID_CHARACTERS_MAX: Final = 300
 
@@ -26,10 +33,10 @@ _LOG_SETTINGS: Final = """\
 status = error
 appender.file.type = RollingFile
 appender.file.name = file
-appender.file.fileName = {folder}/server.log
-appender.file.filePattern = {folder}/server.log.%i
+appender.file.fileName = server.log
+appender.file.filePattern = server.log.%i
 appender.file.layout.type = PatternLayout
-appender.file.layout.pattern = %d %p %c{{1}} %m%n
+appender.file.layout.pattern = %d %p %c{1} %m%n
 appender.file.policies.type = Policies
 appender.file.policies.size.type = SizeBasedTriggeringPolicy
 appender.file.policies.size.size = 10MB
@@ -47,6 +54,13 @@ class Ports(NamedTuple):
     controller: int
 
 
+class Addresses(NamedTuple):
+    """The same with their host."""
+
+    client: str
+    controller: str
+
+
 @dataclass(frozen=True)
 class Broker:
     """A broker; `number` counts from 1, and `ports` are those of all brokers of its cluster."""
@@ -61,7 +75,12 @@ class Broker:
     @property
     def address(self) -> str:
         """Where clients come in."""
-        return f"{HOST}:{self.ports[self.number - 1].client}"
+        return self.addresses.client
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where it listens."""
+        return Addresses(*(f"{HOST}:{port}" for port in self.ports[self.number - 1]))
 
     @property
     def process(self) -> HeldProcess:
@@ -76,19 +95,23 @@ class Broker:
     def prepare(self, cluster_id: str) -> None:
         """Write its settings, and format its storage unless that has been done."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._properties.write_text("".join(f"{name}={value}\n" for name, value in self._all_settings().items()))
-        self._log_properties.write_text(_LOG_SETTINGS.format(folder=self.folder))
+        (self.folder / _PROPERTIES).write_text(
+            "".join(f"{name}={value}\n" for name, value in self._all_settings().items())
+        )
+        (self.folder / _LOG_PROPERTIES).write_text(_LOG_SETTINGS)
         formatted = self.folder / "formatted"
         if formatted.exists():
             return
         shutil.rmtree(self._data, ignore_errors=True)  # of a start that was killed half-way
         done = subprocess.run(  # noqa: S603  # our own arguments
             self._command(
-                *("kafka.tools.StorageTool", "format", "-c", str(self._properties)),
+                *("kafka.tools.StorageTool", "format", "-c", _PROPERTIES),
                 f"--cluster-id={cluster_id}",  # which may begin with a minus
                 jvm=_FORMAT_JVM,
             ),
             check=False,
+            cwd=self.folder,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -104,9 +127,8 @@ class Broker:
         """Start it; returns before it answers."""
         self._output.write_text("")
         self._log.unlink(missing_ok=True)
-        options = (*self.jvm, f"-XX:ErrorFile={self.folder}/crash.log")
-        command = self._command("kafka.Kafka", str(self._properties), jvm=options)
-        self.process.start(command, self._output, {**os.environ, "LC_ALL": "C"})
+        command = self._command("kafka.Kafka", _PROPERTIES, jvm=(*self.jvm, "-XX:ErrorFile=crash.log"))
+        self.process.start(command, self._output, _environment())
 
     def stop(self) -> None:
         """Stop it as an operator does: it hands its partitions over and closes its files."""
@@ -131,15 +153,7 @@ class Broker:
 
     @property
     def _data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def _properties(self) -> Path:
-        return self.folder / "server.properties"
-
-    @property
-    def _log_properties(self) -> Path:
-        return self.folder / "log4j2.properties"
+        return self.folder / _DATA
 
     @property
     def _log(self) -> Path:
@@ -150,8 +164,7 @@ class Broker:
         return self.folder / "output.log"
 
     def _command(self, main: str, *arguments: str, jvm: tuple[str, ...]) -> list[str]:
-        log = f"-Dlog4j2.configurationFile={self._log_properties}"
-        return self.distribution.command(main, *arguments, jvm=(*jvm, log))
+        return self.distribution.command(main, *arguments, jvm=(*jvm, f"-Dlog4j2.configurationFile={_LOG_PROPERTIES}"))
 
     def _all_settings(self) -> dict[str, str]:
         own = self.ports[self.number - 1]
@@ -167,7 +180,7 @@ class Broker:
             "advertised.listeners": f"PLAINTEXT://{HOST}:{own.client}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "PLAINTEXT",
-            "log.dirs": str(self._data),
+            "log.dirs": _DATA,
             "auto.create.topics.enable": "false",  # `fleettwin topics create` does
             "min.insync.replicas": str(in_sync),
             "offsets.topic.replication.factor": str(replicas),
@@ -190,6 +203,11 @@ def refusal(why: str, where: Path) -> BadInputError:
         where=str(where),
         remedy="see its server.log and output.log, or set FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS to a cluster of your own",
     )
+
+
+def _environment() -> dict[str, str]:
+    """Return ours, with complaints in English and the names of files in UTF-8."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
 def _last_complaint(said: str) -> str:

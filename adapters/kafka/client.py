@@ -1,12 +1,13 @@
 """How this project connects to a cluster, and what it says of one that does not answer."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RetriableError
 from kafka.net.compat import KafkaNetClient
 
 from domain.errors import BadInputError
@@ -14,9 +15,13 @@ from domain.errors import BadInputError
 BOOTSTRAP_TIMEOUT_MS: Final = 5_000
 REQUEST_TIMEOUT_MS: Final = 30_000
 CLIENT_ID: Final = "fleettwin"
+RETRY_TIMEOUT_S: Final = 20  # a cluster goes on naming a broker that has crashed until its session runs out: 9 s
 
 _REMEDY: Final = "start the brokers (`make up` does on this machine), or correct FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS"
 _SAID_CHARACTERS_MAX: Final = 300
+_RETRY_PAUSE_S: Final = 0.2
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,31 @@ class Connection:
                 yield client
         except KafkaTimeoutError as error:
             raise BadInputError("no Kafka answers there", where=self.bootstrap_servers, remedy=_REMEDY) from error
+        except KafkaConnectionError as error:
+            what = f"one of its brokers does not answer ({str(error)[:_SAID_CHARACTERS_MAX]})"
+            raise BadInputError(what, where=self.bootstrap_servers, remedy=_REMEDY) from error
         except KafkaError as error:
             what = f"Kafka refuses: {str(error)[:_SAID_CHARACTERS_MAX]}"
             raise BadInputError(what, where=self.bootstrap_servers, remedy=_REMEDY) from error
+
+    def administer(self, work: Callable[[KafkaAdminClient], Found]) -> Found:
+        """Return what `work` does with such a client.
+
+        It is done again from the start, with a client that knows nothing yet, while a broker has just gone or its
+        partitions move: so it must be one that may be done twice.
+        """
+        deadline = time.monotonic() + RETRY_TIMEOUT_S
+        while True:
+            try:
+                with self.administration() as client:
+                    return work(client)
+            except BadInputError as error:
+                passes = isinstance(error.__cause__, RetriableError) and not isinstance(
+                    error.__cause__, KafkaTimeoutError
+                )
+                if not passes or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_PAUSE_S)
 
     def _admin_client(self) -> KafkaAdminClient:
         """Return a client; one that does not come to be leaves its network thread to us."""

@@ -26,7 +26,7 @@ from adapters.kafka import keeper
 from adapters.kafka.broker import HOST, Broker, Ports, refusal
 from adapters.kafka.client import Connection
 from adapters.kafka.distribution import Distribution
-from adapters.kafka.held_process import HeldProcess
+from adapters.kafka.held_process import HeldProcess, stop_all
 from adapters.kafka.keeper import OWNERS_LOCK, stop_brokers
 from domain.errors import BadInputError
 
@@ -163,27 +163,28 @@ class Cluster:
         if self._locks:
             self._start_keeper()
         for failures in range(1, _START_FAILURES_MAX + 1):
-            cluster_id, ports = found or (_new_cluster_id(), self._fixed_ports or _free_ports(self._count))
+            cluster_id, ports = found or (_new_cluster_id(), self._fixed_ports or free_ports(self._count))
             self._write(cluster_id, ports)
             self.brokers = self._brokers((cluster_id, ports))
+            stopped = [broker for broker in self.brokers if not broker.running]
             try:
-                self._start_brokers(cluster_id)
+                self._start_brokers(stopped, cluster_id)
                 self.wait_ready()
-            except BadInputError as error:
-                stop_brokers(self.folder)
-                port_in_use = _PORT_IN_USE in error.what
-                if self._fixed_ports or not port_in_use or failures == _START_FAILURES_MAX:
+            except BaseException as error:  # Ctrl-C is one: what does not answer yet is not left behind
+                stop_all([broker.process for broker in stopped], keeper.STOP_TIMEOUT_S)
+                port_in_use = isinstance(error, BadInputError) and _PORT_IN_USE in error.what
+                if self._fixed_ports or any_runs or not port_in_use or failures == _START_FAILURES_MAX:
                     raise
-                found = (cluster_id, _free_ports(self._count))
+                found = (cluster_id, free_ports(self._count))
             else:
                 return
 
-    def _start_brokers(self, cluster_id: str) -> None:
-        stopped = [broker for broker in self.brokers if not broker.running]
+    def _start_brokers(self, stopped: Sequence[Broker], cluster_id: str) -> None:
         for broker in stopped:
-            if _listens(broker.address):
-                raise refusal(f"{_PORT_IN_USE}: {broker.address}", broker.folder)
-        with ThreadPoolExecutor(len(self.brokers)) as pool:
+            for address in broker.addresses:
+                if _listens(address):
+                    raise refusal(f"{_PORT_IN_USE}: {address}", broker.folder)
+        with ThreadPoolExecutor(self._count) as pool:
             list(pool.map(lambda broker: broker.prepare(cluster_id), stopped))
         for broker in stopped:
             broker.start()
@@ -247,7 +248,8 @@ def _listens(address: str) -> bool:
     return True
 
 
-def _free_ports(brokers: int) -> tuple[Ports, ...]:
+def free_ports(brokers: int) -> tuple[Ports, ...]:
+    """Return ports that nobody uses now."""
     ports = random.SystemRandom()
     found: list[int] = []
     while len(found) < 2 * brokers:

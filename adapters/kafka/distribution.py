@@ -73,7 +73,7 @@ def _java() -> str:
     if version is None or int(version.group(1)) < JAVA_MIN:
         what = f"this Java does not run Kafka: {_shortened(said)}"
         raise BadInputError(what, where=java, remedy=_REMEDY)
-    return java
+    return str(Path(java).absolute())
 
 
 def _copy_jars(pom: Path, jars: Path) -> None:

@@ -18,8 +18,10 @@ POLL_S: Final = 0.02
 _KILL_TIMEOUT_S: Final = 10  # a killed process is gone as soon as the kernel has taken its memory back
 _LOOK_TIMEOUT_S: Final = 5  # others hold the lock for the blink of an eye, to see whether it is free
 
-# The shell leaves the process behind and goes. Of what it inherits, the process keeps the lock, and no terminal.
-_LEAVE_BEHIND: Final = 'output=$1; pid_file=$2; shift 2; "$@" >>"$output" 2>&1 </dev/null & echo $! >"$pid_file"'
+# The first shell leaves the second behind and goes; that one writes its pid and becomes the process, so that none runs
+# without a pid, even if we are interrupted here. Of what it inherits, the process keeps the lock, and no terminal.
+_BECOME: Final = """'echo $$ >"$0" && exec "$@"'"""
+_LEAVE_BEHIND: Final = f'output=$1; shift; /bin/sh -c {_BECOME} "$@" >>"$output" 2>&1 </dev/null &'
 
 
 class HeldProcess:

@@ -57,7 +57,9 @@ def create_topics(connection: Connection, partitions: int, prefix: str = "") -> 
     Raises BadInputError when one of those has another number of partitions.
     """
     names = {topic: prefix + topic for topic in _RETENTION_MS}
-    with connection.administration() as client:
+    created: set[str] = set()
+
+    def work(client: Any) -> list[Topic]:
         replicas = min(REPLICAS_MAX, len(client.describe_cluster()["brokers"]))
         wanted = {topic: topic_settings(topic, replicas) for topic in names}
         found = _partition_counts(client, [*names.values()])
@@ -67,7 +69,8 @@ def create_topics(connection: Connection, partitions: int, prefix: str = "") -> 
             for topic, name in names.items()
             if name not in found
         }
-        created = _create(client, missing) if missing else set()
+        if missing:
+            created.update(_create(client, missing))
         client.wait_for_topics([*names.values()])
         described = {each["name"]: each["partitions"] for each in client.describe_topics([*names.values()])}
         check_partitions({name: len(each) for name, each in described.items()}, partitions)
@@ -76,12 +79,13 @@ def create_topics(connection: Connection, partitions: int, prefix: str = "") -> 
             for topic, name in names.items()
         ]
 
+    return connection.administer(work)
+
 
 def check_topics(connection: Connection, partitions: int, prefix: str = "") -> None:
     """Raise BadInputError unless both topics are there with this number of partitions."""
     names = [prefix + topic for topic in _RETENTION_MS]
-    with connection.administration() as client:
-        found = _partition_counts(client, names)
+    found = connection.administer(lambda client: _partition_counts(client, names))
     for name in names:
         if name not in found:
             raise BadInputError("there is no such topic", where=f"topic {name}", remedy="run `fleettwin topics create`")

@@ -9,18 +9,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from adapters import local_kafka
-from adapters.kafka.broker import Ports
 from adapters.kafka.client import Connection
-from adapters.kafka.cluster import JVM_QUICK_START, Cluster
+from adapters.kafka.cluster import JVM_QUICK_START, Cluster, free_ports
 from adapters.kafka.distribution import Distribution
-from adapters.kafka.held_process import HeldProcess
+from adapters.kafka.held_process import POLL_S, HeldProcess
 from adapters.kafka.keeper import STOP_TIMEOUT_S
 from adapters.kafka.partition import partition_of
+from adapters.kafka.topics import create_topics
 from domain.errors import BadInputError
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +115,8 @@ def test_three_brokers_go_on_when_one_is_gone(kafka_distribution: Distribution, 
         name = topic(connection, "records", replicas=3)
         produce(connection, name, b"by three")
         cluster.brokers[0].kill()
+        # the other two may still name the one that is gone
+        assert [each.created for each in create_topics(connection, PARTITIONS)] == [True, True]
         produce(connection, name, b"by two")
         assert consume(connection, name) == expected(b"by three", b"by two")
         cluster.brokers[0].start()
@@ -179,10 +182,12 @@ def test_a_broker_is_shared_and_ends_with_the_last_who_uses_it_however_that_ends
         assert keeper.wait(deadline)
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(kafka_distribution: Distribution, tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["client", "controller"])
+def test_a_port_that_is_taken_is_told_in_one_line(kafka_distribution: Distribution, tmp_path: Path, which: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        cluster = Cluster(tmp_path, kafka_distribution, ports=[Ports(port, port)])
+        ports = free_ports(1)[0]._replace(**{which: port})
+        cluster = Cluster(tmp_path, kafka_distribution, ports=[ports])
         with pytest.raises(BadInputError, match=rf"does not run: Address already in use: 127.0.0.1:{port}; see"):
             cluster.start()
     keeper = HeldProcess(tmp_path / "keeper.pid")
@@ -199,22 +204,53 @@ def test_a_broker_that_does_not_start_says_why(kafka_distribution: Distribution,
 def test_make_up_starts_a_broker_that_stays_and_make_down_stops_it(
     kafka_distribution: Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("CLIENT_PORT", "CONTROLLER_PORT"):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            monkeypatch.setattr(local_kafka, name, free.getsockname()[1])
-    servers = f"127.0.0.1:{local_kafka.CLIENT_PORT}"
+    (ports,) = free_ports(1)
+    monkeypatch.setattr(local_kafka, "CLIENT_PORT", ports.client)
+    monkeypatch.setattr(local_kafka, "CONTROLLER_PORT", ports.controller)
+    home = tmp_path / "h\u00f6me, 100 %d of $HOME"  # each means something to the settings of Kafka or of its log
     try:
-        runs, export = local_kafka.up(tmp_path, 1)
-        assert runs.startswith(f"Kafka {kafka_distribution.version} runs: 1 broker, logs and data in {tmp_path}")
-        assert export == f"export FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS={servers}"
-        ran, again = local_kafka.up(tmp_path, 1)
+        runs, export = local_kafka.up(home, 1)
+        assert runs.startswith(f"Kafka {kafka_distribution.version} runs: 1 broker, logs and data in {home}")
+        assert export == f"export FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{ports.client}"
+        broker = home / "kafka/1-broker/broker-1"
+        assert (broker / "data/meta.properties").exists()
+        assert "Kafka Server started" in (broker / "server.log").read_text()
+        ran, again = local_kafka.up(home, 1)
         assert (ran, again) == (runs.replace(" runs:", " ran already:"), export)
         with pytest.raises(BadInputError, match=r"another set of brokers runs \(1-broker\); `make down` stops it"):
-            local_kafka.up(tmp_path, 3)
+            local_kafka.up(home, 3)
     finally:
-        stopped = local_kafka.down(tmp_path)
+        stopped = local_kafka.down(home)
     assert stopped == ["stopped 1-broker"]
-    assert local_kafka.down(tmp_path) == ["no broker runs"]
+    assert local_kafka.down(home) == ["no broker runs"]
+
+
+UP: Final = """
+import sys
+from adapters import local_kafka
+local_kafka.CLIENT_PORT, local_kafka.CONTROLLER_PORT = map(int, sys.argv[1:])
+sys.argv[1:] = ["up", "1"]
+local_kafka.main()
+"""
+
+
+@pytest.mark.usefixtures("kafka_distribution")
+def test_a_make_up_that_is_interrupted_leaves_no_broker_behind(tmp_path: Path) -> None:
+    (ports,) = free_ports(1)
+    environment = os.environ | {"FLEETTWIN_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", UP, *map(str, ports)], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        broker = HeldProcess(tmp_path / "kafka/1-broker/broker-1/pid")
+        deadline = time.monotonic() + WAIT_S
+        while not broker.running:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(POLL_S)
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=STOP_TIMEOUT_S + WAIT_S)
+    assert (process.returncode, complaint) == (130, "fleettwin: stopped\n")
+    assert not broker.running
 
 
 @pytest.mark.parametrize(
@@ -234,19 +270,25 @@ def test_make_up_says_in_one_line_what_was_wrong(arguments: list[str], complaint
 # --- where there is none ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ci", "word", "status"), [("", "skipped", 0), ("true", "errors", 1)])
+@pytest.mark.parametrize(("ci", "told", "status"), [("", "2 skipped", 0), ("true", "2 errors", 1)])
 def test_without_java_the_tests_of_brokers_skip_and_in_ci_they_fail(
-    ci: str, word: str, status: int, tmp_path: Path
+    ci: str, told: str, status: int, tmp_path: Path
 ) -> None:
-    name = "test_what_a_broker_took_survives_its_stop_and_its_crash"
+    tests = [
+        f"{__file__}::{test_a_broker_that_does_not_start_says_why.__name__}",
+        str(Path(__file__).with_name("test_kafka_topics.py::test_several_may_create_them_at_once")),
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"{__file__}::{name}"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
         cwd=ROOT,
-        env=os.environ | {"PATH": str(tmp_path), "CI": ci},
+        env=os.environ | {"PATH": str(tmp_path), "CI": ci, "FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS": ""},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == status, done.stdout
-    assert f"1 {word.removesuffix('s') if word == 'errors' else word}" in done.stdout
-    assert "java: no Kafka can be started: there is no Java; install Java 17 or later and Maven" in done.stdout
+    assert told in done.stdout
+    reason = "java: no Kafka can be started: there is no Java; install Java 17 or later and Maven"
+    assert reason in done.stdout
+    if not status:
+        assert done.stdout.count(reason) == 1

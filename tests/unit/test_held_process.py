@@ -39,10 +39,10 @@ def start(tmp_path: Path) -> Iterator[Starter]:
 def test_a_process_runs_from_its_start_to_its_end(start: Starter, tmp_path: Path) -> None:
     assert not HeldProcess(tmp_path / "one" / "pid").running
     process = start("one", ["sleep", "600"])
-    assert process.running
-    assert HeldProcess(tmp_path / "one" / "pid").pid == process.pid
+    found = HeldProcess(tmp_path / "one" / "pid")
+    assert (process.running, found.running, found.pid) == (True, True, process.pid)
     process.kill()
-    assert not HeldProcess(tmp_path / "one" / "pid").running
+    assert (process.running, found.running) == (False, False)
     assert start("one", ["sleep", "600"]).running, "the same name may be used again"
 
 
