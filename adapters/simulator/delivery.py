@@ -27,14 +27,24 @@ class LostBatch(NamedTuple):
 class DelayedBatch(NamedTuple):
     """A batch that arrives later than it could, with the simulated time from the batch before it to its own."""
 
+    sequence: int
     window: Window
     arrived_us: int
 
 
+class _Travelling(NamedTuple):
+    due_us: int
+    order: int  # in which it was sent: no two share theirs
+    car: int
+    batch: SignalBatch
+    again: bool  # it comes for the second time
+
+
 @dataclass(slots=True)
 class Delivery:
-    """Delivers the batches of a fleet of `vehicles` cars. `lost` says what never arrives, `delayed` what comes late.
+    """Delivers the batches of a fleet of `vehicles` cars.
 
+    `lost` says what never arrives, `delayed` what comes late, `overtaken` which of these come after a later one.
     `origin_us` is the true time of simulated second 0: a batch is received at `origin_us` plus the simulated time.
     """
 
@@ -44,9 +54,11 @@ class Delivery:
     origin_us: int
     lost: list[LostBatch] = field(default_factory=list)
     delayed: defaultdict[int, list[DelayedBatch]] = field(default_factory=lambda: defaultdict(list))  # by car
+    overtaken: set[tuple[int, int]] = field(default_factory=set)  # car and sequence
     doubled: int = 0
     _tunnels: dict[int, Window] = field(init=False)
-    _travelling: list[tuple[int, int, SignalBatch]] = field(default_factory=list)  # a heap: due, order sent, batch
+    _travelling: list[_Travelling] = field(default_factory=list)  # a heap
+    _newest_arrived: dict[int, int] = field(default_factory=dict)  # sequence, by car
     _sent: int = 0
     _sent_until_us: dict[int, int] = field(default_factory=dict)  # by car
 
@@ -76,11 +88,11 @@ class Delivery:
         if tunnel and tunnel.from_us <= at_us < tunnel.until_us:
             due_us = max(due_us, tunnel.until_us)
         if due_us > at_us + TRAVEL_US:
-            self.delayed[car].append(DelayedBatch(window, due_us))
-        self._travel(due_us, batch)
+            self.delayed[car].append(DelayedBatch(batch.sequence, window, due_us))
+        self._travel(due_us, car, batch)
         if doubled:
             self.doubled += 1
-            self._travel(due_us + int(dice.uniform(*DOUBLED_S) * MICROS_PER_SECOND), batch)
+            self._travel(due_us + int(dice.uniform(*DOUBLED_S) * MICROS_PER_SECOND), car, batch, again=True)
 
     def arrived(self, until_us: int) -> list[SignalBatch]:
         """Return what arrives up to a simulated time, in the order of arrival."""
@@ -90,11 +102,15 @@ class Delivery:
         """Return what is still on its way, in the order of arrival: for the end of a simulation."""
         return list(self._due(None))
 
-    def _travel(self, due_us: int, batch: SignalBatch) -> None:
+    def _travel(self, due_us: int, car: int, batch: SignalBatch, *, again: bool = False) -> None:
         self._sent += 1
-        heapq.heappush(self._travelling, (due_us, self._sent, batch))
+        heapq.heappush(self._travelling, _Travelling(due_us, self._sent, car, batch, again))
 
     def _due(self, until_us: int | None) -> Iterable[SignalBatch]:
-        while self._travelling and (until_us is None or self._travelling[0][0] <= until_us):
-            due_us, _, batch = heapq.heappop(self._travelling)
+        while self._travelling and (until_us is None or self._travelling[0].due_us <= until_us):
+            due_us, _, car, batch, again = heapq.heappop(self._travelling)
+            newest = self._newest_arrived.get(car, 0)
+            if batch.sequence < newest and not again:
+                self.overtaken.add((car, batch.sequence))
+            self._newest_arrived[car] = max(newest, batch.sequence)
             yield replace(batch, received_at=Micros(self.origin_us + due_us))

@@ -41,7 +41,7 @@ class StuckSensor:
         return self.life.car
 
     @cached_property
-    def _says(self) -> float:
+    def says(self) -> float:
         """What the sensor said when it got stuck."""
         day, second = divmod(self.from_s, DAY_S)
         return float(_values(getattr(self.life.day(day), SENSORS[self.name].column), SENSORS[self.name])[second])
@@ -54,7 +54,7 @@ class StuckSensor:
             return trace
         sensor = SENSORS[self.name]
         column = getattr(trace, sensor.column).copy()
-        _values(column, sensor)[max(stuck_from, 0) :] = self._says
+        _values(column, sensor)[max(stuck_from, 0) :] = self.says
         changed: dict[str, Any] = {sensor.column: column}
         return replace(trace, **changed)
 
