@@ -15,8 +15,8 @@ from projections.navigation.model import DestinationRow, TrackRow, TripRow
 TIME_S: Final = 3.0  # every message comes once a second at least
 DISTANCE_SHARE: Final = 0.01  # lines from fix to fix are shorter than the road
 DISTANCE_M: Final = 20.0  # and the share above
-ENERGY_SHARE: Final = 0.015
-ENERGY_KWH: Final = 0.07  # and the share above: deadband and resolution of the energy in the battery
+ENERGY_SHARE: Final = 0.01
+ENERGY_KWH: Final = 0.06  # and the share above: deadband and resolution of the energy in the battery
 FIX_M: Final = 5.0
 DESTINATION_DEG: Final = 1e-6
 
