@@ -79,7 +79,7 @@ class _Changed:
 
     def rows(self, projection: Projection, row_type: type[R]) -> Sequence[R]:
         """Return the rows, those of the one table changed."""
-        rows = self._store.rows(projection, row_type)
+        rows = list(self._store.rows(projection, row_type))
         return [each for row in rows for each in self._change(row)] if row_type is self._row_type else rows
 
 
