@@ -4,31 +4,41 @@ A difference has a cause where a fault of the simulation explains it: a batch th
 a clock that was wrong, a sensor that was stuck. One without a cause is a mistake of the twin, or of the simulator.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import numpy as np
+
 from adapters.simulation import STEP_S, SimulatedCar, Simulation
+from adapters.simulation_sameness import (
+    TIME_S,
+    charge_row_text,
+    charge_text,
+    distance_tolerance_m,
+    play_text,
+    same_charge,
+    same_energy,
+    same_trip,
+    trip_row_text,
+    trip_text,
+)
 from adapters.simulator.stuck import SENSORS
-from adapters.simulator.trace import DAY_S, ChargeTruth, CodeTruth, Trace, TripTruth
+from adapters.simulator.trace import DAY_S, CodeTruth, Flags, Trace, TripTruth
 from domain import paths
-from domain.units import METRES_PER_KILOMETRE, MICROS_PER_SECOND
+from domain.geo import great_circle_m
+from domain.units import METRES_PER_KILOMETRE, MICROS_PER_SECOND, SECONDS_PER_HOUR, Degrees
 from projections.diagnostics.model import ChargingRow, DiagnosticsSignalRow, TroubleCodeRow
 from projections.diagnostics.projector import DIAGNOSTICS
 from projections.media.model import PlayRow
 from projections.media.projector import MEDIA
-from projections.navigation.model import TripRow
+from projections.navigation.model import DestinationRow, NavigationSignalRow, TripRow
 from projections.navigation.projector import NAVIGATION
 from projections.ports import ReadModelStore
 from projections.projection import Projection, R
 
-TIME_S: Final = 15.0  # by which the start and the end of a drive may differ: speeds below 5 km/h are no motion yet
 SONG_S: Final = 5.0
-DISTANCE_SHARE: Final = 0.01
-DISTANCE_M: Final = 50.0  # or the share above, whichever is more
-ENERGY_SHARE: Final = 0.05
-ENERGY_KWH: Final = 0.15  # or the share above, whichever is more
-PERCENT: Final = 1.5
+PLACE_M: Final = 50.0
 CODE_S: Final = 2.0
 REACH_S: Final = 2 * STEP_S  # how far around it a fault may show
 
@@ -37,8 +47,14 @@ NEWEST: Final = (
     ("odometer_m", paths.ODOMETER, 1.1 * METRES_PER_KILOMETRE),
     ("outside_celsius", SENSORS["outside temperature"].path, 1.1),
     ("state_of_charge_percent", paths.STATE_OF_CHARGE, 1.1),
-    ("tire_kpa", SENSORS["tire pressure"].path, 3.1),
 )
+TIRE_KPA: Final = 3.1  # tolerance, as above
+TIRES: Final = (
+    paths.TIRE_PRESSURE_FRONT_LEFT,
+    paths.TIRE_PRESSURE_FRONT_RIGHT,
+    paths.TIRE_PRESSURE_REAR_LEFT,
+    paths.TIRE_PRESSURE_REAR_RIGHT,
+)  # as the rows of `Trace.tire_kpa`
 
 
 class Difference(NamedTuple):
@@ -61,6 +77,8 @@ class _Faulty(NamedTuple):
 
 class _Rows(NamedTuple):
     trips: list[TripRow]
+    destinations: list[DestinationRow]
+    places: list[NavigationSignalRow]
     plays: list[PlayRow]
     codes: list[TroubleCodeRow]
     charges: list[ChargingRow]
@@ -78,7 +96,7 @@ def differences(simulation: Simulation, store: ReadModelStore) -> list[Differenc
 
 
 def _rows(simulation: Simulation, store: ReadModelStore) -> dict[UUID, _Rows]:
-    found = {vehicle_id: _Rows([], [], [], [], []) for vehicle_id in simulation.vehicle_ids.values()}
+    found = {vehicle_id: _Rows([], [], [], [], [], [], []) for vehicle_id in simulation.vehicle_ids.values()}
 
     def gather(projection: Projection, row_type: type[R], name: str) -> None:
         for row in store.rows(projection, row_type):
@@ -86,6 +104,8 @@ def _rows(simulation: Simulation, store: ReadModelStore) -> dict[UUID, _Rows]:
                 getattr(found[row.vehicle_id], name).append(row)
 
     gather(NAVIGATION, TripRow, "trips")
+    gather(NAVIGATION, DestinationRow, "destinations")
+    gather(NAVIGATION, NavigationSignalRow, "places")
     gather(MEDIA, PlayRow, "plays")
     gather(DIAGNOSTICS, TroubleCodeRow, "codes")
     gather(DIAGNOSTICS, ChargingRow, "charges")
@@ -112,7 +132,9 @@ class _Comparison:
         yield from self._plays()
         yield from self._codes()
         yield from self._charges()
+        yield from self._destination()
         yield from self._newest()
+        yield from self._place()
 
     def _faults(self) -> Iterator[_Faulty]:
         delivery, number = self._simulation.delivery, self._simulated.car.number
@@ -150,15 +172,40 @@ class _Comparison:
             ours = [row for row, (began, ended) in shown.items() if began < trip.ended_s and ended > trip.started_s]
             for row in ours:
                 unmatched.pop(row, None)
-            cause = self._cause(trip.started_s, trip.ended_s)
             if len(ours) != 1:
-                yield self._difference("trip", _trip(trip), f"{len(ours)} trips", cause)
-            elif not _same_trip(trip, ours[0], *shown[ours[0]]):
-                yield self._difference("trip", _trip(trip), _trip_row(ours[0], *shown[ours[0]]), cause)
+                cause = self._cause(trip.started_s, trip.ended_s)
+                yield self._difference("trip", trip_text(trip), f"{len(ours)} trips", cause)
+            elif not same_trip(trip, ours[0], *shown[ours[0]]):
+                cause = self._cause_of_trip(trip, ours[0], *shown[ours[0]])
+                yield self._difference("trip", trip_text(trip), trip_row_text(ours[0], *shown[ours[0]]), cause)
         for row in unmatched:
             began, ended = shown[row]
             if self._within(began, ended) and not self._cut(began, ended):
-                yield self._difference("trip", "none", _trip_row(row, began, ended), self._cause(began, ended))
+                yield self._difference("trip", "none", trip_row_text(row, began, ended), self._cause(began, ended))
+
+    def _cause_of_trip(self, trip: TripTruth, row: TripRow, began_s: float, ended_s: float) -> str | None:
+        """Return the fault that explains a trip, if faults explain all that differs.
+
+        An end that differs is explained by a fault between the two; distance and energy as far as the car was driven,
+        and its battery used, around the faults.
+        """
+        for true_s, shown_s in ((trip.started_s, began_s), (trip.ended_s, ended_s)):
+            if abs(true_s - shown_s) > TIME_S and self._cause(*sorted((true_s, shown_s))) is None:
+                return None
+        trace = self._simulated.life.day(int(trip.started_s // DAY_S))
+        second = np.arange(int(trip.started_s), int(trip.ended_s)) - trace.first_s
+        near = np.zeros(len(second), np.bool_)
+        for faulty in self._faulty:
+            near |= (second + trace.first_s >= faulty.from_s - REACH_S) & (
+                second + trace.first_s <= faulty.until_s + REACH_S
+            )
+        driven_m = float(np.diff(trace.odometer_m)[second[near]].sum())
+        used_kwh = float(np.abs(trace.battery_power_kw[second[near]]).sum()) / SECONDS_PER_HOUR
+        too_far = abs(row.distance_m - trip.distance_m) > driven_m + distance_tolerance_m(trip)
+        energies = (trip.energy_kwh, row.energy_kwh)
+        if too_far or (None not in energies and not same_energy(*energies, more_kwh=used_kwh)):
+            return None
+        return self._cause(trip.started_s, trip.ended_s)
 
     def _plays(self) -> Iterator[Difference]:
         shown = {row: self._second(row.started_at) for row in self._rows.plays if not row.initial}
@@ -166,10 +213,10 @@ class _Comparison:
             if not self._within(play.at_s, play.at_s):
                 continue
             ours = next((row for row, at in shown.items() if abs(at - play.at_s) <= SONG_S), None)
-            text = _play(play.title, play.artist, play.album, play.source)
+            text = play_text(play.title, play.artist, play.album, play.source)
             if ours is not None:
                 del shown[ours]
-                found = _play(ours.title, ours.artist, ours.album, ours.source)
+                found = play_text(ours.title, ours.artist, ours.album, ours.source)
             else:
                 again = (row for row in self._rows.plays if row.initial)
                 found = next((text for row in again if abs(self._second(row.started_at) - play.at_s) <= SONG_S), "none")
@@ -177,7 +224,7 @@ class _Comparison:
                 yield self._difference("song", text, found, self._cause(play.at_s, play.at_s))
         for row, at in shown.items():
             if self._within(at, at):
-                text = _play(row.title, row.artist, row.album, row.source)
+                text = play_text(row.title, row.artist, row.album, row.source)
                 yield self._difference("song", "none", text, self._cause(at, at))
 
     def _codes(self) -> Iterator[Difference]:
@@ -200,40 +247,81 @@ class _Comparison:
     def _charges(self) -> Iterator[Difference]:
         shown = {row: self._span_s(row.started_at, row.ended_at) for row in self._rows.charges}
         for charge in self._true("charges"):
-            ended = charge.ended_s
-            if ended is None or not self._within(charge.started_s, ended):
+            began, ended = charge.started_s, charge.ended_s
+            ours = [row for row, (from_s, until_s) in shown.items() if from_s < ended and until_s > began]
+            spans = [shown.pop(row) for row in ours]
+            if not self._within(began, ended):
                 continue
-            ours = next((row for row, (began, end) in shown.items() if began < ended and end > charge.started_s), None)
-            if ours is None or not _same_charge(charge, ours):
-                found = "none" if ours is None else f"{ours.start_percent} % to {ours.end_percent} %"
-                text = f"{charge.start_percent:.1f} % to {charge.end_percent:.1f} %"
-                yield self._difference("charge", text, found, self._cause(charge.started_s, ended))
+            if len(ours) != 1 or not same_charge(charge, ours[0], *spans[0]):
+                found = ", ".join(charge_row_text(row, *span) for row, span in zip(ours, spans, strict=True))
+                yield self._difference("charge", charge_text(charge), found or "none", self._cause(began, ended))
+        for row, (began, ended) in shown.items():
+            yield self._difference("charge", "none", charge_row_text(row, began, ended), self._cause(began, ended))
+
+    def _destination(self) -> Iterator[Difference]:
+        """Compare what became of the newest destination."""
+        told = [each for each in self._true("destinations") if self._from_s <= each.at_s < self._until_s]
+        true = told[-1] if told else None
+        row = next(iter(self._rows.destinations), None)
+        if true is None and row is None:
+            return
+        shown = "none" if row is None else f"{row.state} at {self._second(row.captured_at):.0f} s"
+        at_s = 0.0 if true is None else true.at_s
+        if true is not None and row is not None and row.state == true.state and row.latitude_deg is not None:
+            assert row.longitude_deg is not None
+            away_m = great_circle_m(
+                row.latitude_deg, row.longitude_deg, Degrees(true.latitude_deg), Degrees(true.longitude_deg)
+            )
+            if away_m <= PLACE_M and abs(self._second(row.captured_at) - at_s) <= TIME_S:
+                return
+            shown += f", {away_m:.0f} m from there"
+        text = "none" if true is None else f"{true.state} at {at_s:.0f} s"
+        yield self._difference("destination", text, shown, self._cause(at_s, at_s))
 
     def _newest(self) -> Iterator[Difference]:
         """Compare newest values with those of the last moment at which the car spoke."""
-        spoke = self._last_awake()
+        spoke = self._last(lambda trace: trace.awake)
         if spoke is None:
             return
         trace, second = spoke
         known = {row.path: row for row in self._rows.signals}
         stuck = self._simulated.stuck
-        for name, path, tolerance in NEWEST:
+        true = [(path, float(getattr(trace, name)[second]), tolerance) for name, path, tolerance in NEWEST]
+        true += [(path, float(column[second]), TIRE_KPA) for path, column in zip(TIRES, trace.tire_kpa, strict=True)]
+        for path, value, tolerance in true:
             row = known.get(path)
-            column = getattr(trace, name)
-            true = float(column[0][second] if column.ndim > 1 else column[second])
-            if row is None or row.number is None or abs(row.number - true) <= tolerance:
+            if row is None or row.number is None or abs(row.number - value) <= tolerance:
                 continue
             at = trace.first_s + second
             is_stuck = stuck is not None and SENSORS[stuck.name].path == path
             cause = "its sensor is stuck" if is_stuck else self._cause(at - STEP_S, at)
-            yield self._difference(path, f"{true:.1f}", f"{row.number:.1f}", cause)
+            yield self._difference(path, f"{value:.1f}", f"{row.number:.1f}", cause)
 
-    def _last_awake(self) -> tuple[Trace, int] | None:
+    def _place(self) -> Iterator[Difference]:
+        """Compare the newest position with that of the last fix."""
+        fixed = self._last(lambda trace: trace.awake & trace.fixed)
+        if fixed is None:
+            return
+        trace, second = fixed
+        known = {row.path: row.number for row in self._rows.places}
+        latitude_deg, longitude_deg = known.get(paths.LATITUDE), known.get(paths.LONGITUDE)
+        true = Degrees(float(trace.latitude_deg[second])), Degrees(float(trace.longitude_deg[second]))
+        shown = "none"
+        if latitude_deg is not None and longitude_deg is not None:
+            away_m = great_circle_m(Degrees(latitude_deg), Degrees(longitude_deg), *true)
+            if away_m <= PLACE_M:
+                return
+            shown = f"{away_m:.0f} m from there"
+        at = trace.first_s + second
+        yield self._difference("position", f"{true[0]:.5f}, {true[1]:.5f}", shown, self._cause(at - STEP_S, at))
+
+    def _last(self, holds: Callable[[Trace], Flags]) -> tuple[Trace, int] | None:
+        """Return the last second of the time that was simulated in which something holds, as day and row."""
         for trace in map(self._simulated.life.day, reversed(self._days)):
             end = int(min(self._until_s - trace.first_s, DAY_S))
-            awake = trace.awake[:end].nonzero()[0]
-            if len(awake):
-                return trace, int(awake[-1])
+            rows = holds(trace)[:end].nonzero()[0]
+            if len(rows):
+                return trace, int(rows[-1])
         return None
 
     def _true(self, name: str) -> Iterator[Any]:
@@ -274,37 +362,3 @@ class _Comparison:
 def _span(window: Sequence[int], cause: str) -> _Faulty:
     began, ended = window
     return _Faulty(began / MICROS_PER_SECOND, ended / MICROS_PER_SECOND, cause)
-
-
-def _same_trip(true: TripTruth, row: TripRow, began_s: float, ended_s: float) -> bool:
-    near = abs(began_s - true.started_s) <= TIME_S and abs(ended_s - true.ended_s) <= TIME_S
-    far = abs(row.distance_m - true.distance_m) <= max(DISTANCE_M, DISTANCE_SHARE * true.distance_m)
-    if true.energy_kwh is None or row.energy_kwh is None:
-        return near and far
-    return near and far and abs(row.energy_kwh - true.energy_kwh) <= max(ENERGY_KWH, ENERGY_SHARE * true.energy_kwh)
-
-
-def _same_charge(true: ChargeTruth, row: ChargingRow) -> bool:
-    return (
-        row.start_percent is not None
-        and row.end_percent is not None
-        and abs(row.start_percent - true.start_percent) <= PERCENT
-        and abs(row.end_percent - true.end_percent) <= PERCENT
-    )
-
-
-def _trip(trip: TripTruth) -> str:
-    return _trip_text(trip.started_s, trip.ended_s, trip.distance_m, trip.energy_kwh)
-
-
-def _trip_row(row: TripRow, began_s: float, ended_s: float) -> str:
-    return _trip_text(began_s, ended_s, row.distance_m, row.energy_kwh)
-
-
-def _trip_text(began_s: float, ended_s: float, distance_m: float, energy_kwh: float | None) -> str:
-    energy = "" if energy_kwh is None else f", {energy_kwh:.2f} kWh"
-    return f"{began_s:.0f} s to {ended_s:.0f} s, {distance_m / METRES_PER_KILOMETRE:.2f} km{energy}"
-
-
-def _play(*texts: str | None) -> str:
-    return " · ".join(text or "–" for text in texts)

@@ -102,10 +102,10 @@ class CodeTruth(NamedTuple):
 
 
 class ChargeTruth(NamedTuple):
-    """A charging session; `ended_s` None: it goes on into the next day."""
+    """A charging session."""
 
     started_s: float
-    ended_s: float | None
+    ended_s: float
     start_percent: float
     end_percent: float
     energy_kwh: float
