@@ -193,14 +193,19 @@ class _Comparison:
             if abs(true_s - shown_s) > TIME_S and self._cause(*sorted((true_s, shown_s))) is None:
                 return None
         trace = self._simulated.life.day(int(trip.started_s // DAY_S))
-        second = np.arange(int(trip.started_s), int(trip.ended_s)) - trace.first_s
-        near = np.zeros(len(second), np.bool_)
+        second = np.arange(DAY_S) + trace.first_s
+        near = np.zeros(DAY_S, np.bool_)
         for faulty in self._faulty:
-            near |= (second + trace.first_s >= faulty.from_s - REACH_S) & (
-                second + trace.first_s <= faulty.until_s + REACH_S
-            )
-        driven_m = float(np.diff(trace.odometer_m)[second[near]].sum())
-        used_kwh = float(np.abs(trace.battery_power_kw[second[near]]).sum()) / SECONDS_PER_HOUR
+            near |= (second >= faulty.from_s - REACH_S) & (second <= faulty.until_s + REACH_S)
+        near &= (second >= trip.started_s - REACH_S) & (second <= trip.ended_s)
+        used = near.copy()
+        if self._simulated.clock:  # what it has dated may have become part of this drive, and begin its energy
+            began_us, ended_us = self._simulated.clock.window
+            since = second >= began_us / MICROS_PER_SECOND
+            near |= since & (second <= ended_us / MICROS_PER_SECOND)
+            used |= since & (second <= trip.ended_s)
+        driven_m = float(np.diff(trace.odometer_m)[near].sum())
+        used_kwh = float(np.abs(trace.battery_power_kw[:DAY_S][used]).sum()) / SECONDS_PER_HOUR
         too_far = abs(row.distance_m - trip.distance_m) > driven_m + distance_tolerance_m(trip)
         energies = (trip.energy_kwh, row.energy_kwh)
         if too_far or (None not in energies and not same_energy(*energies, more_kwh=used_kwh)):
@@ -298,11 +303,11 @@ class _Comparison:
             yield self._difference(path, f"{value:.1f}", f"{row.number:.1f}", cause)
 
     def _place(self) -> Iterator[Difference]:
-        """Compare the newest position with that of the last fix."""
-        fixed = self._last(lambda trace: trace.awake & trace.fixed)
-        if fixed is None:
+        """Compare the newest position, of a car whose receiver had a fix when it spoke last."""
+        spoke = self._last(lambda trace: trace.awake)
+        if spoke is None or not spoke[0].fixed[spoke[1]]:
             return
-        trace, second = fixed
+        trace, second = spoke
         known = {row.path: row.number for row in self._rows.places}
         latitude_deg, longitude_deg = known.get(paths.LATITUDE), known.get(paths.LONGITUDE)
         true = Degrees(float(trace.latitude_deg[second])), Degrees(float(trace.longitude_deg[second]))
