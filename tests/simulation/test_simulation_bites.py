@@ -1,9 +1,11 @@
 """The simulation finds what is wrong: each part, broken in one way, is caught by one of a few seeds."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
+from textwrap import dedent
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -11,6 +13,7 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
+import projections.runner
 from adapters.event_log import DirectoryEntry, ProgressChange
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
@@ -177,6 +180,28 @@ class TornStore(MemoryReadModels):
         super().commit(projection, commit)
 
 
+class StoreThatMovesOnFirst(MemoryReadModels):
+    """Breaks off now and then, with the position written and nothing else."""
+
+    _commits = 0
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        self._commits += 1
+        if self._commits % 5 == 0:
+            super().commit(projection, Commit(commit.expected_position, commit.position))
+            raise Outage("the store was lost while it wrote")
+        super().commit(projection, commit)
+
+
+def runner_with(method: str, old: str, new: str) -> type[Runner]:
+    """Return the runner with other words in one method."""
+    source = dedent(inspect.getsource(getattr(Runner, method)))
+    assert source.count(old) == 1, f"Runner.{method} does not say {old!r} once"
+    names: dict[str, Any] = {}
+    exec(source.replace(old, new), {**vars(projections.runner)}, names)  # noqa: S102  # our own source
+    return type(f"RunnerWithOther{method}", (Runner,), names)
+
+
 class RunnerWithoutVersions(Runner):
     """Folds what comes as it comes: what came before again, and nothing for what is missing."""
 
@@ -281,6 +306,19 @@ BITES: Final = {
     "a log dates backwards": Bite(Parts(log=LogWhoseClockGoesBack), "recorded_at goes down"),
     "a store does not compare positions": Bite(Parts(store=StoreWithoutCompareAndSet), "the position went down"),
     "a store is torn": Bite(Parts(store=TornStore), "live is not rebuilt"),
+    "a store moves on before it writes": Bite(Parts(store=StoreThatMovesOnFirst), "is at version"),
+    "a runner takes what it has for new": Bite(
+        Parts(runner=runner_with("_fold", "version <= last", "version < last")), "a healthy vehicle is parked"
+    ),
+    "a runner does not fetch what is missing": Bite(
+        Parts(runner=runner_with("_fold", "if version > last + 1", "if False")), "a healthy vehicle is parked"
+    ),
+    "a runner fetches too little": Bite(
+        Parts(runner=runner_with("_fold", "last, version - 1", "last, version - 2")), "a healthy vehicle is parked"
+    ),
+    "a runner does not look who is parked": Bite(
+        Parts(runner=runner_with("step", "self._reload_parked()", "pass")), "nothing has failed"
+    ),
     "a runner ignores versions": Bite(Parts(runner=RunnerWithoutVersions), "live is not rebuilt"),
     "a runner skips what fails": Bite(Parts(runner=RunnerThatSkips), "live is not rebuilt"),
     "a runner that retries keeps old versions": Bite(

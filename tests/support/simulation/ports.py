@@ -141,8 +141,8 @@ class Watch(Protocol):
     def before(self, projection: Projection, commit: Commit) -> object:
         """Return what the store holds of what is going to be written."""
 
-    def after(self, projection: Projection, commit: Commit, before: object) -> None:
-        """Compare that with what the store holds now."""
+    def after(self, projection: Projection, commit: Commit, before: object, seen: Collection[UUID]) -> None:
+        """Compare that with what the store holds now; `seen` are the vehicles that the runner knows to be parked."""
 
 
 class FaultyStore:
@@ -153,6 +153,11 @@ class FaultyStore:
         self._chance = chance
         self._others = others
         self._watch = watch
+        self._seen: Collection[UUID] = ()
+
+    def begin(self) -> None:
+        """Begin a step: what was seen in the one before is old."""
+        self._seen = ()
 
     def prepare(self, projection: Projection) -> None:
         self._read()
@@ -182,6 +187,7 @@ class FaultyStore:
     def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
         self._read()
         found = self._store.parked(projection)
+        self._seen = found.keys()
         self._others.overtake()
         return found
 
@@ -191,7 +197,7 @@ class FaultyStore:
             raise Outage("the store cannot be reached")
         before = self._watch.before(projection, commit)
         self._store.commit(projection, commit)
-        self._watch.after(projection, commit, before)
+        self._watch.after(projection, commit, before, self._seen)
         if self._chance.of("commit_unknown"):
             raise Outage("the store was lost while it wrote")
 

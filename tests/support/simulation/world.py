@@ -15,6 +15,7 @@ from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.vehicle_log import VehicleLog
 from domain import events as e
+from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.fleet import Fleet
 from domain.signals import SignalBatch
@@ -56,6 +57,9 @@ class Parts(NamedTuple):
 
 class PoisonError(Exception):
     """A fold fails, after it has written what it should."""
+
+
+INJECTED: Final = (f"{PoisonError.__name__}: ", f"{UnknownEventError.__name__}: ")  # why a vehicle may be parked
 
 
 class Taken(NamedTuple):
@@ -101,7 +105,8 @@ class World:
     ) -> None:
         rng = Random(seed)
         streams = Random(rng.getrandbits(64))  # what cars say does not depend on the faults, nor these on what they say
-        self.faults = Faults.draw(Random(rng.getrandbits(64))) if faults is None else faults
+        drawn = Faults.draw(Random(rng.getrandbits(64)))  # in any case: the rest of the seed is the same with others
+        self.faults = drawn if faults is None else faults
         on_the_way = Chance(self.faults, Random(rng.getrandbits(64)))
         self.chance = Chance(self.faults, Random(rng.getrandbits(64)))
         on_the_way.happened = self.chance.happened
@@ -111,7 +116,7 @@ class World:
         self.journal: list[str] = []
         self.log = self.parts.log(self._recorded_at)
         self.store = self.parts.store()
-        self.watch = CommitWatch(self.store)
+        self.watch = CommitWatch(self.log, self.store, INJECTED, whole=not self.faults.event_missing)
         self.takings = Takings()
         self.sent: dict[UUID, Sent] = {}
         self._arrivals: list[Arrival] = []
