@@ -166,6 +166,14 @@ class StoreWithoutCompareAndSet(MemoryReadModels):
         super().commit(projection, commit)
 
 
+class StoreThatComparesOnlyPositions(MemoryReadModels):
+    """Writes what two have folded who took the same vehicle up again."""
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        commit.expected_versions = {}
+        super().commit(projection, commit)
+
+
 class TornStore(MemoryReadModels):
     """Breaks off now and then, with the rows written and nothing else."""
 
@@ -292,6 +300,7 @@ def a_door(rng: Random) -> Sequence[Streams]:
 RACES: Final = Faults(rebalanced=0.3, worker_restarts=0.1, overtaken=0.5)
 RETRIES: Final = Faults(reordered=0.6, poison=0.03, two_runners=1.0, retried=0.8)
 BROKEN_OFF: Final = replace(RETRIES, store_fails=0.1, two_runners=0.0)
+AT_ONCE: Final = replace(RETRIES, overtaken=0.5, fold_fails=0.02)
 SAMPLES: Final = (e.SignalsSampled, e.LateSamplesRecorded)
 
 BITES: Final = {
@@ -305,6 +314,9 @@ BITES: Final = {
     "a log does not compare streams": Bite(Parts(log=LogWithoutStreams), "the log is not what"),
     "a log dates backwards": Bite(Parts(log=LogWhoseClockGoesBack), "recorded_at goes down"),
     "a store does not compare positions": Bite(Parts(store=StoreWithoutCompareAndSet), "the position went down"),
+    "a store does not compare versions": Bite(
+        Parts(store=StoreThatComparesOnlyPositions), "not each event is folded once", AT_ONCE
+    ),
     "a store is torn": Bite(Parts(store=TornStore), "live is not rebuilt"),
     "a store moves on before it writes": Bite(Parts(store=StoreThatMovesOnFirst), "is at version"),
     "a runner takes what it has for new": Bite(

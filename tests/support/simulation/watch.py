@@ -12,6 +12,7 @@ from projections.media.model import MediaSignalRow
 from projections.navigation.model import DestinationRow, NavigationSignalRow
 from projections.ports import Commit, Parked, ReadModelStore
 from projections.projection import Projection, Row, row_key, row_spec
+from tests.support.simulation.ports import Step
 
 NEVER_OLDER = (
     NavigationSignalRow,
@@ -57,14 +58,17 @@ class CommitWatch:
             if row_type in NEVER_OLDER
             for key, row in self._store.load(projection, row_type, list(map(row_key, written))).items()
         }
-        versions = self._store.versions(projection, list(commit.versions))
+        versions = self._store.versions(projection, self._positions.keys() | commit.versions.keys())
         self.at_rest(projection)  # a commit that broke off has left something as well
         return Held(self._store.position(projection), dict(versions), dict(self._store.parked(projection)), rows)
 
-    def after(self, projection: Projection, commit: Commit, before: object, seen: Collection[UUID]) -> None:
+    def after(self, projection: Projection, commit: Commit, before: object, step: Step) -> None:
         assert isinstance(before, Held)
         self.findings += [f"{projection.id}: {found}" for found in self._found(projection, commit, before)]
-        self.findings += [f"{projection.id}: {found}" for found in self._parked(projection, commit, before, seen)]
+        self.findings += [
+            f"{projection.id}: {found}" for found in self._parked(projection, commit, before, step.seen_parked)
+        ]
+        self.findings += [f"{projection.id}: {found}" for found in _folded(commit, before, step)]
         self.at_rest(projection)
 
     def at_rest(self, projection: Projection) -> None:
@@ -110,6 +114,14 @@ class CommitWatch:
                 version = folded.get(row.vehicle_id, 0)
                 if row.version != version + 1:
                     yield f"a vehicle is parked, and nothing has failed: {row}, but {version} is folded"
+
+
+def _folded(commit: Commit, before: Held, step: Step) -> Iterable[str]:
+    """Find what was folded again, or left out."""
+    for vehicle_id in commit.versions.keys() | step.folded.keys():
+        folded, last = step.folded[vehicle_id], before.versions.get(vehicle_id, 0)
+        if folded != list(range(last + 1, commit.versions.get(vehicle_id, last) + 1)):
+            yield f"not each event is folded once: {vehicle_id} was at version {last}, and then came {folded}"
 
 
 def _place(row: Any) -> tuple[Any, ...]:

@@ -158,10 +158,10 @@ class World:
     def _projector(self, name: str, projection: Projection) -> Projector:
         feed = FaultyFeed(VehicleLog(FaultyLog(self.log, self.chance, self), codec()), self.chance, self)
         store = FaultyStore(self.store, self.chance, self, self.watch)
-        spoilt = self._spoilt(projection)
+        spoilt = self._spoilt(projection, store)
         return Projector(name, spoilt, self.parts.runner, feed, store, self.chance, lambda: self.now, self.tell)
 
-    def _spoilt(self, projection: Projection) -> Projection:
+    def _spoilt(self, projection: Projection, store: FaultyStore) -> Projection:
         """Return a projection whose folds fail for some events, with all that they should write written."""
 
         def spoilt(fold: Any) -> Any:
@@ -173,6 +173,7 @@ class World:
                     raise PoisonError("poison")
                 if self.chance.of("fold_fails"):
                     raise PoisonError("only this time")
+                store.step.folded[event.originator_id].append(event.originator_version)
 
             return spoil
 
@@ -215,7 +216,11 @@ class World:
             free = [actor for actor in self._actors if actor is not busy]
             rivals = [actor for actor in free if actor.rivals(busy)]
             for _ in range(self.chance.rng.randint(1, OVERTAKING_STEPS_MAX)):
-                self._act(self.chance.rng.choice(rivals or free))
+                actor = self.chance.rng.choice(rivals or free)
+                if isinstance(actor, Projector) and self.chance.of("retried"):
+                    self._act(actor, actor.retry)
+                else:
+                    self._act(actor)
 
     def _receive(self, batch: SignalBatch) -> None:
         self._topic.batches[batch.vehicle_id].append(replace(batch, received_at=self.now))
