@@ -172,7 +172,8 @@ class Runner:
     def retry(self, vehicle_id: UUID) -> Parked | None:
         """Take a parked vehicle up again; return how it is parked now, None if it is not any more.
 
-        Raises `PositionConflictError` when another runner has moved on in the meantime: try again.
+        Raises `PositionConflictError` when another runner has moved on in the meantime, or has taken the vehicle up
+        again: try again.
         """
         self._position = self._store.position(self.projection)
         self._versions.clear()  # another runner may have come further
@@ -211,8 +212,10 @@ class Runner:
             if failed:
                 parked[vehicle_id] = failed._replace(attempts=tried.attempts + 1 if tried else 1)
         commit = session.commit(self._position, position, versions, parked.values())
-        if tried and unpark and not parked:
-            commit.unpark = [tried.vehicle_id]
+        if tried:
+            commit.expected_versions = {tried.vehicle_id: self._versions[tried.vehicle_id]}
+            if unpark and not parked:
+                commit.unpark = [tried.vehicle_id]
         try:
             self._store.commit(self.projection, commit)
         except BaseException:
