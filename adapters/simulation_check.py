@@ -39,15 +39,15 @@ from projections.projection import Projection, R
 
 SONG_S: Final = 5.0
 PLACE_M: Final = 50.0
-CODE_S: Final = 2.0
+SAID_WITHIN_S: Final = 3  # each message comes once a second at least
 REACH_S: Final = 2 * STEP_S  # how far around it a fault may show
 
 # Newest values: attribute of `Trace`, VSS path, tolerance in the unit of VSS (deadband of the mapping and its rounding)
 NEWEST: Final = (
     ("odometer_m", paths.ODOMETER, 1.1 * METRES_PER_KILOMETRE),
     ("outside_celsius", SENSORS["outside temperature"].path, 1.1),
-    ("state_of_charge_percent", paths.STATE_OF_CHARGE, 1.1),
 )
+CHARGE_PERCENT: Final = 1.1  # tolerance, as above
 TIRE_KPA: Final = 3.1  # tolerance, as above
 TIRES: Final = (
     paths.TIRE_PRESSURE_FRONT_LEFT,
@@ -224,7 +224,12 @@ class _Comparison:
                 found = play_text(ours.title, ours.artist, ours.album, ours.source)
             else:
                 again = (row for row in self._rows.plays if row.initial)
-                found = next((text for row in again if abs(self._second(row.started_at) - play.at_s) <= SONG_S), "none")
+                texts = [
+                    play_text(row.title, row.artist, row.album, row.source)
+                    for row in again
+                    if abs(self._second(row.started_at) - play.at_s) <= SONG_S
+                ]
+                found = text if text in texts else (texts or ["none"])[0]
             if found != text:
                 yield self._difference("song", text, found, self._cause(play.at_s, play.at_s))
         for row, at in shown.items():
@@ -284,23 +289,32 @@ class _Comparison:
         yield self._difference("destination", text, shown, self._cause(at_s, at_s))
 
     def _newest(self) -> Iterator[Difference]:
-        """Compare newest values with those of the last moment at which the car spoke."""
-        spoke = self._last(lambda trace: trace.awake)
-        if spoke is None:
-            return
-        trace, second = spoke
-        known = {row.path: row for row in self._rows.signals}
+        """Compare newest values with those of the last moment at which the car spoke of them."""
+        known = {row.path: row.number for row in self._rows.signals}
         stuck = self._simulated.stuck
-        true = [(path, float(getattr(trace, name)[second]), tolerance) for name, path, tolerance in NEWEST]
-        true += [(path, float(column[second]), TIRE_KPA) for path, column in zip(TIRES, trace.tire_kpa, strict=True)]
-        for path, value, tolerance in true:
-            row = known.get(path)
-            if row is None or row.number is None or abs(row.number - value) <= tolerance:
+        for at_s, path, true, tolerance in self._true_values():
+            number = known.get(path)
+            if number is not None and abs(number - true) <= tolerance:
                 continue
-            at = trace.first_s + second
             is_stuck = stuck is not None and SENSORS[stuck.name].path == path
-            cause = "its sensor is stuck" if is_stuck else self._cause(at - STEP_S, at)
-            yield self._difference(path, f"{value:.1f}", f"{row.number:.1f}", cause)
+            cause = "its sensor is stuck" if is_stuck else self._cause(at_s - STEP_S, at_s)
+            yield self._difference(path, f"{true:.1f}", "none" if number is None else f"{number:.1f}", cause)
+
+    def _true_values(self) -> Iterator[tuple[float, str, float, float]]:
+        """Yield second, path, value and tolerance of what a car has said last; one that only charges says less."""
+        if spoke := self._last(_speaks):
+            trace, row = spoke
+            if _speaks(trace)[max(row - SAID_WITHIN_S, 0) : row + 1].all():
+                at_s = float(trace.first_s + row)
+                for name, path, tolerance in NEWEST:
+                    yield at_s, path, float(getattr(trace, name)[row]), tolerance
+                for path, column in zip(TIRES, trace.tire_kpa, strict=True):
+                    yield at_s, path, float(column[row]), TIRE_KPA
+        if self._simulated.car.spec.battery_kwh and (spoke := self._last(lambda trace: trace.awake)):
+            trace, row = spoke
+            if trace.awake[max(row - SAID_WITHIN_S, 0) : row + 1].all():
+                percent = float(trace.state_of_charge_percent[row])
+                yield float(trace.first_s + row), paths.STATE_OF_CHARGE, percent, CHARGE_PERCENT
 
     def _place(self) -> Iterator[Difference]:
         """Compare the newest position, of a car whose receiver had a fix when it spoke last."""
@@ -362,6 +376,11 @@ class _Comparison:
 
     def _difference(self, what: str, true: str, shown: str, cause: str | None) -> Difference:
         return Difference(self._simulated.car.vin.text, what, true, shown, cause)
+
+
+def _speaks(trace: Trace) -> Flags:
+    """Return when a car sends everything: not when it only charges (adapters.simulator.bus)."""
+    return trace.awake & (~trace.charging | trace.accessories | trace.ignition | trace.driver_door_open)
 
 
 def _span(window: Sequence[int], cause: str) -> _Faulty:

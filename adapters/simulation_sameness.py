@@ -20,7 +20,7 @@ def same_trip(true: TripTruth, row: TripRow, began_s: float, ended_s: float) -> 
     """Whether a trip that is shown, and began and ended at these simulated seconds, is a drive that was true."""
     near = abs(began_s - true.started_s) <= TIME_S and abs(ended_s - true.ended_s) <= TIME_S
     far = abs(row.distance_m - true.distance_m) <= distance_tolerance_m(true)
-    return near and far and same_energy(true.energy_kwh, row.energy_kwh)
+    return near and far and row.ended and same_energy(true.energy_kwh, row.energy_kwh)
 
 
 def same_energy(true: float | None, shown: float | None, more_kwh: float = 0.0) -> bool:

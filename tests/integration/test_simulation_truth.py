@@ -111,6 +111,7 @@ WRONG: dict[str, tuple[type, Callable[[Any], list[Any]], str]] = {
     "trips are longer": (TripRow, lambda row: [row._replace(distance_m=1.05 * row.distance_m)], "trip"),
     "trips end later": (TripRow, changed(ended_at=60 * SECOND_US), "trip"),
     "trips begin earlier": (TripRow, changed(started_at=-60 * SECOND_US), "trip"),
+    "trips go on": (TripRow, lambda row: [row._replace(ended=False)], "trip"),
     "trips took no energy": (TripRow, lambda row: [row._replace(energy_kwh=None)], "trip"),
     "trips took more energy": (TripRow, lambda row: [row._replace(energy_kwh=(row.energy_kwh or 0) + 0.3)], "trip"),
     "songs are missing": (PlayRow, lambda _: [], "song"),
@@ -140,6 +141,8 @@ WRONG: dict[str, tuple[type, Callable[[Any], list[Any]], str]] = {
     "destinations are still set": (DestinationRow, lambda row: [row._replace(state="SET")], "destination"),
     "cars are elsewhere": (NavigationSignalRow, signal(paths.LATITUDE, 0.01), "position"),
     "places are missing": (NavigationSignalRow, lambda _: [], "position"),
+    "tyres are not known": (DiagnosticsSignalRow, lambda row: [] if row.path in TIRES else [row], "Vehicle.Chassis"),
+    "the odometer is another": (DiagnosticsSignalRow, signal(paths.ODOMETER, 3_000.0), paths.ODOMETER),
     **{
         f"newest {path} is another": (DiagnosticsSignalRow, signal(path, 4.0), path)
         for path in (*TIRES, paths.STATE_OF_CHARGE)
