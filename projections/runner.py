@@ -16,7 +16,7 @@ from domain.units import Micros
 from projections.ports import Commit, Feed, Parked, ReadModelStore
 from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key_in_vehicle
 
-BATCH_EVENTS: Final = 2_000  # events folded in one transaction
+BATCH_EVENTS: Final = 4_000  # events folded in one transaction
 ERROR_LENGTH_MAX: Final = 2_000  # characters of an error that are kept
 VERSIONS_CACHED_MAX: Final = 100_000  # vehicles whose last version is remembered between batches
 
