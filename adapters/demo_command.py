@@ -69,17 +69,20 @@ def run_demo(twin: FleetTwin) -> None:
 def _pace(twin: FleetTwin) -> Pace:
     """Return from when on the fleet drives: from where the last start has left it. Raises BadInputError."""
     (first, *_) = simulated_fleet(PLAN.vehicles, PLAN.seed, PLAN.brands)
-    known = twin.records.find_vehicle(first.vin.text)  # not in a database that is newer than the file
-    reached = FleetState(twin.config.home / STATE_FILE).read(PLAN) if known else None
+    known = twin.records.find_vehicle(first.vin.text)
+    if known is None:  # the database is new, whatever the file says
+        return Pace(0, now(), behind_us=PAST_US)
+    reached = FleetState(twin.config.home / STATE_FILE).read(PLAN)
     at = now()
-    if reached is not None and at < reached.told_until:
+    if reached is None:  # the file is gone, or of another fleet: this one has not driven further than the clock
+        return Pace(max(at - known.registered_at, PAST_US), at)
+    if at < reached.told_until:
         raise BadInputError(
             "the fleet has driven until later than the clock shows",
             where=str(twin.config.home / STATE_FILE),
-            remedy="set the clock, or remove that file: the cars then drive the same way once more",
+            remedy="set the clock",
         )
-    from_us = 0 if reached is None else reached.simulated_us
-    return Pace(from_us, at, behind_us=max(PAST_US - from_us, 0))
+    return Pace(reached.simulated_us, at, behind_us=max(PAST_US - reached.simulated_us, 0))
 
 
 class _Fleet:

@@ -161,5 +161,5 @@ class FleetState:
             ) from error
 
     def _damaged(self) -> BadInputError:
-        remedy = "remove it: the cars then drive the same way once more"
+        remedy = "remove it: the fleet then goes on as if it had driven all the time"
         return BadInputError("does not say how far the fleet has driven", where=str(self._path), remedy=remedy)

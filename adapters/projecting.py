@@ -18,7 +18,7 @@ from projections.runner import BATCH_EVENTS, Runner
 
 WAIT_MS: Final = 1_000  # for new events, before the end of the process is looked at again
 BACKOFF_S: Final = 1.0  # after a failure that may pass
-PAGES_KEPT: Final = 8  # of `BATCH_EVENTS` decoded events
+PAGES_KEPT: Final = 4  # of `BATCH_EVENTS` decoded events
 CONFLICTS_MAX: Final = 100  # in a row, while another process moves the same projection
 
 _log: Final = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ class Commit:
     """Everything that one step of a projection writes, in one transaction.
 
     The write fails with `PositionConflictError`, and writes nothing, if the projection is not at `expected_position`
-    any more.
+    any more, or a vehicle not at its version of `expected_versions`: taking one up again leaves the position as it is.
     """
 
     expected_position: int
@@ -48,6 +48,7 @@ class Commit:
     versions: Mapping[UUID, int] = field(default_factory=dict)  # the last version folded, of each vehicle that moved
     park: Sequence[Parked] = ()  # inserted or replaced, by vehicle
     unpark: Collection[UUID] = ()
+    expected_versions: Mapping[UUID, int] = field(default_factory=dict)  # 0: nothing of the vehicle is folded yet
 
 
 class ReadModelStore(Protocol):

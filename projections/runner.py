@@ -16,7 +16,7 @@ from domain.units import Micros
 from projections.ports import Commit, Feed, Parked, ReadModelStore
 from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key_in_vehicle
 
-BATCH_EVENTS: Final = 2_000  # events folded in one transaction
+BATCH_EVENTS: Final = 4_000  # events folded in one transaction
 ERROR_LENGTH_MAX: Final = 2_000  # characters of an error that are kept
 VERSIONS_CACHED_MAX: Final = 100_000  # vehicles whose last version is remembered between batches
 
@@ -172,7 +172,8 @@ class Runner:
     def retry(self, vehicle_id: UUID) -> Parked | None:
         """Take a parked vehicle up again; return how it is parked now, None if it is not any more.
 
-        Raises `PositionConflictError` when another runner has moved on in the meantime: try again.
+        Raises `PositionConflictError` when another runner has moved on in the meantime, or has taken the vehicle up
+        again: try again.
         """
         self._position = self._store.position(self.projection)
         self._versions.clear()  # another runner may have come further
@@ -211,8 +212,10 @@ class Runner:
             if failed:
                 parked[vehicle_id] = failed._replace(attempts=tried.attempts + 1 if tried else 1)
         commit = session.commit(self._position, position, versions, parked.values())
-        if tried and unpark and not parked:
-            commit.unpark = [tried.vehicle_id]
+        if tried:
+            commit.expected_versions = {tried.vehicle_id: self._versions[tried.vehicle_id]}
+            if unpark and not parked:
+                commit.unpark = [tried.vehicle_id]
         try:
             self._store.commit(self.projection, commit)
         except BaseException:

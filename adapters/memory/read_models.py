@@ -60,6 +60,10 @@ class MemoryReadModels:
             if self._positions[name] != commit.expected_position:
                 msg = f"{projection.id} is not at position {commit.expected_position} any more: another runner moved it"
                 raise PositionConflictError(msg)
+            for vehicle_id, version in commit.expected_versions.items():
+                if self._versions[name].get(vehicle_id, 0) != version:
+                    msg = f"{projection.id}: {vehicle_id} is not at version {version} any more: another runner moved it"
+                    raise PositionConflictError(msg)
             self._positions[name] = commit.position
             for row_type, keys in commit.deletes.items():
                 for key in keys:

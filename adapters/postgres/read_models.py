@@ -132,6 +132,15 @@ class PostgresReadModels:
             if moved.rowcount != 1:
                 msg = f"{projection.id} is not at position {commit.expected_position} any more: another runner moved it"
                 raise PositionConflictError(msg)
+            for vehicle_id, version in commit.expected_versions.items():  # the position is ours now: nobody else writes
+                found = connection.execute(
+                    "SELECT last_version FROM projection_vehicles"
+                    " WHERE projection = %s AND version = %s AND vehicle_id = %s",
+                    [*name, vehicle_id],
+                ).fetchone()
+                if (found[0] if found else 0) != version:
+                    msg = f"{projection.id}: {vehicle_id} is not at version {version} any more: another runner moved it"
+                    raise PositionConflictError(msg)
             for row_type, keys in commit.deletes.items():
                 _delete(connection, projection, row_spec(row_type), keys)
             for row_type, rows in commit.upserts.items():

@@ -230,6 +230,20 @@ def test_a_runner_that_was_overtaken_writes_nothing(store: ReadModelStore, expec
     assert store.parked(SAMPLE) == {}
 
 
+@pytest.mark.parametrize("expected", [0, 3, 5])
+def test_a_vehicle_that_another_has_taken_up_again_is_not_written(store: ReadModelStore, expected: int) -> None:
+    store.commit(SAMPLE, Commit(0, 7, versions={CAR: 4}))
+    late = Commit(7, 7, {ReadingRow: [ReadingRow(CAR, "Speed", 2)]}, versions={CAR: 6}, unpark=[CAR])
+    late.expected_versions = {OTHER_CAR: 0, CAR: expected}
+    with pytest.raises(PositionConflictError, match=f"is not at version {expected} any more"):
+        store.commit(SAMPLE, late)
+    assert store.versions(SAMPLE, [CAR]) == {CAR: 4}
+    assert readings(store) == []
+    late.expected_versions = {OTHER_CAR: 0, CAR: 4}
+    store.commit(SAMPLE, late)
+    assert store.versions(SAMPLE, [CAR]) == {CAR: 6}
+
+
 def test_of_two_runners_at_the_same_position_one_writes(store: ReadModelStore) -> None:
     start = threading.Barrier(4)
 

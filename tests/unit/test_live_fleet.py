@@ -152,5 +152,5 @@ def test_a_fleet_goes_on_from_its_own_state_only(tmp_path: Path) -> None:
 def test_a_file_that_does_not_say_how_far_a_fleet_is_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "state.json").write_text(text)
 
-    with pytest.raises(BadInputError, match="remove it: the cars then drive the same way once more"):
+    with pytest.raises(BadInputError, match="remove it: the fleet then goes on as if"):
         FleetState(tmp_path / "state.json").read(Plan(5, 1))

@@ -15,12 +15,12 @@ from domain.fleet import Fleet
 from domain.signals import SignalBatch
 from domain.units import Micros
 from domain.vin import Vin
-from projections.ports import Feed, ReadModelStore
+from projections.ports import Feed
 from projections.projection import Projection
 from projections.runner import Runner
 from tests.support.events import codec
 from tests.support.simulation.faults import Chance
-from tests.support.simulation.ports import FaultyLog, Outage
+from tests.support.simulation.ports import FaultyLog, FaultyStore, Outage
 
 KEY: Final = b"the key of a simulated fleet"
 TAKEN_AT_ONCE_MAX: Final = 6  # batches
@@ -150,7 +150,7 @@ class Projector:
         projection: Projection,
         runner_type: type[Runner],
         feed: Feed,
-        store: ReadModelStore,
+        store: FaultyStore,
         chance: Chance,
         now: Callable[[], Micros],
         tell: Callable[[str], None],
@@ -196,6 +196,7 @@ class Projector:
             self._attempt(take_up)
 
     def _attempt(self, work: Callable[[Runner], str]) -> None:
+        self.store.begin()
         try:
             self._runner = self._runner or self._new_runner()
             self._tell(f"{self.name}: {work(self._runner)}")

@@ -8,6 +8,8 @@ from typing import Final
 
 STRENGTHS: Final = (0.1, 0.3, 1.0)  # of a fault that a run has, as a share of the most that it may have
 
+TAKEN_UP_SHARE: Final = 0.1  # of runs in which runners take parked vehicles up all the while, beside one another
+
 
 def _most(probability: float) -> float:
     """Return a probability that is 0 unless it is drawn, and then at most so much."""
@@ -61,6 +63,8 @@ class Faults:
     def draw(cls, rng: Random) -> "Faults":
         """Draw which faults a run has, about half of them, and how strong each is."""
         drawn = {name: rng.choice((0.0, rng.choice(STRENGTHS))) * most for name, most in cls.ceilings().items()}
+        if rng.random() < TAKEN_UP_SHARE:
+            drawn |= {name: cls.ceilings()[name] for name in ("retried", "two_runners", "commit_unknown")}
         return cls(**{name: round(probability, 4) for name, probability in drawn.items()})
 
     @classmethod

@@ -3,7 +3,9 @@
 Each worker and each runner has a connection of its own; what fails on it leaves the others alone.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -136,14 +138,22 @@ class FaultyFeed:
         return self._feed.last_position()
 
 
+@dataclass(slots=True)
+class Step:
+    """What a runner has done since it began a step."""
+
+    seen_parked: Collection[UUID] = ()
+    folded: defaultdict[UUID, list[int]] = field(default_factory=lambda: defaultdict(list))  # versions, as they came
+
+
 class Watch(Protocol):
     """Looks at every commit."""
 
     def before(self, projection: Projection, commit: Commit) -> object:
         """Return what the store holds of what is going to be written."""
 
-    def after(self, projection: Projection, commit: Commit, before: object) -> None:
-        """Compare that with what the store holds now."""
+    def after(self, projection: Projection, commit: Commit, before: object, step: "Step") -> None:
+        """Compare that with what the store holds now, and with what the runner has done."""
 
 
 class FaultyStore:
@@ -154,6 +164,11 @@ class FaultyStore:
         self._chance = chance
         self._others = others
         self._watch = watch
+        self.step = Step()
+
+    def begin(self) -> None:
+        """Begin a step: what was seen in the one before is old."""
+        self.step = Step()
 
     def prepare(self, projection: Projection) -> None:
         self._read()
@@ -183,6 +198,7 @@ class FaultyStore:
     def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
         self._read()
         found = self._store.parked(projection)
+        self.step.seen_parked = found.keys()
         self._others.overtake()
         return found
 
@@ -192,7 +208,8 @@ class FaultyStore:
             raise Outage("the store cannot be reached")
         before = self._watch.before(projection, commit)
         self._store.commit(projection, commit)
-        self._watch.after(projection, commit, before)
+        self._watch.after(projection, commit, before, self.step)
+        self.step.folded.clear()
         if self._chance.of("commit_unknown"):
             raise Outage("the store was lost while it wrote")
 

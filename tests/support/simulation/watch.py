@@ -1,13 +1,18 @@
 """Looks at every commit of a projection while a run goes on."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
+from uuid import UUID
 
+from adapters.memory.event_store import MemoryEventLog
 from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow, WarningRow
 from projections.media.model import MediaSignalRow
 from projections.navigation.model import DestinationRow, NavigationSignalRow
 from projections.ports import Commit, Parked, ReadModelStore
 from projections.projection import Projection, Row, row_key, row_spec
+from tests.support.simulation.ports import Step
 
 NEVER_OLDER = (
     NavigationSignalRow,
@@ -29,10 +34,21 @@ class Held(NamedTuple):
 
 
 class CommitWatch:
-    """Finds what no commit may do."""
+    """Finds what no commit may do.
 
-    def __init__(self, store: ReadModelStore) -> None:
+    `injected` are the beginnings of the errors that the run puts into folds: for nothing else may a vehicle be parked.
+    `whole` says that the feed leaves no event out, so that a projection has folded all that its position says.
+    """
+
+    def __init__(
+        self, log: MemoryEventLog, store: ReadModelStore, injected: Sequence[str] = (), *, whole: bool = False
+    ) -> None:
+        self._log = log
         self._store = store
+        self._injected = tuple(injected)
+        self._whole = whole
+        self._read = 0  # position up to which the log has been looked at
+        self._positions: defaultdict[UUID, list[int]] = defaultdict(list)  # of versions 1, 2, 3 … of each vehicle
         self.findings: list[str] = []
 
     def before(self, projection: Projection, commit: Commit) -> Held:
@@ -42,12 +58,33 @@ class CommitWatch:
             if row_type in NEVER_OLDER
             for key, row in self._store.load(projection, row_type, list(map(row_key, written))).items()
         }
-        versions = self._store.versions(projection, list(commit.versions))
+        versions = self._store.versions(projection, self._positions.keys() | commit.versions.keys())
+        self.at_rest(projection)  # a commit that broke off has left something as well
         return Held(self._store.position(projection), dict(versions), dict(self._store.parked(projection)), rows)
 
-    def after(self, projection: Projection, commit: Commit, before: object) -> None:
+    def after(self, projection: Projection, commit: Commit, before: object, step: Step) -> None:
         assert isinstance(before, Held)
         self.findings += [f"{projection.id}: {found}" for found in self._found(projection, commit, before)]
+        self.findings += [
+            f"{projection.id}: {found}" for found in self._parked(projection, commit, before, step.seen_parked)
+        ]
+        self.findings += [f"{projection.id}: {found}" for found in _folded(commit, before, step)]
+        self.at_rest(projection)
+
+    def at_rest(self, projection: Projection) -> None:
+        """Compare how far vehicles are with how far their projection is."""
+        for record in self._log.read(self._read, self._log.last_position()):
+            self._positions[record.originator_id].append(record.position)
+            self._read = record.position
+        position = self._store.position(projection)
+        parked = self._store.parked(projection)
+        folded = self._store.versions(projection, self._positions.keys())
+        for vehicle_id, positions in self._positions.items():
+            version, there_are = folded.get(vehicle_id, 0), bisect_right(positions, position)
+            if version > there_are or (self._whole and version < there_are and vehicle_id not in parked):
+                self.findings.append(
+                    f"{projection.id}: at position {position}, {vehicle_id} is at version {version}, not {there_are}"
+                )
 
     def _found(self, projection: Projection, commit: Commit, before: Held) -> Iterable[str]:
         position = self._store.position(projection)
@@ -66,6 +103,25 @@ class CommitWatch:
             for row in rows:
                 if row.vehicle_id in stays:
                     yield f"a row of a parked vehicle was written: {row_spec(row_type).table} {row_key(row)}"
+
+    def _parked(self, projection: Projection, commit: Commit, before: Held, seen: Collection[UUID]) -> Iterable[str]:
+        """Find vehicles that are parked without need; `seen` are those that the runner has just seen parked."""
+        folded = self._store.versions(projection, [row.vehicle_id for row in commit.park])
+        for row in commit.park:
+            if not row.error.startswith(self._injected):
+                yield f"a healthy vehicle is parked: {row}"
+            if row.vehicle_id not in before.parked | dict.fromkeys(seen):
+                version = folded.get(row.vehicle_id, 0)
+                if row.version != version + 1:
+                    yield f"a vehicle is parked, and nothing has failed: {row}, but {version} is folded"
+
+
+def _folded(commit: Commit, before: Held, step: Step) -> Iterable[str]:
+    """Find what was folded again, or left out."""
+    for vehicle_id in commit.versions.keys() | step.folded.keys():
+        folded, last = step.folded[vehicle_id], before.versions.get(vehicle_id, 0)
+        if folded != list(range(last + 1, commit.versions.get(vehicle_id, last) + 1)):
+            yield f"not each event is folded once: {vehicle_id} was at version {last}, and then came {folded}"
 
 
 def _place(row: Any) -> tuple[Any, ...]:

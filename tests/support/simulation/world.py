@@ -15,6 +15,7 @@ from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.vehicle_log import VehicleLog
 from domain import events as e
+from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.fleet import Fleet
 from domain.signals import SignalBatch
@@ -56,6 +57,9 @@ class Parts(NamedTuple):
 
 class PoisonError(Exception):
     """A fold fails, after it has written what it should."""
+
+
+INJECTED: Final = (f"{PoisonError.__name__}: ", f"{UnknownEventError.__name__}: ")  # why a vehicle may be parked
 
 
 class Taken(NamedTuple):
@@ -101,7 +105,8 @@ class World:
     ) -> None:
         rng = Random(seed)
         streams = Random(rng.getrandbits(64))  # what cars say does not depend on the faults, nor these on what they say
-        self.faults = Faults.draw(Random(rng.getrandbits(64))) if faults is None else faults
+        drawn = Faults.draw(Random(rng.getrandbits(64)))  # in any case: the rest of the seed is the same with others
+        self.faults = drawn if faults is None else faults
         on_the_way = Chance(self.faults, Random(rng.getrandbits(64)))
         self.chance = Chance(self.faults, Random(rng.getrandbits(64)))
         on_the_way.happened = self.chance.happened
@@ -111,7 +116,7 @@ class World:
         self.journal: list[str] = []
         self.log = self.parts.log(self._recorded_at)
         self.store = self.parts.store()
-        self.watch = CommitWatch(self.store)
+        self.watch = CommitWatch(self.log, self.store, INJECTED, whole=not self.faults.event_missing)
         self.takings = Takings()
         self.sent: dict[UUID, Sent] = {}
         self._arrivals: list[Arrival] = []
@@ -153,10 +158,10 @@ class World:
     def _projector(self, name: str, projection: Projection) -> Projector:
         feed = FaultyFeed(VehicleLog(FaultyLog(self.log, self.chance, self), codec()), self.chance, self)
         store = FaultyStore(self.store, self.chance, self, self.watch)
-        spoilt = self._spoilt(projection)
+        spoilt = self._spoilt(projection, store)
         return Projector(name, spoilt, self.parts.runner, feed, store, self.chance, lambda: self.now, self.tell)
 
-    def _spoilt(self, projection: Projection) -> Projection:
+    def _spoilt(self, projection: Projection, store: FaultyStore) -> Projection:
         """Return a projection whose folds fail for some events, with all that they should write written."""
 
         def spoilt(fold: Any) -> Any:
@@ -168,6 +173,7 @@ class World:
                     raise PoisonError("poison")
                 if self.chance.of("fold_fails"):
                     raise PoisonError("only this time")
+                store.step.folded[event.originator_id].append(event.originator_version)
 
             return spoil
 
@@ -210,7 +216,11 @@ class World:
             free = [actor for actor in self._actors if actor is not busy]
             rivals = [actor for actor in free if actor.rivals(busy)]
             for _ in range(self.chance.rng.randint(1, OVERTAKING_STEPS_MAX)):
-                self._act(self.chance.rng.choice(rivals or free))
+                actor = self.chance.rng.choice(rivals or free)
+                if isinstance(actor, Projector) and self.chance.of("retried"):
+                    self._act(actor, actor.retry)
+                else:
+                    self._act(actor)
 
     def _receive(self, batch: SignalBatch) -> None:
         self._topic.batches[batch.vehicle_id].append(replace(batch, received_at=self.now))
