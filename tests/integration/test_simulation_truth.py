@@ -24,7 +24,8 @@ pytest.importorskip("opendbc", reason="the DBC files of simulated cars have no r
 
 ORIGIN_US = 1_780_288_200 * MICROS_PER_SECOND
 CATALOGUE = load_catalogue(None)
-SPAN_US = 3 * 3_600 * MICROS_PER_SECOND
+HOUR_US = 3_600 * MICROS_PER_SECOND
+SPAN_US = 3 * HOUR_US
 EVERY_FAULT = ("all", "lost=0.03", "tunnel=0.2", "clock-1970=0.2", "clock-future=0.2", "stuck-sensor=0.3")
 
 
@@ -39,9 +40,10 @@ def simulated(plan: Plan, span_us: int = SPAN_US) -> tuple[Simulation, MemoryTwi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_with_every_fault_no_difference_is_without_a_cause(seed: int) -> None:
-    simulation, twin = simulated(Plan(12, seed, faults=Faults.parse(EVERY_FAULT), frames_per_second=50))
+@pytest.mark.parametrize(("cars", "seed", "hours"), [(12, 2, 3.0), (6, 17, 7.5)])
+def test_with_every_fault_no_difference_is_without_a_cause(cars: int, seed: int, hours: float) -> None:
+    plan = Plan(cars, seed, faults=Faults.parse(EVERY_FAULT), frames_per_second=30)
+    simulation, twin = simulated(plan, round(hours * HOUR_US))
     found = differences(simulation, twin.read_models)
 
     assert [each for each in found if each.cause is None] == []
@@ -49,9 +51,8 @@ def test_with_every_fault_no_difference_is_without_a_cause(seed: int) -> None:
     assert simulation.delivery.doubled
     assert simulation.delivery.delayed
     assert simulation.counts.duplicate_batches == simulation.delivery.doubled
-    assert all(
-        simulation.counts.events[name] for name in ("TelemetryGapDetected", "LateSamplesRecorded", "ClockCorrected")
-    )
+    long = ("ChargingEnded", "TroubleCodeCleared") if hours > 3 else ("ClockCorrected",)
+    assert all(simulation.counts.events[name] for name in ("TelemetryGapDetected", "LateSamplesRecorded", *long))
     causes = Counter(str(each.cause).split()[0] for each in found)
     assert causes.keys() >= {"batch", "its"}  # a loss and a stuck sensor are seen
     assert len(found) <= len(simulation.delivery.lost) + len(simulation.delivery.overtaken)
