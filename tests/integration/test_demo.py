@@ -111,7 +111,9 @@ def test_a_first_start_that_is_stopped_goes_on_within_the_past(fleettwin: Comman
     (fleettwin.home / STATE_FILE).unlink()
     before = distances(fleettwin)
     with running(fleettwin):
-        assert state(fleettwin)["simulated_us"] > stopped["simulated_us"]
+        while not (fleettwin.home / STATE_FILE).exists():  # until the next step
+            pass
+    assert state(fleettwin)["simulated_us"] > stopped["simulated_us"]
     for vin, metres in distances(fleettwin).items():
         assert metres is None or metres >= (before[vin] or 0)  # none has driven a metre twice
 
