@@ -103,7 +103,7 @@ class IngestWorker:
         ]
         self._set_aside.add(refused)
         try:
-            taken = self._fleet.take([batch for _, batch in batches], steps)
+            taken = self._fleet.take(batches, steps)
         except RejectedCommandError:
             self._take_one_by_one(records)
             return
@@ -117,7 +117,7 @@ class IngestWorker:
             step = ConsumedChange(record.source, self._positions[record.source], record.position + 1)
             try:
                 self._set_aside.add(refused)
-                taken = self._fleet.take([batch for _, batch in batches], [step])
+                taken = self._fleet.take(batches, [step])
             except RejectedCommandError as error:
                 refused = [self._refused(record, str(error))]
                 self._set_aside.add(refused)
@@ -125,12 +125,12 @@ class IngestWorker:
             self._positions[record.source] = step.after
             self._note(taken, len(batches), 1, len(refused))
 
-    def _decoded(self, records: Sequence[Received]) -> tuple[list[tuple[Received, SignalBatch]], list[SetAside]]:
-        batches: list[tuple[Received, SignalBatch]] = []
+    def _decoded(self, records: Sequence[Received]) -> tuple[list[SignalBatch], list[SetAside]]:
+        batches: list[SignalBatch] = []
         refused: list[SetAside] = []
         for record in records:
             try:
-                batches.append((record, self._batch(record)))
+                batches.append(self._batch(record))
             except UnreadableError as error:
                 refused.append(self._refused(record, str(error)))
         return batches, refused

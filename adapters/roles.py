@@ -23,7 +23,7 @@ def run_ingest(twin: FleetTwin) -> None:
 
 def run_relay(twin: FleetTwin) -> None:
     """Publish the log to Kafka."""
-    relay = twin.relay(lambda _: None)
+    relay = twin.relay()
     with _until_stopped() as stopping:
         err.print("publishes events; Ctrl-C stops")
         relay.run(stopping)

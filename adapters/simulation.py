@@ -13,7 +13,7 @@ from uuid import UUID
 from adapters.can.dbc import Dbc
 from adapters.can.frames import FrameBlock
 from adapters.can.translate import CanTranslator
-from adapters.ingest import take_in_turn
+from adapters.ingest import Takes, take_in_turn
 from adapters.jobs import can_dbcs, mapping_of
 from adapters.signals.batches import Batcher
 from adapters.signals.catalogue import Catalogue
@@ -26,7 +26,6 @@ from adapters.simulator.fleet import Car, simulated_fleet
 from adapters.simulator.life import CarLife
 from adapters.simulator.specs import Platform
 from adapters.simulator.stuck import SENSORS, StuckSensor
-from domain.fleet import Taken
 from domain.signals import SignalBatch
 from domain.streams import StreamProgress
 from domain.units import MICROS_PER_SECOND, Micros
@@ -37,14 +36,11 @@ TAKEN_AT_ONCE: Final = 50  # batches in one transaction of the log
 OWN_MAPPING: Final = "fleettwin"  # of the messages that every simulated car sends beside those of its platform
 
 
-class Twins(Protocol):
+class Twins(Takes, Protocol):
     """What a simulation needs of a fleet: `domain.fleet.Fleet`, or a way to it."""
 
     def register(self, vin: Vin, *, brand: str, model: str | None, at: Micros) -> UUID:
         """Make a vehicle known and return its id."""
-
-    def take(self, batches: Sequence[SignalBatch], /) -> Taken:
-        """Take batches of any vehicles, in order; each counts once, however often it is given."""
 
     def progress(self, vehicle_id: UUID, stream_id: str) -> StreamProgress:
         """Return how far a stream of a vehicle has been taken."""

@@ -4,7 +4,7 @@ What reads recordings and what answers GraphQL is loaded when it is first asked 
 longer to load than most commands to run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,9 +90,10 @@ class FleetTwin:
     def fleet_over_kafka(self) -> Iterator["FleetOverKafka"]:
         """Give the fleet with telemetry that goes over Kafka. Raises BadInputError where the topics are not ready."""
         from adapters.kafka.telemetry_producer import TelemetryProducer  # noqa: PLC0415  # see above
+        from adapters.kafka.topics import TELEMETRY  # noqa: PLC0415
         from adapters.over_kafka import FleetOverKafka  # noqa: PLC0415
 
-        connection, topic = self._telemetry_topic()
+        connection, topic = self._kafka(), self.config.kafka_topic_prefix + TELEMETRY
         encode = TelemetryCodec(self.registry).encode
         producer = TelemetryProducer(connection, topic, self.config.kafka_partitions, encode, TELEMETRY_TYPE)
         with closing(producer):
@@ -102,28 +103,30 @@ class FleetTwin:
         """Return one of those who take telemetry. Raises BadInputError where the topics are not ready."""
         from adapters.ingest_worker import IngestWorker  # noqa: PLC0415  # see above
         from adapters.kafka.telemetry_consumer import TelemetryConsumer  # noqa: PLC0415
+        from adapters.kafka.topics import TELEMETRY  # noqa: PLC0415
 
-        connection, topic = self._telemetry_topic()
+        connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         set_aside = PostgresSetAside(self.records.datastore)
         worker = IngestWorker(self.fleet, TelemetryCodec(self.registry), self.records, set_aside, now)
-        return TelemetryConsumer(connection, topic, f"{self.config.kafka_topic_prefix}{INGEST_GROUP}", worker)
+        return TelemetryConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker)
 
-    def relay(self, told: Callable[[int], None]) -> "Relay":
+    def relay(self) -> "Relay":
         """Return one of those who publish the log. Raises BadInputError where the topics are not ready."""
         from adapters.kafka.relay import Relay  # noqa: PLC0415  # see above
         from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
 
-        connection, prefix = self._telemetry_topic()[0], self.config.kafka_topic_prefix
-        group = f"{prefix}{RELAY_GROUP}"
-        return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records, told)
+        connection, prefix = self._kafka(), self.config.kafka_topic_prefix
+        group = prefix + RELAY_GROUP
+        return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records)
 
-    def _telemetry_topic(self) -> "tuple[Connection, str]":
+    def _kafka(self) -> "Connection":
+        """Return the cluster that the settings name, its topics checked."""
         from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
-        from adapters.kafka.topics import TELEMETRY, check_topics  # noqa: PLC0415
+        from adapters.kafka.topics import check_topics  # noqa: PLC0415
 
-        connection, prefix = Connection(self.config.kafka()), self.config.kafka_topic_prefix
-        check_topics(connection, self.config.kafka_partitions, prefix)
-        return connection, prefix + TELEMETRY
+        connection = Connection(self.config.kafka())
+        check_topics(connection, self.config.kafka_partitions, self.config.kafka_topic_prefix)
+        return connection
 
     @cached_property
     def projecting(self) -> Projecting:

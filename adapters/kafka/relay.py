@@ -10,19 +10,19 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
-from uuid import UUID, uuid4
+from typing import Any, Final, Protocol
+from uuid import uuid4
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError
 
+from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
-from adapters.kafka.last_record import last_position
+from adapters.kafka.cloud_events import Headers, cloud_event_headers
+from adapters.kafka.group import join_group
+from adapters.kafka.last_record import POSITION, last_position
 from adapters.kafka.partition import partition_of
 from domain.errors import FleettwinError, StoreError
-from domain.units import MICROS_PER_SECOND, Micros
 
 EVENTS_MAX: Final = 2_000  # in one transaction
 WAIT_MS: Final = 500  # for new events, before the group is heard again
@@ -30,28 +30,15 @@ BACKOFF_S: Final = 1.0  # after a failure that may pass
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a relay that is silent for so long in a transaction has lost it
 CONFIRMED_WITHIN_MS: Final = 8_000
 STUCK_S: Final = 30.0  # a transaction that takes longer is given up with its producer
-SESSION_TIMEOUT_MS: Final = 10_000
-HEARTBEAT_MS: Final = 3_000
 
 _log: Final = logging.getLogger(__name__)
-
-
-class PublishedRecord(Protocol):
-    """An event as the log keeps it: `adapters.event_log.StoredRecord`."""
-
-    position: int
-    originator_id: UUID
-    version: int
-    topic: str
-    state: bytes
-    recorded_at: Micros
 
 
 class PublishedLog(Protocol):
     """What is published."""
 
-    def read(self, after_position: int, limit: int) -> Sequence[Any]:
-        """Return up to `limit` events after a position, as `PublishedRecord`."""
+    def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
+        """Return up to `limit` events after a position."""
 
     def last_position(self) -> int:
         """Return the position of the newest event."""
@@ -64,15 +51,8 @@ class BehindKafkaError(StoreError):
     """The topic holds events that the log does not have."""
 
 
-class _Membership(NamedTuple):
-    """The partitions of this relay, and the proof of it that the brokers look at."""
-
-    group: Any
-    positions: dict[TopicPartition, int]  # of the log, up to which each is published
-
-
 class Relay:
-    """One relay. `told` is called after each transaction with the number of events that it published."""
+    """One relay."""
 
     def __init__(
         self,
@@ -81,16 +61,14 @@ class Relay:
         partitions: int,
         group: str,
         log: PublishedLog,
-        told: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._connection = connection
         self._topic = topic
         self._partitions = partitions
         self._group = group
         self._log = log
-        self._told = told
         self._producer: KafkaProducer | None = None
-        self._positions: dict[TopicPartition, int] = {}
+        self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
 
     def run(self, stopping: threading.Event) -> None:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
@@ -99,7 +77,9 @@ class Relay:
         """
         while not stopping.is_set():
             try:
-                with closing(self._consumer()) as consumer:
+                with closing(
+                    join_group(self._connection, self._group, self._topic, auto_offset_reset="latest")
+                ) as consumer:
                     while not stopping.is_set():
                         self._step(consumer)
             except BehindKafkaError:
@@ -113,28 +93,28 @@ class Relay:
 
     def _step(self, consumer: KafkaConsumer) -> None:
         """Publish the next events, or wait for some."""
-        membership = self._membership(consumer)
-        if not membership.positions:
+        group = self._follow(consumer)
+        if not self._positions:
             return
-        after = min(membership.positions.values())
+        after = min(self._positions.values())
         page = self._log.read(after, EVENTS_MAX)
         if page:
-            self._publish(page, membership)
-            self._positions = dict.fromkeys(membership.positions, page[-1].position)
+            self._publish(page, group)
+            self._positions = dict.fromkeys(self._positions, page[-1].position)
         else:
             self._log.wait(after, WAIT_MS)
 
-    def _membership(self, consumer: KafkaConsumer) -> _Membership:
+    def _follow(self, consumer: KafkaConsumer) -> Any:
+        """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
         consumer.poll(timeout_ms=0 if self._positions else WAIT_MS)
         # In this order: a proof that is older than the partitions is refused, one that is newer would not be.
         group, assigned = consumer.group_metadata(), consumer.assignment()
         consumer.pause(*assigned)
-        new = [partition for partition in assigned if partition not in self._positions]
-        found = {partition: self._published(consumer, partition) for partition in new}
+        found = {each: self._published(consumer, each) for each in assigned if each not in self._positions}
         if found:
             _log.info("publishes %s", ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)))
-        self._positions = {each: found.get(each, self._positions.get(each, 0)) for each in assigned}
-        return _Membership(group, self._positions)
+        self._positions = {each: (self._positions | found)[each] for each in assigned}
+        return group
 
     def _published(self, consumer: KafkaConsumer, partition: TopicPartition) -> int:
         """Return the position of the log up to which a partition is published."""
@@ -151,23 +131,21 @@ class Relay:
             )
         return position
 
-    def _publish(self, page: Sequence[PublishedRecord], membership: _Membership) -> None:
-        numbers = {partition.partition: position for partition, position in membership.positions.items()}
-        chosen: list[tuple[int, bytes, PublishedRecord]] = []
+    def _publish(self, page: Sequence[StoredRecord], group: Any) -> None:
+        numbers = {partition.partition: position for partition, position in self._positions.items()}
+        chosen: list[tuple[int, bytes, StoredRecord]] = []
         for record in page:
             key = str(record.originator_id).encode()
             number = partition_of(key, self._partitions)
             if record.position > numbers.get(number, record.position):
                 chosen.append((number, key, record))
-        if not chosen:
-            return
-        offsets = {partition: OffsetAndMetadata(page[-1].position, "", -1) for partition in membership.positions}
-        _within(STUCK_S, lambda: self._transact(chosen, offsets, membership.group))
-        self._told(len(chosen))
+        if chosen:
+            offsets = {partition: OffsetAndMetadata(page[-1].position, "", -1) for partition in self._positions}
+            _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
 
     def _transact(
         self,
-        chosen: Collection[tuple[int, bytes, PublishedRecord]],
+        chosen: Collection[tuple[int, bytes, StoredRecord]],
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
         group: Any,
     ) -> None:
@@ -189,21 +167,6 @@ class Relay:
             future.get(timeout=0)
         producer.send_offsets_to_transaction(offsets, group)
         producer.commit_transaction()
-
-    def _consumer(self) -> KafkaConsumer:
-        consumer = KafkaConsumer(
-            **self._connection.settings(),
-            group_id=self._group,
-            partition_assignment_strategy=[CooperativeStickyAssignor],
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            isolation_level="read_committed",  # a position in a transaction that is not over is waited for
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=HEARTBEAT_MS,
-            allow_auto_create_topics=False,
-        )
-        consumer.subscribe([self._topic])
-        return consumer
 
     def _open_producer(self) -> KafkaProducer:
         producer = KafkaProducer(
@@ -227,20 +190,13 @@ class Relay:
             producer.close(timeout=0)
 
 
-def _headers(key: bytes, record: PublishedRecord) -> list[tuple[str, bytes]]:
-    """Return the headers of a record: those of a CloudEvent 1.0 (Kafka binding, binary mode), version and position."""
-    moment = datetime.fromtimestamp(record.recorded_at / MICROS_PER_SECOND, UTC).isoformat()
-    version = b"%d" % record.version
+def _headers(key: bytes, record: StoredRecord) -> Headers:
+    """Return the headers of a record: those of a CloudEvent, version and position."""
+    version = str(record.version)
     return [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", key + b"/" + version),
-        ("ce_source", b"fleettwin"),
-        ("ce_type", record.topic.encode()),
-        ("ce_subject", key),
-        ("ce_time", moment.encode()),
-        ("content-type", b"application/avro"),
-        ("version", version),
-        ("position", b"%d" % record.position),
+        *cloud_event_headers(key, version, record.topic, record.recorded_at),
+        ("version", version.encode()),
+        (POSITION, str(record.position).encode()),
     ]
 
 

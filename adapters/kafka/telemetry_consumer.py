@@ -12,19 +12,17 @@ from contextlib import closing
 from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError
 
 from adapters.kafka.client import Connection
+from adapters.kafka.group import join_group
 from adapters.received import Received, TelemetryWorker
 from domain.errors import FleettwinError, VersionConflictError
 
 RECORDS_MAX: Final = 500  # taken in one transaction
 POLL_MS: Final = 500
 BACKOFF_S: Final = 1.0  # after a failure that may pass
-SESSION_TIMEOUT_MS: Final = 10_000  # a process that is silent for so long has lost its partitions
-HEARTBEAT_MS: Final = 3_000
-POLL_INTERVAL_MS_MAX: Final = 300_000  # likewise one that does not ask for records for so long
+POLL_INTERVAL_MS_MAX: Final = 300_000  # who does not ask for records for so long has lost its partitions
 FETCH_BYTES_MAX: Final = 16 * 1_048_576
 
 _log: Final = logging.getLogger(__name__)
@@ -54,22 +52,15 @@ class TelemetryConsumer:
                 self._leave(list(self._next))
 
     def _open(self) -> KafkaConsumer:
-        consumer = KafkaConsumer(
-            **self._connection.settings(),
-            group_id=self._group,
-            partition_assignment_strategy=[CooperativeStickyAssignor],
-            enable_auto_commit=False,
+        return join_group(
+            self._connection,
+            self._group,
+            self._topic,
             auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
             max_poll_records=RECORDS_MAX,
             fetch_max_bytes=FETCH_BYTES_MAX,
-            allow_auto_create_topics=False,
         )
-        consumer.subscribe([self._topic])
-        return consumer
 
     def _step(self, consumer: KafkaConsumer, stopping: threading.Event) -> None:
         polled = consumer.poll(timeout_ms=POLL_MS)

@@ -2,23 +2,20 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from adapters.kafka.client import Connection
+from adapters.kafka.cloud_events import cloud_event_headers
 from adapters.kafka.partition import partition_of
 from domain.errors import StoreError
 from domain.signals import SignalBatch
-from domain.units import MICROS_PER_SECOND
 
 CONFIRMED_WITHIN_MS: Final = 30_000  # a batch that is not is not sent, as far as anybody knows
 LINGER_MS: Final = 5
 REQUEST_BYTES_MAX: Final = 1_048_576
-
-_CONTENT_TYPE: Final = b"application/avro"
 
 
 class TelemetryProducer:
@@ -36,7 +33,7 @@ class TelemetryProducer:
         self._topic = topic
         self._partitions = partitions
         self._encode = encode
-        self._event_type = event_type.encode()
+        self._event_type = event_type
         self._lock = threading.Lock()
         self._producer: KafkaProducer | None = None
 
@@ -79,18 +76,9 @@ class TelemetryProducer:
         )
 
     def _sent(self, producer: KafkaProducer, batch: SignalBatch) -> Any:
-        vehicle = str(batch.vehicle_id)
-        key = vehicle.encode()
-        moment = datetime.fromtimestamp(batch.received_at / MICROS_PER_SECOND, UTC).isoformat()
-        headers = [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", f"{vehicle}/{batch.stream_id}/{batch.sequence}".encode()),
-            ("ce_source", b"fleettwin"),
-            ("ce_type", self._event_type),
-            ("ce_subject", key),
-            ("ce_time", moment.encode()),
-            ("content-type", _CONTENT_TYPE),
-        ]
+        key = str(batch.vehicle_id).encode()
+        number = f"{batch.stream_id}/{batch.sequence}"
+        headers = cloud_event_headers(key, number, self._event_type, batch.received_at)
         partition = partition_of(key, self._partitions)
         return producer.send(self._topic, self._encode(batch), key=key, headers=headers, partition=partition)
 

@@ -1,6 +1,6 @@
 from tests.support.command_line import fleettwin, other_fleettwin
 from tests.support.databases import database, fresh_database, server
-from tests.support.kafka import bootstrap_servers, kafka_distribution, topic_prefix
+from tests.support.kafka import bootstrap_servers, kafka_distribution, kafka_fleettwin, topic_prefix
 
 __all__ = [
     "bootstrap_servers",
@@ -8,6 +8,7 @@ __all__ = [
     "fleettwin",
     "fresh_database",
     "kafka_distribution",
+    "kafka_fleettwin",
     "other_fleettwin",
     "server",
     "topic_prefix",

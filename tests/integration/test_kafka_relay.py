@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import psycopg
@@ -16,10 +16,10 @@ from adapters.kafka.partition import partition_of
 from adapters.postgres.event_store import PostgresEventLog
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
+from tests.support.kafka import PARTITIONS
 
 pytestmark = pytest.mark.broker
 
-PARTITIONS: Final = 4
 PATIENCE_S: Final = 120
 CODEC: Final = AvroCodec(registry())
 
@@ -75,15 +75,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig(fleettwin: CommandLine, bootstrap_servers: str, topic_prefix: str) -> Rig:
-    settings = {
-        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-        "KAFKA_TOPIC_PREFIX": topic_prefix,
-        "KAFKA_PARTITIONS": str(PARTITIONS),
-    }
-    made = Rig(replace(fleettwin, settings=settings), bootstrap_servers, f"{topic_prefix}vehicle-events")
-    assert made.fleettwin.run("topics", "create").status == 0
-    return made
+def rig(kafka_fleettwin: CommandLine, bootstrap_servers: str, topic_prefix: str) -> Rig:
+    return Rig(kafka_fleettwin, bootstrap_servers, f"{topic_prefix}vehicle-events")
 
 
 def test_the_topic_holds_what_the_log_holds_and_stopped_and_started_goes_on(rig: Rig) -> None:

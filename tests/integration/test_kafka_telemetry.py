@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +20,10 @@ from adapters.kafka.partition import partition_of
 from domain.vin import Vin
 from tests.support.command_line import VIN_KEY, CommandLine
 from tests.support.events import registry
+from tests.support.kafka import PARTITIONS
 
 pytestmark = pytest.mark.broker
 
-PARTITIONS: Final = 4
 PATIENCE_S: Final = 120
 MAPS: Final = [word for name in demo.MAPPINGS for word in ("--map", name)]
 ID: Final = Vin.parse(demo.VIN).vehicle_id(VIN_KEY.encode())
@@ -78,15 +78,8 @@ def told(fleettwin: CommandLine, vin: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def rig(fleettwin: CommandLine, bootstrap_servers: str, topic_prefix: str) -> Rig:
-    settings = {
-        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-        "KAFKA_TOPIC_PREFIX": topic_prefix,
-        "KAFKA_PARTITIONS": str(PARTITIONS),
-    }
-    made = Rig(replace(fleettwin, settings=settings), bootstrap_servers, f"{topic_prefix}telemetry")
-    assert made.fleettwin.run("topics", "create").status == 0
-    return made
+def rig(kafka_fleettwin: CommandLine, bootstrap_servers: str, topic_prefix: str) -> Rig:
+    return Rig(kafka_fleettwin, bootstrap_servers, f"{topic_prefix}telemetry")
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Workers that take telemetry from partitions, die, and lose partitions to each other: each batch counts once."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from eventsourcing.persistence import StoredEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,40 +16,18 @@ from adapters.memory.set_aside import MemorySetAside
 from adapters.received import Received
 from adapters.vehicle_log import VehicleLog
 from domain.errors import VersionConflictError
-from domain.fleet import Fleet, ProgressChange
+from domain.fleet import Fleet
 from domain.signals import SignalBatch
 from domain.vin import Vin
 from tests.support.batches import T0, streams_of
 from tests.support.events import codec, registry
+from tests.support.mortal_log import Lightning, MortalLog
 
 KEY: Final = b"a key for tests"
 VINS: Final = [Vin.parse(f"WVWZZZE1ZMP{number:06d}") for number in (1, 2)]
 IDS: Final = [vin.vehicle_id(KEY) for vin in VINS]
 CODEC: Final = TelemetryCodec(registry())
 SOURCES: Final = ("telemetry/0", "telemetry/1")
-
-
-class Lightning(Exception):  # noqa: N818  # it is no error of ours
-    """The process is gone."""
-
-
-class MortalLog(MemoryEventLog):
-    """A log whose process dies before or after what it writes."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: T0)
-        self.dies: str | None = None
-
-    def append(
-        self, events: Sequence[StoredEvent], progress: Sequence[ProgressChange] = (), *more: Any, **named: Any
-    ) -> Sequence[int]:
-        dies, self.dies = self.dies, None
-        if dies == "before":
-            raise Lightning
-        positions = super().append(events, progress, *more, **named)
-        if dies == "after":
-            raise Lightning
-        return positions
 
 
 @dataclass

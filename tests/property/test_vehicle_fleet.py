@@ -1,49 +1,25 @@
 """A fleet that dies at any moment, on a log of bytes: nothing is lost, nothing is doubled."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
-from eventsourcing.persistence import StoredEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.memory.event_store import MemoryEventLog
 from adapters.vehicle_log import VehicleLog
 from domain.errors import VersionConflictError
-from domain.fleet import Fleet, ProgressChange
+from domain.fleet import Fleet
 from domain.signals import SignalBatch
 from domain.vin import Vin
 from tests.support.batches import T0, interleaved, streams_of
 from tests.support.events import codec
 from tests.support.given import VIN
+from tests.support.mortal_log import Lightning, MortalLog
 
 KEY = b"a key for tests"
 THE_VIN = Vin.parse(VIN)
 ID = THE_VIN.vehicle_id(KEY)
-
-
-class Lightning(Exception):  # noqa: N818  # it is no error of ours
-    """The process is gone."""
-
-
-class MortalLog(MemoryEventLog):
-    """A log whose process dies before or after what it writes."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: T0)
-        self.dies: str | None = None
-
-    def append(
-        self, events: Sequence[StoredEvent], progress: Sequence[ProgressChange] = (), *more: Any, **named: Any
-    ) -> Sequence[int]:
-        dies, self.dies = self.dies, None
-        if dies == "before":
-            raise Lightning
-        positions = super().append(events, progress, *more, **named)
-        if dies == "after":
-            raise Lightning
-        return positions
 
 
 def a_fleet(log: MemoryEventLog) -> Fleet:

@@ -11,6 +11,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +21,13 @@ from adapters.kafka.client import Connection
 from adapters.kafka.cluster import JVM_QUICK_START, Cluster
 from adapters.kafka.distribution import Distribution, find_distribution
 from domain.errors import BadInputError
+from tests.support.command_line import CommandLine
 
 CI: Final = os.environ.get("CI") == "true"
 # Tests themselves do not see the settings of whoever runs them.
 GIVEN: Final = os.environ.get("FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS")
 
+PARTITIONS: Final = 4
 _FOLDER: Final = Path(tempfile.gettempdir()) / f"fleettwin-tests-{os.getuid()}" / "kafka"
 _numbers = itertools.count(1)
 
@@ -60,3 +63,16 @@ def topic_prefix(bootstrap_servers: str) -> Iterator[str]:
         left = [name for name in client.list_topics() if name.startswith(prefix)]
         if left:
             client.delete_topics(left)
+
+
+@pytest.fixture
+def kafka_fleettwin(fleettwin: CommandLine, bootstrap_servers: str, topic_prefix: str) -> CommandLine:
+    """Give the command line on an empty database, with topics of its own that have `PARTITIONS` partitions."""
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": topic_prefix,
+        "KAFKA_PARTITIONS": str(PARTITIONS),
+    }
+    made = replace(fleettwin, settings=settings)
+    assert made.run("topics", "create").status == 0
+    return made
