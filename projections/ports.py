@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from domain.errors import PositionConflictError
 from domain.units import Micros
 from projections.projection import Key, Projection, R, Recorded, Row
 
@@ -31,24 +32,39 @@ class Parked(NamedTuple):
     error: str
     attempts: int
     parked_at: Micros
+    newest_version: int  # of the events that were left out
+
+
+class Moved(NamedTuple):
+    """A change of a number, e.g. of the last version of a vehicle that is folded (0: none yet)."""
+
+    before: int
+    after: int
 
 
 @dataclass(slots=True)
 class Commit:
     """Everything that one step of a projection writes, in one transaction.
 
-    The write fails with `PositionConflictError`, and writes nothing, if the projection is not at `expected_position`
-    any more, or a vehicle not at its version of `expected_versions`: taking one up again leaves the position as it is.
+    A projection that follows the log moves its `position`; one that reads the partitions of a topic moves how far it
+    has read them, which is `consumed`. The write fails with `PositionConflictError`, and writes nothing, if the
+    projection, a partition or a vehicle is not where this says it was, or a vehicle is not parked as this says it is.
     """
 
-    expected_position: int
-    position: int
+    expected_position: int | None = None  # None: the position of the projection stays as it is
+    position: int = 0
     upserts: Mapping[type[Row], Sequence[Row]] = field(default_factory=dict)  # at most one row a key
     deletes: Mapping[type[Row], Sequence[Key]] = field(default_factory=dict)  # no key that is upserted too
-    versions: Mapping[UUID, int] = field(default_factory=dict)  # the last version folded, of each vehicle that moved
-    park: Sequence[Parked] = ()  # inserted or replaced, by vehicle
-    unpark: Collection[UUID] = ()
-    expected_versions: Mapping[UUID, int] = field(default_factory=dict)  # 0: nothing of the vehicle is folded yet
+    versions: dict[UUID, Moved] = field(default_factory=dict)  # the last version folded
+    park: list[Parked] = field(default_factory=list)  # inserted or replaced, by vehicle
+    left_out: dict[UUID, int] = field(default_factory=dict)  # of vehicles that are parked: the newest version
+    unpark: dict[UUID, int] = field(default_factory=dict)  # the newest version that was left out
+    consumed: dict[str, Moved] = field(default_factory=dict)  # by partition: what is read next
+
+
+def overtaken(projection: Projection, what: str) -> PositionConflictError:
+    """Return the error of a commit that comes too late."""
+    return PositionConflictError(f"{projection.id}: {what}: another process has been there")
 
 
 class ReadModelStore(Protocol):
@@ -65,6 +81,16 @@ class ReadModelStore(Protocol):
 
     def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
         """Return the rows with these keys; absent: no such row. One statement, however many keys."""
+
+    def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
+        """Return what a projection reads next in each of these partitions; absent: nothing has been read yet."""
+
+    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
+        """Note up to which position of the log all events of partitions are folded.
+
+        Where this is known of all `sources`, which are the partitions of the topic, the position of the projection
+        follows the lowest of them. No position goes back.
+        """
 
     def rows(self, projection: Projection, row_type: type[R]) -> Iterable[R]:
         """Return every row of a table in order of its key, without holding them all in memory."""

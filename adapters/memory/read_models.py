@@ -5,8 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
-from domain.errors import PositionConflictError
-from projections.ports import Commit, Parked
+from projections.ports import Commit, Parked, overtaken
 from projections.projection import Key, Projection, R, Row, row_key, row_spec
 
 _Name = tuple[str, int]
@@ -20,6 +19,8 @@ class MemoryReadModels:
         self._positions: defaultdict[_Name, int] = defaultdict(int)
         self._versions: defaultdict[_Name, dict[UUID, int]] = defaultdict(dict)
         self._parked: defaultdict[_Name, dict[UUID, Parked]] = defaultdict(dict)
+        self._consumed: defaultdict[_Name, dict[str, int]] = defaultdict(dict)
+        self._complete: defaultdict[_Name, dict[str, int]] = defaultdict(dict)
         self._rows: defaultdict[tuple[_Name, type[Row]], dict[Key, Row]] = defaultdict(dict)
 
     def prepare(self, projection: Projection) -> None:
@@ -35,6 +36,22 @@ class MemoryReadModels:
         with self._lock:
             known = self._versions[_name(projection)]
             return {vehicle_id: known[vehicle_id] for vehicle_id in vehicle_ids if vehicle_id in known}
+
+    def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
+        """Return what a projection reads next in each of these partitions."""
+        with self._lock:
+            known = self._consumed[_name(projection)]
+            return {source: known[source] for source in sources if source in known}
+
+    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
+        """Note up to which position of the log all events of partitions are folded."""
+        name = _name(projection)
+        with self._lock:
+            known = self._complete[name]
+            for source, position in positions.items():
+                known[source] = max(position, known.get(source, 0))
+            lowest = min((known.get(source, 0) for source in sources), default=0)
+            self._positions[name] = max(self._positions[name], lowest)
 
     def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
         """Return the rows with these keys."""
@@ -57,23 +74,40 @@ class MemoryReadModels:
         """Write a step, or nothing. Raises PositionConflictError."""
         name = _name(projection)
         with self._lock:
-            if self._positions[name] != commit.expected_position:
-                msg = f"{projection.id} is not at position {commit.expected_position} any more: another runner moved it"
-                raise PositionConflictError(msg)
-            for vehicle_id, version in commit.expected_versions.items():
-                if self._versions[name].get(vehicle_id, 0) != version:
-                    msg = f"{projection.id}: {vehicle_id} is not at version {version} any more: another runner moved it"
-                    raise PositionConflictError(msg)
-            self._positions[name] = commit.position
+            self._check(projection, commit)
+            if commit.expected_position is not None:
+                self._positions[name] = commit.position
+            self._consumed[name].update({source: moved.after for source, moved in commit.consumed.items()})
             for row_type, keys in commit.deletes.items():
                 for key in keys:
                     self._rows[name, row_type].pop(key, None)
             for row_type, rows in commit.upserts.items():
                 self._rows[name, row_type].update({row_key(row): _typed(row) for row in rows})
-            self._versions[name].update(commit.versions)
+            self._versions[name].update({vehicle_id: moved.after for vehicle_id, moved in commit.versions.items()})
+            parked = self._parked[name]
             for vehicle_id in commit.unpark:
-                self._parked[name].pop(vehicle_id, None)
-            self._parked[name].update({parked.vehicle_id: parked for parked in commit.park})
+                del parked[vehicle_id]
+            for vehicle_id, version in commit.left_out.items():
+                newest = max(version, parked[vehicle_id].newest_version)
+                parked[vehicle_id] = parked[vehicle_id]._replace(newest_version=newest)
+            parked.update({each.vehicle_id: each for each in commit.park})
+
+    def _check(self, projection: Projection, commit: Commit) -> None:
+        name = _name(projection)
+        if commit.expected_position not in {None, self._positions[name]}:
+            raise overtaken(projection, f"the position is not {commit.expected_position} any more")
+        for source, moved in commit.consumed.items():
+            if self._consumed[name].get(source, 0) != moved.before:
+                raise overtaken(projection, f"{source} is not at {moved.before} any more")
+        versions, parked = self._versions[name], self._parked[name]
+        for vehicle_id, moved in commit.versions.items():
+            if versions.get(vehicle_id, 0) != moved.before:
+                raise overtaken(projection, f"{vehicle_id} is not at version {moved.before} any more")
+        for vehicle_id in commit.left_out.keys() - parked.keys():
+            raise overtaken(projection, f"{vehicle_id} is not parked any more")
+        for vehicle_id, newest in commit.unpark.items():
+            if vehicle_id not in parked or parked[vehicle_id].newest_version != newest:
+                raise overtaken(projection, f"{vehicle_id} is not parked at version {newest} any more")
 
 
 def _typed(row: Row) -> Row:

@@ -16,8 +16,9 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
 from adapters.postgres.arrays import ArrayParameter, ElementType, array
-from domain.errors import BadInputError, PositionConflictError, StoreError
-from projections.ports import Commit, Parked
+from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, leave_out, move, unpark
+from domain.errors import BadInputError, StoreError
+from projections.ports import Commit, Parked, overtaken
 from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_spec
 
 CONNECTIONS_MAX: Final = 4
@@ -81,6 +82,36 @@ class PostgresReadModels:
         )
         return dict(self._fetch(statement, [projection.name, projection.version, array("uuid", list(vehicle_ids))]))
 
+    def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
+        """Return what a projection reads next in each of these partitions."""
+        statement: LiteralString = (
+            "SELECT source, next FROM projection_sources WHERE projection = %s AND version = %s AND source = ANY(%s)"
+        )
+        return dict(self._fetch(statement, [projection.name, projection.version, list(sources)]))
+
+    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
+        """Note up to which position of the log all events of partitions are folded."""
+        name = [projection.name, projection.version]
+        with self._connection() as connection:
+            # One after the other: the last of several processes that do this sees what the others have noted.
+            connection.execute(
+                "SELECT FROM projection_positions WHERE projection = %s AND version = %s FOR NO KEY UPDATE", name
+            )
+            connection.execute(
+                "INSERT INTO projection_sources AS s (projection, version, source, next, complete)"
+                " SELECT %s, %s, n.source, 0, n.complete FROM unnest(%b::text[], %b::bigint[]) AS n (source, complete)"
+                " ON CONFLICT (projection, version, source) DO UPDATE SET complete = excluded.complete"
+                " WHERE s.complete < excluded.complete",
+                [*name, array("text", list(positions)), array("bigint", list(positions.values()))],
+            )
+            connection.execute(
+                "UPDATE projection_positions AS p SET position = s.lowest FROM ("
+                " SELECT min(complete) AS lowest, count(*) AS found FROM projection_sources"
+                " WHERE projection = %s AND version = %s AND source = ANY(%s)) AS s"
+                " WHERE p.projection = %s AND p.version = %s AND s.found = %s AND p.position < s.lowest",
+                [*name, list(sources), *name, len(sources)],
+            )
+
     def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
         """Return the rows with these keys."""
         if not keys:
@@ -114,8 +145,8 @@ class PostgresReadModels:
     def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
         """Return the parked vehicles."""
         statement: LiteralString = (
-            "SELECT vehicle_id, event_version, position, error, attempts, parked_at FROM parked_vehicles"
-            " WHERE projection = %s AND version = %s"
+            "SELECT vehicle_id, event_version, position, error, attempts, parked_at, newest_version"
+            " FROM parked_vehicles WHERE projection = %s AND version = %s"
         )
         found = self._fetch(statement, [projection.name, projection.version])
         return {row[0]: Parked._make(row) for row in found}
@@ -124,46 +155,30 @@ class PostgresReadModels:
         """Write a step in one transaction, or nothing. Raises PositionConflictError."""
         name = [projection.name, projection.version]
         with self._connection() as connection:
-            moved = connection.execute(
-                "UPDATE projection_positions SET position = %s"
-                " WHERE projection = %s AND version = %s AND position = %s",
-                [commit.position, *name, commit.expected_position],
-            )
-            if moved.rowcount != 1:
-                msg = f"{projection.id} is not at position {commit.expected_position} any more: another runner moved it"
-                raise PositionConflictError(msg)
-            for vehicle_id, version in commit.expected_versions.items():  # the position is ours now: nobody else writes
-                found = connection.execute(
-                    "SELECT last_version FROM projection_vehicles"
-                    " WHERE projection = %s AND version = %s AND vehicle_id = %s",
-                    [*name, vehicle_id],
-                ).fetchone()
-                if (found[0] if found else 0) != version:
-                    msg = f"{projection.id}: {vehicle_id} is not at version {version} any more: another runner moved it"
-                    raise PositionConflictError(msg)
+            if commit.expected_position is not None:
+                moved = connection.execute(
+                    "UPDATE projection_positions SET position = %s"
+                    " WHERE projection = %s AND version = %s AND position = %s",
+                    [commit.position, *name, commit.expected_position],
+                )
+                if moved.rowcount != 1:
+                    raise overtaken(projection, f"the position is not {commit.expected_position} any more")
+            move(connection, projection, CONSUMED, commit.consumed)
+            move(connection, projection, VERSIONS, commit.versions)
+            leave_out(connection, projection, commit.left_out)
+            unpark(connection, projection, commit.unpark)
             for row_type, keys in commit.deletes.items():
                 _delete(connection, projection, row_spec(row_type), keys)
             for row_type, rows in commit.upserts.items():
                 _upsert(connection, projection, row_spec(row_type), rows)
-            if commit.versions:
-                connection.execute(
-                    "INSERT INTO projection_vehicles (projection, version, vehicle_id, last_version)"
-                    " SELECT %s, %s, * FROM unnest(%b::uuid[], %b::bigint[])"
-                    " ON CONFLICT (projection, version, vehicle_id) DO UPDATE SET last_version = excluded.last_version",
-                    [*name, array("uuid", list(commit.versions)), array("bigint", list(commit.versions.values()))],
-                )
-            if commit.unpark:
-                connection.execute(
-                    "DELETE FROM parked_vehicles"
-                    " WHERE projection = %s AND version = %s AND vehicle_id = ANY(%b::uuid[])",
-                    [*name, array("uuid", list(commit.unpark))],
-                )
             for parked in commit.park:
                 connection.execute(
-                    "INSERT INTO parked_vehicles VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+                    "INSERT INTO parked_vehicles (projection, version, vehicle_id, event_version, position, error,"
+                    " attempts, parked_at, newest_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
                     " ON CONFLICT (projection, version, vehicle_id) DO UPDATE SET (event_version, position, error,"
-                    " attempts, parked_at) = ROW (excluded.event_version, excluded.position, excluded.error,"
-                    " excluded.attempts, excluded.parked_at)",
+                    " attempts, parked_at, newest_version) = ROW (excluded.event_version, excluded.position,"
+                    " excluded.error, excluded.attempts, excluded.parked_at,"
+                    " greatest(excluded.newest_version, parked_vehicles.newest_version))",
                     [*name, *parked],
                 )
 

@@ -1,0 +1,93 @@
+"""The numbers of a projection that only who knows them may change: whoever was overtaken writes nothing.
+
+Each of these raises PositionConflictError where one of the numbers is not what the caller believes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, LiteralString, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from adapters.postgres.arrays import ArrayParameter, ElementType, array
+from projections.ports import Moved, overtaken
+from projections.projection import Projection
+
+
+class Numbers(NamedTuple):
+    """A table of numbers by a key, and what one of them is called."""
+
+    table: LiteralString
+    key: LiteralString
+    kind: ElementType
+    number: LiteralString
+    called: str
+
+
+VERSIONS: Final = Numbers("projection_vehicles", "vehicle_id", "uuid", "last_version", "at version ")
+CONSUMED: Final = Numbers("projection_sources", "source", "text", "next", "at ")
+
+
+def move(
+    connection: Connection[TupleRow], projection: Projection, numbers: Numbers, moves: Mapping[Any, Moved]
+) -> None:
+    """Move numbers; one that is not there yet is 0."""
+    table, key, kind, number, called = numbers
+    name = [projection.name, projection.version]
+    known = sorted((each, *moved) for each, moved in moves.items() if moved.before)
+    if known:
+        statement = (
+            f"UPDATE {table} AS t SET {number} = n.after"  # noqa: S608  # names only, from above
+            f" FROM unnest(%b::{kind}[], %b::bigint[], %b::bigint[]) AS n (key, before, after)"
+            f" WHERE t.projection = %s AND t.version = %s AND t.{key} = n.key AND t.{number} = n.before"
+        )
+        done = connection.execute(statement, [*_columns(kind, known), *name], prepare=True)
+        if done.rowcount != len(known):
+            raise overtaken(projection, f"{_some(known)} not {called}{known[0][1]} any more")
+    new = sorted((each, moved.after) for each, moved in moves.items() if not moved.before)
+    if new:
+        statement = (
+            f"INSERT INTO {table} AS t (projection, version, {key}, {number})"  # noqa: S608  # as above
+            f" SELECT %s, %s, n.key, n.after FROM unnest(%b::{kind}[], %b::bigint[]) AS n (key, after)"
+            f" ON CONFLICT (projection, version, {key})"
+            f" DO UPDATE SET {number} = excluded.{number} WHERE t.{number} = 0"
+        )
+        done = connection.execute(statement, [*name, *_columns(kind, new)], prepare=True)
+        if done.rowcount != len(new):
+            raise overtaken(projection, f"{_some(new)} not {called}0 any more")
+
+
+def leave_out(connection: Connection[TupleRow], projection: Projection, versions: Mapping[UUID, int]) -> None:
+    """Note versions that are left out of vehicles, which must be parked."""
+    if versions:
+        done = connection.execute(
+            "UPDATE parked_vehicles AS p SET newest_version = greatest(p.newest_version, n.version)"
+            " FROM unnest(%b::uuid[], %b::bigint[]) AS n (vehicle_id, version)"
+            " WHERE p.projection = %s AND p.version = %s AND p.vehicle_id = n.vehicle_id",
+            [*_columns("uuid", sorted(versions.items())), projection.name, projection.version],
+        )
+        if done.rowcount != len(versions):
+            raise overtaken(projection, f"{_some(sorted(versions.items()))} not parked any more")
+
+
+def unpark(connection: Connection[TupleRow], projection: Projection, versions: Mapping[UUID, int]) -> None:
+    """Let vehicles go on whose newest version that was left out is this one."""
+    if versions:
+        done = connection.execute(
+            "DELETE FROM parked_vehicles AS p USING unnest(%b::uuid[], %b::bigint[]) AS n (vehicle_id, version)"
+            " WHERE p.projection = %s AND p.version = %s AND p.vehicle_id = n.vehicle_id"
+            " AND p.newest_version = n.version",
+            [*_columns("uuid", sorted(versions.items())), projection.name, projection.version],
+        )
+        if done.rowcount != len(versions):
+            raise overtaken(projection, f"{_some(sorted(versions.items()))} not parked as before any more")
+
+
+def _columns(kind: ElementType, rows: Sequence[tuple[Any, ...]]) -> list[ArrayParameter]:
+    keys, *numbers = zip(*rows, strict=True)
+    return [array(kind, keys), *(array("bigint", each) for each in numbers)]
+
+
+def _some(rows: Sequence[tuple[Any, ...]]) -> str:
+    return f"{rows[0][0]} is" if len(rows) == 1 else f"one of {len(rows)} is"
