@@ -27,7 +27,7 @@ from adapters.config import Config
 from adapters.terminal import out, print_found, print_json, print_screen, told_folding
 from domain.clocks import CLOCK_AHEAD_MAX_US, CLOCK_FLOOR
 from domain.errors import BadInputError, FleettwinError
-from domain.units import MICROS_PER_SECOND, Micros
+from domain.units import Micros
 from domain.vin import Vin
 
 if TYPE_CHECKING:
@@ -136,12 +136,16 @@ def listen(
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    project: Annotated[
+        bool, typer.Option("--project/--no-project", help="Keep the twins up to date, or leave that to `run project`.")
+    ] = True,
+) -> None:
     """Serve GraphQL, and keep the twins up to date."""
     from adapters.serving import bound, serve_twins
 
     with _opened() as twin, bound(twin.config) as listener:
-        serve_twins(twin, listener)
+        serve_twins(twin, listener, project=project)
 
 
 @app.command(name="demo")
@@ -276,22 +280,24 @@ app.add_typer(parked_app, name="parked")
 
 
 @parked_app.command(name="list")
-def parked_list(as_json: AsJson = False) -> None:
+def parked_list_command(as_json: AsJson = False) -> None:
     """List the vehicles that are parked, with event and error."""
+    from adapters.parked_vehicles import parked_list
+
     with _opened() as twin:
-        found = [
-            {
-                "projection": projection.id,
-                "vehicleId": str(parked.vehicle_id),
-                "version": parked.version,
-                "position": parked.position,
-                "attempts": parked.attempts,
-                "parkedAt": datetime.fromtimestamp(parked.parked_at / MICROS_PER_SECOND, UTC).isoformat(),
-                "error": parked.error,
-            }
-            for projection, parked in twin.projecting.parked()
-        ]
-        print_found(found, as_json, screens.parked)
+        print_found(parked_list(twin), as_json, screens.parked)
+
+
+@parked_app.command(name="show")
+def parked_show(
+    vehicle: Annotated[str, typer.Argument(metavar="VEHICLE_ID", help="As `parked list` shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show why a vehicle is parked: the error, and the event that could not be folded."""
+    from adapters.parked_vehicles import parked_details
+
+    with _opened() as twin:
+        print_found(parked_details(twin, vehicle), as_json, screens.parked_details)
 
 
 @parked_app.command(name="retry")
@@ -315,6 +321,19 @@ def run_ingest_role() -> None:
 
     with _opened() as twin:
         run_ingest(twin)
+
+
+@run_app.command(name="project")
+def run_project_role(
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="This projection only; several: these.")
+    ] = None,
+) -> None:
+    """Fold the events of the topic into the twins; any number of these share the partitions."""
+    from adapters.roles import run_project
+
+    with _opened() as twin:
+        run_project(twin, only or [])
 
 
 @run_app.command(name="relay")

@@ -7,7 +7,7 @@ that no vehicle takes are set aside with their reason before the position moves 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from domain.fleet import ConsumedChange, Fleet, Taken
 from domain.signals import SignalBatch
 from domain.units import Micros
 
+BATCHES_MAX: Final = 500  # taken in one transaction
 RECORD_BYTES_MAX: Final = 1_000_000  # of a batch: about what a broker takes unasked
 
 _log: Final = logging.getLogger(__name__)
@@ -78,12 +79,14 @@ class IngestWorker:
             self._positions.pop(source, None)
         self._fleet.forget()
 
-    def restart(self, source: str, position: int) -> None:
-        """Read a partition from another position on: the topic does not hold what comes next any more, or not yet."""
-        before = self._positions[source]
-        _log.warning("%s does not hold position %d: reading goes on at %d", source, before, position)
-        self._fleet.take([], [ConsumedChange(source, before, position)])
-        self._positions[source] = position
+    def restart(self, positions: Mapping[str, int]) -> None:
+        """Read partitions from other positions on: the topic does not hold what comes next any more."""
+        for source, position in positions.items():
+            before = self._positions[source]
+            if before:  # else whatever was deleted was never waited for
+                _log.warning("%s does not hold position %d: reading goes on at %d", source, before, position)
+            self._fleet.take([], [ConsumedChange(source, before, position)])
+            self._positions[source] = position
 
     def take(self, records: Sequence[Received]) -> None:
         """Take records of assigned partitions, those of each in order.

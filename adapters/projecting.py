@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -56,6 +57,30 @@ class _PagesKept(Feed):
         return self._feed.last_position()
 
 
+def advance(
+    projection: Projection,
+    feed: Feed,
+    store: ReadModelStore,
+    now: Callable[[], Micros],
+    until: int,
+    tell: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Move a projection until a position that the feed has, beside others who may do the same; `tell` is told where."""
+    runner = Runner(projection, feed, store, now)
+    conflicts = 0
+    while runner.position < until:
+        try:
+            with COLLECTOR.held():
+                runner.step(min(BATCH_EVENTS, until - runner.position))
+            conflicts = 0
+        except PositionConflictError:  # another process does the same work: go on from where it is
+            conflicts += 1
+            if conflicts > CONFLICTS_MAX:
+                raise
+            runner = Runner(projection, feed, store, now)
+        tell(runner.position)
+
+
 @dataclass(slots=True)
 class Projecting:
     """All projections on one feed."""
@@ -78,24 +103,15 @@ class Projecting:
         behind = {each.id: max(0, until - self.store.position(each)) for each in self.projections}
         total = sum(behind.values())
 
-        def advance(projection: Projection) -> None:
-            runner = Runner(projection, feed, self.store, self.now)
-            conflicts = 0
-            while runner.position < until:
-                try:
-                    with COLLECTOR.held():
-                        runner.step(min(BATCH_EVENTS, until - runner.position))
-                    conflicts = 0
-                except PositionConflictError:  # another process does the same work: go on from where it is
-                    conflicts += 1
-                    if conflicts > CONFLICTS_MAX:
-                        raise
-                    runner = Runner(projection, feed, self.store, self.now)
-                behind[projection.id] = max(0, until - runner.position)
+        def fold(projection: Projection) -> None:
+            def told(position: int) -> None:
+                behind[projection.id] = max(0, until - position)
                 tell(total - sum(behind.values()), total)
 
+            advance(projection, feed, self.store, self.now, until, told)
+
         with ThreadPoolExecutor(len(self.projections), "project") as threads:
-            for done in [threads.submit(advance, projection) for projection in self.projections]:
+            for done in [threads.submit(fold, projection) for projection in self.projections]:
                 done.result()
 
     def parked(self) -> list[tuple[Projection, Parked]]:
@@ -104,9 +120,7 @@ class Projecting:
 
     def retry(self) -> int:
         """Take every parked vehicle up again, and return how many stay parked."""
-        return sum(
-            self._runner(projection).retry(parked.vehicle_id) is not None for projection, parked in self.parked()
-        )
+        return sum(self._retry(projection, parked.vehicle_id) is not None for projection, parked in self.parked())
 
     def start(self, wait: Wait) -> None:
         """Follow the feed in the background, a thread for each projection."""
@@ -121,6 +135,15 @@ class Projecting:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+
+    def _retry(self, projection: Projection, vehicle_id: UUID) -> Parked | None:
+        for conflicts in count(1):
+            try:
+                return self._runner(projection).retry(vehicle_id)
+            except PositionConflictError:  # another process has left out more events of it: these too, then
+                if conflicts > CONFLICTS_MAX:
+                    raise
+        raise AssertionError  # the last attempt returns or raises
 
     def _runner(self, projection: Projection) -> Runner:
         return Runner(projection, self.feed, self.store, self.now)

@@ -1,4 +1,4 @@
-"""Telemetry as it comes out of a topic, and who takes it."""
+"""Records as they come out of the partitions of a topic, and who takes them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -7,13 +7,14 @@ from typing import NamedTuple, Protocol
 class Received(NamedTuple):
     """A record of a partition."""
 
-    source: str  # topic and partition, e.g. "telemetry/3"
+    source: str  # the partition: topic, number, and which topic of this name it is, e.g. "telemetry/3#5f0c2a91"
     position: int  # its offset
     key: bytes | None  # the vehicle's id, as text
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
-class TelemetryWorker(Protocol):
+class PartitionWorker(Protocol):
     """Takes the records of partitions that it is given, and knows from where on."""
 
     def assign(self, sources: Collection[str]) -> Mapping[str, int]:
@@ -22,8 +23,15 @@ class TelemetryWorker(Protocol):
     def revoke(self, sources: Collection[str]) -> None:
         """Leave partitions to others."""
 
-    def restart(self, source: str, position: int) -> None:
-        """Read a partition from another position on: the topic does not hold what comes next any more, or not yet."""
+    def restart(self, positions: Mapping[str, int]) -> None:
+        """Read partitions from other positions on: the topic does not hold what comes next any more."""
 
     def take(self, records: Sequence[Received]) -> None:
         """Take records of assigned partitions, those of each in order; after an error all of it, or nothing."""
+
+
+class Published(Protocol):
+    """Is told how much of the log a reader of its topic has seen."""
+
+    def __call__(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
+        """Know that partitions are read up to positions of the log; `sources` are all partitions of the topic."""

@@ -2,7 +2,8 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
@@ -27,6 +28,17 @@ def run_relay(twin: FleetTwin) -> None:
     with _until_stopped() as stopping:
         err.print("publishes events; Ctrl-C stops")
         relay.run(stopping)
+        err.print("stopped")
+
+
+def run_project(twin: FleetTwin, only: Collection[str]) -> None:
+    """Fold the events of the topic into rows: of all projections, or of these."""
+    consumers = twin.event_consumers(only)
+    with _until_stopped() as stopping:
+        err.print(f"projects {', '.join(consumers)}; Ctrl-C stops")
+        with ThreadPoolExecutor(len(consumers), "project") as threads:
+            for done in [threads.submit(consumer.run, stopping) for consumer in consumers.values()]:
+                done.result()
         err.print("stopped")
 
 

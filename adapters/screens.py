@@ -193,6 +193,19 @@ def parked(found: Iterable[Mapping[str, Any]]) -> RenderableType:
     return _table("parked", rows, ("projection", "vehicleId", "version", "position", "attempts", "parkedAt", "error"))
 
 
+def parked_details(found: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return all of one parked vehicle."""
+    table = Rows(("", ""))
+    for each in found:
+        event = each["event"] or {"type": "(not in the log)", "data": {}}
+        rows = {**each, "left out": f"versions {each['version']} to {each['newestVersion']}", "event": event["type"]}
+        for name in ("projection", "vehicleId", "left out", "position", "attempts", "parkedAt", "error", "event"):
+            table.add_row(name, _time(rows[name]) if name.endswith("At") else _text(rows[name]))
+        for name, value in (event["data"] or {"bytes": event.get("bytes"), "unreadable": event["unreadable"]}).items():
+            table.add_row(f"  {name}", _short(value))
+    return table
+
+
 def topics(found: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Return the topics, and what of them is not as we would set it."""
     rows = [

@@ -13,11 +13,15 @@ from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 
 
-def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str] = ()) -> None:
-    """Serve until Ctrl-C at an address that is `bound`; once it listens print where, and these queries to try."""
+def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str] = (), *, project: bool = True) -> None:
+    """Serve until Ctrl-C at an address that is `bound`; once it listens print where, and these queries to try.
+
+    Without `project`, others keep the twins up to date.
+    """
     host, port = twin.config.host, twin.config.port
     server = _Server(uvicorn.Config(twin.app(), host=host, port=port, log_level="warning", access_log=False), queries)
-    twin.projecting.start(twin.records.wait)
+    if project:
+        twin.projecting.start(twin.records.wait)
     try:
         server.run([listener])
     except KeyboardInterrupt:

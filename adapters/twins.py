@@ -1,9 +1,10 @@
 """What is asked of the twins and what comes back, whichever technology keeps them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from domain.errors import BadInputError
 from domain.units import Micros
 from projections.diagnostics.model import DiagnosticsSignalRow
 from projections.diagnostics.projector import DIAGNOSTICS
@@ -13,9 +14,19 @@ from projections.media.projector import PREFIX as MEDIA_PREFIX
 from projections.navigation.model import NavigationSignalRow
 from projections.navigation.projector import NAVIGATION
 from projections.navigation.projector import PATHS as NAVIGATION_PATHS
+from projections.projection import Projection
 from projections.signal_rows import SignalRow
 
 PROJECTIONS: Final = (NAVIGATION, MEDIA, DIAGNOSTICS)
+
+
+def chosen_projections(names: Collection[str]) -> tuple[Projection, ...]:
+    """Return the projections with these names, all if none is given. Raises BadInputError for a name of none."""
+    known = {each.name: each for each in PROJECTIONS}
+    for name in names:
+        if name not in known:
+            raise BadInputError("there is no such projection", where=name, remedy=f"give one of {', '.join(known)}")
+    return tuple(each for each in PROJECTIONS if not names or each.name in names)
 
 
 class VehicleFilter(NamedTuple):

@@ -4,7 +4,7 @@ What reads recordings and what answers GraphQL is loaded when it is first asked 
 longer to load than most commands to run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,23 +25,25 @@ from adapters.postgres.set_aside import PostgresSetAside
 from adapters.postgres.twin_reader import PostgresTwins
 from adapters.projecting import Projecting
 from adapters.signals.catalogue import Catalogue, load_catalogue
-from adapters.twins import PROJECTIONS
+from adapters.twins import PROJECTIONS, chosen_projections
 from adapters.vehicle_log import VehicleLog
 from domain.fleet import Fleet
 from projections.digest import digest
+from projections.runner import BATCH_EVENTS
 
 if TYPE_CHECKING:
     from adapters.graphql.app import AsgiApp
     from adapters.graphql.execution import Api
     from adapters.ingest import Ingest
     from adapters.kafka.client import Connection
+    from adapters.kafka.partition_consumer import PartitionConsumer
     from adapters.kafka.relay import Relay
-    from adapters.kafka.telemetry_consumer import TelemetryConsumer
     from adapters.over_kafka import FleetOverKafka
 
 
 INGEST_GROUP: Final = "fleettwin-ingest"  # of the consumers of telemetry
 RELAY_GROUP: Final = "fleettwin-relay"
+PROJECT_GROUP: Final = "fleettwin-project"  # and the name and version of the projection
 MEMORY_VIN_KEY: Final = b"of a twin that is gone when its process ends"
 
 
@@ -99,16 +101,39 @@ class FleetTwin:
         with closing(producer):
             yield FleetOverKafka(self.fleet, producer)
 
-    def telemetry_consumer(self) -> "TelemetryConsumer":
+    def telemetry_consumer(self) -> "PartitionConsumer":
         """Return one of those who take telemetry. Raises BadInputError where the topics are not ready."""
-        from adapters.ingest_worker import IngestWorker  # noqa: PLC0415  # see above
-        from adapters.kafka.telemetry_consumer import TelemetryConsumer  # noqa: PLC0415
+        from adapters.ingest_worker import BATCHES_MAX, IngestWorker  # noqa: PLC0415  # see above
+        from adapters.kafka.partition_consumer import PartitionConsumer  # noqa: PLC0415
         from adapters.kafka.topics import TELEMETRY  # noqa: PLC0415
 
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         set_aside = PostgresSetAside(self.records.datastore)
         worker = IngestWorker(self.fleet, TelemetryCodec(self.registry), self.records, set_aside, now)
-        return TelemetryConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker)
+        return PartitionConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker, BATCHES_MAX)
+
+    def event_consumers(self, only: Collection[str] = ()) -> dict[str, "PartitionConsumer"]:
+        """Return those who fold the events of the topic, by projection: of all projections, or of these.
+
+        Raises BadInputError where the topics are not ready, or there is no such projection.
+        """
+        from adapters.kafka.partition_consumer import PartitionConsumer  # noqa: PLC0415  # see above
+        from adapters.kafka.published import PublishedWatch  # noqa: PLC0415
+        from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
+        from adapters.project_worker import ProjectWorker  # noqa: PLC0415
+
+        chosen = chosen_projections(only)
+        connection, prefix = self._kafka(), self.config.kafka_topic_prefix
+        set_aside = PostgresSetAside(self.records.datastore)
+        consumers = {}
+        for each in chosen:
+            worker = ProjectWorker(each, self.log, self.read_models, self.codec.decode, set_aside, now)
+            group = f"{prefix}{PROJECT_GROUP}-{each.name}-v{each.version}"
+            watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
+            consumers[each.name] = PartitionConsumer(
+                connection, prefix + VEHICLE_EVENTS, group, worker, BATCH_EVENTS, watch
+            )
+        return consumers
 
     def relay(self) -> "Relay":
         """Return one of those who publish the log. Raises BadInputError where the topics are not ready."""

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kafka import KafkaConsumer
+from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
 from adapters.kafka.client import Connection
@@ -11,7 +11,13 @@ SESSION_TIMEOUT_MS: Final = 10_000  # a process that is silent for so long has l
 HEARTBEAT_MS: Final = 3_000
 
 
-def join_group(connection: Connection, group: str, topic: str, **settings: Any) -> KafkaConsumer:
+def join_group(
+    connection: Connection,
+    group: str,
+    topic: str,
+    listener: ConsumerRebalanceListener | None = None,
+    **settings: Any,
+) -> KafkaConsumer:
     """Return a new member, which commits nothing by itself; `settings` are more of those of the client."""
     consumer = KafkaConsumer(
         **connection.settings(),
@@ -24,5 +30,5 @@ def join_group(connection: Connection, group: str, topic: str, **settings: Any) 
         allow_auto_create_topics=False,
         **settings,
     )
-    consumer.subscribe([topic])
+    consumer.subscribe([topic], listener=listener)
     return consumer

@@ -54,7 +54,8 @@ class Rig:
         """Return how far each partition was read."""
         assert self.fleettwin.database is not None
         with psycopg.connect(self.fleettwin.database) as connection:
-            return dict(connection.execute("SELECT source, position FROM consumed_positions").fetchall())
+            found = connection.execute("SELECT source, position FROM consumed_positions WHERE position > 0").fetchall()
+        return {source.partition("#")[0]: position for source, position in found}
 
     def wait(self, *workers: "subprocess.Popen[str]") -> None:
         """Wait until everything was read, while these live."""

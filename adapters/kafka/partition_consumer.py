@@ -1,0 +1,199 @@
+"""Reads the partitions of a topic that a consumer group leaves to this process.
+
+The positions are the worker's, in its store: Kafka only says who reads which partition. The client's callbacks run
+while records are being taken, so they do no more than hold a partition that is new. After each poll the assignment is
+compared with what the worker has, and new partitions are read from where the worker wants them.
+
+A topic that was deleted and made anew has other records at the same offsets: the worker knows a partition by the id of
+its topic too (KIP-516), so it begins anew with such a topic.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack, closing
+from typing import Any, Final
+
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from adapters.kafka.client import Connection
+from adapters.kafka.group import join_group
+from adapters.received import PartitionWorker, Received
+from domain.errors import FleettwinError, PositionConflictError, VersionConflictError
+
+POLL_MS: Final = 500
+BACKOFF_S: Final = 1.0  # after a failure that may pass
+POLL_INTERVAL_MS_MAX: Final = 300_000  # who does not ask for records for so long has lost its partitions
+FETCH_BYTES_MAX: Final = 16 * 1_048_576
+TOPIC_CHECKED_S: Final = 5.0  # after which it is looked at again whether it is still the same topic
+
+_log: Final = logging.getLogger(__name__)
+
+
+class TopicChangedError(KafkaError):  # type: ignore[misc]  # the library has no types
+    """The topic was deleted and made anew."""
+
+
+class _Added(ConsumerRebalanceListener):  # type: ignore[misc]  # as above
+    """Holds partitions that are new, until it is known where to read them from."""
+
+    def __init__(self) -> None:
+        self.consumer: KafkaConsumer | None = None
+        self.partitions: set[TopicPartition] = set()
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Hold them."""
+        assert self.consumer is not None
+        for partition in assigned:
+            self.consumer.seek(partition, 0)  # else the client asks the group, which keeps no offsets
+            self.consumer.pause(partition)
+        self.partitions.update(assigned)
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Do nothing: the assignment is looked at after each poll."""
+
+
+class PartitionWatch:
+    """What else is looked at while partitions are read. This one looks at nothing."""
+
+    def look(self, client: KafkaAdminClient, sources: Mapping[TopicPartition, str], consumer: KafkaConsumer) -> None:
+        """Look at the partitions that are read, all of whose records before the consumer's position are taken."""
+
+
+class PartitionConsumer:
+    """One member of a group. `records_max` are taken in one transaction, at most."""
+
+    def __init__(  # what a member is told
+        self,
+        connection: Connection,
+        topic: str,
+        group: str,
+        worker: PartitionWorker,
+        records_max: int,
+        watch: PartitionWatch | None = None,
+    ) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._group = group
+        self._worker = worker
+        self._records_max = records_max
+        self._watch = watch or PartitionWatch()
+        self._topic_id = ""
+        self._checked_at_s = 0.0
+        self._added = _Added()
+        self._next: dict[TopicPartition, int] = {}  # of the worker's partitions: the position that it takes next
+
+    def run(self, stopping: threading.Event) -> None:
+        """Take records until `stopping`; where the cluster or the store does not answer, wait for it."""
+        while not stopping.is_set():
+            try:
+                with ExitStack() as stack:
+                    client = stack.enter_context(self._connection.administration())
+                    self._topic_id = _topic_id(client, self._topic)
+                    self._added = _Added()
+                    consumer = self._added.consumer = stack.enter_context(closing(self._open()))
+                    while not stopping.is_set():
+                        self._step(consumer, client, stopping)
+            except (KafkaError, FleettwinError) as error:
+                _log.warning("the reader of %s begins anew: %s", self._topic, error)
+                stopping.wait(BACKOFF_S)
+            except Exception:  # noqa: BLE001  # standing still shows as lag; a process that ended would not come back
+                _log.exception("the reader of %s failed and tries again", self._topic)
+                stopping.wait(BACKOFF_S)
+            finally:
+                self._leave(list(self._next))
+
+    def _open(self) -> KafkaConsumer:
+        return join_group(
+            self._connection,
+            self._group,
+            self._topic,
+            self._added,
+            auto_offset_reset="none",  # where to read from is the worker's business
+            max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
+            max_poll_records=self._records_max,
+            fetch_max_bytes=FETCH_BYTES_MAX,
+        )
+
+    def _step(self, consumer: KafkaConsumer, client: KafkaAdminClient, stopping: threading.Event) -> None:
+        polled = consumer.poll(timeout_ms=POLL_MS)
+        try:
+            new = self._follow(consumer)
+            records = [
+                (partition, Received(self._source(partition), record.offset, record.key, record.value, record.headers))
+                for partition, found in polled.items()
+                if partition in self._next and partition not in new
+                for record in found
+                if record.offset >= self._next[partition]
+            ]
+            if records:
+                self._worker.take([record for _, record in records])
+                self._next.update({partition: record.position + 1 for partition, record in records})
+            if not new:
+                self._check_topic(client)
+                self._watch.look(client, {each: self._source(each) for each in self._next}, consumer)
+        except (VersionConflictError, PositionConflictError) as error:
+            _log.warning("another process has taken records of these partitions, which are read anew: %s", error)
+            self._leave(list(self._next))
+        except FleettwinError as error:
+            _log.warning("the reader of %s waits: %s", self._topic, error)
+            self._leave(list(self._next))
+            stopping.wait(BACKOFF_S)
+
+    def _follow(self, consumer: KafkaConsumer) -> Collection[TopicPartition]:
+        """Give the worker the partitions that the group has left to this process, and no other; return the new ones."""
+        added, self._added.partitions = self._added.partitions, set()
+        assigned = consumer.assignment()
+        gone = [each for each in self._next if each not in assigned or each in added]
+        if gone:
+            self._leave(gone)
+        new = {partition: self._source(partition) for partition in assigned if partition not in self._next}
+        if not new:
+            return ()
+        positions = dict(self._worker.assign(list(new.values())))
+        first = consumer.beginning_offsets(list(new))
+        end = consumer.end_offsets(list(new))
+        # Deleted before it was read; or lost by brokers, which is not what they promise.
+        moved = {
+            source: first[partition]
+            for partition, source in new.items()
+            if not first[partition] <= positions[source] <= end[partition]
+        }
+        if moved:
+            self._worker.restart(moved)
+        for partition, source in new.items():
+            self._next[partition] = (positions | moved)[source]
+            consumer.seek(partition, self._next[partition])
+            consumer.resume(partition)
+        _log.info("reads %s", ", ".join(sorted(map(self._source, self._next))))
+        return new
+
+    def _leave(self, partitions: Collection[TopicPartition]) -> None:
+        sources = [self._source(partition) for partition in partitions if self._next.pop(partition, None) is not None]
+        if sources:
+            self._worker.revoke(sources)
+
+    def _check_topic(self, client: KafkaAdminClient) -> None:
+        if time.monotonic() - self._checked_at_s > TOPIC_CHECKED_S:
+            found = _topic_id(client, self._topic)
+            if found != self._topic_id:
+                raise TopicChangedError(f"topic {self._topic} was made anew")
+            self._checked_at_s = time.monotonic()
+
+    def _source(self, partition: TopicPartition) -> str:
+        return source_of(partition, self._topic_id)
+
+
+def source_of(partition: TopicPartition, topic_id: str) -> str:
+    """Return what a partition of a topic is called, e.g. "telemetry/3#5f0c2a91"."""
+    return f"{partition.topic}/{partition.partition}#{topic_id}"
+
+
+def _topic_id(client: Any, topic: str) -> str:
+    """Return what tells a topic from others that had its name; zeros where the cluster does not know."""
+    (found,) = client.describe_topics([topic])
+    if found["error_code"]:
+        raise TopicChangedError(f"there is no topic {topic}: run `fleettwin topics create`")
+    return str(found["topic_id"])[:8]

@@ -1,0 +1,136 @@
+"""Folds the events that come out of the partitions of a topic into the rows of one projection, exactly once each.
+
+Rows, the versions of their vehicles and how far each partition was read are written in one transaction, if the store
+has all of them where this worker believes them to be. What the topic lacks comes from the log, which has every event.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from adapters.avro.wire import UnreadableError
+from adapters.collector import COLLECTOR
+from adapters.projecting import advance
+from adapters.received import Received
+from adapters.set_aside import SetAside, SetAsideStore
+from domain.errors import UnknownEventError
+from domain.events import VehicleEvent
+from domain.units import Micros
+from projections.folding import Counts, Folder
+from projections.ports import Commit, Feed, Moved, ReadModelStore
+from projections.projection import Projection, Recorded
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+VEHICLES_REMEMBERED_MAX: Final = 1 << 16  # whose ids are parsed once
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_log: Final = logging.getLogger(__name__)
+
+Decode = Callable[[str, bytes, UUID, int], VehicleEvent]
+
+
+class ProjectWorker:
+    """Implements `adapters.received.PartitionWorker` for one projection.
+
+    `decode` makes an event of its type, bytes, vehicle and version. `now` gives the time of parking and setting aside.
+    """
+
+    def __init__(
+        self,
+        projection: Projection,
+        log: Feed,
+        store: ReadModelStore,
+        decode: Decode,
+        set_aside: SetAsideStore,
+        now: Callable[[], Micros],
+    ) -> None:
+        self.projection = projection
+        self._log = log
+        self._store = store
+        self._decode = decode
+        self._set_aside = set_aside
+        self._now = now
+        self._folder = Folder(projection, log, store, now)
+        self._positions: dict[str, int] = {}
+
+    @property
+    def counts(self) -> Counts:
+        """What was done so far."""
+        return self._folder.counts
+
+    def assign(self, sources: Collection[str]) -> Mapping[str, int]:
+        """Begin with partitions; return the position that each is to be read from."""
+        self._folder.begin()
+        found = self._store.consumed(self.projection, sources)
+        positions = {source: found.get(source, 0) for source in sources}
+        self._positions.update(positions)
+        return positions
+
+    def revoke(self, sources: Collection[str]) -> None:
+        """Leave partitions to others."""
+        for source in sources:
+            self._positions.pop(source, None)
+
+    def restart(self, positions: Mapping[str, int]) -> None:
+        """Read partitions from other positions on; what the topic does not hold any more is folded from the log."""
+        _log.info("%s takes from the log what the topic does not hold any more", self.projection.id)
+        advance(self.projection, self._log, self._store, self._now, self._log.last_position())
+        self._folder.begin()
+        self._take([], positions)
+
+    def take(self, records: Sequence[Received]) -> None:
+        """Fold records of assigned partitions, those of each in order.
+
+        Raises PositionConflictError where another worker has one of the partitions, or one of the vehicles.
+        """
+        with COLLECTOR.held():
+            events: list[Recorded] = []
+            refused: list[SetAside] = []
+            for record in records:
+                try:
+                    events.append(self._read(record))
+                except UnreadableError as error:
+                    refused.append(self._refused(record, str(error)))
+            if refused:
+                self._set_aside.add(refused)
+            self._take(events, {record.source: record.position + 1 for record in records})
+
+    def published(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
+        """Know up to which positions of the log all events of partitions are folded."""
+        self._store.complete(self.projection, positions, sources)
+
+    def _take(self, events: Sequence[Recorded], after: Mapping[str, int]) -> None:
+        consumed = {source: Moved(self._positions[source], position) for source, position in after.items()}
+        self._folder.take(events, Commit(consumed=consumed))
+        self._positions.update(after)
+
+    def _read(self, record: Received) -> Recorded:
+        """Return the event that a record holds. Raises UnreadableError for one that is none of the log's."""
+        headers = dict(record.headers)
+        try:
+            vehicle_id = _vehicle_id(record.key or b"")
+            version, position = int(headers["version"]), int(headers["position"])
+            topic = headers["ce_type"].decode()
+            recorded_at = (datetime.fromisoformat(headers["ce_time"].decode()) - EPOCH) // _MICROSECOND
+        except (KeyError, ValueError, TypeError) as error:
+            raise UnreadableError(f"key and headers are not those of an event: {error!r}") from error
+        try:
+            event = self._decode(topic, record.value or b"", vehicle_id, version)
+        except UnknownEventError as error:
+            found = self._log.history(vehicle_id, version - 1, version)
+            if not found:
+                raise UnreadableError(f"no such event is in the log, and {error}") from error
+            return found[0]
+        return Recorded(position, Micros(recorded_at), event)
+
+    def _refused(self, record: Received, reason: str) -> SetAside:
+        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason)
+        return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
+
+
+@lru_cache(maxsize=VEHICLES_REMEMBERED_MAX)
+def _vehicle_id(key: bytes) -> UUID:
+    return UUID(key.decode("ascii"))
