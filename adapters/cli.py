@@ -345,6 +345,19 @@ def run_relay_role() -> None:
         run_relay(twin)
 
 
+@app.command()
+def republish(
+    recreate: Annotated[
+        bool, typer.Option("--recreate", help="Delete the topic first, where it holds records.")
+    ] = False,
+) -> None:
+    """Publish the whole log into the topic of events anew, after Kafka has lost it. No relay may run meanwhile."""
+    from adapters.roles import republish as publish_anew
+
+    with _opened() as twin:
+        publish_anew(twin, recreate=recreate)
+
+
 topics_app = typer.Typer(help="Topics of Kafka.")
 app.add_typer(topics_app, name="topics")
 

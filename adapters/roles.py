@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
-from adapters.terminal import err
+from adapters.terminal import err, out, told_publishing
 from adapters.wiring import FleetTwin
+from domain.errors import StoreError
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -29,6 +30,18 @@ def run_relay(twin: FleetTwin) -> None:
         err.print("publishes events; Ctrl-C stops")
         relay.run(stopping)
         err.print("stopped")
+
+
+def republish(twin: FleetTwin, *, recreate: bool) -> None:
+    """Publish the whole log into an empty topic, and end. Raises BadInputError where the topic holds records."""
+    anew = twin.republish()
+    anew.prepare(recreate=recreate)
+    until = twin.records.last_position()
+    with _until_stopped() as stopping, told_publishing(until) as tell:
+        whole = not until or anew.run(twin.relay(), until, stopping, tell)
+    if not whole:
+        raise StoreError("stopped before all was published: `fleettwin run relay` goes on from there")
+    out.print(f"{until:,} events are published")
 
 
 def run_project(twin: FleetTwin, only: Collection[str]) -> None:

@@ -75,6 +75,14 @@ def told_folding() -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def told_publishing(total: int) -> Iterator[Callable[[int], None]]:
+    """Show how much of the log is published; give what is to be called with the position."""
+    with _bar() as bar:
+        task = bar.add_task("publishes", total=total, detail="")
+        yield lambda position: bar.update(task, completed=position, detail=f"{position:,} of {total:,} events")
+
+
+@contextmanager
 def told_simulation(name: str, total_s: float | None) -> Iterator[Callable[[float, int, int], None]]:
     """Show how far a simulation is; give what is to be called with simulated seconds, frames and events so far."""
     began = time.monotonic()

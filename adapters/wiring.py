@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from adapters.kafka.client import Connection
     from adapters.kafka.partition_consumer import PartitionConsumer
     from adapters.kafka.relay import Relay
+    from adapters.kafka.republish import Republish
     from adapters.over_kafka import FleetOverKafka
 
 
@@ -143,6 +144,16 @@ class FleetTwin:
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         group = prefix + RELAY_GROUP
         return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records)
+
+    def republish(self) -> "Republish":
+        """Return who makes the topic of events anew."""
+        from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
+        from adapters.kafka.republish import Republish  # noqa: PLC0415
+        from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
+
+        prefix, partitions = self.config.kafka_topic_prefix, self.config.kafka_partitions
+        connection = Connection(self.config.kafka())
+        return Republish(connection, prefix + VEHICLE_EVENTS, partitions, prefix, prefix + RELAY_GROUP)
 
     def _kafka(self) -> "Connection":
         """Return the cluster that the settings name, its topics checked."""

@@ -70,10 +70,11 @@ class Relay:
         self._producer: KafkaProducer | None = None
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
 
-    def run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: threading.Event, tell: Callable[[int], None] = lambda _: None) -> None:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
 
-        Raises BehindKafkaError where the topic holds events that the log does not have.
+        `tell` is told up to which position of the log all of its partitions are published. Raises BehindKafkaError
+        where the topic holds events that the log does not have.
         """
         while not stopping.is_set():
             try:
@@ -82,6 +83,8 @@ class Relay:
                 ) as consumer:
                     while not stopping.is_set():
                         self._step(consumer)
+                        if self._positions:
+                            tell(min(self._positions.values()))
             except BehindKafkaError:
                 raise
             except (KafkaError, FleettwinError) as error:

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
+from adapters.kafka.client import Connection
 from adapters.kafka.partition import partition_of
 from adapters.postgres.event_store import PostgresEventLog
 from tests.support.command_line import CommandLine
@@ -119,3 +120,33 @@ def test_a_log_that_is_older_than_the_topic_is_not_published(rig: Rig) -> None:
     done = rig.fleettwin.run("run", "relay")
     assert done.status == 2
     assert "the log ends at 9: it is older than what was published (a restored backup?)" in done.stderr.splitlines()[-1]
+
+
+def test_the_topic_is_made_anew_from_the_log(rig: Rig) -> None:
+    rig.ingest(1)
+    with rig.fleettwin.started("run", "relay") as relay:
+        rig.wait(relay)
+        assert rig.fleettwin.run("republish").complaint.endswith("stop every `fleettwin run relay` first")
+        relay.send_signal(signal.SIGTERM)
+        relay.wait(PATIENCE_S)
+    before = rig.published()
+    assert " records already; with --recreate it is deleted first" in rig.fleettwin.run("republish").complaint
+    assert rig.published() == before
+
+    for _ in range(2):
+        done = rig.fleettwin.run("republish", "--recreate")
+        assert (done.status, done.stdout) == (0, f"{sum(map(len, before.values()))} events are published\n"), done
+        assert rig.published() == rig.stored() == before
+
+
+def test_a_topic_that_kafka_has_lost_is_filled_from_the_log(rig: Rig) -> None:
+    rig.ingest(1)
+    with rig.fleettwin.started("run", "relay") as relay:
+        rig.wait(relay)
+    with Connection(rig.bootstrap_servers).administration() as client:
+        client.delete_records({TopicPartition(rig.topic, number): -1 for number in range(PARTITIONS)})
+    assert not rig.published()
+
+    rig.ingest(2)
+    assert rig.fleettwin.run("republish").status == 0
+    assert rig.published() == rig.stored()
