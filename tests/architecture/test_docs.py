@@ -118,7 +118,7 @@ def test_the_commands_without_json_are_those_that_the_readme_names() -> None:
         name for name, command in CLI.commands.items() if "as_json" not in {each.name for each in command.params}
     }
     assert without == {"serve", "demo", "decommission", "parked", "republish", "run", "topics"}
-    assert "All but `serve`, `demo`, `run`, `decommission` and `parked retry` take `--json`" in README
+    assert "All but `serve`, `demo`, `run`, `republish`, `decommission` and `parked retry` take `--json`" in README
 
 
 def test_every_target_of_make_that_a_page_names_is_there() -> None:
