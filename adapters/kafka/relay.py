@@ -8,6 +8,7 @@ still has to look at the `version` header.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final, Protocol
@@ -26,6 +27,7 @@ from domain.errors import FleettwinError, StoreError
 
 EVENTS_MAX: Final = 2_000  # in one transaction
 WAIT_MS: Final = 500  # for new events, before the group is heard again
+SAID_MS: Final = 100  # after which positions are said though nothing was to be published
 BACKOFF_S: Final = 1.0  # after a failure that may pass
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a relay that is silent for so long in a transaction has lost it
 CONFIRMED_WITHIN_MS: Final = 8_000
@@ -69,6 +71,8 @@ class Relay:
         self._log = log
         self._producer: KafkaProducer | None = None
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
+        self._unsaid = False  # whether the group does not know them all yet
+        self._said_at_s = 0.0
 
     def run(self, stopping: threading.Event, tell: Callable[[int], None] = lambda _: None) -> None:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
@@ -92,6 +96,7 @@ class Relay:
                 stopping.wait(BACKOFF_S)
             finally:
                 self._positions.clear()
+                self._unsaid = False
                 self._drop_producer()
 
     def _step(self, consumer: KafkaConsumer) -> None:
@@ -106,8 +111,8 @@ class Relay:
             reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
             self._publish(page, reached, group)
             self._positions = reached
-        else:
-            self._log.wait(after, WAIT_MS)
+        elif self._log.wait(after, self._wait_ms()) <= after:
+            self._say_positions(group)
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
@@ -144,9 +149,29 @@ class Relay:
             number = partition_of(key, self._partitions)
             if record.position > numbers.get(number, record.position):
                 chosen.append((number, key, record))
-        if chosen:
-            offsets = {partition: OffsetAndMetadata(position, "", -1) for partition, position in reached.items()}
-            _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
+        # What is in the partitions of other relays is said now and then: it moves the readers' position (published.py).
+        if chosen or time.monotonic() - self._said_at_s > SAID_MS / 1_000:
+            self._commit(chosen, reached, group)
+        else:
+            self._unsaid = True
+
+    def _say_positions(self, group: Any) -> None:
+        """Say how far the partitions are, where nothing had to be published lately."""
+        if self._unsaid:
+            self._commit([], self._positions, group)
+
+    def _wait_ms(self) -> int:
+        return SAID_MS if self._unsaid else WAIT_MS
+
+    def _commit(
+        self,
+        chosen: Collection[tuple[int, bytes, StoredRecord]],
+        reached: Mapping[TopicPartition, int],
+        group: Any,
+    ) -> None:
+        offsets = {partition: OffsetAndMetadata(position, "", -1) for partition, position in reached.items()}
+        _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
+        self._unsaid, self._said_at_s = False, time.monotonic()
 
     def _transact(
         self,
@@ -167,7 +192,8 @@ class Relay:
             )
             for number, key, record in chosen
         ]
-        producer.flush(timeout=CONFIRMED_WITHIN_MS / 1_000)
+        if futures:
+            producer.flush(timeout=CONFIRMED_WITHIN_MS / 1_000)
         for future in futures:
             future.get(timeout=0)
         producer.send_offsets_to_transaction(offsets, group)

@@ -75,7 +75,7 @@ class Rig:
 
     def _taken(self) -> int:
         """Return how many cars' recordings are in the log to their end."""
-        return self.ask("SELECT count(*) FROM stream_progress WHERE final")[0][0]
+        return int(self.ask("SELECT count(*) FROM stream_progress WHERE final")[0][0])
 
     def ask(self, statement: str, *parameters: object) -> list[Any]:
         """Return rows of the database."""
@@ -207,3 +207,12 @@ def test_a_vehicle_that_is_parked_is_shown_and_taken_up_again(rig: Rig) -> None:
         rig.ask(f"UPDATE stored_events SET state = %s WHERE {where}", good, id_of(1))
         assert rig.fleettwin.run("parked", "retry").status == 0
         assert rig.wait(worker, cars=3) == rig.folded()
+
+
+def test_with_two_relays_a_partition_in_which_nothing_happens_holds_nothing_up(rig: Rig) -> None:
+    with (
+        rig.fleettwin.started("run", "relay") as other_relay,
+        rig.fleettwin.started("run", "project") as worker,
+        rig.filling(1),
+    ):
+        assert rig.wait(other_relay, worker, cars=1) == rig.folded()
