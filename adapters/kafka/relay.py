@@ -99,8 +99,10 @@ class Relay:
         after = min(self._positions.values())
         page = self._log.read(after, EVENTS_MAX)
         if page:
-            self._publish(page, group)
-            self._positions = dict.fromkeys(self._positions, page[-1].position)
+            # A partition that another relay had may be further already: this one catches up with its others first.
+            reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
+            self._publish(page, reached, group)
+            self._positions = reached
         else:
             self._log.wait(after, WAIT_MS)
 
@@ -131,7 +133,7 @@ class Relay:
             )
         return position
 
-    def _publish(self, page: Sequence[StoredRecord], group: Any) -> None:
+    def _publish(self, page: Sequence[StoredRecord], reached: Mapping[TopicPartition, int], group: Any) -> None:
         numbers = {partition.partition: position for partition, position in self._positions.items()}
         chosen: list[tuple[int, bytes, StoredRecord]] = []
         for record in page:
@@ -140,7 +142,7 @@ class Relay:
             if record.position > numbers.get(number, record.position):
                 chosen.append((number, key, record))
         if chosen:
-            offsets = {partition: OffsetAndMetadata(page[-1].position, "", -1) for partition in self._positions}
+            offsets = {partition: OffsetAndMetadata(position, "", -1) for partition, position in reached.items()}
             _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
 
     def _transact(

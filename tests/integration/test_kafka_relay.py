@@ -2,17 +2,25 @@
 
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import psycopg
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from eventsourcing.persistence import StoredEvent
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
+from adapters.kafka import relay as relay_module
+from adapters.kafka.client import Connection
 from adapters.kafka.partition import partition_of
+from adapters.kafka.relay import Relay
+from adapters.kafka.topics import create_topics
+from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
@@ -89,6 +97,42 @@ def test_the_topic_holds_what_the_log_holds_and_stopped_and_started_goes_on(rig:
         assert (relay.returncode, said.splitlines()[-1]) == (0, "stopped")
     for vehicle, records in rig.published().items():
         assert [version for _, version, _, _ in records] == list(range(1, len(records) + 1)), vehicle
+
+
+def test_a_partition_that_is_ahead_of_another_is_not_published_again_while_that_catches_up(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "EVENTS_MAX", 10)
+    connection, group = Connection(bootstrap_servers), f"{topic_prefix}relay"
+    create_topics(connection, PARTITIONS, topic_prefix)
+    cars = {partition_of(str(UUID(int=number)).encode(), PARTITIONS): UUID(int=number) for number in range(100)}
+    behind, ahead = (TopicPartition(f"{topic_prefix}vehicle-events", number) for number in (0, 1))
+    log = MemoryEventLog()
+    for version in range(1, 31):
+        log.append([StoredEvent(cars[each.partition], version, "x", b"") for each in (behind, ahead)])
+    with KafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False) as consumer:
+        consumer.assign([ahead])
+        consumer.commit({ahead: OffsetAndMetadata(41, "", -1)})  # another relay had it until now
+
+    stopping = threading.Event()
+    relay = Relay(connection, behind.topic, PARTITIONS, group, log)
+    thread = threading.Thread(target=relay.run, args=(stopping,))
+    thread.start()
+    found: dict[int, list[int]] = {0: [], 1: []}
+    try:
+        with KafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed") as consumer:
+            consumer.assign([behind, ahead])
+            consumer.seek_to_beginning()
+            deadline = time.monotonic() + PATIENCE_S
+            while 59 not in found[0] or 60 not in found[1]:
+                assert time.monotonic() < deadline, found
+                for partition, records in consumer.poll(timeout_ms=200).items():
+                    found[partition.partition] += [int(dict(each.headers)["position"]) for each in records]
+    finally:
+        stopping.set()
+        thread.join(PATIENCE_S)
+
+    assert found == {0: list(range(1, 61, 2)), 1: list(range(42, 61, 2))}
 
 
 @pytest.mark.slow
