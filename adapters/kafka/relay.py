@@ -19,7 +19,7 @@ from kafka.errors import KafkaError
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
-from adapters.kafka.group import join_group
+from adapters.kafka.group import join_group, needs_time
 from adapters.kafka.last_record import POSITION, last_position
 from adapters.kafka.partition import partition_of
 from domain.errors import FleettwinError, StoreError
@@ -108,7 +108,7 @@ class Relay:
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
-        consumer.poll(timeout_ms=0 if self._positions else WAIT_MS)
+        consumer.poll(timeout_ms=0 if self._positions and not needs_time(consumer) else WAIT_MS)
         # In this order: a proof that is older than the partitions is refused, one that is newer would not be.
         group, assigned = consumer.group_metadata(), consumer.assignment()
         consumer.pause(*assigned)
