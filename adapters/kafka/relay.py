@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
+from kafka.structs import MemberState
 
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
@@ -69,6 +70,7 @@ class Relay:
         self._log = log
         self._producer: KafkaProducer | None = None
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
+        self._member_id = ""  # in the group, when the partitions were taken
 
     def run(self, stopping: threading.Event) -> None:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
@@ -112,6 +114,11 @@ class Relay:
         # In this order: a proof that is older than the partitions is refused, one that is newer would not be.
         group, assigned = consumer.group_metadata(), consumer.assignment()
         consumer.pause(*assigned)
+        if group.member_id != self._member_id:  # it has fallen out: others may have published these since
+            self._positions.clear()
+            self._member_id = group.member_id
+        if group.state != MemberState.STABLE:  # nothing new, and nothing at all without a proof: nobody would refuse it
+            assigned = assigned & self._positions.keys()
         found = {each: self._published(consumer, each) for each in assigned if each not in self._positions}
         if found:
             _log.info("publishes %s", ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)))

@@ -13,14 +13,15 @@ from uuid import UUID
 import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.admin import MemberToRemove
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
 from adapters.clock import now
 from adapters.kafka import relay as relay_module
 from adapters.kafka.client import Connection
-from adapters.kafka.group import join_group
+from adapters.kafka.group import HEARTBEAT_MS, join_group
 from adapters.kafka.partition import partition_of
 from adapters.kafka.relay import Relay
 from adapters.kafka.topics import create_topics
@@ -190,6 +191,30 @@ def test_a_relay_that_has_nothing_to_do_gives_partitions_to_others_and_takes_the
             here.wait(lambda: all(len(here.found[number]) == 2 for number in here.found if number not in lacking))
             assert all(len(here.found[number]) == 1 for number in lacking)
         here.wait(lambda: all(len(each) == 2 for each in here.found.values()))
+
+
+def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have_come(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: all(here.found.values()))
+        with here.log._database_lock, closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+            # It hangs in the log, is taken for dead, and another relay publishes what comes.
+            (member,) = admin.describe_groups([here.group])[here.group]["members"]
+            admin.remove_group_members(here.group, [MemberToRemove(member_id=member["member_id"])])
+            here.append(2)
+            offsets = {each: OffsetAndMetadata(2 * PARTITIONS, "", -1) for each in here.partitions}
+            admin.alter_group_offsets(here.group, offsets)
+            threading.Event().wait(2 * HEARTBEAT_MS / 1_000)  # it hears of it with its next heartbeat
+        deadline = time.monotonic() + PATIENCE_S
+        with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+            while not admin.describe_groups([here.group])[here.group]["members"]:
+                assert time.monotonic() < deadline
+        here.append(3)
+        here.wait(lambda: all(each and each[-1] > 2 * PARTITIONS for each in here.found.values()))
+    assert here.found == {number: [1 + number, 9 + number] for number in range(PARTITIONS)}
 
 
 @pytest.mark.slow
