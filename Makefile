@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up down test simulate check bench golden format lock clean
+.PHONY: help setup demo up down test simulate faults check bench golden format lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: setup ## all tests; says what was skipped and why (ARGS="-k name" chooses)
 
 simulate: setup ## run the whole path with faults: SEED=42 tells all about one seed, without it 200 are run
 	$(BIN)/python -m tests.support.simulation.command $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+faults: setup ## kill, freeze and cut off real processes under load: SEED=42 tells all about one, COUNT=50 runs so many
+	$(BIN)/python -m tests.support.faults.command $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)
 
 check: setup ## format, lint, types, import contracts, schema locks, architecture tests; needs no service
 	$(BIN)/ruff format --check .

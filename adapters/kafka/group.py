@@ -32,3 +32,12 @@ def join_group(
     )
     consumer.subscribe([topic], listener=listener)
     return consumer
+
+
+def needs_time(consumer: KafkaConsumer) -> bool:
+    """Whether a member has to join anew because others have come or gone, which a poll without a timeout never ends.
+
+    The client throws away what the brokers answer between two polls, and asks again: a member that polls for no time
+    keeps its partitions, gets no others, and lets nobody in. It says so nowhere in public.
+    """
+    return bool(consumer._coordinator.need_rejoin())  # noqa: SLF001

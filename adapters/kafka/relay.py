@@ -16,11 +16,12 @@ from uuid import uuid4
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
+from kafka.structs import MemberState
 
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
-from adapters.kafka.group import join_group
+from adapters.kafka.group import join_group, needs_time
 from adapters.kafka.last_record import POSITION, last_position
 from adapters.kafka.partition import partition_of
 from domain.errors import FleettwinError, StoreError
@@ -73,6 +74,7 @@ class Relay:
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
         self._unsaid = False  # whether the group does not know them all yet
         self._said_at_s = 0.0
+        self._member_id = ""  # in the group, when the partitions were taken
 
     def run(self, stopping: threading.Event, tell: Callable[[int], None] = lambda _: None) -> None:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
@@ -116,10 +118,15 @@ class Relay:
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
-        consumer.poll(timeout_ms=0 if self._positions else WAIT_MS)
+        consumer.poll(timeout_ms=0 if self._positions and not needs_time(consumer) else WAIT_MS)
         # In this order: a proof that is older than the partitions is refused, one that is newer would not be.
         group, assigned = consumer.group_metadata(), consumer.assignment()
         consumer.pause(*assigned)
+        if group.member_id != self._member_id:  # it has fallen out: others may have published these since
+            self._positions.clear()
+            self._member_id = group.member_id
+        if group.state != MemberState.STABLE:  # nothing new, and nothing at all without a proof: nobody would refuse it
+            assigned = assigned & self._positions.keys()
         found = {each: self._published(consumer, each) for each in assigned if each not in self._positions}
         if found:
             _log.info("publishes %s", ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final, LiteralString, Self
 from uuid import UUID
 
+import psycopg
 from eventsourcing.persistence import (
     IntegrityError,
     Notification,
@@ -20,6 +21,7 @@ from adapters.postgres.listener import Listener
 from adapters.postgres.parameters import append_call, missing_ranges
 from adapters.postgres.schema import migrate
 from adapters.postgres.writer import Writer
+from domain.errors import StoreError
 from domain.streams import StreamProgress
 
 _RECORD: Final = (
@@ -63,9 +65,12 @@ class PostgresEventLog(PostgresApplicationRecorder):
         self.datastore.close()
 
     def create_table(self) -> None:
-        """Make the tables, or bring them up to date."""
-        with self.datastore.connect() as connection:
-            migrate(connection)
+        """Make the tables, or bring them up to date. Raises StoreError where the connection is lost meanwhile."""
+        try:
+            with self.datastore.connect() as connection:
+                migrate(connection)
+        except psycopg.OperationalError as error:
+            raise StoreError(f"the event store does not answer: {str(error).partition(chr(10))[0]}") from error
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

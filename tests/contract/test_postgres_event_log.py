@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord
 from adapters.postgres.event_store import PostgresEventLog
+from adapters.postgres.schema import _MIGRATION_LOCK
 from domain.errors import BadInputError, StoreError, VersionConflictError
 from domain.streams import StreamProgress
 from domain.units import Micros
@@ -326,3 +327,15 @@ def test_waiting_ends_when_the_log_is_closed(fresh_database: str) -> None:
 def test_a_server_that_is_not_there_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="FLEETTWIN_DATABASE_URL"):
         PostgresEventLog.open(f"host={tmp_path} user=fleettwin dbname=x")
+
+
+def test_a_server_that_goes_while_tables_are_made_is_named_too(fresh_database: str) -> None:
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(fresh_database) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
+        opened = threads.submit(PostgresEventLog.open, fresh_database)
+        while not holder.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database AS d ON d.oid = database"
+            " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+        ).fetchall():
+            assert not opened.done()
+        assert isinstance(opened.exception(), StoreError)

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -11,12 +13,15 @@ from uuid import UUID
 import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.admin import MemberToRemove
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
+from adapters.clock import now
 from adapters.kafka import relay as relay_module
 from adapters.kafka.client import Connection
+from adapters.kafka.group import HEARTBEAT_MS, join_group
 from adapters.kafka.partition import partition_of
 from adapters.kafka.relay import Relay
 from adapters.kafka.topics import create_topics
@@ -99,40 +104,117 @@ def test_the_topic_holds_what_the_log_holds_and_stopped_and_started_goes_on(rig:
         assert [version for _, version, _, _ in records] == list(range(1, len(records) + 1)), vehicle
 
 
+@dataclass
+class RelayHere:
+    """A relay in a thread of this process, on a log in memory in which each partition has a vehicle of its own."""
+
+    bootstrap_servers: str
+    topic: str
+    group: str
+    log: MemoryEventLog
+    found: dict[int, list[int]]  # positions that were published, by partition
+
+    @classmethod
+    def on_new_topic(cls, bootstrap_servers: str, topic_prefix: str) -> "RelayHere":
+        create_topics(Connection(bootstrap_servers), PARTITIONS, topic_prefix)
+        found: dict[int, list[int]] = {number: [] for number in range(PARTITIONS)}
+        return cls(
+            bootstrap_servers, f"{topic_prefix}vehicle-events", f"{topic_prefix}relay", MemoryEventLog(now), found
+        )
+
+    @property
+    def partitions(self) -> list[TopicPartition]:
+        return [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
+
+    def append(self, version: int) -> None:
+        """Append an event of each vehicle, in the order of their partitions."""
+        cars = {partition_of(str(UUID(int=number)).encode(), PARTITIONS): UUID(int=number) for number in range(100)}
+        self.log.append([StoredEvent(cars[number], version, "x", b"") for number in range(PARTITIONS)])
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        stopping = threading.Event()
+        relay = Relay(Connection(self.bootstrap_servers), self.topic, PARTITIONS, self.group, self.log)
+        thread = threading.Thread(target=relay.run, args=(stopping,))
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join(PATIENCE_S)
+
+    def wait(self, published: Callable[[], bool]) -> None:
+        """Read the topic from its beginning until something is published."""
+        for each in self.found.values():
+            each.clear()
+        deadline = time.monotonic() + PATIENCE_S / 2
+        with KafkaConsumer(bootstrap_servers=self.bootstrap_servers, isolation_level="read_committed") as consumer:
+            consumer.assign(self.partitions)
+            consumer.seek_to_beginning()
+            while not published():
+                assert time.monotonic() < deadline, self.found
+                for partition, records in consumer.poll(timeout_ms=200).items():
+                    self.found[partition.partition] += [int(dict(each.headers)["position"]) for each in records]
+
+
 def test_a_partition_that_is_ahead_of_another_is_not_published_again_while_that_catches_up(
     bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "EVENTS_MAX", 10)
-    connection, group = Connection(bootstrap_servers), f"{topic_prefix}relay"
-    create_topics(connection, PARTITIONS, topic_prefix)
-    cars = {partition_of(str(UUID(int=number)).encode(), PARTITIONS): UUID(int=number) for number in range(100)}
-    behind, ahead = (TopicPartition(f"{topic_prefix}vehicle-events", number) for number in (0, 1))
-    log = MemoryEventLog()
-    for version in range(1, 31):
-        log.append([StoredEvent(cars[each.partition], version, "x", b"") for each in (behind, ahead)])
-    with KafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False) as consumer:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    for version in range(1, 16):
+        here.append(version)
+    ahead = here.partitions[1]
+    with KafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=here.group, enable_auto_commit=False) as consumer:
         consumer.assign([ahead])
         consumer.commit({ahead: OffsetAndMetadata(41, "", -1)})  # another relay had it until now
+    with here.running():
+        here.wait(lambda: all(here.found[number][-1:] == [57 + number] for number in range(PARTITIONS)))
+    wanted = {number: list(range(1 + number, 61, PARTITIONS)) for number in range(PARTITIONS)}
+    assert here.found == wanted | {1: [position for position in wanted[1] if position > 41]}
 
-    stopping = threading.Event()
-    relay = Relay(connection, behind.topic, PARTITIONS, group, log)
-    thread = threading.Thread(target=relay.run, args=(stopping,))
-    thread.start()
-    found: dict[int, list[int]] = {0: [], 1: []}
-    try:
-        with KafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed") as consumer:
-            consumer.assign([behind, ahead])
-            consumer.seek_to_beginning()
-            deadline = time.monotonic() + PATIENCE_S
-            while 59 not in found[0] or 60 not in found[1]:
-                assert time.monotonic() < deadline, found
-                for partition, records in consumer.poll(timeout_ms=200).items():
-                    found[partition.partition] += [int(dict(each.headers)["position"]) for each in records]
-    finally:
-        stopping.set()
-        thread.join(PATIENCE_S)
 
-    assert found == {0: list(range(1, 61, 2)), 1: list(range(42, 61, 2))}
+def test_a_relay_that_has_nothing_to_do_gives_partitions_to_others_and_takes_them_back(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: all(here.found.values()))
+        deadline = time.monotonic() + PATIENCE_S / 2
+        with closing(join_group(Connection(bootstrap_servers), here.group, here.topic)) as other:
+            while len(other.assignment()) < PARTITIONS / 2:
+                assert time.monotonic() < deadline, other.assignment()
+                other.poll(timeout_ms=500)
+            lacking = {each.partition for each in other.assignment()}
+            here.append(2)
+            here.wait(lambda: all(len(here.found[number]) == 2 for number in here.found if number not in lacking))
+            assert all(len(here.found[number]) == 1 for number in lacking)
+        here.wait(lambda: all(len(each) == 2 for each in here.found.values()))
+
+
+def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have_come(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: all(here.found.values()))
+        with here.log._database_lock, closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+            # It hangs in the log, is taken for dead, and another relay publishes what comes.
+            (member,) = admin.describe_groups([here.group])[here.group]["members"]
+            admin.remove_group_members(here.group, [MemberToRemove(member_id=member["member_id"])])
+            here.append(2)
+            offsets = {each: OffsetAndMetadata(2 * PARTITIONS, "", -1) for each in here.partitions}
+            admin.alter_group_offsets(here.group, offsets)
+            threading.Event().wait(2 * HEARTBEAT_MS / 1_000)  # it hears of it with its next heartbeat
+        deadline = time.monotonic() + PATIENCE_S
+        with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+            while not admin.describe_groups([here.group])[here.group]["members"]:
+                assert time.monotonic() < deadline
+        here.append(3)
+        here.wait(lambda: all(each and each[-1] > 2 * PARTITIONS for each in here.found.values()))
+    assert here.found == {number: [1 + number, 9 + number] for number in range(PARTITIONS)}
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 import psycopg
 import pytest
@@ -104,7 +104,8 @@ class CommandLine:
         if self.database is not None:
             own.setdefault("DATABASE_URL", self.database)
         named = {f"FLEETTWIN_{name}": value for name, value in own.items()}
-        return {**inherited, "PYTHONPATH": str(ROOT), **named}
+        # A process that is aborted (SIGABRT) says what each of its threads was doing.
+        return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **named}
 
     def run(self, *arguments: str | Path, stdin: str | bytes = "", **settings: str) -> Finished:
         """Run one command to its end."""
@@ -121,13 +122,18 @@ class CommandLine:
         return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     @contextmanager
-    def started(self, *arguments: str | Path, **settings: str) -> Iterator["subprocess.Popen[str]"]:
-        """Start a command and let the test go on beside it; it is killed in the end if it still runs."""
+    def started(
+        self, *arguments: str | Path, said: IO[bytes] | None = None, **settings: str
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """Start a command and let the test go on beside it; it is killed in the end if it still runs.
+
+        What it says goes into `said`, or else into pipes.
+        """
         process = subprocess.Popen(
             [*PROGRAM, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=said or subprocess.PIPE,
+            stderr=said or subprocess.PIPE,
             env=self.environment(**settings),
             cwd=self._folder(),
             text=True,

@@ -47,6 +47,16 @@ def small_fleet(rng: Random) -> Sequence[Streams]:
     return [_car(rng) for _ in range(rng.choice((1, 2, 2, 3)))]
 
 
+def busy_car(rng: Random, batches: int) -> list[SignalBatch]:
+    """Return so many batches of one car, in the order in which it sends them: stream after stream."""
+    told = _Teller(rng)
+    sent: list[SignalBatch] = []
+    while len(sent) < batches:
+        sent += told.stream(f"drive-{len(sent)}")
+        told.now_s += rng.choice((5, 60, 150, 4_000))
+    return sent[:batches]
+
+
 def _car(rng: Random) -> Streams:
     told = _Teller(rng)
     streams = []

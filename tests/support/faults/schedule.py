@@ -1,0 +1,104 @@
+"""Which faults a run has and when: drawn from a seed, the same every time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+from tests.support.faults.roles import ROLES, SECOND_RELAY
+
+FAULTS_S: Final = 20.0  # from the first moment to the last at which a fault begins
+FAULTS_MIN: Final = 9
+FAULTS_MAX: Final = 14  # besides those of broker and database themselves
+LONG_S: Final = (11.0, 14.0)  # longer than the 10 s after which a silent member of a group has lost its partitions
+LONG_BEFORE_S: Final = 10.0  # a long one begins early, so that there is load while it lasts
+
+
+class Kind(StrEnum):
+    """What can happen to a role, to its way to a service, or to a service."""
+
+    KILL = "kill"  # SIGKILL, and started again
+    RESTART = "restart"  # SIGTERM, which must end it well, and started again
+    FREEZE = "freeze"  # SIGSTOP, then SIGCONT
+    FREEZE_LONG = "freeze long"
+    CUT = "cut"  # RST on every connection
+    STALL = "stall"  # connections stay, no byte passes
+    STALL_LONG = "stall long"
+    SWALLOW = "swallow"  # what is asked arrives, the answer does not, then RST
+    BROKER_RESTART = "broker restart"
+    BROKER_CRASH = "broker crash"
+    DATABASE_RESTART = "database restart"
+    DATABASE_CRASH = "database crash"
+
+
+class Service(StrEnum):
+    """What a link leads to."""
+
+    BROKER = "broker"
+    DATABASE = "database"
+
+
+OF_ROLES: Final = {Kind.KILL: 3, Kind.RESTART: 1, Kind.FREEZE: 2, Kind.FREEZE_LONG: 1}  # and how often, relatively
+OF_LINKS: Final = {Kind.CUT: 3, Kind.STALL: 2, Kind.STALL_LONG: 1, Kind.SWALLOW: 3}
+OF_SERVICES: Final = {
+    Service.BROKER: (Kind.BROKER_RESTART, Kind.BROKER_CRASH),
+    Service.DATABASE: (Kind.DATABASE_RESTART, Kind.DATABASE_CRASH),
+}
+LASTING: Final = (Kind.FREEZE, Kind.FREEZE_LONG, Kind.STALL, Kind.STALL_LONG)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: when it begins, in seconds, what, to which roles, on their way to what, and for how long."""
+
+    at_s: float
+    kind: Kind
+    roles: tuple[str, ...] = ()
+    service: Service | None = None
+    lasts_s: float = 0.0  # frozen or stalled; ended before it is started again
+
+    def __str__(self) -> str:
+        whose = ", ".join(self.roles)
+        way = f" to the {self.service}" if self.service and self.roles else ""
+        lasts = f", {self.lasts_s:.1f} s" if self.lasts_s else ""
+        return f"{self.kind}{f' {whose}' if whose else ''}{way}{lasts}"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Everything about a run that its seed decides."""
+
+    seed: int
+    faults: Sequence[Fault]
+    roles: Sequence[str]
+    sends_through_proxy: bool
+    load_seed: int
+
+    @classmethod
+    def draw(cls, seed: int) -> "Schedule":
+        """Draw a run."""
+        rng = Random(seed)
+        names = [each.name for each in ROLES if each.name != SECOND_RELAY or rng.random() < 0.5]
+        faults = [_fault(rng, names) for _ in range(rng.randint(FAULTS_MIN, FAULTS_MAX))]
+        for service, kinds in OF_SERVICES.items():
+            if rng.random() < 0.7:
+                at_s = rng.uniform(2, FAULTS_S - 2)
+                faults.append(Fault(at_s, rng.choice(kinds), (), service, rng.uniform(0, 3)))
+        faults.sort(key=lambda fault: fault.at_s)
+        return cls(seed, faults, names, rng.random() < 0.3, rng.getrandbits(64))
+
+
+def _fault(rng: Random, names: Sequence[str]) -> Fault:
+    kinds = OF_ROLES | OF_LINKS
+    (kind,) = rng.choices(list(kinds), list(kinds.values()))
+    long = kind in (Kind.FREEZE_LONG, Kind.STALL_LONG)
+    at_s = rng.uniform(0.5, LONG_BEFORE_S if long else FAULTS_S)
+    lasts_s = rng.uniform(*LONG_S) if long else rng.uniform(1, 5) if kind in LASTING else 0.0
+    if kind == Kind.KILL:
+        lasts_s = rng.uniform(0, 2)
+    if kind in OF_ROLES:
+        return Fault(at_s, kind, (rng.choice(names),), None, lasts_s)
+    service = rng.choice(list(Service))
+    whom = rng.choice(([rng.choice(names)], [rng.choice(names)], rng.sample(names, 2), names))
+    return Fault(at_s, kind, tuple(sorted(whom)), service, lasts_s)
