@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from adapters.clock import now
@@ -12,15 +12,14 @@ from adapters.event_log import StoredRecord
 from adapters.kafka.partition import partition_of
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
-from adapters.postgres.event_store import PostgresEventLog
 from adapters.projecting import Projecting
 from adapters.twins import PROJECTIONS
-from adapters.vehicle_log import VehicleLog
+from adapters.vehicle_log import RecordLog, VehicleLog
 from domain.events import TelemetryGapDetected
 from domain.fleet import Fleet
 from domain.units import MICROS_PER_SECOND
 from projections.digest import digest
-from tests.support.command_line import VIN_KEY, CommandLine
+from tests.support.command_line import VIN_KEY
 from tests.support.events import codec
 from tests.support.faults.evidence import Places, Published, TopicReader
 from tests.support.faults.load import Load
@@ -84,11 +83,11 @@ def check_log(stored: Sequence[StoredRecord], load: Load) -> Iterator[str]:
             )
 
 
-def check_topic(stored: Sequence[StoredRecord], published: Sequence[Published], places: Places) -> Iterator[str]:
+def check_topic(stored: Sequence[StoredRecord], published: Sequence[Published], partitions: int) -> Iterator[str]:
     """Find what makes the topic of events another thing than the log."""
     wanted: dict[bytes, list[Published]] = {}
     for each in stored:
-        record = _record(each, places.partitions)
+        record = as_published(each, partitions)
         wanted.setdefault(record.key, []).append(record)
     found = TopicReader.of_vehicles(published)
     for key in sorted(wanted.keys() | found.keys()):
@@ -106,19 +105,23 @@ def check_topic(stored: Sequence[StoredRecord], published: Sequence[Published], 
                 f"topic: {key.decode()} (partition {logs[0].partition if logs else '?'}) has {len(ours)} records of"
                 f" {len(logs)} events; {differs}; doubled versions: {doubled[:5] or 'none'}"
             )
+
+
+def check_relays(places: Places, stored: Sequence[StoredRecord]) -> Iterator[str]:
+    """Find relays that say that they have published what there is not."""
     newest = stored[-1].position if stored else 0
     beyond = {number: position for number, position in places.relayed().items() if not 0 < position <= newest}
     if beyond:
         yield f"positions: relays say that they have published up to {beyond}, the log ends at {newest}"
 
 
-def check_read_models(places: Places, fleettwin: CommandLine) -> Iterator[str]:
-    """Find read models that are not what the log says."""
-    status = fleettwin.status()
+def check_read_models(status: Mapping[str, Any], log: RecordLog) -> Iterator[str]:
+    """Find read models that are not what the log says; `status` is what the command of that name tells of them."""
     store = MemoryReadModels()
-    with closing(PostgresEventLog.open(places.conninfo)) as records:
-        Projecting(PROJECTIONS, VehicleLog(records, codec()), store, now).catch_up()
+    Projecting(PROJECTIONS, VehicleLog(log, codec()), store, now).catch_up()
     folded = {(each.name, each.version): digest(store, each) for each in PROJECTIONS}
+    if status["projections"] == []:
+        yield "read models: there are none"
     for each in status["projections"]:
         name = f"{each['name']} v{each['version']}"
         if each["lag"] or each["parked"]:
@@ -127,7 +130,7 @@ def check_read_models(places: Places, fleettwin: CommandLine) -> Iterator[str]:
             yield f"read models: {name} is not the fold of the log"
 
 
-def _record(stored: StoredRecord, partitions: int) -> Published:
+def as_published(stored: StoredRecord, partitions: int) -> Published:
     """Return the record that an event must be: written down here once more, not asked of the relay."""
     key = str(stored.originator_id).encode()
     headers: Mapping[str, str] = {

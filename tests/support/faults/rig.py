@@ -285,9 +285,12 @@ class Rig:
         findings = [
             *checks.check_batches(self._places, self._load),
             *checks.check_log(stored, self._load),
-            *checks.check_topic(stored, reader.records, self._places),
-            *(checks.check_read_models(self._places, self._fleettwin) if self._projects else ()),
+            *checks.check_topic(stored, reader.records, PARTITIONS),
+            *checks.check_relays(self._places, stored),
         ]
+        if self._projects:
+            with closing(PostgresEventLog.open(self._places.conninfo)) as log:
+                findings += checks.check_read_models(self._fleettwin.status(), log)
         for name, process in self._processes.items():
             if b"Traceback (most" in process.log.read_bytes():
                 findings.append(f"processes: {name} says a traceback")
