@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RetriableError
 from kafka.net.compat import KafkaNetClient
 
@@ -15,6 +15,7 @@ from domain.errors import BadInputError
 BOOTSTRAP_TIMEOUT_MS: Final = 5_000
 REQUEST_TIMEOUT_MS: Final = 30_000
 CLIENT_ID: Final = "fleettwin"
+ABANDONED_WITHIN_S: Final = 5.0
 RETRY_TIMEOUT_S: Final = 20  # a cluster goes on naming a broker that has crashed until its session runs out: 9 s
 
 _REMEDY: Final = "start the brokers (`make up` does on this machine), or correct FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS"
@@ -90,3 +91,15 @@ class Connection:
             for each in nets:
                 each.close()
             raise
+
+
+def abandon(producer: KafkaProducer) -> None:
+    """End a producer, whatever it has not sent yet.
+
+    Its own `close` waits for that first; where it cannot be sent, it gives up and leaves its thread behind, which goes
+    on sending.
+    """
+    if producer._sender is not None:  # noqa: SLF001  # nothing public ends it
+        producer._sender.force_close()  # noqa: SLF001
+    with suppress(KafkaError):
+        producer.close(timeout=ABANDONED_WITHIN_S)

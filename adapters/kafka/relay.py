@@ -19,7 +19,7 @@ from kafka.errors import KafkaError
 from kafka.structs import MemberState
 
 from adapters.event_log import StoredRecord
-from adapters.kafka.client import Connection
+from adapters.kafka.client import Connection, abandon
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
 from adapters.kafka.group import join_group, needs_time
 from adapters.kafka.last_record import POSITION, last_position
@@ -225,7 +225,7 @@ class Relay:
     def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=0)
+            abandon(producer)
 
 
 def _headers(key: bytes, record: StoredRecord) -> Headers:

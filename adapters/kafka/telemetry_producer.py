@@ -7,7 +7,7 @@ from typing import Any, Final
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from adapters.kafka.client import Connection
+from adapters.kafka.client import Connection, abandon
 from adapters.kafka.cloud_events import cloud_event_headers
 from adapters.kafka.partition import partition_of
 from domain.errors import StoreError
@@ -85,4 +85,4 @@ class TelemetryProducer:
     def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=0)
+            abandon(producer)

@@ -53,7 +53,8 @@ class Places:
 
     def consumed(self) -> dict[str, int]:
         """Return how far each partition of the telemetry was taken."""
-        return dict(self.rows("SELECT source, position FROM consumed_positions"))
+        found = self.rows("SELECT source, position FROM consumed_positions WHERE position > 0")
+        return {source.partition("#")[0]: position for source, position in found}
 
     def telemetry_ends(self) -> dict[str, int]:
         """Return how far each can be; without those in which nothing is."""

@@ -26,7 +26,7 @@ class Role(NamedTuple):
 
 INGEST: Final = ("run", "ingest")
 RELAY: Final = ("run", "relay")
-PROJECT: Final = ("serve",)  # which keeps the read models up to date
+PROJECT: Final = ("run", "project")
 
 SECOND_RELAY: Final = "relay-2"  # that some runs have
 ROLES: Final = (
