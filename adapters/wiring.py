@@ -31,6 +31,7 @@ from domain.fleet import Fleet
 from projections.digest import digest
 
 if TYPE_CHECKING:
+    from adapters.avro.external_ids import ExternalIds
     from adapters.graphql.app import AsgiApp
     from adapters.graphql.execution import Api
     from adapters.ingest import Ingest
@@ -94,7 +95,7 @@ class FleetTwin:
         from adapters.over_kafka import FleetOverKafka  # noqa: PLC0415
 
         connection, topic = self._kafka(), self.config.kafka_topic_prefix + TELEMETRY
-        encode = TelemetryCodec(self.registry).encode
+        encode = TelemetryCodec(self.registry, self._external_ids(registering=True)).encode
         producer = TelemetryProducer(connection, topic, self.config.kafka_partitions, encode, TELEMETRY_TYPE)
         with closing(producer):
             yield FleetOverKafka(self.fleet, producer)
@@ -107,7 +108,8 @@ class FleetTwin:
 
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         set_aside = PostgresSetAside(self.records.datastore)
-        worker = IngestWorker(self.fleet, TelemetryCodec(self.registry), self.records, set_aside, now)
+        codec = TelemetryCodec(self.registry, self._external_ids(registering=False))
+        worker = IngestWorker(self.fleet, codec, self.records, set_aside, now)
         return TelemetryConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker)
 
     def relay(self) -> "Relay":
@@ -116,8 +118,9 @@ class FleetTwin:
         from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
 
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
-        group = prefix + RELAY_GROUP
-        return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records)
+        group, ids = prefix + RELAY_GROUP, self._external_ids(registering=True)
+        exchange = ids.to_external if ids else bytes
+        return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records, exchange)
 
     def _kafka(self) -> "Connection":
         """Return the cluster that the settings name, its topics checked."""
@@ -127,6 +130,20 @@ class FleetTwin:
         connection = Connection(self.config.kafka())
         check_topics(connection, self.config.kafka_partitions, self.config.kafka_topic_prefix)
         return connection
+
+    def _external_ids(self, *, registering: bool) -> "ExternalIds | None":
+        """Return the ids of the schema registry that the settings name; None where they name none.
+
+        Who writes has every schema of ours registered. Raises BadInputError where the registry is not to be had.
+        """
+        if self.config.schema_registry is None:
+            return None
+        from adapters.avro.external_ids import ExternalIds  # noqa: PLC0415  # see above
+        from adapters.schema_registry_client import SchemaRegistryClient  # noqa: PLC0415
+
+        client = SchemaRegistryClient(*self.config.schema_registry)
+        client.check()
+        return ExternalIds.registered(self.registry, client) if registering else ExternalIds(self.registry, client)
 
     @cached_property
     def projecting(self) -> Projecting:
