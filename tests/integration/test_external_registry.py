@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -239,12 +240,17 @@ def claimed(schema_registry: SchemaRegistryServer, subject: str) -> Iterator[Non
 
 
 def said(process: "subprocess.Popen[str]", what: str) -> None:
-    """Wait until a process has said something."""
+    """Wait until a process has said something; it is killed if it says nothing for too long."""
     assert process.stderr is not None
+    late = threading.Timer(PATIENCE_S, process.kill)
+    late.start()
     lines: list[str] = []
-    while not lines or what not in lines[-1]:
-        lines.append(process.stderr.readline())
-        assert lines[-1], lines[:-1]
+    try:
+        while not lines or what not in lines[-1]:
+            lines.append(process.stderr.readline())
+            assert lines[-1], lines[:-1]
+    finally:
+        late.cancel()
 
 
 def told(fleettwin: CommandLine) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -73,15 +73,24 @@ class Topics:
     def published(self) -> list[Read]:
         return read_by_others(self.bootstrap_servers, self.events, len(VEHICLES) * len(EXAMPLES))
 
-    def kcat(self, *arguments: str, stdin: str = "") -> list[str]:
-        """Return the lines that kcat prints."""
-        kcat = shutil.which("kcat")
-        if kcat is None:
-            pytest.skip("install kcat (`apt-get install kcat`, `brew install kcat`) and have it on the path")
-        command = [kcat, "-q", "-b", self.bootstrap_servers, *arguments]
+
+Kcat = Callable[..., list[str]]
+
+
+@pytest.fixture
+def kcat() -> Kcat:
+    """Give what runs kcat at a broker and returns the lines that it prints."""
+    path = shutil.which("kcat")
+    if path is None:
+        pytest.skip("install kcat (`apt-get install kcat`, `brew install kcat`) and have it on the path")
+
+    def run(bootstrap_servers: str, *arguments: str, stdin: str = "") -> list[str]:
+        command = [path, "-q", "-b", bootstrap_servers, *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, check=False, text=True, timeout=PATIENCE_S)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
+
+    return run
 
 
 @pytest.fixture
@@ -91,17 +100,18 @@ def topics(kafka_fleettwin: CommandLine, bootstrap_servers: str, topic_prefix: s
     return found
 
 
-def test_kcat_lists_keys_headers_and_the_partitions_that_it_would_choose(topics: Topics) -> None:
+def test_kcat_lists_keys_headers_and_the_partitions_that_it_would_choose(kcat: Kcat, topics: Topics) -> None:
+    broker = topics.bootstrap_servers
     read = ("-C", "-e", "-o", "beginning", "-X", "isolation.level=read_committed", "-f", "%p %k %h\\n", "-t")
-    events, telemetry = topics.kcat(*read, topics.events), topics.kcat(*read, topics.telemetry)
+    events, telemetry = kcat(broker, *read, topics.events), kcat(broker, *read, topics.telemetry)
     keys = {line.split()[1] for line in events + telemetry}
     probe = f"{topics.prefix}probe"
-    with KafkaAdminClient(bootstrap_servers=topics.bootstrap_servers) as admin:
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
         admin.create_topics({probe: {"num_partitions": PARTITIONS, "replication_factor": 1}})
         admin.wait_for_topics([probe])
     lines = "".join(f"{key}:x\n" for key in sorted(keys))
-    topics.kcat("-P", "-K:", "-X", "topic.partitioner=murmur2_random", "-t", probe, stdin=lines)
-    chosen = {key: partition for partition, key, _ in (line.split(" ", 2) for line in topics.kcat(*read, probe))}
+    kcat(broker, "-P", "-K:", "-X", "topic.partitioner=murmur2_random", "-t", probe, stdin=lines)
+    chosen = {key: partition for partition, key, _ in (line.split(" ", 2) for line in kcat(broker, *read, probe))}
     assert len(chosen) == len(VEHICLES) + 1
     assert len(set(chosen.values())) > 1
 
