@@ -11,7 +11,8 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from domain.errors import BadInputError
 
@@ -63,6 +64,12 @@ SETTINGS: Final = (
         "12",
     ),
     Setting("kafka_topic_prefix", "What the name of each topic begins with, where a cluster has several users."),
+    Setting(
+        "schema_registry_url",
+        "Schema registry (Confluent's API) whose ids the topics carry; unset: our own ids, which `serve` explains.",
+    ),
+    Setting("schema_registry_username", "Name for the schema registry; unset: it wants none."),
+    Setting("schema_registry_password", "Password for the schema registry.", secret=True),
 )
 
 FILE: Final = Setting(
@@ -84,6 +91,14 @@ class Value:
         return "(set, not shown)" if self.setting.secret and self.value is not None else self.value
 
 
+class Registry(NamedTuple):
+    """A schema registry that is not our own."""
+
+    url: str  # without a slash at its end
+    username: str | None
+    password: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All settings, read and checked."""
@@ -96,6 +111,7 @@ class Config:
     kafka_bootstrap_servers: str | None
     kafka_partitions: int
     kafka_topic_prefix: str
+    schema_registry: Registry | None
     values: tuple[Value, ...]
     _vin_key: str | None
 
@@ -129,6 +145,7 @@ class Config:
             _servers(by_name["kafka_bootstrap_servers"]),
             _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
             _prefix(by_name["kafka_topic_prefix"]),
+            _registry(*(by_name[f"schema_registry_{part}"] for part in ("url", "username", "password"))),
             values,
             vin_key,
         )
@@ -218,6 +235,29 @@ def _prefix(value: Value) -> str:
         what, remedy = f"{text!r} begins no topic", "give letters, digits, dots, hyphens and underscores, 200 at most"
         raise BadInputError(what, where=value.source, remedy=remedy)
     return text
+
+
+def _registry(url: Value, username: Value, password: Value) -> Registry | None:
+    for given, missing in ((username, password), (password, username)):
+        if given.value is not None and missing.value is None:
+            what = f"is set, and {missing.setting.name} is not"
+            raise BadInputError(what, where=given.source, remedy="set both or neither")
+    if ":" in (username.value or ""):
+        raise BadInputError("a name with a colon cannot be sent", where=username.source, remedy="give another name")
+    if url.value is None:
+        return None
+    try:
+        parts = urlsplit(url.value)
+        complete = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        parts, complete = urlsplit(""), False
+    if not complete or parts.query or parts.fragment or not url.value.isascii() or " " in url.value:
+        remedy = "give http://… or https://…, without a query"
+        raise BadInputError("this is no URL of a schema registry", where=url.source, remedy=remedy)
+    if "@" in parts.netloc:
+        remedy = "set FLEETTWIN_SCHEMA_REGISTRY_USERNAME and FLEETTWIN_SCHEMA_REGISTRY_PASSWORD"
+        raise BadInputError("a URL is shown, so it holds no password", where=url.source, remedy=remedy)
+    return Registry(url.value.rstrip("/"), username.value, password.value)
 
 
 def _refuse(what: str, where: str) -> None:

@@ -35,7 +35,8 @@ Decode = Callable[[str, bytes, UUID, int], VehicleEvent]
 class ProjectWorker:
     """Implements `adapters.received.PartitionWorker` for one projection.
 
-    `decode` makes an event of its type, bytes, vehicle and version. `now` gives the time of parking and setting aside.
+    `decode` makes an event of its type, bytes, vehicle and version; `exchange` gives the bytes of a record ids of ours.
+    `now` gives the time of parking and setting aside.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ProjectWorker:
         decode: Decode,
         set_aside: SetAsideStore,
         now: Callable[[], Micros],
+        exchange: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self.projection = projection
         self._log = log
@@ -53,6 +55,7 @@ class ProjectWorker:
         self._decode = decode
         self._set_aside = set_aside
         self._now = now
+        self._exchange = exchange
         self._folder = Folder(projection, log, store, now)
         self._positions: dict[str, int] = {}
 
@@ -118,8 +121,8 @@ class ProjectWorker:
         except (KeyError, ValueError, TypeError) as error:
             raise UnreadableError(f"key and headers are not those of an event: {error!r}") from error
         try:
-            event = self._decode(topic, record.value or b"", vehicle_id, version)
-        except UnknownEventError as error:
+            event = self._decode(topic, self._exchange(record.value or b""), vehicle_id, version)
+        except (UnknownEventError, UnreadableError) as error:
             found = self._log.history(vehicle_id, version - 1, version)
             if not found:
                 raise UnreadableError(f"no such event is in the log, and {error}") from error

@@ -32,6 +32,7 @@ from projections.digest import digest
 from projections.runner import BATCH_EVENTS
 
 if TYPE_CHECKING:
+    from adapters.avro.external_ids import ExternalIds
     from adapters.graphql.app import AsgiApp
     from adapters.graphql.execution import Api
     from adapters.ingest import Ingest
@@ -97,7 +98,7 @@ class FleetTwin:
         from adapters.over_kafka import FleetOverKafka  # noqa: PLC0415
 
         connection, topic = self._kafka(), self.config.kafka_topic_prefix + TELEMETRY
-        encode = TelemetryCodec(self.registry).encode
+        encode = TelemetryCodec(self.registry, self._external_ids(registering=True)).encode
         producer = TelemetryProducer(connection, topic, self.config.kafka_partitions, encode, TELEMETRY_TYPE)
         with closing(producer):
             yield FleetOverKafka(self.fleet, producer)
@@ -110,7 +111,8 @@ class FleetTwin:
 
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         set_aside = PostgresSetAside(self.records.datastore)
-        worker = IngestWorker(self.fleet, TelemetryCodec(self.registry), self.records, set_aside, now)
+        codec = TelemetryCodec(self.registry, self._external_ids(registering=False))
+        worker = IngestWorker(self.fleet, codec, self.records, set_aside, now)
         return PartitionConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker, BATCHES_MAX)
 
     def event_consumers(self, only: Collection[str] = ()) -> dict[str, "PartitionConsumer"]:
@@ -125,10 +127,11 @@ class FleetTwin:
 
         chosen = chosen_projections(only)
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
-        set_aside = PostgresSetAside(self.records.datastore)
+        set_aside, ids = PostgresSetAside(self.records.datastore), self._external_ids(registering=False)
+        exchange = ids.to_local if ids else bytes
         consumers = {}
         for each in chosen:
-            worker = ProjectWorker(each, self.log, self.read_models, self.codec.decode, set_aside, now)
+            worker = ProjectWorker(each, self.log, self.read_models, self.codec.decode, set_aside, now, exchange)
             group = f"{prefix}{PROJECT_GROUP}-{each.name}-v{each.version}"
             watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
             consumers[each.name] = PartitionConsumer(
@@ -142,8 +145,9 @@ class FleetTwin:
         from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
 
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
-        group = prefix + RELAY_GROUP
-        return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records)
+        group, ids = prefix + RELAY_GROUP, self._external_ids(registering=True)
+        exchange = ids.to_external if ids else bytes
+        return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records, exchange)
 
     def republish(self) -> "Republish":
         """Return who makes the topic of events anew."""
@@ -163,6 +167,20 @@ class FleetTwin:
         connection = Connection(self.config.kafka())
         check_topics(connection, self.config.kafka_partitions, self.config.kafka_topic_prefix)
         return connection
+
+    def _external_ids(self, *, registering: bool) -> "ExternalIds | None":
+        """Return the ids of the schema registry that the settings name; None where they name none.
+
+        Who writes has every schema of ours registered. Raises BadInputError where the registry is not to be had.
+        """
+        if self.config.schema_registry is None:
+            return None
+        from adapters.avro.external_ids import ExternalIds  # noqa: PLC0415  # see above
+        from adapters.schema_registry_client import SchemaRegistryClient  # noqa: PLC0415
+
+        client = SchemaRegistryClient(*self.config.schema_registry)
+        client.check()
+        return ExternalIds.registered(self.registry, client) if registering else ExternalIds(self.registry, client)
 
     @cached_property
     def projecting(self) -> Projecting:

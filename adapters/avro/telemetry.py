@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
+from adapters.avro.external_ids import ExternalIds
 from adapters.avro.registry import SchemaRegistry
 from adapters.avro.wire import RecordReaders, RecordWriter, UnreadableError
 from domain.signals import (
@@ -25,9 +26,10 @@ _CODE: Final = ("code", "code_failure_type", "code_status", "code_active")
 
 
 class TelemetryCodec:
-    """Encodes batches with the newest schema, decodes those of every version."""
+    """Encodes batches with the newest schema, decodes those of every version; with `ids` by those of a registry."""
 
-    def __init__(self, registry: SchemaRegistry) -> None:
+    def __init__(self, registry: SchemaRegistry, ids: ExternalIds | None = None) -> None:
+        self._ids = ids
         self._writer = RecordWriter(registry.by_topic[TOPIC][-1])
         self._readers = RecordReaders(registry, [TOPIC])
 
@@ -56,10 +58,13 @@ class TelemetryCodec:
             "code_status": [code.status for code in codes],
             "code_active": [code.active for code in codes],
         }
-        return self._writer.write(fields, "SignalBatch")
+        data = self._writer.write(fields, "SignalBatch")
+        return self._ids.to_external(data) if self._ids else data
 
     def decode(self, data: bytes, vehicle_id: UUID) -> SignalBatch:
         """Return the batch that `data` holds. Raises `UnreadableError` for bytes that are none, or contradict it."""
+        if self._ids:
+            data = self._ids.to_local(data)
         fields = self._readers.find(TOPIC, data).read(data)
         for columns in (_SAMPLE, _REPORT, _CODE):
             if len({len(fields[name]) for name in columns}) > 1:

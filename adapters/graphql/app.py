@@ -92,9 +92,13 @@ class _App:
         try:
             if request.path.rstrip("/") == "/graphql":
                 return await self._graphql(request, receive)
+            path = unquote(request.path)
+            if request.method == "POST" and self._registry.takes(path):
+                body = await _body(receive)
+                return too_large() if body is None else self._registry.post(path, body)
             if request.method not in ("GET", "HEAD"):
                 return _only("GET")
-            return await self._read(unquote(request.path))
+            return await self._read(path)
         except Exception:  # noqa: BLE001  # the last place where a fault of ours can be told
             _log.exception("%s %s failed", request.method, request.path)
             return json_response(

@@ -55,7 +55,7 @@ class BehindKafkaError(StoreError):
 
 
 class Relay:
-    """One relay."""
+    """One relay. `exchange` gives the bytes that go out for those that the log holds, where these are others."""
 
     def __init__(
         self,
@@ -64,12 +64,14 @@ class Relay:
         partitions: int,
         group: str,
         log: PublishedLog,
+        exchange: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self._connection = connection
         self._topic = topic
         self._partitions = partitions
         self._group = group
         self._log = log
+        self._exchange = exchange
         self._producer: KafkaProducer | None = None
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
         self._unsaid = False  # whether the group does not know them all yet
@@ -191,7 +193,7 @@ class Relay:
         futures = [
             producer.send(
                 self._topic,
-                record.state,
+                self._exchange(record.state),
                 key=key,
                 headers=_headers(key, record),
                 partition=number,

@@ -21,7 +21,7 @@ LOCK: Final = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 OURS: Final = {"domain", "projections", "adapters", "schemas"}
 # Declared for another reason than an import
 BROUGHT_ALONG: Final = {
-    *("kafka-python-crc32c", "kafka-python-lz4", "psycopg-binary"),  # extras
+    *("confluent-kafka-avro", "kafka-python-crc32c", "kafka-python-lz4", "psycopg-binary"),  # extras
     *("pytest-xdist", "types-pyyaml"),
 }
 STARTED: Final = {"import-linter", "mypy", "ruff", "setuptools", "uv"}
@@ -132,9 +132,10 @@ def test_containers_and_jars_are_of_the_same_kafka() -> None:
 
 
 def test_every_version_that_is_deployed_is_pinned() -> None:
-    pom = (ROOT / "deploy/kafka/pom.xml").read_text(encoding="utf-8")
-    versions = re.findall(r"<(?:[\w.]+\.)?version>([^$<]+)</", pom)
+    poms = [path.read_text(encoding="utf-8") for path in ROOT.glob("deploy/*/pom.xml")]
+    versions = [version for pom in poms for version in re.findall(r"<(?:[\w.]+\.)?version>([^$<]+)</", pom)]
     images = re.findall(r"image: \S+:(\S+)", (ROOT / "deploy/compose.yaml").read_text(encoding="utf-8"))
-    assert len(versions) > 2
+    assert len(poms) == 2
+    assert len(versions) > 5
     assert images
-    assert [each for each in versions + images if not re.fullmatch(r"[\d.]+", each)] == []
+    assert [each for each in versions + images if not re.fullmatch(r"[\d.]+(?:\.Final)?", each)] == []

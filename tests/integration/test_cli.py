@@ -5,8 +5,6 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html.parser import HTMLParser
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +15,7 @@ import httpx
 import pytest
 
 from adapters import demo
-from tests.support.command_line import PROGRAM, STATE_QUERY, VIN_KEY, CommandLine
+from tests.support.command_line import PROGRAM, STATE_QUERY, VIN_KEY, CommandLine, serving
 from tests.support.small_drives import petrol_drive
 
 VIN: Final = "WVWZZZE1ZTP000042"
@@ -38,19 +36,6 @@ def driven(fleettwin: CommandLine, drive: Path) -> CommandLine:
     """A command line that knows one car."""
     fleettwin.ingest(drive, "--vin", VIN, "--brand", "vw", "--model", "Golf", "--map", "obd2")
     return fleettwin
-
-
-@contextmanager
-def serving(fleettwin: CommandLine, command: str = "serve") -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Run a server on a free port; yield the process and its address."""
-    with fleettwin.started(command, PORT="0") as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if found := re.search(r"http://\S+", line):
-                yield process, found.group()
-                break
-        else:
-            pytest.fail(f"no address: {process.stderr.read() if process.stderr else ''}")
 
 
 def asked(address: str, document: str, **variables: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ server below its home. A folder of tests gets the fixtures by importing them in 
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -185,6 +186,19 @@ class CommandLine:
         folder = next(parent for parent in self.home.parents if parent.is_dir()) / "working-directory"
         folder.mkdir(exist_ok=True)
         return folder
+
+
+@contextmanager
+def serving(fleettwin: CommandLine, command: str = "serve") -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run a server on a free port; yield the process and its address."""
+    with fleettwin.started(command, PORT="0") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"http://\S+", line):
+                yield process, found.group()
+                break
+        else:
+            pytest.fail(f"no address: {process.stderr.read() if process.stderr else ''}")
 
 
 def fingerprints(conninfo: str) -> dict[str, tuple[int, str]]:

@@ -306,9 +306,67 @@ def test_the_schema_registry_reads_as_confluents_does() -> None:
     assert json.loads(version["schema"])["name"] == "TripStarted"
 
 
+def test_the_schema_registry_answers_what_clients_ask_besides() -> None:
+    schema = REGISTRY.by_topic["vehicle.trip_started.v1"][0]
+    definition = json.loads(schema.text)
+    for path, answer in {
+        f"/schemas/ids/{schema.id}?subject=vehicle-events-value": {"schema": schema.text},
+        f"/schemas/ids/{schema.id}/schema": definition,
+        f"/schemas/ids/{schema.id}/subjects": [schema.subject],
+        f"/schemas/ids/{schema.id}/versions": [{"subject": schema.subject, "version": 1}],
+        f"/subjects/{schema.subject}/versions/1/schema": definition,
+        "/config": {"compatibilityLevel": "FULL_TRANSITIVE"},
+        f"/config/{schema.subject}": {"compatibilityLevel": "FULL_TRANSITIVE"},
+        "/mode": {"mode": "READONLY"},
+    }.items():
+        assert send("GET", path).json() == answer
+    assert send("GET", f"/subjects/{schema.subject}/versions/-1").json()["id"] == schema.id
+
+
+def test_a_schema_is_looked_up_whatever_its_layout_and_registering_it_changes_nothing() -> None:
+    schema = REGISTRY.by_topic["vehicle.trip_started.v1"][0]
+    laid_out = json.dumps(json.loads(schema.text), indent=2, sort_keys=True)
+    found = send("POST", f"/subjects/{schema.subject}?normalize=false", json={"schema": laid_out}).json()
+    assert found == send("GET", f"/subjects/{schema.subject}/versions/1").json()
+    registered = send(
+        "POST", f"/subjects/{schema.subject}/versions", json={"schema": schema.text, "schemaType": "AVRO"}
+    )
+    assert (registered.status_code, registered.json()) == (200, {"id": schema.id})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/subjects/nothing", b'{"schema": "1"}', 40401),
+        ("/subjects/fleettwin.vehicle.TripStarted", b'{"schema": "1"}', 40403),
+        ("/subjects/fleettwin.vehicle.TripStarted/versions", b'{"schema": "1"}', 42205),
+        ("/subjects/nothing/versions", b'{"schema": "1"}', 42205),
+        *[
+            ("/subjects/fleettwin.vehicle.TripStarted", body, 42201)
+            for body in (b"", b"[]", b"{}", b'{"schema": 1}', b'{"schema": "{"}', b"\xff", b"[" * 100_000)
+        ],
+    ],
+)
+def test_what_cannot_be_looked_up_or_registered_has_confluents_code(path: str, body: bytes, code: int) -> None:
+    response = send("POST", path, content=body)
+    assert (response.status_code, response.json()["error_code"]) == (code // 100, code)
+
+
+def test_a_schema_to_look_up_has_a_limit_and_elsewhere_nothing_is_posted() -> None:
+    large = json.dumps({"schema": " " * BODY_BYTES_MAX}).encode()
+    assert send("POST", "/subjects/fleettwin.vehicle.TripStarted", content=large).status_code == 413
+    for path in ("/subjects", "/config", "/schemas/ids/1", "/subjects/x/versions/1"):
+        assert send("POST", path, content=b"{}").status_code == 405
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
+        ("/associations/resources/-/vehicle-events", 404),
+        ("/schemas", 404),
+        ("/schemas/ids/1/nothing", 404),
+        ("/schemas/ids/" + "9" * 5_000, 40403),
+        ("/schemas/guids/00000000-0000-0000-0000-000000000000", 40403),
         ("/subjects/nothing/versions/1", 40401),
         ("/subjects/nothing/versions", 40401),
         ("/subjects/fleettwin.vehicle.TripStarted/versions/9", 40402),
