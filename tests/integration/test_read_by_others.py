@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID, uuid5
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -200,6 +200,6 @@ def test_confluents_serializer_writes_with_the_ids_of_our_registry(fleettwin: Co
     (data, *_) = example_bytes(schema)
     with our_registry(fleettwin) as client:
         fields = RecordReaders(registry(), [TELEMETRY_TYPE]).find(TELEMETRY_TYPE, data).read(data)
-        by_record = {"subject.name.strategy.type": "RECORD"}
+        by_record = {"subject.name.strategy": record_subject_name_strategy}
         serializer = AvroSerializer(client, schema.text, conf=by_record)
         assert serializer(fields, SerializationContext("telemetry", MessageField.VALUE)) == data
