@@ -40,6 +40,8 @@ class Link:
         self.port: Final[int] = self._listener.getsockname()[1]
         self._connections: set[_Connection] = set()
         self._holds = 0
+        self._answers_left = 0  # until the trap springs; 0: none is set
+        self._sprung = threading.Event()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._accepting = self._call(lambda: loop.create_task(self._accept()))
@@ -77,11 +79,42 @@ class Link:
 
         return self._call(mark)
 
+    def trap(self, answers: int) -> threading.Event:
+        """Hold the so many-th answer from now on back, stalling everything; the event is set at that moment.
+
+        `disarm` ends it.
+        """
+        assert answers > 0
+        self._sprung = threading.Event()
+
+        def arm() -> None:
+            self._answers_left = answers
+
+        self._call(arm)
+        return self._sprung
+
+    def disarm(self) -> None:
+        """Take the trap away; where it has sprung, bytes pass again."""
+
+        def take() -> None:
+            self._answers_left = 0
+            if self._sprung.is_set():
+                self._hold(-1)
+
+        self._call(take)
+
+    def _answered(self) -> None:
+        if self._answers_left:
+            self._answers_left -= 1
+            if not self._answers_left:
+                self._hold(1)
+                self._sprung.set()
+
     async def _accept(self) -> None:
         while True:
             client, _ = await self._loop.sock_accept(self._listener)
             client.setblocking(False)
-            connection = _Connection(client, self.target, self._flowing)
+            connection = _Connection(client, self.target, self._flowing, self._answered)
             if len(self._connections) >= CONNECTIONS_MAX:
                 _close(client, reset=True)
                 continue
@@ -132,12 +165,15 @@ class Link:
 class _Connection:
     """A client, and the server that it reaches."""
 
-    def __init__(self, client: socket.socket, target: Target, flowing: asyncio.Event) -> None:
+    def __init__(
+        self, client: socket.socket, target: Target, flowing: asyncio.Event, answered: Callable[[], None]
+    ) -> None:
         self._client = client
         self._server = socket.socket(socket.AF_UNIX if isinstance(target, str) else socket.AF_INET)
         self._server.setblocking(False)
         self._target = target
         self._flowing = flowing
+        self._answered = answered
         self._ended_well = False
         self.unanswered = False
         self.task: asyncio.Task[None] | None = None
@@ -173,6 +209,8 @@ class _Connection:
         loop = asyncio.get_running_loop()
         while True:
             data = await loop.sock_recv(source, BUFFER_BYTES)
+            if data and sink is self._client:
+                self._answered()
             await self._flowing.wait()
             if not data:
                 sink.shutdown(socket.SHUT_WR)  # the other direction may go on

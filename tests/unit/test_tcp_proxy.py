@@ -164,6 +164,27 @@ def test_a_question_arrives_and_its_answer_is_swallowed(link: Link, server: sock
         assert all_of(client, 4) == b"done"
 
 
+def test_a_trap_springs_at_one_answer_and_holds_it_back(link: Link, server: socket.socket) -> None:
+    client, behind = connected(link, server)
+    with client, behind:
+        sprung = link.trap(2)
+        behind.sendall(b"1")
+        assert all_of(client, 1) == b"1"
+        client.sendall(b"question")
+        assert all_of(behind, 8) == b"question"
+        assert not sprung.is_set()
+        behind.sendall(b"2")
+        assert sprung.wait(PATIENCE_S)
+        assert nothing_comes(client)
+        link.disarm()
+        behind.sendall(b"3")
+        assert all_of(client, 2) == b"23"
+        link.trap(1)
+        link.disarm()
+        behind.sendall(b"4")
+        assert all_of(client, 1) == b"4"
+
+
 def test_a_server_that_is_not_there_is_a_connection_that_is_reset(server: socket.socket) -> None:
     with TcpProxy() as proxy:
         link = proxy.link(server.getsockname())

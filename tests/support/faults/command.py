@@ -74,7 +74,7 @@ def _print_summary(outcomes: Sequence[Outcome], took_s: float, console: Console)
         kinds.update({finding.partition(":")[0] for finding in each.findings})
         numbers.update(each.numbers)
     table = Table("injected", "times")
-    for kind in (*Kind, "start refused"):
+    for kind in (*Kind, "killed while it waited for an answer", "start refused"):
         table.add_row(str(kind), str(injected[kind]))
     console.print(table)
     failed = [str(each.schedule.seed) for each in outcomes if each.findings]

@@ -33,6 +33,7 @@ TICK_S: Final = 0.1
 READY_WITHIN_S: Final = 90.0
 FAULTS_WITHIN_S: Final = 180.0  # the last has ended by then, the slow start of a service included
 QUIET_WITHIN_S: Final = 120.0  # after the last fault; a session runs out in 10 s, a connection is waited for for 30
+ANSWER_WITHIN_S: Final = 2.0
 AFTERMATH_S: Final = 15.0  # in which a start may still find no broker or database
 STOPPED: Final = (0,)  # exit status of a role that was asked to stop
 STOPPED_AT_START: Final = (0, 2, 130, -signal.SIGTERM)  # and of one that had not begun yet
@@ -168,7 +169,7 @@ class Rig:
         self._tell(f"begins: {fault}{'' if process.ready else ' (not ready)'}")
         match fault.kind:
             case Kind.KILL:
-                process.kill()
+                self._kill(fault, process)
                 self._hurry.wait(fault.lasts_s)
                 process.start()
             case Kind.RESTART:
@@ -178,6 +179,18 @@ class Rig:
                 process.freeze()
                 self._hurry.wait(fault.lasts_s)
                 process.thaw()
+
+    def _kill(self, fault: Fault, process: RoleProcess) -> None:
+        """Kill a role, if it should be while it waits for an answer: when that comes, or after a while without one."""
+        if not fault.answers:
+            process.kill()
+            return
+        link = self._services.link(process.role.name, fault.answers_of)
+        sprung = link.trap(fault.answers).wait(ANSWER_WITHIN_S)
+        process.kill()
+        link.disarm()
+        self._tell(f"{process.role.name} is killed {'waiting for an answer' if sprung else 'idle'}")
+        self.outcome.injected["killed while it waited for an answer"] += sprung
 
     def _stop(self, process: RoleProcess) -> None:
         """Ask a role to stop, which it must do well."""

@@ -1,7 +1,7 @@
 """Which faults a run has and when: drawn from a seed, the same every time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -18,7 +18,7 @@ LONG_BEFORE_S: Final = 10.0  # a long one begins early, so that there is load wh
 class Kind(StrEnum):
     """What can happen to a role, to its way to a service, or to a service."""
 
-    KILL = "kill"  # SIGKILL, and started again
+    KILL = "kill"  # SIGKILL, most often while it waits for an answer, and started again
     RESTART = "restart"  # SIGTERM, which must end it well, and started again
     FREEZE = "freeze"  # SIGSTOP, then SIGCONT
     FREEZE_LONG = "freeze long"
@@ -45,6 +45,7 @@ OF_SERVICES: Final = {
     Service.BROKER: (Kind.BROKER_RESTART, Kind.BROKER_CRASH),
     Service.DATABASE: (Kind.DATABASE_RESTART, Kind.DATABASE_CRASH),
 }
+ANSWERS_MAX: Final = 12  # of a broker: some two transactions of a relay
 LASTING: Final = (Kind.FREEZE, Kind.FREEZE_LONG, Kind.STALL, Kind.STALL_LONG)
 
 
@@ -57,12 +58,15 @@ class Fault:
     roles: tuple[str, ...] = ()
     service: Service | None = None
     lasts_s: float = 0.0  # frozen or stalled; ended before it is started again
+    answers: int = 0  # killed when the so many-th from now on would come; 0: at once
+    answers_of: Service = Service.BROKER
 
     def __str__(self) -> str:
         whose = ", ".join(self.roles)
         way = f" to the {self.service}" if self.service and self.roles else ""
         lasts = f", {self.lasts_s:.1f} s" if self.lasts_s else ""
-        return f"{self.kind}{f' {whose}' if whose else ''}{way}{lasts}"
+        at = f", at answer {self.answers} of the {self.answers_of}" if self.answers else ""
+        return f"{self.kind}{f' {whose}' if whose else ''}{way}{lasts}{at}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,20 @@ class Schedule:
                 at_s = rng.uniform(2, FAULTS_S - 2)
                 faults.append(Fault(at_s, rng.choice(kinds), (), service, rng.uniform(0, 3)))
         faults.sort(key=lambda fault: fault.at_s)
-        return cls(seed, faults, names, rng.random() < 0.3, rng.getrandbits(64))
+        through_proxy, load_seed = rng.random() < 0.3, rng.getrandbits(64)
+        # A process is at work for a small share of its time: killed at any moment, it would be idle most often.
+        faults = [
+            replace(fault, answers=rng.randint(0, ANSWERS_MAX), answers_of=_writes_to(fault.roles[0]))
+            if fault.kind == Kind.KILL
+            else fault
+            for fault in faults
+        ]
+        return cls(seed, faults, names, through_proxy, load_seed)
+
+
+def _writes_to(role: str) -> Service:
+    """Return where a role writes, which is where a crash could tear something."""
+    return Service.BROKER if role.startswith("relay") else Service.DATABASE
 
 
 def _fault(rng: Random, names: Sequence[str]) -> Fault:
