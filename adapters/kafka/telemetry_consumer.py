@@ -45,7 +45,7 @@ class TelemetryConsumer:
                 with closing(self._open()) as consumer:
                     while not stopping.is_set():
                         self._step(consumer, stopping)
-            except KafkaError as error:
+            except (KafkaError, FleettwinError) as error:
                 _log.warning("ingest waits for Kafka: %s", error)
                 stopping.wait(BACKOFF_S)
             finally:
