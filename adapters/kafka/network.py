@@ -5,6 +5,7 @@ over; says only that it is over; and waits for a TLS handshake without end.
 """
 
 import logging
+import time
 from functools import partial
 from typing import Any, Final
 from weakref import WeakSet
@@ -12,8 +13,10 @@ from weakref import WeakSet
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
+from kafka.net.inet import create_connection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from adapters.kafka.refusals import CLOSED, Refusal, UnreachedError, at_first, for_good
 
@@ -23,6 +26,25 @@ _log: Final = logging.getLogger(__name__)
 
 for _name in ("kafka.net.connection", "kafka.protocol.parser"):
     logging.getLogger(_name).setLevel(logging.INFO)  # at DEBUG they write down the bytes that are sent, passwords too
+
+
+class _All(KafkaTCPTransport):  # type: ignore[misc]  # kafka-python ships no types
+    """What a broker says before it closes a connection is heard: why it does, where it refuses us.
+
+    kafka-python throws away what comes in one piece with the end, which is found again after it.
+    """
+
+    def _sock_recv(self) -> tuple[bytes, BaseException | None]:
+        data, error = super()._sock_recv()
+        return data, None if data else error
+
+
+class _PlainTransport(_All):
+    """In the clear."""
+
+
+class _TlsTransport(_All, KafkaSSLTransport):  # type: ignore[misc]
+    """Over TLS."""
 
 
 class Network(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python ships no types
@@ -59,9 +81,6 @@ class Network(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python shi
             connection.init_future.add_callback(lambda _: self._failures.pop(node_id, None))
             connection.init_future.add_errback(partial(self._failed, node_id))
             connection.close_future.add_errback(lambda _: self._closed(connection))
-            if self.ssl_enabled:
-                within_ms = timeout_ms or self.socket_connection_setup_timeout_ms(node_id)
-                self._net.call_later(within_ms / _MS_PER_SECOND, lambda: _leave_if_silent(connection))
         return connection
 
     def reset_backoff(self, node_id: Any) -> None:
@@ -69,19 +88,21 @@ class Network(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python shi
         if node_id not in self._failures:
             super().reset_backoff(node_id)
 
-    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        """Return what carries a connection.
-
-        A broker that refuses says why and closes at once: kafka-python would forget what came before the end.
-        """
-        transport = await super()._build_transport(node, timeout_at=timeout_at)
-        receive = transport._sock_recv  # noqa: SLF001  # no other place to mend it
-
-        def receive_all() -> tuple[bytes, BaseException | None]:
-            data, error = receive()
-            return data, None if data else error  # which is found again after the data
-
-        transport._sock_recv = receive_all  # noqa: SLF001
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> KafkaTCPTransport:
+        """Return what carries a connection; as kafka-python's own, but it ends, and leaves no socket behind."""
+        options, within_ms = self.config["socket_options"], self.socket_connection_setup_timeout_ms(node.node_id)
+        sock = await create_connection(self._net, node.host, node.port, options, timeout_at=timeout_at)
+        if self.ssl_enabled:
+            transport = _TlsTransport(self._net, sock, node.host, ssl_context=self.config["ssl_context"])
+        else:
+            transport = _PlainTransport(self._net, sock, node.host)
+        if timeout_at is not None:
+            within_ms = max(0, timeout_at - time.monotonic()) * _MS_PER_SECOND
+        try:
+            await self.wait_for(self.call_soon(transport.handshake), within_ms)
+        except Exception as error:
+            transport.close()
+            raise KafkaConnectionError(f"no TLS comes to be: {error}") from error
         return transport
 
     def _stop_if_all_refuse(self) -> None:
@@ -108,11 +129,6 @@ class Network(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python shi
         """Return what it most likely was that a cluster was not reached for."""
         found = filter(None, (at_first(failure) for failure in self._failures.values()))
         return next(found, None) or (CLOSED if self._closed_by_broker else None)
-
-
-def _leave_if_silent(connection: KafkaConnection) -> None:
-    if not connection.init_future.is_done:
-        connection.close(KafkaConnectionError("silent"))
 
 
 def network_client(*, warns: bool = True, **settings: Any) -> KafkaNetClient:

@@ -87,8 +87,8 @@ def test_a_file_that_is_none_of_tls_is_refused_in_one_line(certificates: Certifi
     no_pem, encrypted = tmp_path / "no.pem", tmp_path / "encrypted.pem"
     no_pem.write_bytes(b"\x30\x82 DER, or a photograph")
     encrypted.write_text(
-        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n"
-        f"\n{'QUJD' * 16}\n-----END RSA PRIVATE KEY-----\n"
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+        f"DEK-Info: AES-128-CBC,{'00' * 16}\n\n{'QUJD' * 16}\n-----END RSA PRIVATE KEY-----\n"
     )
     ours, key = certificates.client, certificates.client_key
 
