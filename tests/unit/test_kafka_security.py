@@ -2,9 +2,11 @@
 
 import logging
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
 from adapters.config import Config
@@ -144,3 +146,11 @@ def test_no_log_of_the_client_has_the_password(caplog: pytest.LogCaptureFixture)
     assert isinstance(refused.value.__cause__, KafkaTimeoutError)
     assert "sasl_plain_password" in caplog.text
     assert PASSWORD not in caplog.text
+
+
+def test_a_client_that_does_not_come_to_be_leaves_no_thread() -> None:
+    before = threading.active_count()
+    for client in (KafkaConsumer, KafkaProducer, KafkaAdminClient):
+        with pytest.raises(KafkaTimeoutError):
+            client(**Connection("127.0.0.1:1", bootstrap_timeout_ms=100).settings())
+    assert threading.active_count() == before
