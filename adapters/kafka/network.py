@@ -25,7 +25,8 @@ _MS_PER_SECOND: Final = 1_000
 _log: Final = logging.getLogger(__name__)
 
 for _name in ("kafka.net.connection", "kafka.protocol.parser"):
-    logging.getLogger(_name).setLevel(logging.INFO)  # at DEBUG they write down the bytes that are sent, passwords too
+    # At DEBUG these write down the bytes that are sent, passwords among them.
+    logging.getLogger(_name).addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class _All(KafkaTCPTransport):  # type: ignore[misc]  # kafka-python ships no types
