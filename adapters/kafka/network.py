@@ -93,17 +93,18 @@ class Network(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python shi
         """Return what carries a connection; as kafka-python's own, but it ends, and leaves no socket behind."""
         options, within_ms = self.config["socket_options"], self.socket_connection_setup_timeout_ms(node.node_id)
         sock = await create_connection(self._net, node.host, node.port, options, timeout_at=timeout_at)
-        if self.ssl_enabled:
-            transport = _TlsTransport(self._net, sock, node.host, ssl_context=self.config["ssl_context"])
-        else:
-            transport = _PlainTransport(self._net, sock, node.host)
+        if not self.ssl_enabled:
+            return _PlainTransport(self._net, sock, node.host)
+        transport = _TlsTransport(self._net, sock, node.host, ssl_context=self.config["ssl_context"])
         if timeout_at is not None:
             within_ms = max(0, timeout_at - time.monotonic()) * _MS_PER_SECOND
         try:
             await self.wait_for(self.call_soon(transport.handshake), within_ms)
-        except Exception as error:
+        except BaseException as error:  # the end of the client is one
             transport.close()
-            raise KafkaConnectionError(f"no TLS comes to be: {error}") from error
+            if isinstance(error, Exception):
+                raise KafkaConnectionError(f"no TLS comes to be: {error}") from error
+            raise
         return transport
 
     def _stop_if_all_refuse(self) -> None:
