@@ -9,11 +9,12 @@ import re
 import secrets
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from adapters.kafka.security import PLAINTEXT, Secret, Security
 from domain.errors import BadInputError
 
 PREFIX: Final = "FLEETTWIN_"
@@ -64,6 +65,13 @@ SETTINGS: Final = (
         "12",
     ),
     Setting("kafka_topic_prefix", "What the name of each topic begins with, where a cluster has several users."),
+    Setting("kafka_security_protocol", "PLAINTEXT, SSL (TLS), SASL_PLAINTEXT or SASL_SSL.", PLAINTEXT),
+    Setting("kafka_sasl_mechanism", "With SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
+    Setting("kafka_username", "With SASL: who this is."),
+    Setting("kafka_password", "With SASL: the password.", secret=True),
+    Setting("kafka_ca_file", "With TLS: certificates (PEM) of who signs the brokers'; unset: whom the system trusts."),
+    Setting("kafka_certificate_file", "With TLS, where brokers ask for a certificate of ours: the certificate (PEM)."),
+    Setting("kafka_key_file", "Its private key (PEM, not encrypted)."),
     Setting(
         "schema_registry_url",
         "Schema registry (Confluent's API) whose ids the topics carry; unset: our own ids, which `serve` explains.",
@@ -82,7 +90,7 @@ class Value:
     """A setting's value and where it comes from."""
 
     setting: Setting
-    value: str | None
+    value: str | None = field(repr=False)
     source: str
 
     @property
@@ -104,16 +112,17 @@ class Config:
     """All settings, read and checked."""
 
     home: Path
-    database_url: str | None
+    database_url: str | None = field(repr=False)
     vss_catalogue: Path | None
     host: str
     port: int
     kafka_bootstrap_servers: str | None
     kafka_partitions: int
     kafka_topic_prefix: str
+    kafka_security: Security
     schema_registry: Registry | None
     values: tuple[Value, ...]
-    _vin_key: str | None
+    _vin_key: str | None = field(repr=False)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Config":
@@ -145,6 +154,7 @@ class Config:
             _servers(by_name["kafka_bootstrap_servers"]),
             _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
             _prefix(by_name["kafka_topic_prefix"]),
+            _security({name: value.value or None for name, value in by_name.items()}),
             _registry(*(by_name[f"schema_registry_{part}"] for part in ("url", "username", "password"))),
             values,
             vin_key,
@@ -258,6 +268,23 @@ def _registry(url: Value, username: Value, password: Value) -> Registry | None:
         remedy = "set FLEETTWIN_SCHEMA_REGISTRY_USERNAME and FLEETTWIN_SCHEMA_REGISTRY_PASSWORD"
         raise BadInputError("a URL is shown, so it holds no password", where=url.source, remedy=remedy)
     return Registry(url.value.rstrip("/"), username.value, password.value)
+
+
+def _security(values: Mapping[str, str | None]) -> Security:
+    password = values["kafka_password"]
+    ca, certificate, key = (
+        None if (given := values[f"kafka_{name}_file"]) is None else Path(given).expanduser()
+        for name in ("ca", "certificate", "key")
+    )
+    return Security(
+        values["kafka_security_protocol"] or PLAINTEXT,
+        values["kafka_sasl_mechanism"],
+        values["kafka_username"],
+        None if password is None else Secret(password),
+        ca,
+        certificate,
+        key,
+    )
 
 
 def _refuse(what: str, where: str) -> None:

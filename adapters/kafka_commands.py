@@ -9,7 +9,7 @@ from adapters.terminal import print_found
 
 def create_kafka_topics(config: Config, *, as_json: bool) -> None:
     """Create the topics that are missing, and print all."""
-    connection = Connection(config.kafka())
+    connection = Connection(config.kafka(), security=config.kafka_security)
     found = [
         {
             "topic": topic.name,

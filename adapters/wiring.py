@@ -156,7 +156,7 @@ class FleetTwin:
         from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
 
         prefix, partitions = self.config.kafka_topic_prefix, self.config.kafka_partitions
-        connection = Connection(self.config.kafka())
+        connection = Connection(self.config.kafka(), security=self.config.kafka_security)
         return Republish(connection, prefix + VEHICLE_EVENTS, partitions, prefix, prefix + RELAY_GROUP)
 
     def _kafka(self) -> "Connection":
@@ -164,7 +164,7 @@ class FleetTwin:
         from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
         from adapters.kafka.topics import check_topics  # noqa: PLC0415
 
-        connection = Connection(self.config.kafka())
+        connection = Connection(self.config.kafka(), security=self.config.kafka_security)
         check_topics(connection, self.config.kafka_partitions, self.config.kafka_topic_prefix)
         return connection
 

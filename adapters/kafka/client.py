@@ -3,13 +3,17 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RetriableError
-from kafka.net.compat import KafkaNetClient
 
+from adapters.kafka.network import network_client
+from adapters.kafka.refusals import Refusal, UnreachedError, for_good
+from adapters.kafka.security import Security
+from adapters.kafka.tls import tls_context
 from domain.errors import BadInputError
 
 BOOTSTRAP_TIMEOUT_MS: Final = 5_000
@@ -27,14 +31,18 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A cluster, and how long it may take to answer at first."""
+    """A cluster, how long it may take to answer at first, and what it asks for."""
 
     bootstrap_servers: str  # host:port, several with commas
     bootstrap_timeout_ms: int = BOOTSTRAP_TIMEOUT_MS
+    security: Security = field(default_factory=Security)
 
     def settings(self) -> dict[str, Any]:
-        """Return what every client of the cluster is given."""
+        """Return what every client of the cluster is given. Raises BadInputError where a file of TLS is none."""
         return {
+            **self.security.settings(),
+            "ssl_context": tls_context(self.security) if self.security.tls else None,
+            "kafka_client": network_client,
             "bootstrap_servers": self.bootstrap_servers.split(","),
             "bootstrap_timeout_ms": self.bootstrap_timeout_ms,
             "client_id": CLIENT_ID,
@@ -44,19 +52,15 @@ class Connection:
     def administration(self) -> Iterator[KafkaAdminClient]:
         """Give a client that asks for topics and makes them.
 
-        Raises BadInputError when no broker answers, or when one refuses what is asked of it.
+        Raises BadInputError when no broker answers, or when one refuses us or what is asked of it.
         """
+        settings = {**self.settings(), "kafka_client": partial(network_client, warns=False)}
         try:
-            with self._admin_client() as client:
+            with KafkaAdminClient(**settings, request_timeout_ms=REQUEST_TIMEOUT_MS) as client:
                 yield client
-        except KafkaTimeoutError as error:
-            raise BadInputError("no Kafka answers there", where=self.bootstrap_servers, remedy=_REMEDY) from error
-        except KafkaConnectionError as error:
-            what = f"one of its brokers does not answer ({str(error)[:_SAID_CHARACTERS_MAX]})"
-            raise BadInputError(what, where=self.bootstrap_servers, remedy=_REMEDY) from error
         except KafkaError as error:
-            what = f"Kafka refuses: {str(error)[:_SAID_CHARACTERS_MAX]}"
-            raise BadInputError(what, where=self.bootstrap_servers, remedy=_REMEDY) from error
+            what, remedy = _told(error)
+            raise BadInputError(what, where=self.bootstrap_servers, remedy=remedy) from error
 
     def administer(self, work: Callable[[KafkaAdminClient], Found]) -> Found:
         """Return what `work` does with such a client.
@@ -70,27 +74,29 @@ class Connection:
                 with self.administration() as client:
                     return work(client)
             except BadInputError as error:
-                passes = isinstance(error.__cause__, RetriableError) and not isinstance(
-                    error.__cause__, KafkaTimeoutError
-                )
+                passes = _passes(error.__cause__)
                 if not passes or time.monotonic() > deadline:
                     raise
             time.sleep(_RETRY_PAUSE_S)
 
-    def _admin_client(self) -> KafkaAdminClient:
-        """Return a client; one that does not come to be leaves its network thread to us."""
-        nets: list[KafkaNetClient] = []
 
-        def net(**settings: Any) -> KafkaNetClient:
-            nets.append(KafkaNetClient(**settings))
-            return nets[-1]
+def _told(error: KafkaError) -> Refusal:
+    if isinstance(error, UnreachedError):
+        return error.refusal
+    if isinstance(error, KafkaTimeoutError):
+        return Refusal("no Kafka answers there", _REMEDY)
+    said = str(error)[:_SAID_CHARACTERS_MAX]
+    known = for_good(error)
+    if known:
+        return known
+    if isinstance(error, KafkaConnectionError):
+        return Refusal(f"one of its brokers does not answer ({said})", _REMEDY)
+    return Refusal(f"Kafka refuses: {said}", _REMEDY)
 
-        try:
-            return KafkaAdminClient(**self.settings(), request_timeout_ms=REQUEST_TIMEOUT_MS, kafka_client=net)
-        except BaseException:
-            for each in nets:
-                each.close()
-            raise
+
+def _passes(error: BaseException | None) -> bool:
+    """Return whether an error may be another one, or none, the next time."""
+    return isinstance(error, RetriableError) and not isinstance(error, KafkaTimeoutError) and not for_good(error)
 
 
 def abandon(producer: KafkaProducer) -> None:
