@@ -85,7 +85,8 @@ class PostgresReadModels:
     def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
         """Return what a projection reads next in each of these partitions."""
         statement: LiteralString = (
-            "SELECT source, next FROM projection_sources WHERE projection = %s AND version = %s AND source = ANY(%s)"
+            "SELECT source, next FROM projection_sources"
+            " WHERE projection = %s AND version = %s AND source = ANY(%s) AND next > 0"
         )
         return dict(self._fetch(statement, [projection.name, projection.version, list(sources)]))
 
