@@ -212,10 +212,12 @@ class Connection(MemoryReadModels):
     def commit(self, projection: Projection, commit: Commit) -> None:
         rig = self._rig
         rig.elsewhere()
-        before = super().consumed(projection, commit.consumed)
+        before, out = super().consumed(projection, commit.consumed), super().parked(projection)
         self._forward(lambda: MemoryReadModels.commit(self, projection, commit))
         for source, moved in commit.consumed.items():
             assert moved.before == before.get(source, 0), "who has lost a partition writes nothing"
+        if commit.consumed and not any(isinstance(actor, Tail) for actor in rig.actors):
+            assert commit.versions.keys().isdisjoint(out), "who shares partitions alone sees all that is parked"
         versions, waiting = super().versions(projection, VEHICLES), super().parked(projection)
         for parked in commit.park:
             assert (parked.vehicle_id, parked.version) in rig.poison, "nobody healthy is parked"
@@ -277,9 +279,10 @@ class Worker(Actor):
     def step(self) -> None:
         rig = self.rig
         if self._gained:
-            if self._folder:
-                self._folder.begin()
             consumed = self.store.consumed(TALLIES, self._gained)
+            rig.elsewhere()
+            if self._folder:
+                self._folder.begin()  # after that: whoever parks a vehicle in between moves the partition too
             self._offsets.update({source: consumed.get(source, 0) for source in sorted(self._gained)})
             self._gained = set()
         self._folder = self._folder or Folder(rig.release(), rig, self.store, lambda: T0)

@@ -242,6 +242,17 @@ def test_a_retry_does_not_run_ahead_of_the_projection() -> None:
     assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 4}
 
 
+def test_a_retry_takes_up_what_was_left_out_when_nobody_noted_the_newest_version() -> None:
+    """As of vehicles that were parked before there was such a number: their projection followed the log."""
+    store, feed = MemoryReadModels(), ListFeed(recorded(history()))
+    runner(failing([2]), feed, store).step(4)
+    parked = store.parked(DIAGNOSTICS)[VEHICLE_ID]
+    store.commit(DIAGNOSTICS, Commit(unpark={VEHICLE_ID: 4}, park=[parked._replace(newest_version=2)]))
+
+    assert runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID) is None
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 4}
+
+
 class Interrupted(MemoryReadModels):
     """Lets something happen before the commit that is chosen, once."""
 
