@@ -229,13 +229,13 @@ class Folder:
         rows, events = session.rows[vehicle_id], session.batches[vehicle_id]
         before = last = self._versions[vehicle_id]
         duplicates = filled = 0
+        failed = False
         for recorded in events:
             version = recorded.event.originator_version
             if version <= last:
                 duplicates += 1  # its rows are there
                 continue
             missed = self._history.history(vehicle_id, last, version - 1) if version > last + 1 else ()
-            filled += len(missed)
             for each in (*missed, recorded):
                 try:
                     if each.event.originator_version != last + 1:
@@ -247,12 +247,14 @@ class Folder:
                         raise  # no fault of the event
                     newest = max(event.event.originator_version for event in events)
                     commit.park.append(self._park(each, error, attempts + 1, newest))
+                    failed = True
                     break
                 last = each.event.originator_version
+                filled += each is not recorded
             else:
                 continue
             break
-        if last != before:
+        if last != before or failed:  # what another process has folded since has not failed
             commit.versions[vehicle_id] = Moved(before, last)
         return counts._replace(
             folded=counts.folded + last - before,

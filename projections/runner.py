@@ -1,7 +1,7 @@
 """Moves a projection along a feed: events in batches, rows and position in one transaction."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 from uuid import UUID
 
 from domain.errors import StoreError
@@ -19,12 +19,14 @@ class Runner:
     `now` gives the time of parking; the only clock that a runner reads is the one it is given.
     """
 
+    folder_type: ClassVar[type[Folder]] = Folder
+
     def __init__(self, projection: Projection, feed: Feed, store: ReadModelStore, now: Callable[[], Micros]) -> None:
         store.prepare(projection)
         self._feed = feed
         self._store = store
         self._position = store.position(projection)
-        self._folder = Folder(projection, feed, store, now)
+        self._folder = self.folder_type(projection, feed, store, now)
 
     @property
     def projection(self) -> Projection:

@@ -88,9 +88,10 @@ class MemoryReadModels:
             for vehicle_id in commit.unpark:
                 del parked[vehicle_id]
             for vehicle_id, version in commit.left_out.items():
-                newest = max(version, parked[vehicle_id].newest_version)
-                parked[vehicle_id] = parked[vehicle_id]._replace(newest_version=newest)
-            parked.update({each.vehicle_id: each for each in commit.park})
+                parked[vehicle_id] = _with_newest(parked[vehicle_id], version)
+            for each in commit.park:
+                known = parked.get(each.vehicle_id)
+                parked[each.vehicle_id] = _with_newest(each, known.newest_version) if known else each
 
     def _check(self, projection: Projection, commit: Commit) -> None:
         name = _name(projection)
@@ -108,6 +109,10 @@ class MemoryReadModels:
         for vehicle_id, newest in commit.unpark.items():
             if vehicle_id not in parked or parked[vehicle_id].newest_version != newest:
                 raise overtaken(projection, f"{vehicle_id} is not parked at version {newest} any more")
+
+
+def _with_newest(parked: Parked, version: int) -> Parked:
+    return parked._replace(newest_version=max(version, parked.newest_version))
 
 
 def _typed(row: Row) -> Row:

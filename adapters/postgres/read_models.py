@@ -11,13 +11,13 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import DiskFull
+from psycopg.errors import DeadlockDetected, DiskFull
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
 from adapters.postgres.arrays import ArrayParameter, ElementType, array
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, leave_out, move, unpark
-from domain.errors import BadInputError, StoreError
+from domain.errors import BadInputError, PositionConflictError, StoreError
 from projections.ports import Commit, Parked, overtaken
 from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_spec
 
@@ -85,7 +85,8 @@ class PostgresReadModels:
     def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
         """Return what a projection reads next in each of these partitions."""
         statement: LiteralString = (
-            "SELECT source, next FROM projection_sources WHERE projection = %s AND version = %s AND source = ANY(%s)"
+            "SELECT source, next FROM projection_sources"
+            " WHERE projection = %s AND version = %s AND source = ANY(%s) AND next > 0"
         )
         return dict(self._fetch(statement, [projection.name, projection.version, list(sources)]))
 
@@ -194,6 +195,9 @@ class PostgresReadModels:
         except DiskFull as error:
             remedy = "make room on the disk of the database, then do the same again: it goes on where it stopped"
             raise BadInputError("the disk is full", where="the database", remedy=remedy) from error
+        except DeadlockDetected as error:  # both write the same vehicles, of which only one can be right
+            msg = "another process is at the same vehicles, in another order"
+            raise PositionConflictError(msg) from error
         except psycopg.Error as error:
             msg = f"the read models cannot be reached: {str(error).partition(chr(10))[0]}"
             raise StoreError(msg) from error

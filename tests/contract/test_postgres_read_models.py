@@ -1,6 +1,7 @@
 """The read models on PostgreSQL under what the world does to it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from uuid import UUID
 
@@ -9,11 +10,11 @@ import pytest
 
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
-from domain.errors import StoreError
-from projections.ports import Commit
+from domain.errors import PositionConflictError, StoreError
+from projections.ports import Commit, Moved
 from projections.projection import Projection, table
 
-CAR = UUID(int=1)
+CAR, OTHER_CAR = UUID(int=1), UUID(int=2)
 
 
 @table("readings", key=("vehicle_id", "path"))
@@ -67,3 +68,20 @@ def test_a_step_that_the_database_refuses_writes_nothing(store: PostgresReadMode
         store.commit(SAMPLE, Commit(0, 1, upserts={ReadingRow: [*ROWS, ReadingRow(CAR, "a\0b", 1.5)]}))
     assert store.position(SAMPLE) == 0
     assert list(store.rows(SAMPLE, ReadingRow)) == []
+
+
+def test_of_two_that_wait_for_each_other_one_is_overtaken(fresh_database: str, store: PostgresReadModels) -> None:
+    store.commit(SAMPLE, Commit(versions={CAR: Moved(0, 1), OTHER_CAR: Moved(0, 1)}))
+    write = "UPDATE projection_vehicles SET last_version = 2 WHERE vehicle_id = %s"
+    with psycopg.connect(fresh_database) as other, psycopg.connect(fresh_database, autocommit=True) as watching:
+        other.execute("SET deadlock_timeout = '1min'")  # the store is the one that is broken off
+        other.execute(write, [OTHER_CAR])
+        with ThreadPoolExecutor(1) as threads:
+            done = threads.submit(store.commit, SAMPLE, Commit(versions={CAR: Moved(1, 2), OTHER_CAR: Moved(1, 2)}))
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+            while watching.execute(waits, [other.info.backend_pid]).fetchone() == (0,):
+                assert not done.done()
+            other.execute(write, [CAR])
+            with pytest.raises(PositionConflictError, match="another process is at the same vehicles"):
+                done.result()
+    assert store.versions(SAMPLE, [CAR, OTHER_CAR]) == {CAR: 2, OTHER_CAR: 2}

@@ -192,7 +192,7 @@ def test_a_vehicle_that_another_process_takes_up_again_is_gone_on_with(data: st.
     bad = poisoned(projection, {(VEHICLE_ID, 1)})
     running = runner(bad, feed, store)
     running.run_until(first)
-    running.projection = projection  # a new release runs, but with what it remembers
+    running._folder.projection = projection  # a new release runs, but with what it remembers
     runner(projection, ListFeed(events[:first]), store).retry(VEHICLE_ID)
     feed.events = events
     running.run_until(len(events))

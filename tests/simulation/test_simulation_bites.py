@@ -23,11 +23,12 @@ from domain.fleet import EventLog, Fleet, Taken
 from domain.readings import take_report
 from domain.signals import SignalBatch
 from domain.streams import StreamProgress
+from projections.folding import Counts, Folder, _Session
 from projections.media.model import MediaSignalRow
 from projections.media.projector import MEDIA
-from projections.ports import Commit, Parked
+from projections.ports import Commit, Moved, Parked
 from projections.projection import Projection, Recorded, Rows
-from projections.runner import Runner, _Session
+from projections.runner import Runner
 from tests.support.batches import DOOR, Stream, sample
 from tests.support.read_side import PROJECTIONS
 from tests.support.simulation.faults import Faults
@@ -173,12 +174,41 @@ class StoreWithoutCompareAndSet(MemoryReadModels):
         super().commit(projection, commit)
 
 
-class StoreThatComparesOnlyPositions(MemoryReadModels):
-    """Writes what two have folded who took the same vehicle up again."""
+class StoreWithoutVersions(MemoryReadModels):
+    """Writes what was folded on another version of a vehicle than it is at."""
 
     def commit(self, projection: Projection, commit: Commit) -> None:
-        commit.expected_versions = {}
+        known = self.versions(projection, commit.versions.keys())
+        for vehicle_id, moved in commit.versions.items():
+            commit.versions[vehicle_id] = moved._replace(before=known.get(vehicle_id, 0))
         super().commit(projection, commit)
+
+
+class StoreThatDoesNotLookWhoIsParked(MemoryReadModels):
+    """Leaves out events of a vehicle that another has taken up again."""
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        for vehicle_id in commit.left_out.keys() - self.parked(projection).keys():
+            del commit.left_out[vehicle_id]
+        super().commit(projection, commit)
+
+
+class StoreThatTakesUpWhateverIsLeftOut(MemoryReadModels):
+    """Takes up a vehicle of which more was left out than its retry knows."""
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        parked = self.parked(projection)
+        for vehicle_id in commit.unpark.keys() & parked.keys():
+            commit.unpark[vehicle_id] = parked[vehicle_id].newest_version
+        super().commit(projection, commit)
+
+
+class StoreThatForgetsWhatWasLeftOut(MemoryReadModels):
+    """Parks a vehicle again with what was left out when its retry began."""
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        super().commit(projection, commit)
+        self._parked[projection.name, projection.version].update({each.vehicle_id: each for each in commit.park})
 
 
 class TornStore(MemoryReadModels):
@@ -217,44 +247,61 @@ def with_other_words(function: Any, old: str, new: str) -> Any:
     return names[function.__name__]
 
 
-def runner_with(method: str, old: str, new: str) -> type[Runner]:
-    """Return the runner with other words in one method."""
-    return type(f"RunnerWithOther{method}", (Runner,), {method: with_other_words(getattr(Runner, method), old, new)})
+def runner_of(folder: type[Folder], runner: type[Runner] = Runner) -> type[Runner]:
+    """Return the runner with a folder of another kind."""
+    return type(f"RunnerOf{folder.__name__}", (runner,), {"folder_type": folder})
 
 
-class RunnerWithoutVersions(Runner):
+def folder_with(method: str, old: str, new: str) -> type[Runner]:
+    """Return the runner of a folder that has other words in one method."""
+    changed = {method: with_other_words(getattr(Folder, method), old, new)}
+    return runner_of(type(f"FolderWithOther{method}", (Folder,), changed))
+
+
+class FolderWithoutVersions(Folder):
     """Folds what comes as it comes: what came before again, and nothing for what is missing."""
 
-    def _fold(self, vehicle_id: UUID, session: _Session) -> tuple[int, Parked | None]:
-        last = self._versions[vehicle_id]
-        for recorded in session.batches[vehicle_id]:
+    def _take_vehicle(
+        self, vehicle_id: UUID, session: _Session, commit: Commit, counts: Counts, attempts: int
+    ) -> Counts:
+        before = last = self._versions[vehicle_id]
+        events = session.batches[vehicle_id]
+        for recorded in events:
             try:
                 session.rows[vehicle_id].fold(self.projection, recorded)
             except Exception as error:
                 if session.store_failed:
                     raise
-                return last, self._park(recorded, error)
+                newest = max(event.event.originator_version for event in events)
+                commit.park.append(self._park(recorded, error, attempts + 1, newest))
+                break
             last = max(last, recorded.event.originator_version)
-        return last, None
+        commit.versions[vehicle_id] = Moved(before, last)
+        return counts
 
 
-class RunnerThatSkips(Runner):
+class FolderThatSkips(Folder):
     """Goes on after an event that fails, as if it were folded."""
 
-    def _fold(self, vehicle_id: UUID, session: _Session) -> tuple[int, Parked | None]:
-        last, failed = super()._fold(vehicle_id, session)
-        return (failed.version, None) if failed else (last, None)
+    def _take_vehicle(
+        self, vehicle_id: UUID, session: _Session, commit: Commit, counts: Counts, attempts: int
+    ) -> Counts:
+        counts = super()._take_vehicle(vehicle_id, session, commit, counts, attempts)
+        for parked in commit.park:
+            commit.versions[parked.vehicle_id] = commit.versions[parked.vehicle_id]._replace(after=parked.version)
+        commit.park.clear()
+        return counts
 
 
-class RunnerThatForgetsItsOthers(Runner):
-    """Takes a vehicle up again where the store is, with what it knew of other vehicles before."""
+class FolderThatRemembers(Folder):
+    """Takes versions for written when their commit was not."""
 
-    def retry(self, vehicle_id: UUID) -> Parked | None:
-        known = dict(self._versions)
-        known.pop(vehicle_id, None)
-        still = super().retry(vehicle_id)
-        self._versions = known | {vehicle_id: self._versions[vehicle_id]} if vehicle_id in self._versions else known
-        return still
+    def _write(self, session: _Session, commit: Commit) -> None:
+        try:
+            super()._write(session, commit)
+        except Outage:
+            self._versions.update({vehicle_id: moved.after for vehicle_id, moved in commit.versions.items()})
+            raise
 
 
 class RunnerThatTakesUpTooEarly(Runner):
@@ -264,18 +311,7 @@ class RunnerThatTakesUpTooEarly(Runner):
         try:
             return super().retry(vehicle_id)
         except BaseException:
-            self._parked.pop(vehicle_id, None)
-            raise
-
-
-class RunnerThatRemembers(Runner):
-    """Takes versions for written when their commit was not."""
-
-    def _take(self, batch: Sequence[Recorded], *args: Any, **more: Any) -> None:
-        try:
-            super()._take(batch, *args, **more)
-        except Outage:
-            self._versions.update({each.event.originator_id: each.event.originator_version for each in batch})
+            self._folder._parked.pop(vehicle_id, None)
             raise
 
 
@@ -312,8 +348,10 @@ def a_door(rng: Random) -> Sequence[Streams]:
 RACES: Final = Faults(rebalanced=0.3, worker_restarts=0.1, overtaken=0.5)
 RETRIES: Final = Faults(reordered=0.6, poison=0.03, two_runners=1.0, retried=0.8)
 BROKEN_OFF: Final = replace(RETRIES, store_fails=0.1, two_runners=0.0)
-AT_ONCE: Final = replace(RETRIES, overtaken=0.5, fold_fails=0.02)
+AT_ONCE: Final = replace(RETRIES, retried=0.5, overtaken=0.5, fold_fails=0.2)
 SAMPLES: Final = (e.SignalsSampled, e.LateSamplesRecorded)
+
+FORGETS_WHERE_IT_FAILED: Final = folder_with("_take_vehicle", "last != before or failed", "last != before")
 
 BITES: Final = {
     "a fleet remembers what it failed to write": Bite(Parts(FleetThatRemembers), "is not what a worker writes"),
@@ -327,31 +365,34 @@ BITES: Final = {
     "a log dates backwards": Bite(Parts(log=LogWhoseClockGoesBack), "recorded_at goes down"),
     "a store does not compare positions": Bite(Parts(store=StoreWithoutCompareAndSet), "the position went down"),
     "a store does not compare versions": Bite(
-        Parts(store=StoreThatComparesOnlyPositions), "not each event is folded once", AT_ONCE
+        Parts(store=StoreWithoutVersions), "not each event is folded once", AT_ONCE
     ),
+    "a store does not look who is parked": Bite(Parts(store=StoreThatDoesNotLookWhoIsParked), "is at version", AT_ONCE),
+    "a store takes up whatever is left out": Bite(
+        Parts(store=StoreThatTakesUpWhateverIsLeftOut), "is at version", AT_ONCE
+    ),
+    "a store forgets what was left out": Bite(Parts(store=StoreThatForgetsWhatWasLeftOut), "is parked with", AT_ONCE),
     "a store is torn": Bite(Parts(store=TornStore), "live is not rebuilt"),
     "a store moves on before it writes": Bite(Parts(store=StoreThatMovesOnFirst), "is at version"),
-    "a runner takes what it has for new": Bite(
-        Parts(runner=runner_with("_fold", "version <= last", "version < last")), "a healthy vehicle is parked"
+    "a folder takes what it has for new": Bite(
+        Parts(runner=folder_with("_take_vehicle", "version <= last", "version < last")), "a healthy vehicle is parked"
     ),
-    "a runner does not fetch what is missing": Bite(
-        Parts(runner=runner_with("_fold", "if version > last + 1", "if False")), "a healthy vehicle is parked"
+    "a folder does not fetch what is missing": Bite(
+        Parts(runner=folder_with("_take_vehicle", "if version > last + 1", "if False")), "a healthy vehicle is parked"
     ),
-    "a runner fetches too little": Bite(
-        Parts(runner=runner_with("_fold", "last, version - 1", "last, version - 2")), "a healthy vehicle is parked"
+    "a folder fetches too little": Bite(
+        Parts(runner=folder_with("_take_vehicle", "last, version - 1", "last, version - 2")),
+        "a healthy vehicle is parked",
     ),
-    "a runner does not look who is parked": Bite(
-        Parts(runner=runner_with("step", "self._reload_parked()", "pass")), "nothing has failed"
+    "a folder does not say at which version a vehicle failed": Bite(
+        Parts(runner=FORGETS_WHERE_IT_FAILED), "nothing has failed", AT_ONCE
     ),
-    "a runner ignores versions": Bite(Parts(runner=RunnerWithoutVersions), "live is not rebuilt"),
-    "a runner skips what fails": Bite(Parts(runner=RunnerThatSkips), "live is not rebuilt"),
-    "a runner that retries keeps old versions": Bite(
-        Parts(runner=RunnerThatForgetsItsOthers), "live is not rebuilt", RETRIES
-    ),
+    "a folder ignores versions": Bite(Parts(runner=runner_of(FolderWithoutVersions)), "live is not rebuilt"),
+    "a folder skips what fails": Bite(Parts(runner=runner_of(FolderThatSkips)), "live is not rebuilt"),
+    "a folder remembers what it failed to write": Bite(Parts(runner=runner_of(FolderThatRemembers)), "is at version"),
     "a runner takes up too early": Bite(
         Parts(runner=RunnerThatTakesUpTooEarly), "a row of a parked vehicle", BROKEN_OFF
     ),
-    "a runner remembers what it failed to write": Bite(Parts(runner=RunnerThatRemembers), "live is not rebuilt"),
     "a fold takes older values": Bite(
         Parts(projections=media_with(_takes_older_values, *SAMPLES)), "a value was replaced by an older one"
     ),
@@ -364,21 +405,6 @@ def test_a_broken_part_is_caught(bite: Bite) -> None:
     assert any(bite.says in finding for done in runs for finding in done.findings)
 
 
-KEEPS_VERSIONS: Final = Faults(
-    append_unknown=0.06,
-    log_read_fails=0.1,
-    worker_restarts=0.09,
-    clock_back=0.03,
-    page_cut=0.03,
-    page_again=0.2,
-    event_missing=0.2,
-    feed_fails=0.1,
-    unreadable=0.005,
-    commit_unknown=0.2,
-    poison=0.02,
-    two_runners=0.7,
-    retried=0.3,
-)
 TAKES_UP_TOO_EARLY: Final = Faults(
     append_fails=0.02,
     log_read_fails=0.1,
@@ -391,24 +417,20 @@ TAKES_UP_TOO_EARLY: Final = Faults(
 
 KEPT: Final = {
     "a retry that was broken off let its vehicle be folded though it was parked": (
-        77,
+        7,
         Bite(Parts(runner=RunnerThatTakesUpTooEarly), "a row of a parked vehicle", TAKES_UP_TOO_EARLY),
     ),
-    "a retry went on with versions of other vehicles that another runner had folded further": (
-        7,
-        Bite(
-            Parts(runner=runner_with("retry", "self._versions.clear()", "pass")),
-            "not each event is folded once",
-            KEEPS_VERSIONS,
-        ),
-    ),
-    "a retry forgot its vehicle and no other": (
-        7,
-        Bite(Parts(runner=RunnerThatForgetsItsOthers), "not each event is folded once", KEEPS_VERSIONS),
-    ),
     "two took the same vehicle up again, and the second folded on what the first had written": (
-        9,
-        Bite(Parts(store=StoreThatComparesOnlyPositions), "not each event is folded once", AT_ONCE),
+        6,
+        Bite(Parts(store=StoreWithoutVersions), "not each event is folded once", AT_ONCE),
+    ),
+    "a retry that failed parked a vehicle that another had healed since": (
+        14,
+        Bite(Parts(runner=FORGETS_WHERE_IT_FAILED), "nothing has failed", AT_ONCE),
+    ),
+    "what was left out while a retry failed was forgotten": (
+        11,
+        Bite(Parts(store=StoreThatForgetsWhatWasLeftOut), "is parked with", AT_ONCE),
     ),
     "a stream was newer than the vehicle that was read before it: a batch decided on an old state was lost": (
         1374,

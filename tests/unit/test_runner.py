@@ -1,6 +1,6 @@
 """How a projection is moved along a feed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,10 @@ from domain.errors import PositionConflictError, StoreError
 from domain.events import VehicleEvent
 from domain.units import Micros
 from projections.diagnostics.projector import DIAGNOSTICS
-from projections.ports import Commit, Parked
+from projections.folding import ERROR_LENGTH_MAX, Counts
+from projections.ports import Commit, Moved, Parked
 from projections.projection import Key, Projection, R, Recorded
-from projections.runner import BATCH_EVENTS, ERROR_LENGTH_MAX
+from projections.runner import BATCH_EVENTS
 from tests.support.batches import DOOR, T0, VEHICLE_ID, Stream, sample
 from tests.support.given import Car
 from tests.support.read_side import ListFeed, everything, recorded, runner
@@ -70,7 +71,7 @@ def test_a_batch_is_one_transaction_with_the_last_row_of_each_key() -> None:
 
     assert (commit.expected_position, commit.position) == (0, 6)
     assert [[row.event_version for row in rows] for rows in commit.upserts.values()] == [[6]]  # type: ignore[attr-defined]
-    assert commit.versions == {VEHICLE_ID: 6}
+    assert commit.versions == {VEHICLE_ID: Moved(0, 6)}
 
 
 def test_the_rows_of_a_batch_are_loaded_at_once() -> None:
@@ -106,7 +107,7 @@ def test_of_two_runners_of_a_projection_the_one_left_behind_writes_nothing() -> 
     other.step(3)
     before = everything(store)
 
-    with pytest.raises(PositionConflictError, match="diagnostics v1 is not at position 0 any more"):
+    with pytest.raises(PositionConflictError, match="diagnostics v1: the position is not 0 any more"):
         zombie.step(1)
     assert everything(store) == before
     assert len(store.commits) == 1
@@ -120,7 +121,7 @@ def test_a_version_that_is_nowhere_parks_its_vehicle() -> None:
 
     assert store.parked(DIAGNOSTICS) == {
         VEHICLE_ID: Parked(
-            VEHICLE_ID, 4, 4, "StoreError: version 4 follows 2: those between are nowhere", 1, Micros(T0)
+            VEHICLE_ID, 4, 4, "StoreError: version 4 follows 2: those between are nowhere", 1, Micros(T0), 6
         )
     }
 
@@ -222,7 +223,11 @@ def test_a_long_history_is_taken_up_again_in_batches() -> None:
     store.commits.clear()
 
     assert runner(DIAGNOSTICS, ListFeed(events), store).retry(VEHICLE_ID) is None
-    assert [commit.versions[VEHICLE_ID] for commit in store.commits] == [BATCH_EVENTS, 2 * BATCH_EVENTS, len(events)]
+    assert [commit.versions[VEHICLE_ID].after for commit in store.commits] == [
+        BATCH_EVENTS,
+        2 * BATCH_EVENTS,
+        len(events),
+    ]
     assert [len(commit.unpark) for commit in store.commits] == [0, 0, 1]
     runner(DIAGNOSTICS, ListFeed(events), plain).run_until(len(events))
     assert everything(store, [DIAGNOSTICS]) == everything(plain, [DIAGNOSTICS])
@@ -237,66 +242,157 @@ def test_a_retry_does_not_run_ahead_of_the_projection() -> None:
     assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 4}
 
 
+def test_a_retry_takes_up_what_was_left_out_when_nobody_noted_the_newest_version() -> None:
+    """As of vehicles that were parked before there was such a number: their projection followed the log."""
+    store, feed = MemoryReadModels(), ListFeed(recorded(history()))
+    runner(failing([2]), feed, store).step(4)
+    parked = store.parked(DIAGNOSTICS)[VEHICLE_ID]
+    store.commit(DIAGNOSTICS, Commit(unpark={VEHICLE_ID: 4}, park=[parked._replace(newest_version=2)]))
+
+    assert runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID) is None
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 4}
+
+
+class Interrupted(MemoryReadModels):
+    """Lets something happen before the commit that is chosen, once."""
+
+    def __init__(self, before: Callable[[Commit], bool], happens: Callable[[MemoryReadModels], object]) -> None:
+        super().__init__()
+        self._before = before
+        self._happens = happens
+
+    def commit(self, projection: Projection, commit: Commit) -> None:
+        if self._before(commit):
+            self._before = lambda _: False
+            self._happens(self)
+        super().commit(projection, commit)
+
+
 def test_a_retry_that_comes_between_does_not_lose_events() -> None:
     """A runner has read which vehicles are parked, then another process heals one, then the runner commits."""
 
-    class Interrupted(WatchedStore):
-        def commit(self, projection: Projection, commit: Commit) -> None:
-            if commit.position == 4 > commit.expected_position:
-                runner(DIAGNOSTICS, feed, plain_store(self)).retry(VEHICLE_ID)
-            super().commit(projection, commit)
+    def heal(store: MemoryReadModels) -> None:
+        assert runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID) is None
 
-    def plain_store(store: MemoryReadModels) -> MemoryReadModels:
-        plain = MemoryReadModels()
-        plain.__dict__ = store.__dict__
-        return plain
-
-    store, feed = Interrupted(), ListFeed(recorded(history()))
+    store, feed = Interrupted(lambda commit: commit.position == 4, heal), ListFeed(recorded(history()))
     running = runner(failing([2]), feed, store)
     running.step(3)
-    running.projection = DIAGNOSTICS
-    running.step(1)
-    assert store.parked(DIAGNOSTICS).keys() == {VEHICLE_ID}  # seen, and to be taken up again
+    running._folder.projection = DIAGNOSTICS
+    with pytest.raises(PositionConflictError, match="is not parked any more"):
+        running.step(1)
+    assert store.position(DIAGNOSTICS) == 3
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 3}  # what the other has written, and no more
+    assert store.parked(DIAGNOSTICS) == {}
 
-    assert running.retry(VEHICLE_ID) is None
-    running.step()
+    runner(DIAGNOSTICS, feed, store).step()
+    assert_folded_once(store, feed)
+
+
+def test_a_retry_does_not_miss_what_is_left_out_meanwhile() -> None:
+    """A retry has read what was left out, then the runner leaves out one more, then the retry commits."""
+
+    def leave_out(_: MemoryReadModels) -> None:
+        assert running.step(1) == 1
+
+    feed = ListFeed(recorded(history()))
+    store = Interrupted(lambda commit: bool(commit.unpark), leave_out)
+    running = runner(failing([2]), feed, store)
+    running.step(3)
+    with pytest.raises(PositionConflictError, match="is not parked at version 3 any more"):
+        runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID)
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 1}
+    assert store.parked(DIAGNOSTICS)[VEHICLE_ID].newest_version == 4
+
+    assert runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID) is None
+    runner(DIAGNOSTICS, feed, store).step()
+    assert_folded_once(store, feed)
+
+
+@pytest.mark.parametrize("poison", [2, 1])  # with a version before it, and without one
+def test_a_retry_that_fails_does_not_park_a_vehicle_that_another_has_healed(poison: int) -> None:
+    def heal(store: MemoryReadModels) -> None:
+        assert runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID) is None
+
+    feed = ListFeed(recorded(history()))
+    store = Interrupted(lambda commit: any(parked.attempts == 2 for parked in commit.park), heal)
+    runner(failing([poison]), feed, store).step()
+    with pytest.raises(PositionConflictError, match=f"is not at version {poison - 1} any more"):
+        runner(failing([poison]), feed, store).retry(VEHICLE_ID)
+
+    assert store.parked(DIAGNOSTICS) == {}
+    assert_folded_once(store, feed)
+
+
+def test_what_was_left_out_is_known_of_a_vehicle_that_fails_again() -> None:
+    def leave_out(_: MemoryReadModels) -> None:
+        assert running.step(1) == 1
+
+    feed = ListFeed(recorded(history()))
+    store = Interrupted(lambda commit: any(parked.attempts == 2 for parked in commit.park), leave_out)
+    running = runner(failing([2]), feed, store)
+    running.step(3)
+    runner(failing([2]), feed, store).retry(VEHICLE_ID)
+
+    parked = store.parked(DIAGNOSTICS)[VEHICLE_ID]
+    assert (parked.attempts, parked.newest_version) == (2, 4)
+
+
+def assert_folded_once(store: MemoryReadModels, feed: ListFeed) -> None:
     plain = MemoryReadModels()
     runner(DIAGNOSTICS, feed, plain).step()
+    ids = [VEHICLE_ID, OTHER_ID]
+    assert store.versions(DIAGNOSTICS, ids) == plain.versions(DIAGNOSTICS, ids)
     assert everything(store, [DIAGNOSTICS]) == everything(plain, [DIAGNOSTICS])
 
 
-def test_of_two_retries_of_one_vehicle_one_writes() -> None:
-    """The position stays as it is, so it does not tell one from the other: nothing may be folded twice."""
+def a_car_with_gaps() -> Car:
+    """Return a car of which every event makes a row: what is folded twice shows."""
+    gaps, stream = Car(), Stream()
+    gaps.observe(*(replace(stream.batch(sample(DOOR, n, value=n % 2 == 0)), sequence=2 * n + 2) for n in range(6)))
+    return gaps
 
-    class Interrupted(ListFeed):
+
+def test_of_two_retries_of_one_vehicle_one_writes() -> None:
+    def heal(store: MemoryReadModels) -> None:
+        assert runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID) is None
+
+    feed = ListFeed(recorded(a_car_with_gaps().events))
+    store = Interrupted(lambda commit: bool(commit.unpark), heal)
+    runner(failing([2]), feed, store).step()
+    with pytest.raises(PositionConflictError, match="is not at version 1 any more"):
+        runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID)
+
+    assert_folded_once(store, feed)
+
+
+def test_of_two_retries_the_one_that_reads_the_history_late_writes_nothing() -> None:
+    class InterruptedFeed(ListFeed):
         def history(self, *wanted: Any) -> Sequence[Recorded]:
             assert runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID) is None
             return super().history(*wanted)
 
-    gaps, stream = Car(), Stream()
-    gaps.observe(*(replace(stream.batch(sample(DOOR, n, value=n % 2 == 0)), sequence=2 * n + 2) for n in range(6)))
-    store, feed = MemoryReadModels(), ListFeed(recorded(gaps.events))
+    store, feed = WatchedStore(), ListFeed(recorded(a_car_with_gaps().events))
     runner(failing([2]), feed, store).step()
-    with pytest.raises(PositionConflictError, match="is not at version 1 any more"):
-        runner(DIAGNOSTICS, Interrupted(feed.events), store).retry(gaps.events[0].originator_id)
+    with pytest.raises(PositionConflictError, match="is not parked at version 13 any more"):
+        runner(DIAGNOSTICS, InterruptedFeed(feed.events), store).retry(VEHICLE_ID)
 
-    plain = MemoryReadModels()
-    runner(DIAGNOSTICS, feed, plain).step()
-    assert everything(store, [DIAGNOSTICS]) == everything(plain, [DIAGNOSTICS])
+    assert len(store.commits) == 2
+    assert_folded_once(store, feed)
 
 
-def test_a_retry_forgets_what_another_runner_has_folded_since() -> None:
-    """A retry takes over the position of the store, so what this runner knew of other vehicles may be old."""
-    gaps, stream = Car(), Stream()
-    gaps.observe(*(replace(stream.batch(sample(DOOR, n, value=n % 2 == 0)), sequence=2 * n + 2) for n in range(6)))
-    events = [replace(event, originator_id=OTHER_ID) for event in gaps.events]
+def test_a_runner_that_is_behind_retries_and_still_folds_nothing_twice() -> None:
+    events = [replace(event, originator_id=OTHER_ID) for event in a_car_with_gaps().events]
     store, feed = MemoryReadModels(), ListFeed(recorded([*history(3), *events]))
     behind = runner(failing([2]), feed, store)
     behind.step(5)
     runner(failing([2]), feed, store).step(4)
-    behind.retry(VEHICLE_ID)
-    behind.step()
+    still = behind.retry(VEHICLE_ID)
+    assert still
+    assert still.attempts == 2
+    with pytest.raises(PositionConflictError, match="the position is not 5 any more"):
+        behind.step()
 
+    runner(failing([2]), feed, store).step()
     plain = MemoryReadModels()
     runner(failing([2]), feed, plain).step()
     assert store.position(DIAGNOSTICS) == len(feed.events)
@@ -311,10 +407,37 @@ def test_a_retry_that_is_broken_off_leaves_its_vehicle_parked() -> None:
     with pytest.raises(ConnectionError):
         running.retry(VEHICLE_ID)
     store.fails = False
-    running.projection = DIAGNOSTICS
+    running._folder.projection = DIAGNOSTICS
     running.step()
 
     assert store.parked(DIAGNOSTICS).keys() == {VEHICLE_ID}
     assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 1}
     assert running.retry(VEHICLE_ID) is None
     assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 6}
+
+
+# --- counts -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_done_is_counted() -> None:
+    events = recorded(history())
+    missing = ListFeed(events, lambda page: [*page[:1], *page] if len(page) == 6 else page)
+    counted = runner(DIAGNOSTICS, missing, MemoryReadModels())
+    counted.step()
+    assert counted.counts == Counts(folded=6, duplicates=1)
+
+    holed = runner(DIAGNOSTICS, ListFeed(events, lambda page: [page[0], page[4], page[5]]), MemoryReadModels())
+    holed.step()
+    assert holed.counts == Counts(folded=6, filled=3)
+
+
+def test_what_is_left_out_is_counted_and_what_fails_is_not_folded() -> None:
+    store, feed = MemoryReadModels(), ListFeed(recorded(history()), lambda page: page[3:4] if len(page) == 4 else page)
+    running = runner(failing([3]), feed, store)
+    running.step(4)
+    assert running.counts == Counts(folded=2, filled=2)
+    running.step(2)
+    assert running.counts == Counts(folded=2, filled=2, left_out=2)
+    running._folder.projection = DIAGNOSTICS
+    running.retry(VEHICLE_ID)
+    assert running.counts == Counts(folded=6, filled=2, left_out=2)

@@ -142,7 +142,6 @@ class FaultyFeed:
 class Step:
     """What a runner has done since it began a step."""
 
-    seen_parked: Collection[UUID] = ()
     folded: defaultdict[UUID, list[int]] = field(default_factory=lambda: defaultdict(list))  # versions, as they came
 
 
@@ -198,9 +197,14 @@ class FaultyStore:
     def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
         self._read()
         found = self._store.parked(projection)
-        self.step.seen_parked = found.keys()
         self._others.overtake()
         return found
+
+    def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
+        return self._store.consumed(projection, sources)
+
+    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
+        self._store.complete(projection, positions, sources)
 
     def commit(self, projection: Projection, commit: Commit) -> None:
         self._others.overtake()
