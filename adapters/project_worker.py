@@ -66,8 +66,8 @@ class ProjectWorker:
 
     def assign(self, sources: Collection[str]) -> Mapping[str, int]:
         """Begin with partitions; return the position that each is to be read from."""
-        self._folder.begin()
         found = self._store.consumed(self.projection, sources)
+        self._folder.begin()  # in this order: whoever is parked until then is known, whoever is later conflicts
         positions = {source: found.get(source, 0) for source in sources}
         self._positions.update(positions)
         return positions
