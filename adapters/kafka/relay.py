@@ -19,9 +19,10 @@ from kafka.errors import KafkaError
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
-from adapters.kafka.group import join_group
+from adapters.kafka.group import join_group, poll
 from adapters.kafka.last_record import POSITION, last_position
 from adapters.kafka.partition import partition_of
+from adapters.metrics import ASSIGNED_PARTITIONS, PUBLISHED_EVENTS, RELAY_SECONDS
 from domain.errors import FleettwinError, StoreError
 
 EVENTS_MAX: Final = 2_000  # in one transaction
@@ -89,6 +90,7 @@ class Relay:
                 stopping.wait(BACKOFF_S)
             finally:
                 self._positions.clear()
+                ASSIGNED_PARTITIONS.labels(self._topic).set(0)
                 self._drop_producer()
 
     def _step(self, consumer: KafkaConsumer) -> None:
@@ -99,14 +101,15 @@ class Relay:
         after = min(self._positions.values())
         page = self._log.read(after, EVENTS_MAX)
         if page:
-            self._publish(page, group)
-            self._positions = dict.fromkeys(self._positions, page[-1].position)
+            reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
+            self._publish(page, reached, group)
+            self._positions = reached
         else:
             self._log.wait(after, WAIT_MS)
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
-        consumer.poll(timeout_ms=0 if self._positions else WAIT_MS)
+        poll(consumer, 0 if self._positions else WAIT_MS)
         # In this order: a proof that is older than the partitions is refused, one that is newer would not be.
         group, assigned = consumer.group_metadata(), consumer.assignment()
         consumer.pause(*assigned)
@@ -114,6 +117,7 @@ class Relay:
         if found:
             _log.info("publishes %s", ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)))
         self._positions = {each: (self._positions | found)[each] for each in assigned}
+        ASSIGNED_PARTITIONS.labels(self._topic).set(len(self._positions))
         return group
 
     def _published(self, consumer: KafkaConsumer, partition: TopicPartition) -> int:
@@ -131,7 +135,8 @@ class Relay:
             )
         return position
 
-    def _publish(self, page: Sequence[StoredRecord], group: Any) -> None:
+    def _publish(self, page: Sequence[StoredRecord], reached: Mapping[TopicPartition, int], group: Any) -> None:
+        """Publish what of a page is not published yet; also where that is nothing it is noted how far this is."""
         numbers = {partition.partition: position for partition, position in self._positions.items()}
         chosen: list[tuple[int, bytes, StoredRecord]] = []
         for record in page:
@@ -139,9 +144,10 @@ class Relay:
             number = partition_of(key, self._partitions)
             if record.position > numbers.get(number, record.position):
                 chosen.append((number, key, record))
-        if chosen:
-            offsets = {partition: OffsetAndMetadata(page[-1].position, "", -1) for partition in self._positions}
+        offsets = {partition: OffsetAndMetadata(position, "", -1) for partition, position in reached.items()}
+        with RELAY_SECONDS.time():
             _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
+        PUBLISHED_EVENTS.inc(len(chosen))
 
     def _transact(
         self,

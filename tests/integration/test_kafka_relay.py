@@ -2,18 +2,24 @@
 
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from typing import Final
 
 import psycopg
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
+from adapters.kafka import relay as relay_module
+from adapters.kafka.client import Connection
 from adapters.kafka.partition import partition_of
+from adapters.kafka.positions import KafkaPositions
+from adapters.kafka.relay import Relay
 from adapters.postgres.event_store import PostgresEventLog
+from adapters.wiring import RELAY_GROUP
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
 from tests.support.kafka import PARTITIONS
@@ -119,3 +125,67 @@ def test_a_log_that_is_older_than_the_topic_is_not_published(rig: Rig) -> None:
     done = rig.fleettwin.run("run", "relay")
     assert done.status == 2
     assert "the log ends at 9: it is older than what was published (a restored backup?)" in done.stderr.splitlines()[-1]
+
+
+def test_partitions_that_are_published_further_than_others_are_not_published_again(
+    rig: Rig, bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay that takes partitions over from one that was quicker has them further than its own."""
+    for number in range(4):
+        rig.ingest(number)
+    stored = rig.stored()
+    last = max(position for records in stored.values() for position, *_ in records)
+    further = partition_of(next(iter(stored)).encode(), PARTITIONS)
+    group = f"{topic_prefix}relays"
+    with KafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False) as consumer:
+        consumer.commit({TopicPartition(rig.topic, further): OffsetAndMetadata(last - 1, "", -1)})
+    monkeypatch.setattr(relay_module, "EVENTS_MAX", 20)  # several pages before the partition is reached
+
+    assert rig.fleettwin.database is not None
+    log, stopping = PostgresEventLog.open(rig.fleettwin.database), threading.Event()
+    connection = Connection(bootstrap_servers)
+    relay = Relay(connection, rig.topic, PARTITIONS, group, log)
+    thread = threading.Thread(target=relay.run, args=(stopping,))
+    thread.start()
+    positions = KafkaPositions(connection, topic_prefix, PARTITIONS, group)
+    deadline = time.monotonic() + PATIENCE_S
+    while set(positions.published().values()) != {last}:
+        assert time.monotonic() < deadline
+    stopping.set()
+    thread.join()
+    log.close()
+
+    expected = {
+        vehicle: [each for each in records if partition_of(vehicle.encode(), PARTITIONS) != further or each[0] == last]
+        for vehicle, records in stored.items()
+    }
+    assert rig.published() == {vehicle: records for vehicle, records in expected.items() if records}
+
+
+def test_relays_share_the_partitions_and_each_notes_how_far_all_of_the_log_is_published(
+    rig: Rig, bootstrap_servers: str, topic_prefix: str
+) -> None:
+    positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, f"{topic_prefix}{RELAY_GROUP}")
+    with rig.fleettwin.started("run", "relay") as first:
+        said_to_publish(first)
+        with rig.fleettwin.started("run", "relay") as second:
+            said_to_publish(second)
+            rig.ingest(1)  # of a car that is in the partition of one of them
+            last = max(position for records in rig.stored().values() for position, *_ in records)
+            deadline = time.monotonic() + PATIENCE_S
+            while set(positions.published().values()) != {last}:
+                assert time.monotonic() < deadline, positions.published()
+
+
+def said_to_publish(relay: "subprocess.Popen[str]") -> None:
+    """Wait until a relay says that partitions were left to it."""
+    said = threading.Event()
+
+    def listen() -> None:
+        assert relay.stderr is not None
+        for line in relay.stderr:
+            if "publishes test" in line:
+                said.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    assert said.wait(PATIENCE_S)
