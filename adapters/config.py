@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ VIN_KEY_BYTES: Final = 32  # RFC 2104, section 3: no shorter than the hash's out
 VIN_KEY_CHARACTERS_MIN: Final = 16
 PORT_MAX: Final = 65_535
 PARTITIONS_MAX: Final = 10_000
+LOG_FORMATS: Final = ("logfmt", "json")
 TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka allows 249 characters, the topic's own among them
 
 
@@ -63,6 +64,11 @@ SETTINGS: Final = (
         "12",
     ),
     Setting("kafka_topic_prefix", "What the name of each topic begins with, where a cluster has several users."),
+    Setting("metrics_port", "TCP port of `run` for /metrics, /health and /ready; 0: any free one; unset: none."),
+    Setting(
+        "metrics_host", "Address that this port is bound to; what is answered there names no vehicle.", "127.0.0.1"
+    ),
+    Setting("log_format", "How `run` and `serve` write their log: logfmt (key=value) or json.", "logfmt"),
 )
 
 FILE: Final = Setting(
@@ -96,6 +102,9 @@ class Config:
     kafka_bootstrap_servers: str | None
     kafka_partitions: int
     kafka_topic_prefix: str
+    metrics_port: int | None
+    metrics_host: str
+    log_format: str
     values: tuple[Value, ...]
     _vin_key: str | None
 
@@ -129,6 +138,9 @@ class Config:
             _servers(by_name["kafka_bootstrap_servers"]),
             _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
             _prefix(by_name["kafka_topic_prefix"]),
+            None if by_name["metrics_port"].value is None else _number(by_name["metrics_port"], "port", 0, PORT_MAX),
+            by_name["metrics_host"].value or "",
+            _one_of(by_name["log_format"], LOG_FORMATS),
             values,
             vin_key,
         )
@@ -197,6 +209,13 @@ def _number(value: Value, what: str, least: int, most: int) -> int:
             f"{text!r} is no {what}", where=value.source, remedy=f"give a number from {least} to {most}"
         )
     return int(text)
+
+
+def _one_of(value: Value, allowed: Sequence[str]) -> str:
+    text = value.value or ""
+    if text not in allowed:
+        raise BadInputError(f"{text!r} is none of them", where=value.source, remedy=f"give {' or '.join(allowed)}")
+    return text
 
 
 def _servers(value: Value) -> str | None:

@@ -81,7 +81,8 @@ class IngestWorker:
     def restart(self, source: str, position: int) -> None:
         """Read a partition from another position on: the topic does not hold what comes next any more, or not yet."""
         before = self._positions[source]
-        _log.warning("%s does not hold position %d: reading goes on at %d", source, before, position)
+        told = {"partition": source, "position": before}
+        _log.warning("%s does not hold position %d: reading goes on at %d", source, before, position, extra=told)
         self._fleet.take([], [ConsumedChange(source, before, position)])
         self._positions[source] = position
 
@@ -149,7 +150,8 @@ class IngestWorker:
         return self._codec.decode(record.value, vehicle_id)
 
     def _refused(self, record: Received, reason: str) -> SetAside:
-        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason)
+        told = {"partition": record.source, "position": record.position}
+        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason, extra=told)
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
 
     def _note(self, taken: Taken, batches: int, records: int, refused: int) -> None:

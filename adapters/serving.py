@@ -8,7 +8,9 @@ from typing import Any
 import uvicorn
 
 from adapters.config import Config
+from adapters.operation import Operation
 from adapters.terminal import err, out
+from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 
@@ -16,14 +18,17 @@ from domain.errors import BadInputError
 def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str] = ()) -> None:
     """Serve until Ctrl-C at an address that is `bound`; once it listens print where, and these queries to try."""
     host, port = twin.config.host, twin.config.port
-    server = _Server(uvicorn.Config(twin.app(), host=host, port=port, log_level="warning", access_log=False), queries)
-    twin.projecting.start(twin.records.wait)
-    try:
-        server.run([listener])
-    except KeyboardInterrupt:
-        err.print("stopped")
-    finally:
-        twin.projecting.stop()
+    operation = Operation([], Watch(twin.observe))
+    app = twin.app(operation.answer)
+    settings = uvicorn.Config(app, host=host, port=port, log_config=None, log_level="warning", access_log=False)
+    with operation.observing():
+        twin.projecting.start(twin.records.wait)
+        try:
+            _Server(settings, queries).run([listener])
+        except KeyboardInterrupt:
+            err.print("stopped")
+        finally:
+            twin.projecting.stop()
 
 
 def bound(config: Config) -> socket.socket:

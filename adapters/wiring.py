@@ -16,6 +16,7 @@ from adapters.avro.telemetry import TOPIC as TELEMETRY_TYPE
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.clock import now
 from adapters.config import Config
+from adapters.lag import Observation, Sources, observe
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
@@ -31,10 +32,11 @@ from domain.fleet import Fleet
 from projections.digest import digest
 
 if TYPE_CHECKING:
-    from adapters.graphql.app import AsgiApp
+    from adapters.graphql.app import AsgiApp, OperationAnswers
     from adapters.graphql.execution import Api
     from adapters.ingest import Ingest
     from adapters.kafka.client import Connection
+    from adapters.kafka.positions import KafkaPositions
     from adapters.kafka.relay import Relay
     from adapters.kafka.telemetry_consumer import TelemetryConsumer
     from adapters.over_kafka import FleetOverKafka
@@ -101,14 +103,16 @@ class FleetTwin:
 
     def telemetry_consumer(self) -> "TelemetryConsumer":
         """Return one of those who take telemetry. Raises BadInputError where the topics are not ready."""
-        from adapters.ingest_worker import IngestWorker  # noqa: PLC0415  # see above
+        from adapters.counted import CountedWorker, TimedLog  # noqa: PLC0415  # see above
+        from adapters.ingest_worker import IngestWorker  # noqa: PLC0415
         from adapters.kafka.telemetry_consumer import TelemetryConsumer  # noqa: PLC0415
         from adapters.kafka.topics import TELEMETRY  # noqa: PLC0415
 
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
-        set_aside = PostgresSetAside(self.records.datastore)
-        worker = IngestWorker(self.fleet, TelemetryCodec(self.registry), self.records, set_aside, now)
-        return TelemetryConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker)
+        fleet = Fleet(VehicleLog(TimedLog(self.records), self.codec), self.config.vin_key())
+        worker = IngestWorker(fleet, TelemetryCodec(self.registry), self.records, self.set_aside, now)
+        counted = CountedWorker(worker, prefix + TELEMETRY)
+        return TelemetryConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, counted)
 
     def relay(self) -> "Relay":
         """Return one of those who publish the log. Raises BadInputError where the topics are not ready."""
@@ -118,6 +122,24 @@ class FleetTwin:
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         group = prefix + RELAY_GROUP
         return Relay(connection, prefix + VEHICLE_EVENTS, self.config.kafka_partitions, group, self.records)
+
+    @property
+    def set_aside(self) -> PostgresSetAside:
+        """Records of telemetry that no vehicle takes."""
+        return PostgresSetAside(self.records.datastore)
+
+    def observe(self) -> Observation:
+        """Return how far every stage is. Raises a FleettwinError where the database does not answer."""
+        kafka = None if self.config.kafka_bootstrap_servers is None else self._kafka_positions
+        return observe(Sources(self.records, self.twins, self.set_aside, kafka, now))
+
+    def _kafka_positions(self) -> "KafkaPositions":
+        from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
+        from adapters.kafka.positions import KafkaPositions  # noqa: PLC0415
+
+        prefix = self.config.kafka_topic_prefix
+        connection = Connection(self.config.kafka())
+        return KafkaPositions(connection, prefix, self.config.kafka_partitions, prefix + RELAY_GROUP)
 
     def _kafka(self) -> "Connection":
         """Return the cluster that the settings name, its topics checked."""
@@ -144,11 +166,11 @@ class FleetTwin:
 
         return Api(self.twins, self.catalogue, self.codec.decode)
 
-    def app(self) -> "AsgiApp":
-        """Return the server."""
+    def app(self, operation: "OperationAnswers | None" = None) -> "AsgiApp":
+        """Return the server; `operation` answers what the process tells about itself."""
         from adapters.graphql.app import LOOPBACK_HOSTS, build_app  # noqa: PLC0415  # see above
 
-        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS)
+        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS, operation)
 
 
 class MemoryTwin(NamedTuple):
