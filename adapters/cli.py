@@ -144,7 +144,7 @@ def serve(
     """Serve GraphQL, and keep the twins up to date."""
     from adapters.serving import bound, serve_twins
 
-    with _opened() as twin, bound(twin.config) as listener:
+    with _logged() as twin, bound(twin.config) as listener:
         serve_twins(twin, listener, project=project)
 
 
@@ -253,26 +253,12 @@ def status(
     with_digest: Annotated[bool, typer.Option("--digest", help="Print a fingerprint of each read model.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show how far the log and its projections are."""
+    """Show how far the log is, and by how much each stage before and after it lags."""
+    from adapters.status_screen import status_data, status_screen
+
     with _opened() as twin:
-        with twin.twins.reading() as read:
-            positions = read.positions()
-        digests = twin.digests() if with_digest else {}
-    found = {
-        "logPosition": positions.log_position,
-        "projections": [
-            {
-                "name": each.name,
-                "version": each.version,
-                "position": each.position,
-                "lag": positions.lag(each),
-                "parked": each.parked,
-                **({"digest": digests[each.name, each.version]} if with_digest else {}),
-            }
-            for each in positions.projections
-        ],
-    }
-    print_found(found, as_json, screens.status)
+        found = status_data(twin.observe(), twin.digests() if with_digest else {})
+    print_found(found, as_json, status_screen)
 
 
 parked_app = typer.Typer(help="Vehicles whose events a projection could not fold.")
@@ -310,6 +296,38 @@ def parked_retry() -> None:
         raise typer.Exit(FAILED)
 
 
+set_aside_app = typer.Typer(help="Records of telemetry that no vehicle takes.")
+app.add_typer(set_aside_app, name="set-aside")
+
+
+@set_aside_app.command(name="list")
+def set_aside_list(as_json: AsJson = False) -> None:
+    """List what was set aside last, newest first, with its reason."""
+    from adapters.status_screen import SET_ASIDE_LISTED_MAX, set_aside_data, set_aside_screen
+
+    with _opened() as twin:
+        found = [set_aside_data(each) for each in twin.set_aside.newest(SET_ASIDE_LISTED_MAX)]
+    print_found(found, as_json, set_aside_screen)
+
+
+@set_aside_app.command(name="show")
+def set_aside_show(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Topic and partition, like telemetry/3.")],
+    position: Annotated[int, typer.Argument(metavar="POSITION", help="The offset of the record there.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one record that was set aside: reason, key, first bytes."""
+    from adapters.status_screen import record_data, record_screen
+
+    _check_text("SOURCE", source)
+    with _opened() as twin:
+        record = twin.set_aside.find(source, position)
+    if record is None:
+        what, remedy = "no such record is set aside", "see `fleettwin set-aside list`"
+        raise BadInputError(what, where=f"{source} {position}", remedy=remedy)
+    print_found(record_data(record), as_json, record_screen)
+
+
 run_app = typer.Typer(help="Run one role of a distributed twin, until Ctrl-C.")
 app.add_typer(run_app, name="run")
 
@@ -319,7 +337,7 @@ def run_ingest_role() -> None:
     """Take telemetry from Kafka into twins; any number of these share the partitions."""
     from adapters.roles import run_ingest
 
-    with _opened() as twin:
+    with _logged() as twin:
         run_ingest(twin)
 
 
@@ -332,7 +350,7 @@ def run_project_role(
     """Fold the events of the topic into the twins; any number of these share the partitions."""
     from adapters.roles import run_project
 
-    with _opened() as twin:
+    with _logged() as twin:
         run_project(twin, only or [])
 
 
@@ -341,7 +359,7 @@ def run_relay_role() -> None:
     """Publish the events of the log to Kafka; any number of these share the partitions."""
     from adapters.roles import run_relay
 
-    with _opened() as twin:
+    with _logged() as twin:
         run_relay(twin)
 
 
@@ -441,6 +459,16 @@ def _opened() -> Iterator["FleetTwin"]:
     from adapters.wiring import fleet_twin
 
     with fleet_twin(Config.read()) as twin:
+        yield twin
+
+
+@contextmanager
+def _logged() -> Iterator["FleetTwin"]:
+    """Give the twins to a command that runs for long and writes a log."""
+    from adapters.logs import log_to
+
+    log_to(Config.read().log_format)
+    with _opened() as twin:
         yield twin
 
 

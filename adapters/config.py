@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,6 +23,7 @@ VIN_KEY_BYTES: Final = 32  # RFC 2104, section 3: no shorter than the hash's out
 VIN_KEY_CHARACTERS_MIN: Final = 16
 PORT_MAX: Final = 65_535
 PARTITIONS_MAX: Final = 10_000
+LOG_FORMATS: Final = ("logfmt", "json")
 TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka allows 249 characters, the topic's own among them
 
 
@@ -78,6 +79,11 @@ SETTINGS: Final = (
     ),
     Setting("schema_registry_username", "Name for the schema registry; unset: it wants none."),
     Setting("schema_registry_password", "Password for the schema registry.", secret=True),
+    Setting("metrics_port", "TCP port of `run` for /metrics, /health and /ready; 0: any free one; unset: none."),
+    Setting(
+        "metrics_host", "Address that this port is bound to; what is answered there names no vehicle.", "127.0.0.1"
+    ),
+    Setting("log_format", "How `run` and `serve` write their log: logfmt (key=value) or json.", "logfmt"),
 )
 
 FILE: Final = Setting(
@@ -121,6 +127,9 @@ class Config:
     kafka_topic_prefix: str
     kafka_security: Security
     schema_registry: Registry | None
+    metrics_port: int | None
+    metrics_host: str
+    log_format: str
     values: tuple[Value, ...]
     _vin_key: str | None = field(repr=False)
 
@@ -156,6 +165,9 @@ class Config:
             _prefix(by_name["kafka_topic_prefix"]),
             _security({name: value.value or None for name, value in by_name.items()}),
             _registry(*(by_name[f"schema_registry_{part}"] for part in ("url", "username", "password"))),
+            None if by_name["metrics_port"].value is None else _number(by_name["metrics_port"], "port", 0, PORT_MAX),
+            by_name["metrics_host"].value or "",
+            _one_of(by_name["log_format"], LOG_FORMATS),
             values,
             vin_key,
         )
@@ -224,6 +236,13 @@ def _number(value: Value, what: str, least: int, most: int) -> int:
             f"{text!r} is no {what}", where=value.source, remedy=f"give a number from {least} to {most}"
         )
     return int(text)
+
+
+def _one_of(value: Value, allowed: Sequence[str]) -> str:
+    text = value.value or ""
+    if text not in allowed:
+        raise BadInputError(f"{text!r} is none of them", where=value.source, remedy=f"give {' or '.join(allowed)}")
+    return text
 
 
 def _servers(value: Value) -> str | None:

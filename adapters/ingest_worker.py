@@ -84,7 +84,9 @@ class IngestWorker:
         for source, position in positions.items():
             before = self._positions[source]
             if before:  # else whatever was deleted was never waited for
-                _log.warning("%s does not hold position %d: reading goes on at %d", source, before, position)
+                where = {"partition": source, "position": before}
+                said = "%s does not hold position %d: reading goes on at %d"
+                _log.warning(said, source, before, position, extra=where)
             self._fleet.take([], [ConsumedChange(source, before, position)])
             self._positions[source] = position
 
@@ -152,7 +154,8 @@ class IngestWorker:
         return self._codec.decode(record.value, vehicle_id)
 
     def _refused(self, record: Received, reason: str) -> SetAside:
-        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason)
+        told = {"partition": record.source, "position": record.position}
+        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason, extra=told)
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
 
     def _note(self, taken: Taken, batches: int, records: int, refused: int) -> None:

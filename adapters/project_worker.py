@@ -13,13 +13,14 @@ from uuid import UUID
 
 from adapters.avro.wire import UnreadableError
 from adapters.collector import COLLECTOR
+from adapters.fold_counter import FoldCounter
 from adapters.projecting import advance
 from adapters.received import Received
 from adapters.set_aside import SetAside, SetAsideStore
 from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.units import Micros
-from projections.folding import Counts, Folder
+from projections.folding import Folder
 from projections.ports import Commit, Feed, Moved, ReadModelStore
 from projections.projection import Projection, Recorded
 
@@ -57,12 +58,8 @@ class ProjectWorker:
         self._now = now
         self._exchange = exchange
         self._folder = Folder(projection, log, store, now)
+        self._counter = FoldCounter(projection)
         self._positions: dict[str, int] = {}
-
-    @property
-    def counts(self) -> Counts:
-        """What was done so far."""
-        return self._folder.counts
 
     def assign(self, sources: Collection[str]) -> Mapping[str, int]:
         """Begin with partitions; return the position that each is to be read from."""
@@ -108,6 +105,7 @@ class ProjectWorker:
     def _take(self, events: Sequence[Recorded], after: Mapping[str, int]) -> None:
         consumed = {source: Moved(self._positions[source], position) for source, position in after.items()}
         self._folder.take(events, Commit(consumed=consumed))
+        self._counter.tell(self._folder.counts)
         self._positions.update(after)
 
     def _read(self, record: Received) -> Recorded:
@@ -130,7 +128,8 @@ class ProjectWorker:
         return Recorded(position, Micros(recorded_at), event)
 
     def _refused(self, record: Received, reason: str) -> SetAside:
-        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason)
+        where = {"partition": record.source, "position": record.position, "projection": self.projection.id}
+        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason, extra=where)
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
 
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from adapters.collector import COLLECTOR
+from adapters.fold_counter import FoldCounter
 from domain.errors import FleettwinError, PositionConflictError
 from domain.units import Micros
 from projections.ports import Feed, Parked, ReadModelStore
@@ -150,11 +151,14 @@ class Projecting:
 
     def _follow(self, projection: Projection, wait: Wait) -> None:
         runner: Runner | None = None
+        counter = FoldCounter(projection)
         while not self._stopping.is_set():
             try:
-                runner = runner or self._runner(projection)
+                if runner is None:
+                    runner, counter = self._runner(projection), FoldCounter(projection)
                 with COLLECTOR.held():
                     taken = runner.step()
+                counter.tell(runner.counts)
                 if not taken:
                     wait(runner.position, WAIT_MS)
             except PositionConflictError:

@@ -2,12 +2,16 @@
 
 import signal
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
+from adapters.heartbeat import HeardStopping, Heartbeat
+from adapters.operation import Operation
+from adapters.operation_server import answering
 from adapters.terminal import err, out, told_publishing
+from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import StoreError
 
@@ -17,19 +21,38 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 def run_ingest(twin: FleetTwin) -> None:
     """Take telemetry from Kafka into twins."""
     consumer = twin.telemetry_consumer()
-    with _until_stopped() as stopping:
+    with running(twin, ["ingest"]) as (stopping,):
         err.print("takes telemetry; Ctrl-C stops")
         consumer.run(stopping)
-        err.print("stopped")
+    err.print("stopped")
 
 
 def run_relay(twin: FleetTwin) -> None:
     """Publish the log to Kafka."""
     relay = twin.relay()
-    with _until_stopped() as stopping:
+    with running(twin, ["relay"]) as (stopping,):
         err.print("publishes events; Ctrl-C stops")
         relay.run(stopping)
-        err.print("stopped")
+    err.print("stopped")
+
+
+@contextmanager
+def running(twin: FleetTwin, loops: Sequence[str]) -> Iterator[list[HeardStopping]]:
+    """Give each loop what tells it that the process is to end: what is underway is finished first.
+
+    A loop that asks it has come round. Where the settings say so the process answers about itself meanwhile. Raises
+    BadInputError where it cannot.
+    """
+    heartbeats = [Heartbeat(name) for name in loops]
+    with ExitStack() as stack:
+        stopping = stack.enter_context(_until_stopped())
+        port = twin.config.metrics_port
+        if port is not None:
+            operation = Operation(heartbeats, Watch(twin.observe))
+            address = stack.enter_context(answering(twin.config.metrics_host, port, operation.answer))
+            stack.enter_context(operation.observing())
+            err.print(f"metrics: {address}/metrics")
+        yield [HeardStopping(stopping, each) for each in heartbeats]
 
 
 def republish(twin: FleetTwin, *, recreate: bool) -> None:
@@ -47,17 +70,18 @@ def republish(twin: FleetTwin, *, recreate: bool) -> None:
 def run_project(twin: FleetTwin, only: Collection[str]) -> None:
     """Fold the events of the topic into rows: of all projections, or of these."""
     consumers = twin.event_consumers(only)
-    with _until_stopped() as stopping:
+    with running(twin, list(consumers)) as stoppings:
         err.print(f"projects {', '.join(consumers)}; Ctrl-C stops")
         with ThreadPoolExecutor(len(consumers), "project") as threads:
-            for done in [threads.submit(consumer.run, stopping) for consumer in consumers.values()]:
+            loops = zip(consumers.values(), stoppings, strict=True)
+            for done in [threads.submit(consumer.run, stopping) for consumer, stopping in loops]:
                 done.result()
-        err.print("stopped")
+    err.print("stopped")
 
 
 @contextmanager
 def _until_stopped() -> Iterator[threading.Event]:
-    """Give what is set when the process is to end: what is underway is finished first."""
+    """Give what is set when the process is to end."""
     stopping = threading.Event()
     before = {each: signal.signal(each, lambda *_: stopping.set()) for each in _ENDING}
     try:

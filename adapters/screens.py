@@ -174,17 +174,6 @@ def _short(value: object) -> str:
     return f"{len(value)} values" if isinstance(value, list) else _text(value)
 
 
-def status(found: Mapping[str, Any]) -> RenderableType:
-    """Return how far log and projections are."""
-    columns = ("position", "lag", "parked", "digest")
-    shown = [name for name in columns if any(name in projection for projection in found["projections"])]
-    table = Rows(("projection", *shown))
-    for projection in found["projections"]:
-        name = f"{projection['name']} v{projection['version']}"
-        table.add_row(name, *(str(projection[column]) for column in shown))
-    return Group(Text(f"the log is at position {found['logPosition']}"), table)
-
-
 def parked(found: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Return what the projections could not take further."""
     rows = list(found)

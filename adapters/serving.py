@@ -8,7 +8,9 @@ from typing import Any
 import uvicorn
 
 from adapters.config import Config
+from adapters.operation import Operation
 from adapters.terminal import err, out
+from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 
@@ -19,15 +21,18 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
     Without `project`, others keep the twins up to date.
     """
     host, port = twin.config.host, twin.config.port
-    server = _Server(uvicorn.Config(twin.app(), host=host, port=port, log_level="warning", access_log=False), queries)
-    if project:
-        twin.projecting.start(twin.records.wait)
-    try:
-        server.run([listener])
-    except KeyboardInterrupt:
-        err.print("stopped")
-    finally:
-        twin.projecting.stop()
+    operation = Operation([], Watch(twin.observe))
+    app = twin.app(operation.answer)
+    settings = uvicorn.Config(app, host=host, port=port, log_config=None, log_level="warning", access_log=False)
+    with operation.observing():
+        if project:
+            twin.projecting.start(twin.records.wait)
+        try:
+            _Server(settings, queries).run([listener])
+        except KeyboardInterrupt:
+            err.print("stopped")
+        finally:
+            twin.projecting.stop()
 
 
 def bound(config: Config) -> socket.socket:

@@ -45,5 +45,8 @@ class SetAsideStore(Protocol):
     def newest(self, limit: int) -> Sequence[SetAside]:
         """Return the records that were set aside last, newest first."""
 
+    def find(self, source: str, position: int) -> SetAside | None:
+        """Return the record that was set aside there, if one was."""
+
     def count(self) -> int:
         """Return how many there are."""

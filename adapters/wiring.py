@@ -16,6 +16,7 @@ from adapters.avro.telemetry import TOPIC as TELEMETRY_TYPE
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.clock import now
 from adapters.config import Config
+from adapters.lag import Observation, Sources, observe
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
@@ -33,11 +34,12 @@ from projections.runner import BATCH_EVENTS
 
 if TYPE_CHECKING:
     from adapters.avro.external_ids import ExternalIds
-    from adapters.graphql.app import AsgiApp
+    from adapters.graphql.app import AsgiApp, OperationAnswers
     from adapters.graphql.execution import Api
     from adapters.ingest import Ingest
     from adapters.kafka.client import Connection
     from adapters.kafka.partition_consumer import PartitionConsumer
+    from adapters.kafka.positions import KafkaPositions
     from adapters.kafka.relay import Relay
     from adapters.kafka.republish import Republish
     from adapters.over_kafka import FleetOverKafka
@@ -105,15 +107,17 @@ class FleetTwin:
 
     def telemetry_consumer(self) -> "PartitionConsumer":
         """Return one of those who take telemetry. Raises BadInputError where the topics are not ready."""
-        from adapters.ingest_worker import BATCHES_MAX, IngestWorker  # noqa: PLC0415  # see above
+        from adapters.counted import CountedWorker, TimedLog  # noqa: PLC0415  # see above
+        from adapters.ingest_worker import BATCHES_MAX, IngestWorker  # noqa: PLC0415
         from adapters.kafka.partition_consumer import PartitionConsumer  # noqa: PLC0415
         from adapters.kafka.topics import TELEMETRY  # noqa: PLC0415
 
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
-        set_aside = PostgresSetAside(self.records.datastore)
         codec = TelemetryCodec(self.registry, self._external_ids(registering=False))
-        worker = IngestWorker(self.fleet, codec, self.records, set_aside, now)
-        return PartitionConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker, BATCHES_MAX)
+        fleet = Fleet(VehicleLog(TimedLog(self.records), self.codec), self.config.vin_key())
+        worker = IngestWorker(fleet, codec, self.records, self.set_aside, now)
+        counted = CountedWorker(worker)
+        return PartitionConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, counted, BATCHES_MAX)
 
     def event_consumers(self, only: Collection[str] = ()) -> dict[str, "PartitionConsumer"]:
         """Return those who fold the events of the topic, by projection: of all projections, or of these.
@@ -127,11 +131,11 @@ class FleetTwin:
 
         chosen = chosen_projections(only)
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
-        set_aside, ids = PostgresSetAside(self.records.datastore), self._external_ids(registering=False)
+        ids = self._external_ids(registering=False)
         exchange = ids.to_local if ids else bytes
         consumers = {}
         for each in chosen:
-            worker = ProjectWorker(each, self.log, self.read_models, self.codec.decode, set_aside, now, exchange)
+            worker = ProjectWorker(each, self.log, self.read_models, self.codec.decode, self.set_aside, now, exchange)
             group = f"{prefix}{PROJECT_GROUP}-{each.name}-v{each.version}"
             watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
             consumers[each.name] = PartitionConsumer(
@@ -158,6 +162,24 @@ class FleetTwin:
         prefix, partitions = self.config.kafka_topic_prefix, self.config.kafka_partitions
         connection = Connection(self.config.kafka(), security=self.config.kafka_security)
         return Republish(connection, prefix + VEHICLE_EVENTS, partitions, prefix, prefix + RELAY_GROUP)
+
+    @property
+    def set_aside(self) -> PostgresSetAside:
+        """Records of telemetry that no vehicle takes."""
+        return PostgresSetAside(self.records.datastore)
+
+    def observe(self) -> Observation:
+        """Return how far every stage is. Raises a FleettwinError where the database does not answer."""
+        kafka = None if self.config.kafka_bootstrap_servers is None else self._kafka_positions
+        return observe(Sources(self.records, self.twins, self.set_aside, kafka, now))
+
+    def _kafka_positions(self) -> "KafkaPositions":
+        from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
+        from adapters.kafka.positions import KafkaPositions  # noqa: PLC0415
+
+        prefix = self.config.kafka_topic_prefix
+        connection = Connection(self.config.kafka())
+        return KafkaPositions(connection, prefix, self.config.kafka_partitions, prefix + RELAY_GROUP)
 
     def _kafka(self) -> "Connection":
         """Return the cluster that the settings name, its topics checked."""
@@ -198,11 +220,11 @@ class FleetTwin:
 
         return Api(self.twins, self.catalogue, self.codec.decode)
 
-    def app(self) -> "AsgiApp":
-        """Return the server."""
+    def app(self, operation: "OperationAnswers | None" = None) -> "AsgiApp":
+        """Return the server; `operation` answers what the process tells about itself."""
         from adapters.graphql.app import LOOPBACK_HOSTS, build_app  # noqa: PLC0415  # see above
 
-        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS)
+        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS, operation)
 
 
 class MemoryTwin(NamedTuple):

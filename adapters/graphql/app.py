@@ -1,4 +1,4 @@
-"""The server as an ASGI application: GraphQL, GraphiQL, the schema registry's read endpoints, health.
+"""The server as an ASGI application: GraphQL, GraphiQL, the schema registry's read endpoints, health, metrics.
 
 Documents are executed in threads: the event loop never waits for the database. Without authentication the server must
 be reached over loopback only. It answers to addresses and to the names in `hosts`, no others: so no web page can reach
@@ -41,6 +41,8 @@ _log: Final = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+# Of a path and an Accept header: status, content type and body; None: nothing of this name
+OperationAnswers = Callable[[str, str], tuple[int, str, bytes] | None]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
@@ -50,16 +52,24 @@ def build_app(
     decode: Decode,
     registry: SchemaRegistry,
     hosts: Collection[str] | None = LOOPBACK_HOSTS,
+    operation: OperationAnswers | None = None,
 ) -> AsgiApp:
-    """Return the server; `hosts` None: it answers to any name."""
-    return _App(Api(twins, catalogue, decode), RegistryEndpoints(registry), hosts)
+    """Return the server; `hosts` None: it answers to any name. `operation` answers `/metrics` and `/health`."""
+    return _App(Api(twins, catalogue, decode), RegistryEndpoints(registry), hosts, operation)
 
 
 class _App:
-    def __init__(self, api: Api, registry: RegistryEndpoints, hosts: Collection[str] | None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        registry: RegistryEndpoints,
+        hosts: Collection[str] | None,
+        operation: OperationAnswers | None,
+    ) -> None:
         self._api = api
         self._registry = registry
         self._hosts = hosts
+        self._operation = operation
         self._static = graphiql.load()
         self._threads = ThreadPoolExecutor(THREADS, "graphql")
         self._waiting = 0
@@ -98,7 +108,7 @@ class _App:
                 return too_large() if body is None else self._registry.post(path, body)
             if request.method not in ("GET", "HEAD"):
                 return _only("GET")
-            return await self._read(path)
+            return await self._read(path, request.headers.get("accept", ""))
         except Exception:  # noqa: BLE001  # the last place where a fault of ours can be told
             _log.exception("%s %s failed", request.method, request.path)
             return json_response(
@@ -138,13 +148,15 @@ class _App:
     def _executed(self, call: Call) -> Response:
         return respond(self._api.answer(call.document, call.variables, call.operation_name), call.media_type)
 
-    async def _read(self, path: str) -> Response:
+    async def _read(self, path: str, accept: str) -> Response:
         if path == "/":
             return Response(307, "text/plain", b"", (("location", "/graphql"),))
-        if path == "/health":
-            return json_response(200, {"status": "up"})
         if path == "/ready":
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._ready)
+        if self._operation and (answer := self._operation(path, accept)):
+            return Response(*answer)
+        if path == "/health":
+            return json_response(200, {"status": "up"})
         found = self._static.get(path) or self._registry.get(path)
         return found or refusal(404, "there is nothing here", "look at /graphql")
 

@@ -4,8 +4,7 @@ The positions are the worker's, in its store: Kafka only says who reads which pa
 while records are being taken, so they do no more than hold a partition that is new. After each poll the assignment is
 compared with what the worker has, and new partitions are read from where the worker wants them.
 
-A topic that was deleted and made anew has other records at the same offsets: the worker knows a partition by the id of
-its topic too (KIP-516), so it begins anew with such a topic.
+A topic that was deleted and made anew is another one (sources.py): it is looked at again and again whether it was.
 """
 
 import logging
@@ -13,13 +12,15 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack, closing
-from typing import Any, Final
+from typing import Final
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from adapters.kafka.client import Connection
-from adapters.kafka.group import join_group
+from adapters.kafka.group import join_group, poll
+from adapters.kafka.sources import TopicGoneError, source_of, topic_id
+from adapters.metrics import ASSIGNED_PARTITIONS
 from adapters.received import PartitionWorker, Received
 from domain.errors import FleettwinError, PositionConflictError, VersionConflictError
 
@@ -32,11 +33,7 @@ TOPIC_CHECKED_S: Final = 5.0  # after which it is looked at again whether it is 
 _log: Final = logging.getLogger(__name__)
 
 
-class TopicChangedError(KafkaError):  # type: ignore[misc]  # the library has no types
-    """The topic was deleted and made anew."""
-
-
-class _Added(ConsumerRebalanceListener):  # type: ignore[misc]  # as above
+class _Added(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
     """Holds partitions that are new, until it is known where to read them from."""
 
     def __init__(self) -> None:
@@ -91,7 +88,7 @@ class PartitionConsumer:
             try:
                 with ExitStack() as stack:
                     client = stack.enter_context(self._connection.administration())
-                    self._topic_id = _topic_id(client, self._topic)
+                    self._topic_id = topic_id(client, self._topic)
                     self._added = _Added()
                     consumer = self._added.consumer = stack.enter_context(closing(self._open()))
                     while not stopping.is_set():
@@ -118,7 +115,7 @@ class PartitionConsumer:
         )
 
     def _step(self, consumer: KafkaConsumer, client: KafkaAdminClient, stopping: threading.Event) -> None:
-        polled = consumer.poll(timeout_ms=POLL_MS)
+        polled = poll(consumer, POLL_MS)
         try:
             new = self._follow(consumer)
             records = [
@@ -167,6 +164,7 @@ class PartitionConsumer:
             self._next[partition] = (positions | moved)[source]
             consumer.seek(partition, self._next[partition])
             consumer.resume(partition)
+        ASSIGNED_PARTITIONS.labels(self._group).set(len(self._next))
         _log.info("reads %s", ", ".join(sorted(map(self._source, self._next))))
         return new
 
@@ -174,26 +172,14 @@ class PartitionConsumer:
         sources = [self._source(partition) for partition in partitions if self._next.pop(partition, None) is not None]
         if sources:
             self._worker.revoke(sources)
+            ASSIGNED_PARTITIONS.labels(self._group).set(len(self._next))
 
     def _check_topic(self, client: KafkaAdminClient) -> None:
         if time.monotonic() - self._checked_at_s > TOPIC_CHECKED_S:
-            found = _topic_id(client, self._topic)
+            found = topic_id(client, self._topic)
             if found != self._topic_id:
-                raise TopicChangedError(f"topic {self._topic} was made anew")
+                raise TopicGoneError(f"topic {self._topic} was made anew")
             self._checked_at_s = time.monotonic()
 
     def _source(self, partition: TopicPartition) -> str:
         return source_of(partition, self._topic_id)
-
-
-def source_of(partition: TopicPartition, topic_id: str) -> str:
-    """Return what a partition of a topic is called, e.g. "telemetry/3#5f0c2a91"."""
-    return f"{partition.topic}/{partition.partition}#{topic_id}"
-
-
-def _topic_id(client: Any, topic: str) -> str:
-    """Return what tells a topic from others that had its name; zeros where the cluster does not know."""
-    (found,) = client.describe_topics([topic])
-    if found["error_code"]:
-        raise TopicChangedError(f"there is no topic {topic}: run `fleettwin topics create`")
-    return str(found["topic_id"])[:8]

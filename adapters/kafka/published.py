@@ -12,7 +12,8 @@ from typing import Final
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
 
-from adapters.kafka.partition_consumer import PartitionWatch, source_of
+from adapters.kafka.partition_consumer import PartitionWatch
+from adapters.kafka.sources import source_of
 from adapters.received import Published
 
 ASKED_S: Final = 0.25  # how long a position that was heard is believed to be the newest

@@ -21,9 +21,10 @@ from kafka.structs import MemberState
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection, abandon
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
-from adapters.kafka.group import join_group, needs_time
+from adapters.kafka.group import join_group, poll
 from adapters.kafka.last_record import POSITION, last_position
 from adapters.kafka.partition import partition_of
+from adapters.metrics import ASSIGNED_PARTITIONS, PUBLISHED_EVENTS, RELAY_SECONDS
 from domain.errors import FleettwinError, StoreError
 
 EVENTS_MAX: Final = 2_000  # in one transaction
@@ -101,6 +102,7 @@ class Relay:
             finally:
                 self._positions.clear()
                 self._unsaid = False
+                ASSIGNED_PARTITIONS.labels(self._group).set(0)
                 self._drop_producer()
 
     def _step(self, consumer: KafkaConsumer) -> None:
@@ -120,7 +122,7 @@ class Relay:
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
-        consumer.poll(timeout_ms=0 if self._positions and not needs_time(consumer) else WAIT_MS)
+        poll(consumer, 0 if self._positions else WAIT_MS)
         # In this order: a proof that is older than the partitions is refused, one that is newer would not be.
         group, assigned = consumer.group_metadata(), consumer.assignment()
         consumer.pause(*assigned)
@@ -133,6 +135,7 @@ class Relay:
         if found:
             _log.info("publishes %s", ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)))
         self._positions = {each: (self._positions | found)[each] for each in assigned}
+        ASSIGNED_PARTITIONS.labels(self._group).set(len(self._positions))
         return group
 
     def _published(self, consumer: KafkaConsumer, partition: TopicPartition) -> int:
@@ -179,7 +182,9 @@ class Relay:
         group: Any,
     ) -> None:
         offsets = {partition: OffsetAndMetadata(position, "", -1) for partition, position in reached.items()}
-        _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
+        with RELAY_SECONDS.time():
+            _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
+        PUBLISHED_EVENTS.inc(len(chosen))
         self._unsaid, self._said_at_s = False, time.monotonic()
 
     def _transact(

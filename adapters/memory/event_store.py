@@ -122,6 +122,11 @@ class MemoryEventLog(POPOApplicationRecorder):
         with self._database_lock:
             return self._consumed.get(source, 0)
 
+    def consumed_positions(self) -> dict[str, int]:
+        """Return what comes next in each source of batches that has been read."""
+        with self._database_lock:
+            return dict(self._consumed)
+
     def find_vehicle(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN, if one is registered."""
         with self._database_lock:

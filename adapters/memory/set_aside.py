@@ -21,6 +21,10 @@ class MemorySetAside:
         found = sorted(self._records.values(), key=lambda record: (record.set_aside_at, *record[:2]), reverse=True)
         return found[:limit]
 
+    def find(self, source: str, position: int) -> SetAside | None:
+        """Return the record that was set aside there, if one was."""
+        return self._records.get((source, position))
+
     def count(self) -> int:
         """Return how many there are."""
         return len(self._records)

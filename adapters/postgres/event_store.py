@@ -194,6 +194,11 @@ class PostgresEventLog(PostgresApplicationRecorder):
             found = self._rows("SELECT position FROM consumed_positions WHERE source = %s", [source])
         return int(found[0][0]) if found else 0
 
+    def consumed_positions(self) -> dict[str, int]:
+        """Return what comes next in each source of batches that has been read."""
+        with named_errors():
+            return dict(self._rows("SELECT source, position FROM consumed_positions", []))
+
     def find_vehicle(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN, if one is registered."""
         statement = "SELECT vehicle_id, vin, brand, model, registered_at FROM directory WHERE vin = %s"

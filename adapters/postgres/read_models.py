@@ -15,6 +15,7 @@ from psycopg.errors import DeadlockDetected, DiskFull
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
+from adapters.metrics import COMMIT_SECONDS, projection_label
 from adapters.postgres.arrays import ArrayParameter, ElementType, array
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, leave_out, move, unpark
 from domain.errors import BadInputError, PositionConflictError, StoreError
@@ -155,7 +156,8 @@ class PostgresReadModels:
     def commit(self, projection: Projection, commit: Commit) -> None:
         """Write a step in one transaction, or nothing. Raises PositionConflictError."""
         name = [projection.name, projection.version]
-        with self._connection() as connection:
+        timed = COMMIT_SECONDS.labels(projection_label(projection.name, projection.version)).time()
+        with timed, self._connection() as connection:
             if commit.expected_position is not None:
                 moved = connection.execute(
                     "UPDATE projection_positions SET position = %s"

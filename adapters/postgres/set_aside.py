@@ -1,7 +1,7 @@
 """Records that were set aside, in PostgreSQL."""
 
 from collections.abc import Sequence
-from typing import LiteralString
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -10,6 +10,8 @@ from adapters.postgres.arrays import array
 from adapters.postgres.datastore import Datastore
 from adapters.set_aside import SetAside
 from domain.errors import StoreError
+
+_RECORD: Final = "SELECT source, position, reason, key, value, length, set_aside_at FROM set_aside"
 
 
 class PostgresSetAside:
@@ -40,12 +42,13 @@ class PostgresSetAside:
 
     def newest(self, limit: int) -> Sequence[SetAside]:
         """Return the records that were set aside last, newest first."""
-        found = self._fetch(
-            "SELECT source, position, reason, key, value, length, set_aside_at FROM set_aside"
-            " ORDER BY set_aside_at DESC, source DESC, position DESC LIMIT %s",
-            [limit],
-        )
+        found = self._fetch(f"{_RECORD} ORDER BY set_aside_at DESC, source DESC, position DESC LIMIT %s", [limit])
         return [SetAside._make(row) for row in found]
+
+    def find(self, source: str, position: int) -> SetAside | None:
+        """Return the record that was set aside there, if one was."""
+        found = self._fetch(f"{_RECORD} WHERE source = %s AND position = %s", [source, position])
+        return next((SetAside._make(row) for row in found), None)
 
     def count(self) -> int:
         """Return how many there are."""
@@ -56,5 +59,5 @@ class PostgresSetAside:
             with self._datastore.connect() as connection, connection.cursor(binary=True) as cursor:
                 return cursor.execute(statement, parameters).fetchall()
         except psycopg.Error as error:
-            msg = f"records cannot be set aside: {str(error).partition(chr(10))[0]}"
+            msg = f"the records that are set aside cannot be reached: {str(error).partition(chr(10))[0]}"
             raise StoreError(msg) from error

@@ -13,12 +13,15 @@ import pytest
 import typer.main
 from graphql import build_schema, parse, validate
 from packaging.requirements import Requirement
+from prometheus_client.metrics import MetricWrapperBase
 
 from adapters.can.recordings import FORMATS as CAN_FORMATS
 from adapters.cli import app
 from adapters.config import PREFIX, SETTINGS
 from adapters.graphql.envelope import ValueStatus
 from adapters.graphql.errors import ErrorCode
+from adapters.logs import FIELDS
+from adapters.metrics import OBSERVED, REGISTRY
 from domain.events import EVENT_TYPES, StreamEvent
 from domain.warnings import WARNINGS
 
@@ -117,7 +120,7 @@ def test_the_commands_without_json_are_those_that_the_readme_names() -> None:
     without = {
         name for name, command in CLI.commands.items() if "as_json" not in {each.name for each in command.params}
     }
-    assert without == {"serve", "demo", "decommission", "parked", "republish", "run", "topics"}
+    assert without == {"serve", "demo", "decommission", "parked", "republish", "run", "set-aside", "topics"}
     assert "All but `serve`, `demo`, `run`, `republish`, `decommission` and `parked retry` take `--json`" in README
 
 
@@ -265,6 +268,29 @@ def test_every_dependency_has_its_reason() -> None:
     lines = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
     names = {Requirement(line).name for line in lines} - {"fleettwin"}
     assert {name for name in names if not re.search(rf"\b{re.escape(name)}\b", DECISIONS, re.IGNORECASE)} == set()
+
+
+# --- operation --------------------------------------------------------------------------------------------------------
+
+
+def test_every_metric_is_described_with_its_type_and_labels() -> None:
+    text = text_of(Path("docs/operation.md")).partition("## Metrics")[2]
+    cells = [line.strip("|").split("|") for line in re.findall(r"^\| `fleettwin_.*$", text, re.MULTILINE)]
+    listed = {(named([name.strip()]), kind.strip(), label.strip(" `")) for name, kind, label, _ in cells}
+    counted = {
+        (f"{family.name}_total" if family.type == "counter" else family.name, family.type, *collector._labelnames)
+        for collector in {*REGISTRY._collector_to_names}
+        if isinstance(collector, MetricWrapperBase)
+        for family in collector.describe()
+    }
+    seen = {(each.name, "gauge", each.label or "") for each in OBSERVED}
+    assert listed == {(name, kind, "".join(labels)) for name, kind, *labels in counted} | seen
+    assert len(cells) == len(listed)
+
+
+def test_every_field_of_the_log_is_described() -> None:
+    listed = {named(cells) for cells in rows_of(text_of(Path("docs/operation.md")), "Logs")}
+    assert listed == {"timestamp", "level", "logger", "event", "exception", *FIELDS}
 
 
 def test_every_decision_has_context_decision_and_consequences() -> None:

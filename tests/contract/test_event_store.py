@@ -215,6 +215,7 @@ def test_how_far_a_source_was_read_is_kept_with_the_events_and_also_without(log:
     assert log.append([event(1)], progress, consumed=[ConsumedChange("telemetry/0", 0, 17)]) == [1]
     assert log.append([], consumed=[ConsumedChange("telemetry/0", 17, 20), ConsumedChange("telemetry/1", 0, 5)]) == []
     assert (log.consumed_position("telemetry/0"), log.consumed_position("telemetry/1")) == (20, 5)
+    assert log.consumed_positions() == {"telemetry/0": 20, "telemetry/1": 5}
     assert log.progress_of(CAR) == {"drive": progress[0].after}
 
 

@@ -63,3 +63,12 @@ def test_a_reason_may_hold_any_character(store: SetAsideStore) -> None:
     store.add([record(7, reason="nul \0 and 状态")])
 
     assert store.newest(1)[0].reason.replace("\0", "") == "nul  and 状态"
+
+
+def test_a_record_is_found_by_its_place(store: SetAsideStore) -> None:
+    there = record(7)
+    store.add([there, record(8)])
+
+    assert store.find("telemetry/0", 7) == there
+    assert store.find("telemetry/0", 9) is None
+    assert store.find("telemetry/1", 7) is None

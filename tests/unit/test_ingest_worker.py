@@ -97,7 +97,7 @@ def test_a_topic_that_was_made_anew_is_read_from_where_it_begins(caplog: pytest.
     bench.worker.take([record(0), record(1)])
 
     with caplog.at_level(logging.WARNING):
-        bench.worker.restart(SOURCE, 0)
+        bench.worker.restart({SOURCE: 0})
 
     assert "telemetry/0 does not hold position 2: reading goes on at 0" in caplog.text
     bench.worker.take([record(0, replace(BATCH, sequence=2))])

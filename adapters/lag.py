@@ -1,0 +1,206 @@
+"""How far each stage of the path is behind the one before it: one answer for the command line and for the metrics.
+
+Telemetry waits in its topic until it is taken, events in the log until they are published and until each projection
+has them. What does not answer is left out with its reason: what is not known is never told as an old value.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, NamedTuple, Protocol
+
+from adapters.event_log import StoredRecord
+from adapters.twins import Positions, ProjectionPosition
+from domain.errors import BadInputError, FleettwinError
+from domain.units import MICROS_PER_SECOND, Micros
+
+EXACT_EVENTS_MAX: Final = 10_000  # not published yet: up to so many are counted, beyond it the positions tell
+_PAGE_EVENTS: Final = 2_000
+
+
+class Lag(NamedTuple):
+    """What waits for a stage."""
+
+    waiting: int  # records or events
+    seconds: float  # since the oldest of them came to be; 0 where nothing waits
+
+
+NOTHING_WAITS: Final = Lag(0, 0.0)
+
+
+class PartitionEnds(NamedTuple):
+    """What a partition holds: offsets."""
+
+    first: int
+    end: int
+
+
+class LaggedStore(Protocol):
+    """What the event store knows."""
+
+    def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
+        """Return up to `limit` events after a position."""
+
+    def consumed_positions(self) -> Mapping[str, int]:
+        """Return what comes next in each source of batches."""
+
+
+class PositionsReader(Protocol):
+    """A view of the read models."""
+
+    def positions(self) -> Positions:
+        """Return the position of the log and of each projection."""
+
+
+class LaggedTwins(Protocol):
+    """Where the read models are kept."""
+
+    def reading(self) -> AbstractContextManager[PositionsReader]:
+        """Open a view that stays the same until it is closed."""
+
+
+class Counted(Protocol):
+    """Where records that were set aside are kept."""
+
+    def count(self) -> int:
+        """Return how many there are."""
+
+
+class LaggedKafka(Protocol):
+    """What the cluster knows; each method raises a FleettwinError where it does not answer."""
+
+    def telemetry(self) -> Mapping[str, PartitionEnds]:
+        """Return what each partition of the telemetry topic holds, by its source, e.g. "telemetry/3"."""
+
+    def telemetry_times(self, positions: Mapping[str, int]) -> Sequence[Micros]:
+        """Return the timestamps of the records at these positions, as far as they are soon to be had."""
+
+    def published(self) -> Mapping[int, int]:
+        """Return the position of the log up to which each partition of the events' topic is published."""
+
+    def partition_of(self, record: StoredRecord) -> int:
+        """Return the partition of an event."""
+
+
+class ProjectionLag(NamedTuple):
+    """A projection and what waits for it."""
+
+    of: ProjectionPosition
+    lag: Lag
+
+
+class KafkaLag(NamedTuple):
+    """What waits before and after the event store, where Kafka is used."""
+
+    telemetry: Lag
+    relay: Lag
+    consumed: Mapping[str, int]  # what comes next, by source
+    published: Mapping[str, int]  # positions of the log, by partition
+
+
+class Observation(NamedTuple):
+    """How far everything was at one moment."""
+
+    at: Micros
+    log_position: int
+    projections: Sequence[ProjectionLag]
+    set_aside: int
+    kafka: KafkaLag | None = None
+    kafka_problem: str | None = None  # why there is no `kafka` although one is set
+
+
+class Sources(NamedTuple):
+    """Who is asked. Without Kafka, what only it knows is left out; `kafka` gives it, or raises a FleettwinError."""
+
+    store: LaggedStore
+    twins: LaggedTwins
+    set_aside: Counted
+    kafka: Callable[[], LaggedKafka] | None
+    now: Callable[[], Micros]
+
+
+def observe(sources: Sources) -> Observation:
+    """Ask everybody once. Raises a FleettwinError where the database does not answer."""
+    with sources.twins.reading() as read:
+        positions = read.positions()
+    at = sources.now()
+    projections = [
+        ProjectionLag(each, Lag(positions.lag(each), _age(sources.store, each.position, positions.log_position, at)))
+        for each in positions.projections
+    ]
+    found = Observation(at, positions.log_position, projections, sources.set_aside.count())
+    if sources.kafka is None:
+        return found
+    consumed = sources.store.consumed_positions()
+    try:
+        told = _asked(sources.kafka(), consumed)
+    except BadInputError as error:
+        return found._replace(kafka_problem=f"{error.where}: {error.what}")
+    except FleettwinError as error:
+        return found._replace(kafka_problem=str(error))
+    at = sources.now()
+    return found._replace(
+        kafka=KafkaLag(
+            telemetry=Lag(told.waiting, _seconds(at - min(told.times, default=at))),
+            relay=_relay_lag(sources.store, told, found.log_position, at),
+            consumed={source: consumed[source] for source in told.sources if source in consumed},
+            published={str(number): position for number, position in sorted(told.published.items())},
+        )
+    )
+
+
+class _Told(NamedTuple):
+    sources: Sequence[str]
+    waiting: int  # records
+    times: Sequence[Micros]  # of the first that waits in each partition
+    published: Mapping[int, int]
+    partition_of: Callable[[StoredRecord], int]
+
+
+def _asked(kafka: LaggedKafka, consumed: Mapping[str, int]) -> _Told:
+    ends = kafka.telemetry()
+    nexts = {source: _next(consumed.get(source, 0), held) for source, held in ends.items()}
+    behind = {source: position for source, position in nexts.items() if position < ends[source].end}
+    waiting = sum(ends[source].end - position for source, position in behind.items())
+    times = kafka.telemetry_times(behind) if behind else ()
+    return _Told(list(ends), waiting, times, kafka.published(), kafka.partition_of)
+
+
+def _next(consumed: int, held: PartitionEnds) -> int:
+    """Return where a worker goes on: what is deleted, or of an earlier topic of this name, is not waited for."""
+    return consumed if held.first <= consumed <= held.end else held.first
+
+
+def _relay_lag(store: LaggedStore, told: _Told, log_position: int, at: Micros) -> Lag:
+    """Return what is not published yet: partitions may be published up to different positions."""
+    least = min(told.published.values())
+    count, oldest = 0, at
+    for record in _events(store, least, log_position):
+        if record.position > told.published[told.partition_of(record)]:
+            oldest = oldest if count else record.recorded_at
+            count += 1
+    if log_position - least > EXACT_EVENTS_MAX:
+        count = log_position - least  # no more than so many; all of them after a relay that stood still
+    return Lag(count, _seconds(at - oldest)) if count else NOTHING_WAITS
+
+
+def _events(store: LaggedStore, after: int, until: int) -> Iterator[StoredRecord]:
+    """Give the events of the log up to a position, the first `EXACT_EVENTS_MAX` of them."""
+    last = min(until, after + EXACT_EVENTS_MAX)
+    while after < last:
+        page = store.read(after, min(_PAGE_EVENTS, last - after))
+        if not page:
+            return
+        yield from page
+        after = page[-1].position
+
+
+def _age(store: LaggedStore, position: int, log_position: int, at: Micros) -> float:
+    """Return how long the first event after a position has been in the log."""
+    if position >= log_position:
+        return 0.0
+    found = store.read(position, 1)
+    return _seconds(at - found[0].recorded_at) if found else 0.0
+
+
+def _seconds(micros: int) -> float:
+    return max(0.0, micros / MICROS_PER_SECOND)

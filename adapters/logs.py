@@ -1,0 +1,83 @@
+"""The log of a process that runs for long: one line an entry on standard error, for people and for programs.
+
+Whatever anybody logs, no VIN gets out: it is personal data, and a log is read by many.
+"""
+
+import logging
+import re
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import EventDict, Processor
+
+FIELDS: Final = ("vehicle_id", "projection", "partition", "position")  # given as `extra`, where an entry is about one
+JSON: Final = "json"
+HIDDEN_VIN: Final = "(VIN)"
+
+_log: Final = logging.getLogger(__name__)
+
+# ISO 3779: 17 characters, no I, O, Q; not the places of a decimal number
+_VIN: Final = re.compile(r"(?<![A-Za-z0-9])(?<!\d\.)[A-HJ-NPR-Z0-9]{17}(?![A-Za-z0-9])")
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # a newline is written by the renderers
+_FIRST: Final = ("timestamp", "level", "logger", "event", *FIELDS)
+
+
+def log_to(form: str, stream: TextIO | None = None) -> None:
+    """Write the log to standard error, or to `stream`: our entries from INFO on, those of libraries from WARNING on.
+
+    `form` is one of `adapters.config.LOG_FORMATS`.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(formatter(form))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("adapters").setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    threading.excepthook = _log_uncaught
+
+
+def formatter(form: str) -> logging.Formatter:
+    """Return what writes entries of the standard library in this form."""
+    written: Processor
+    if form == JSON:
+        written = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    else:
+        written = structlog.processors.LogfmtRenderer(key_order=_FIRST, drop_missing=True)
+    return ProcessorFormatter(
+        foreign_pre_chain=[
+            add_log_level,
+            add_logger_name,
+            ExtraAdder(FIELDS),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[
+            ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _without_vins,
+            written,
+        ],
+    )
+
+
+def _log_uncaught(failed: threading.ExceptHookArgs) -> None:
+    name = failed.thread.name if failed.thread else "?"
+    error = failed.exc_value or failed.exc_type()
+    _log.critical("the thread %s has ended with an error", name, exc_info=error)
+
+
+def without_vins(text: str) -> str:
+    """Return a text in which each VIN, and whatever looks like one, is hidden."""
+    return _VIN.sub(HIDDEN_VIN, text)
+
+
+def _without_vins(_: Any, __: str, entry: EventDict) -> Mapping[str, Any]:
+    return {name: _plain(value) for name, value in entry.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, int | float | None):
+        return value
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", without_vins(str(value)))

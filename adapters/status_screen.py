@@ -1,0 +1,133 @@
+"""How far everything is, and what was set aside: for programs, and for people."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from adapters.lag import Lag, Observation
+from adapters.set_aside import SetAside
+from adapters.tables import Rows
+from domain.units import MICROS_PER_SECOND
+
+SET_ASIDE_LISTED_MAX: Final = 1_000
+DUMPED_BYTES_MAX: Final = 512  # for people; JSON has all that is kept
+_DUMP_WIDTH: Final = 16
+
+
+def status_data(seen: Observation, digests: Mapping[tuple[str, int], str]) -> dict[str, Any]:
+    """Return how far log, projections and, where it is used, Kafka are."""
+    found: dict[str, Any] = {
+        "logPosition": seen.log_position,
+        "projections": [
+            {
+                "name": of.name,
+                "version": of.version,
+                "position": of.position,
+                **_lag(lag),
+                "parked": of.parked,
+                **({"digest": digests[of.name, of.version]} if digests else {}),
+            }
+            for of, lag in seen.projections
+        ],
+        "setAside": seen.set_aside,
+    }
+    if seen.kafka:
+        found["kafka"] = {
+            "answers": True,
+            "telemetry": {**_lag(seen.kafka.telemetry), "consumed": dict(seen.kafka.consumed)},
+            "relay": {**_lag(seen.kafka.relay), "published": dict(seen.kafka.published)},
+        }
+    elif seen.kafka_problem:
+        found["kafka"] = {"answers": False, "reason": seen.kafka_problem}
+    return found
+
+
+def status_screen(found: Mapping[str, Any]) -> RenderableType:
+    """Return it as lines and a table."""
+    columns = ("position", "lag", "parked", "digest")
+    shown = [name for name in columns if any(name in projection for projection in found["projections"])]
+    table = Rows(("projection", *shown))
+    for projection in found["projections"]:
+        name = f"{projection['name']} v{projection['version']}"
+        cells = {**projection, "lag": _waiting(projection)}
+        table.add_row(name, *(str(cells[column]) for column in shown))
+    lines = [f"the log is at position {found['logPosition']}", *_kafka_lines(found.get("kafka"))]
+    if found["setAside"]:
+        lines.append(f"set aside: {found['setAside']} records of telemetry (fleettwin set-aside list)")
+    return Group(*map(Text, lines), table)
+
+
+def set_aside_data(record: SetAside) -> dict[str, Any]:
+    """Return what is known of a record, without its bytes."""
+    return {
+        "source": record.source,
+        "position": record.position,
+        "reason": record.reason,
+        "key": None if record.key is None else record.key.decode("ascii", "backslashreplace"),
+        "bytes": record.length,
+        "setAsideAt": datetime.fromtimestamp(record.set_aside_at / MICROS_PER_SECOND, UTC).isoformat(),
+    }
+
+
+def set_aside_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return records that were set aside as a table."""
+    rows = list(found)
+    if not rows:
+        return Text("nothing is set aside")
+    table = Rows(("source", "position", "set aside", "bytes", "reason"), "set aside")
+    for each in rows:
+        at = each["setAsideAt"][:19].replace("T", " ")
+        table.add_row(each["source"], str(each["position"]), at, str(each["bytes"]), each["reason"])
+    return table
+
+
+def record_data(record: SetAside) -> dict[str, Any]:
+    """Return what is known of a record, with as much of its bytes as is kept."""
+    return {**set_aside_data(record), "value": None if record.value is None else record.value.hex()}
+
+
+def record_screen(found: Mapping[str, Any]) -> RenderableType:
+    """Return one record: what is known of it, and its first bytes."""
+    table = Rows(("", ""), f"{found['source']}, position {found['position']}", header=False)
+    table.add_row("reason", found["reason"])
+    table.add_row("key", "none" if found["key"] is None else found["key"])
+    table.add_row("bytes", str(found["bytes"]))
+    table.add_row("set aside", found["setAsideAt"])
+    if found["value"] is None:
+        return Group(table, Text("it has no value"))
+    value = bytes.fromhex(found["value"])[:DUMPED_BYTES_MAX]
+    more = found["bytes"] - len(value)
+    return Group(table, *map(Text, _dump(value)), *([Text(f"… and {more} bytes more")] if more else []))
+
+
+def _dump(value: bytes) -> Iterable[str]:
+    """Give lines of offset, bytes in hexadecimal, and what of them is ASCII."""
+    for at in range(0, len(value), _DUMP_WIDTH):
+        row = value[at : at + _DUMP_WIDTH]
+        text = "".join(chr(byte) if chr(byte).isprintable() and byte < 0x7F else "." for byte in row)  # noqa: PLR2004
+        yield f"{at:08x}  {row.hex(' '):<{3 * _DUMP_WIDTH}} {text}"
+
+
+def _lag(lag: Lag) -> dict[str, Any]:
+    return {"lag": lag.waiting, "lagSeconds": round(lag.seconds, 3)}
+
+
+def _kafka_lines(kafka: Mapping[str, Any] | None) -> list[str]:
+    if kafka is None:
+        return []
+    if not kafka["answers"]:
+        return [f"Kafka does not answer: {kafka['reason']}"]
+    return [
+        f"telemetry: records that are not taken yet: {_waiting(kafka['telemetry'])}",
+        f"relay: events that are not published yet: {_waiting(kafka['relay'])}",
+    ]
+
+
+def _waiting(lag: Mapping[str, Any]) -> str:
+    """Return how much waits, and since when."""
+    if not lag["lag"]:
+        return "0"
+    return f"{lag['lag']} (oldest: {timedelta(seconds=round(lag['lagSeconds']))})"

@@ -1,0 +1,137 @@
+"""What waits for each stage, counted from what store and cluster say."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import pytest
+
+from adapters import lag
+from adapters.event_log import StoredRecord
+from adapters.kafka.partition import partition_of
+from adapters.lag import NOTHING_WAITS, Lag, Observation, PartitionEnds, Sources, observe
+from adapters.memory.event_store import MemoryEventLog
+from adapters.memory.set_aside import MemorySetAside
+from adapters.set_aside import SetAside
+from adapters.twins import Positions, ProjectionPosition
+from adapters.vehicle_log import VehicleLog
+from domain.errors import BadInputError
+from domain.fleet import ConsumedChange, Fleet
+from domain.units import Micros
+from domain.vin import Vin
+from tests.support.batches import T0, at
+from tests.support.events import codec
+
+PARTITIONS: Final = 4
+
+
+class Bench:
+    """A log of registered vehicles, one a second, and what a cluster says."""
+
+    def __init__(self, vehicles: int) -> None:
+        self.now = T0
+        self.log = MemoryEventLog(lambda: self.now)
+        self.aside = MemorySetAside()
+        self.folded = 0
+        fleet = Fleet(VehicleLog(self.log, codec()), b"a key for tests")
+        for number in range(1, vehicles + 1):
+            self.now = at(number)
+            fleet.register(Vin.parse(f"WVWZZZE1ZTP{number:06d}"), brand="Volkswagen", model=None, at=T0)
+        self.ends: dict[str, PartitionEnds] = {}
+        self.times: dict[str, Micros] = {}
+        self.up_to: dict[int, int] = {}
+
+    def observe(self, *, kafka: bool = True) -> Observation:
+        return observe(Sources(self.log, self, self.aside, (lambda: self) if kafka else None, lambda: self.now))
+
+    @contextmanager
+    def reading(self) -> Iterator["Bench"]:
+        yield self
+
+    def positions(self) -> Positions:
+        return Positions(self.log.last_position(), [ProjectionPosition("media", 1, self.folded, 2)])
+
+    def telemetry(self) -> Mapping[str, PartitionEnds]:
+        return self.ends
+
+    def telemetry_times(self, positions: Mapping[str, int]) -> Sequence[Micros]:
+        return [self.times[f"{source}:{position}"] for source, position in positions.items()]
+
+    def published(self) -> Mapping[int, int]:
+        return self.up_to
+
+    def partition_of(self, record: StoredRecord) -> int:
+        return partition_of(str(record.originator_id).encode(), PARTITIONS)
+
+
+def test_a_projection_waits_for_the_events_after_its_position_as_long_as_the_first_is_in_the_log() -> None:
+    bench = Bench(10)
+    bench.folded, bench.now = 7, at(60)
+    (media,) = bench.observe(kafka=False).projections
+    assert (media.lag, media.of.parked) == (Lag(3, 52.0), 2)
+
+    bench.folded = 10
+    assert bench.observe(kafka=False).projections[0].lag == NOTHING_WAITS
+
+
+def test_without_kafka_nothing_is_said_of_it() -> None:
+    found = Bench(1).observe(kafka=False)
+    assert (found.kafka, found.kafka_problem, found.log_position, found.set_aside) == (None, None, 1, 0)
+
+
+def test_telemetry_that_is_not_taken_is_counted_over_its_partitions() -> None:
+    bench = Bench(1)
+    bench.up_to = dict.fromkeys(range(PARTITIONS), 1)
+    bench.ends = {
+        "telemetry/0": PartitionEnds(0, 8),
+        "telemetry/1": PartitionEnds(4, 9),  # what is deleted is not waited for
+        "telemetry/2": PartitionEnds(0, 3),  # the topic was made anew: it is shorter than what was read
+        "telemetry/3": PartitionEnds(0, 5),  # all of it is taken
+    }
+    steps = {"telemetry/0": 6, "telemetry/1": 2, "telemetry/2": 7, "telemetry/3": 5, "an-earlier-topic/0": 1}
+    bench.log.append([], consumed=[ConsumedChange(source, 0, position) for source, position in steps.items()])
+    bench.times = {"telemetry/0:6": at(20), "telemetry/1:4": at(10), "telemetry/2:0": at(30)}
+    bench.aside.add([SetAside.of("telemetry/0", 1, "why", None, None, T0)])
+    bench.now = at(40)
+
+    found = bench.observe()
+    assert found.set_aside == 1
+    assert found.kafka is not None
+    assert found.kafka.telemetry == Lag(2 + 5 + 3, 30.0)
+    assert found.kafka.consumed == {source: steps[source] for source in bench.ends}
+    assert found.kafka.relay == NOTHING_WAITS
+
+
+def test_what_is_published_is_counted_by_partition() -> None:
+    bench = Bench(40)
+    records = bench.log.read(0, 40)
+    bench.now = at(100)
+    bench.up_to = {0: 10, 1: 20, 2: 40, 3: 39}
+    missing = [each for each in records if each.position > bench.up_to[bench.partition_of(each)]]
+
+    found = bench.observe().kafka
+    assert found is not None
+    assert found.relay == Lag(len(missing), 100.0 - missing[0].position)
+    assert found.published == {"0": 10, "1": 20, "2": 40, "3": 39}
+
+
+def test_of_a_relay_that_is_far_behind_the_positions_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lag, "EXACT_EVENTS_MAX", 10)
+    bench = Bench(40)
+    bench.now = at(100)
+    bench.up_to = dict.fromkeys(range(PARTITIONS), 0)
+
+    found = bench.observe().kafka
+    assert found is not None
+    assert found.relay == Lag(40, 99.0)
+
+
+def test_a_cluster_that_does_not_answer_takes_nothing_from_what_the_store_knows() -> None:
+    bench = Bench(3)
+
+    def nobody() -> Bench:
+        raise BadInputError("no Kafka answers there", where="127.0.0.1:1", remedy="start it")
+
+    found = observe(Sources(bench.log, bench, bench.aside, nobody, lambda: bench.now))
+    assert found.kafka_problem == "127.0.0.1:1: no Kafka answers there"
+    assert (found.kafka, found.log_position) == (None, 3)

@@ -1,0 +1,102 @@
+"""The log: one line an entry, with its fields, and without a VIN."""
+
+import io
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from adapters.logs import log_to
+from domain.vin import Vin
+
+VIN: Final = "WVWZZZE1ZTP000042"
+LOG: Final = logging.getLogger("adapters.something")
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root, ours = logging.getLogger(), logging.getLogger("adapters")
+    before = root.handlers[:], root.level, ours.level, threading.excepthook
+    found = io.StringIO()
+    for handler in before[0]:
+        root.removeHandler(handler)
+    yield found
+    root.handlers[:], threading.excepthook = before[0], before[3]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+    logging.captureWarnings(capture=False)
+
+
+def told(stream: io.StringIO) -> str:
+    (line,) = stream.getvalue().splitlines()
+    return line
+
+
+def test_an_entry_is_a_line_of_keys_and_values(stream: io.StringIO) -> None:
+    log_to("logfmt", stream)
+    LOG.warning("%s waits", "media v1", extra={"projection": "media v1", "position": 7, "other": "not asked for"})
+    time, _, rest = told(stream).partition(" ")
+    assert re.fullmatch(r"timestamp=20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", time)
+    assert rest == ('level=warning logger=adapters.something event="media v1 waits" projection="media v1" position=7')
+
+
+def test_an_entry_is_json_where_that_is_wanted(stream: io.StringIO) -> None:
+    log_to("json", stream)
+    LOG.warning("set aside", extra={"partition": "telemetry/3", "position": 7, "vehicle_id": "an id"})
+    entry = json.loads(told(stream))
+    assert entry.pop("timestamp").endswith("Z")
+    assert entry == {
+        "level": "warning",
+        "logger": "adapters.something",
+        "event": "set aside",
+        "partition": "telemetry/3",
+        "position": 7,
+        "vehicle_id": "an id",
+    }
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_no_vin_gets_out(form: str, stream: io.StringIO) -> None:
+    log_to(form, stream)
+    try:
+        Vin.parse(f"{VIN}?")
+    except Exception:
+        LOG.exception("of %s, b'%s', _%s", VIN, VIN, VIN, extra={"vehicle_id": VIN, "position": 2**56})
+    line = told(stream)
+    assert VIN not in line
+    assert "of (VIN), b'(VIN)', _(VIN)" in line
+    assert "InvalidVinError" in line
+    assert str(2**56) in line  # 17 digits
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_what_others_say_makes_no_second_line_and_moves_no_cursor(form: str, stream: io.StringIO) -> None:
+    log_to(form, stream)
+    LOG.warning("a\nb\rc\x1b[2Jd\u2028e")
+    assert not set(told(stream)) & {"\r", "\x1b", "\u2028"}
+
+
+def test_libraries_are_heard_from_warnings_on_and_we_from_information_on(stream: io.StringIO) -> None:
+    log_to("logfmt", stream)
+    logging.getLogger("kafka.coordinator").info("chatter")
+    LOG.debug("detail")
+    LOG.info("news")
+    assert "event=news" in told(stream)
+
+
+def test_a_thread_that_ends_with_an_error_is_in_the_log(stream: io.StringIO) -> None:
+    log_to("logfmt", stream)
+
+    def fail() -> Any:
+        raise ValueError(VIN)
+
+    thread = threading.Thread(target=fail, name="fails")
+    thread.start()
+    thread.join()
+    line = told(stream)
+    assert 'level=critical logger=adapters.logs event="the thread fails has ended with an error"' in line
+    assert "ValueError: (VIN)" in line
