@@ -100,3 +100,16 @@ def test_a_thread_that_ends_with_an_error_is_in_the_log(stream: io.StringIO) -> 
     line = told(stream)
     assert 'level=critical logger=adapters.logs event="the thread fails has ended with an error"' in line
     assert "ValueError: (VIN)" in line
+
+
+def test_a_library_that_loses_a_connection_says_so_without_a_traceback(stream: io.StringIO) -> None:
+    log_to("json", stream)
+    for logger, error in (("kafka.net.transport", ConnectionResetError(104, "reset")), ("kafka", ValueError("odd"))):
+        try:
+            raise error
+        except (OSError, ValueError):
+            logging.getLogger(logger).exception("it failed")
+    lost, odd = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (lost["event"], lost["error"]) == ("it failed", "ConnectionResetError: [Errno 104] reset")
+    assert "exception" not in lost
+    assert "Traceback" in odd["exception"]
