@@ -124,13 +124,19 @@ class ProjectWorker:
             found = self._log.history(vehicle_id, version - 1, version)
             if not found:
                 raise UnreadableError(f"no such event is in the log, and {error}") from error
+            said = "%s, position %d, is taken from the log: %s"
+            _log.warning(said, record.source, record.position, error, extra=self._where(record))
             return found[0]
         return Recorded(position, Micros(recorded_at), event)
 
     def _refused(self, record: Received, reason: str) -> SetAside:
-        where = {"partition": record.source, "position": record.position, "projection": self.projection.id}
-        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason, extra=where)
+        _log.warning(
+            "%s, position %d, is set aside: %s", record.source, record.position, reason, extra=self._where(record)
+        )
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
+
+    def _where(self, record: Received) -> dict[str, object]:
+        return {"partition": record.source, "position": record.position, "projection": self.projection.id}
 
 
 @lru_cache(maxsize=VEHICLES_REMEMBERED_MAX)

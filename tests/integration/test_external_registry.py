@@ -1,6 +1,7 @@
 """A schema registry of somebody else: its ids are on the topics, ours in the store."""
 
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -87,6 +88,13 @@ class Rig:
             assert time.monotonic() < deadline, consumed
             assert worker.poll() is None
 
+    def projected(self, worker: "subprocess.Popen[str]") -> None:
+        """Wait until the read models are where the log is."""
+        deadline = time.monotonic() + PATIENCE_S
+        while any(each["lag"] for each in self.fleettwin.status()["projections"]):
+            assert time.monotonic() < deadline
+            assert worker.poll() is None
+
 
 @pytest.fixture
 def rig(
@@ -140,6 +148,13 @@ def test_ids_of_the_registry_are_on_the_topics_and_ours_in_the_store(
     assert [deserializer.fields(rig.telemetry_topic, record.value)["sequence"] for record in telemetry] == list(
         range(1, len(telemetry) + 1)
     )
+
+    with rig.fleettwin.started("run", "project") as worker:
+        rig.projected(worker)
+        worker.send_signal(signal.SIGTERM)
+        _, log = worker.communicate(timeout=PATIENCE_S)
+    assert "is taken from the log" not in log  # which would be a way to do without the registry
+    assert rig.aside() == []
 
 
 def test_schemas_are_registered_once_and_those_who_only_read_register_none(
@@ -198,7 +213,7 @@ def test_a_registry_that_is_away_is_waited_for(
         said(worker, "takes telemetry")
         schema_registry.stop()
         copy.put(*(record.value for record in telemetry))
-        said(worker, "ingest waits: the schema registry")
+        said(worker, "waits: the schema registry")
         assert (copy.consumed(), copy.aside()) == (0, [])
         schema_registry.start()
         copy.taken(len(telemetry), worker)
