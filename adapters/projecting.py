@@ -3,15 +3,17 @@
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
 from typing import Final, Protocol
 from uuid import UUID
 
 from adapters.collector import COLLECTOR
 from adapters.fold_counter import FoldCounter
+from adapters.heartbeat import HeardStopping, Heartbeat
 from domain.errors import FleettwinError, PositionConflictError
 from domain.units import Micros
 from projections.ports import Feed, Parked, ReadModelStore
@@ -123,10 +125,13 @@ class Projecting:
         """Take every parked vehicle up again, and return how many stay parked."""
         return sum(self._retry(projection, parked.vehicle_id) is not None for projection, parked in self.parked())
 
-    def start(self, wait: Wait) -> None:
-        """Follow the feed in the background, a thread for each projection."""
+    def start(self, wait: Wait, heartbeats: Mapping[str, Heartbeat] = MappingProxyType({})) -> None:
+        """Follow the feed in the background, a thread for each projection; `heartbeats` by its name hear each round."""
         for projection in self.projections:
-            thread = threading.Thread(target=self._follow, args=(projection, wait), name=projection.id, daemon=True)
+            heartbeat = heartbeats.get(projection.name)
+            stopping = HeardStopping(self._stopping, heartbeat) if heartbeat else self._stopping
+            arguments = (projection, wait, stopping)
+            thread = threading.Thread(target=self._follow, args=arguments, name=projection.id, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -149,10 +154,10 @@ class Projecting:
     def _runner(self, projection: Projection) -> Runner:
         return Runner(projection, self.feed, self.store, self.now)
 
-    def _follow(self, projection: Projection, wait: Wait) -> None:
+    def _follow(self, projection: Projection, wait: Wait, stopping: threading.Event) -> None:
         runner: Runner | None = None
         counter = FoldCounter(projection)
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             try:
                 if runner is None:
                     runner, counter = self._runner(projection), FoldCounter(projection)
@@ -166,8 +171,8 @@ class Projecting:
             except FleettwinError as error:
                 _log.warning("%s waits: %s", projection.id, error)
                 runner = None
-                self._stopping.wait(BACKOFF_S)
+                stopping.wait(BACKOFF_S)
             except Exception:  # noqa: BLE001  # standing still shows as lag; a thread that ended would not come back
                 _log.exception("%s failed and tries again", projection.id)
                 runner = None
-                self._stopping.wait(BACKOFF_S)
+                stopping.wait(BACKOFF_S)

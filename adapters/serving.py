@@ -8,8 +8,10 @@ from typing import Any
 import uvicorn
 
 from adapters.config import Config
+from adapters.heartbeat import Heartbeat
 from adapters.operation import Operation
 from adapters.terminal import err, out
+from adapters.twins import PROJECTIONS
 from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
@@ -21,12 +23,13 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
     Without `project`, others keep the twins up to date.
     """
     host, port = twin.config.host, twin.config.port
-    operation = Operation([], Watch(twin.observe))
+    heartbeats = {each.name: Heartbeat(each.name) for each in PROJECTIONS if project}
+    operation = Operation(list(heartbeats.values()), Watch(twin.observe))
     app = twin.app(operation.answer)
     settings = uvicorn.Config(app, host=host, port=port, log_config=None, log_level="warning", access_log=False)
     with operation.observing():
         if project:
-            twin.projecting.start(twin.records.wait)
+            twin.projecting.start(twin.records.wait, heartbeats)
         try:
             _Server(settings, queries).run([listener])
         except KeyboardInterrupt:
