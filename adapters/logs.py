@@ -15,7 +15,6 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_
 from structlog.typing import EventDict, Processor
 
 FIELDS: Final = ("vehicle_id", "projection", "partition", "position")  # given as `extra`, where an entry is about one
-ERROR: Final = "error"  # field: what went wrong with a connection
 JSON: Final = "json"
 HIDDEN_VIN: Final = "(VIN)"
 
@@ -34,9 +33,10 @@ def log_to(form: str, stream: TextIO | None = None) -> None:
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter(form))
-    handler.addFilter(_without_traces_of_lost_connections)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("adapters").setLevel(logging.INFO)
+    # Of each lost connection it writes five errors, some with tracebacks; what that means an entry of ours says.
+    logging.getLogger("kafka.net").setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_uncaught
 
@@ -52,7 +52,7 @@ def formatter(form: str) -> logging.Formatter:
         foreign_pre_chain=[
             add_log_level,
             add_logger_name,
-            ExtraAdder((*FIELDS, ERROR)),
+            ExtraAdder(FIELDS),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ],
         processors=[
@@ -62,15 +62,6 @@ def formatter(form: str) -> logging.Formatter:
             written,
         ],
     )
-
-
-def _without_traces_of_lost_connections(record: logging.LogRecord) -> bool:
-    """Leave out where in a library a connection was lost, which happens whenever a server is restarted."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, OSError) and not record.name.startswith("adapters."):
-        setattr(record, ERROR, f"{type(error).__name__}: {error}")
-        record.exc_info = None
-    return True
 
 
 def _log_uncaught(failed: threading.ExceptHookArgs) -> None:

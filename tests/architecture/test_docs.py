@@ -20,7 +20,7 @@ from adapters.cli import app
 from adapters.config import PREFIX, SETTINGS
 from adapters.graphql.envelope import ValueStatus
 from adapters.graphql.errors import ErrorCode
-from adapters.logs import ERROR, FIELDS
+from adapters.logs import FIELDS
 from adapters.metrics import OBSERVED, REGISTRY
 from domain.events import EVENT_TYPES, StreamEvent
 from domain.warnings import WARNINGS
@@ -290,7 +290,7 @@ def test_every_metric_is_described_with_its_type_and_labels() -> None:
 
 def test_every_field_of_the_log_is_described() -> None:
     listed = {named(cells) for cells in rows_of(text_of(Path("docs/operation.md")), "Logs")}
-    assert listed == {"timestamp", "level", "logger", "event", "exception", ERROR, *FIELDS}
+    assert listed == {"timestamp", "level", "logger", "event", "exception", *FIELDS}
 
 
 def test_every_decision_has_context_decision_and_consequences() -> None:

@@ -58,8 +58,9 @@ class Rig:
         """Wait until all has gone the whole way, while these live; return the digests."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
+            taken = self._taken()  # before the status, which is to be of all of it
             status = self.fleettwin.run("status", "--digest", "--json").json
-            if self._taken() == cars and not any(each["lag"] for each in status["projections"]):
+            if taken == cars and not any(each["lag"] for each in status["projections"]):
                 assert not any(each["parked"] for each in status["projections"])
                 return {each["name"]: each["digest"] for each in status["projections"]}
             assert time.monotonic() < deadline, status
