@@ -8,16 +8,15 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple, cast
 from uuid import UUID
 
 from adapters.avro.wire import UnreadableError
-from adapters.collector import COLLECTOR
 from adapters.projecting import advance
 from adapters.received import Received
 from adapters.set_aside import SetAside, SetAsideStore
 from domain.errors import UnknownEventError
-from domain.events import VehicleEvent
+from domain.events import EVENT_TYPES, VehicleEvent
 from domain.units import Micros
 from projections.folding import Counts, Folder
 from projections.ports import Commit, Feed, Moved, ReadModelStore
@@ -25,11 +24,19 @@ from projections.projection import Projection, Recorded
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 VEHICLES_REMEMBERED_MAX: Final = 1 << 16  # whose ids are parsed once
+TIMES_REMEMBERED_MAX: Final = 1 << 10  # that are parsed once: events that were written together have the same
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _log: Final = logging.getLogger(__name__)
 
 Decode = Callable[[str, bytes, UUID, int], VehicleEvent]
+
+
+class PassedOver(NamedTuple):
+    """Stands for an event of a type that the projection does not fold: only its version counts."""
+
+    originator_id: UUID
+    originator_version: int
 
 
 class ProjectWorker:
@@ -54,6 +61,7 @@ class ProjectWorker:
         self._set_aside = set_aside
         self._now = now
         self._folder = Folder(projection, log, store, now)
+        self._passed_over = {each.TOPIC.encode() for each in EVENT_TYPES if each not in projection.folds}
         self._positions: dict[str, int] = {}
 
     @property
@@ -86,17 +94,16 @@ class ProjectWorker:
 
         Raises PositionConflictError where another worker has one of the partitions, or one of the vehicles.
         """
-        with COLLECTOR.held():
-            events: list[Recorded] = []
-            refused: list[SetAside] = []
-            for record in records:
-                try:
-                    events.append(self._read(record))
-                except UnreadableError as error:
-                    refused.append(self._refused(record, str(error)))
-            if refused:
-                self._set_aside.add(refused)
-            self._take(events, {record.source: record.position + 1 for record in records})
+        events: list[Recorded] = []
+        refused: list[SetAside] = []
+        for record in records:
+            try:
+                events.append(self._read(record))
+            except UnreadableError as error:
+                refused.append(self._refused(record, str(error)))
+        if refused:
+            self._set_aside.add(refused)
+        self._take(events, {record.source: record.position + 1 for record in records})
 
     def published(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
         """Know up to which positions of the log all events of partitions are folded."""
@@ -113,8 +120,10 @@ class ProjectWorker:
         try:
             vehicle_id = _vehicle_id(record.key or b"")
             version, position = int(headers["version"]), int(headers["position"])
+            recorded_at = _micros(headers["ce_time"])
+            if headers["ce_type"] in self._passed_over:  # half of the events of a drive, for each of the projections
+                return Recorded(position, recorded_at, cast("VehicleEvent", PassedOver(vehicle_id, version)))
             topic = headers["ce_type"].decode()
-            recorded_at = (datetime.fromisoformat(headers["ce_time"].decode()) - EPOCH) // _MICROSECOND
         except (KeyError, ValueError, TypeError) as error:
             raise UnreadableError(f"key and headers are not those of an event: {error!r}") from error
         try:
@@ -124,7 +133,7 @@ class ProjectWorker:
             if not found:
                 raise UnreadableError(f"no such event is in the log, and {error}") from error
             return found[0]
-        return Recorded(position, Micros(recorded_at), event)
+        return Recorded(position, recorded_at, event)
 
     def _refused(self, record: Received, reason: str) -> SetAside:
         _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason)
@@ -134,3 +143,8 @@ class ProjectWorker:
 @lru_cache(maxsize=VEHICLES_REMEMBERED_MAX)
 def _vehicle_id(key: bytes) -> UUID:
     return UUID(key.decode("ascii"))
+
+
+@lru_cache(maxsize=TIMES_REMEMBERED_MAX)
+def _micros(text: bytes) -> Micros:
+    return Micros((datetime.fromisoformat(text.decode()) - EPOCH) // _MICROSECOND)
