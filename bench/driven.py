@@ -93,9 +93,7 @@ def shifted(batch: SignalBatch, vehicle_id: UUID, sequence: int, shift_us: int) 
         vehicle_id=vehicle_id,
         sequence=sequence,
         received_at=Micros(batch.received_at + shift_us),
-        samples=tuple(
-            sample._replace(captured_at=Micros(sample.captured_at + shift_us)) for sample in batch.samples
-        ),
+        samples=tuple(sample._replace(captured_at=Micros(sample.captured_at + shift_us)) for sample in batch.samples),
         trouble_codes=tuple(
             report._replace(captured_at=Micros(report.captured_at + shift_us)) for report in batch.trouble_codes
         ),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
-from typing import Final
+from typing import Any, Final
 
 from bench.distributed import Worker, wait_for
 from domain.errors import StoreError
@@ -39,13 +39,13 @@ class GraphqlClient:
                 found[node["vin"]] = min(_micros(value["capturedAt"]) for value in values)
         return found
 
-    def _ask(self, vins: Sequence[str]) -> list[dict[str, dict[str, dict[str, dict[str, str | None]]]]]:
+    def _ask(self, vins: Sequence[str]) -> list[Any]:
         body = json.dumps({"query": _DOCUMENT, "variables": {"vins": list(vins)}})
         self._connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
         answer = json.loads(self._connection.getresponse().read())
         if "errors" in answer:
             raise StoreError(f"GraphQL refuses: {answer['errors'][0]['message']}")
-        edges: list[dict[str, dict[str, dict[str, dict[str, str | None]]]]] = answer["data"]["vehicles"]["edges"]
+        edges: list[Any] = answer["data"]["vehicles"]["edges"]
         return edges
 
 

@@ -70,5 +70,3 @@ def send(bootstrap_servers: str, drives: Sequence[Drive], load: Load, told: Pipe
             sent = due
             time.sleep(max(0.0, began_s + sent / load.batches_a_second + TICK_S - time.monotonic()))
     told.send(None)
-
-

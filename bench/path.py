@@ -77,7 +77,7 @@ class Followed(NamedTuple):
 
 
 def run() -> Sequence[Result]:
-    """Take 60,000 batches of simulated cars as fast as it goes, then half as many a second as is wanted, as they are made.
+    """Take 60,000 batches of simulated cars as fast as it goes, then half of the wanted rate as they are made.
 
     One process each of `run ingest`, `run relay`, `run project` and `serve --no-project`. What is printed besides says
     where the time goes.

@@ -45,13 +45,13 @@ def run() -> Sequence[Result]:
             read_models.prepare(beside)
             group = f"quix-{projection.name}"
             servers = opened.cluster.bootstrap_servers
-            with opened.beside(
-                group, quix_projector.project, beside.name, beside.version, opened.conninfo, servers, VEHICLE_EVENTS, group
-            ) as worker:
+            told = (beside.name, beside.version, opened.conninfo, servers, VEHICLE_EVENTS, group)
+            with opened.beside(group, quix_projector.project, *told) as worker:
                 peer = _measured(asking, beside, until, count, worker)
             if digest(read_models, projection) != digest(read_models, beside):
                 raise StoreError(f"{projection.name}: the rows of the two sides are not the same")
-            results += _results(f"project {count:,} events of {VEHICLES} vehicles from Kafka: {projection.name}", ours, peer)
+            what = f"project {count:,} events of {VEHICLES} vehicles from Kafka: {projection.name}"
+            results += _results(what, ours, peer)
     return results
 
 

@@ -49,9 +49,6 @@ def _ours(opened: Rig, count: int) -> Speed:
 
 def _peer(opened: Rig, count: int) -> Speed:
     group = "plain-relay"
-    servers = opened.cluster.bootstrap_servers
-    with (
-        opened.asking() as asking,
-        opened.beside(group, plain_relay.publish, opened.conninfo, servers, VEHICLE_EVENTS, PARTITIONS, group) as worker,
-    ):
+    told = (opened.conninfo, opened.cluster.bootstrap_servers, VEHICLE_EVENTS, PARTITIONS, group)
+    with opened.asking() as asking, opened.beside(group, plain_relay.publish, *told) as worker:
         return measured(lambda: asking.published(group), count, worker)

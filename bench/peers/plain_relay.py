@@ -1,4 +1,4 @@
-"""A relay as one writes it with kafka-python alone: a transactional producer, a transaction for each page of the log."""
+"""A relay as one writes it with kafka-python alone: a transactional producer, a transaction a page of the log."""
 
 from contextlib import closing
 from typing import Final
@@ -29,11 +29,10 @@ def publish(conninfo: str, bootstrap_servers: str, topic: str, partitions: int, 
                     ("version", version.encode()),
                     ("position", str(record.position).encode()),
                 ]
-                producer.send(
-                    topic, record.state, key=key, headers=headers, timestamp_ms=record.recorded_at // 1_000
-                )
+                producer.send(topic, record.state, key=key, headers=headers, timestamp_ms=record.recorded_at // 1_000)
             position = page[-1].position
-            offsets = {TopicPartition(topic, number): OffsetAndMetadata(position, "", -1) for number in range(partitions)}
+            published = OffsetAndMetadata(position, "", -1)
+            offsets = {TopicPartition(topic, number): published for number in range(partitions)}
             producer.send_offsets_to_transaction(offsets, member)
             producer.commit_transaction()
     producer.close()

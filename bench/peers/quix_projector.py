@@ -7,7 +7,7 @@ transaction in PostgreSQL, and records below the offsets in PostgreSQL are passe
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +20,7 @@ from adapters.avro.registry import SchemaRegistry
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.project_worker import EPOCH
 from adapters.twins import chosen_projections
-from domain.units import MICROS_PER_SECOND, Micros
+from domain.units import Micros
 from projections.ports import Commit, Moved
 from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key
 
@@ -84,7 +84,7 @@ class ProjectingSink(BaseSink):
         value: Any,
         key: Any,
         timestamp: int,  # noqa: ARG002  # the library's signature
-        headers: Sequence[tuple[str, bytes]],
+        headers: Sequence[tuple[str, Any]],
         topic: str,
         partition: int,
         offset: int,
@@ -100,8 +100,7 @@ class ProjectingSink(BaseSink):
         vehicle_id = _vehicle_id(key)
         event = self._decode(of["ce_type"].decode(), value, vehicle_id, int(of["version"]))
         self._table.vehicle_id = vehicle_id
-        recorded_at = Micros(round((datetime.fromisoformat(of["ce_time"].decode()) - EPOCH).total_seconds() * MICROS_PER_SECOND))
-        self._projection.fold(Recorded(int(of["position"]), recorded_at, event), self._table)
+        self._projection.fold(Recorded(int(of["position"]), _micros(of["ce_time"]), event), self._table)
         self._read[source] = offset + 1
 
     def flush(self) -> None:
@@ -114,7 +113,7 @@ class ProjectingSink(BaseSink):
             self._next.update(self._read)
 
 
-def project(name: str, version: int, conninfo: str, bootstrap_servers: str, topic: str, group: str) -> None:  # noqa: PLR0913, PLR0917  # what a process is told
+def project(name: str, version: int, conninfo: str, bootstrap_servers: str, topic: str, group: str) -> None:
     """Fold the events of a topic into the rows of a projection, until the process is stopped."""
     (projection,) = chosen_projections([name])
     app = Application(
@@ -136,3 +135,8 @@ def project(name: str, version: int, conninfo: str, bootstrap_servers: str, topi
 @lru_cache(maxsize=1 << 16)
 def _vehicle_id(key: bytes) -> UUID:
     return UUID(key.decode("ascii"))
+
+
+@lru_cache(maxsize=1 << 10)
+def _micros(text: bytes) -> Micros:
+    return Micros((datetime.fromisoformat(text.decode()) - EPOCH) // timedelta(microseconds=1))
