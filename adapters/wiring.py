@@ -128,7 +128,7 @@ class FleetTwin:
         set_aside = PostgresSetAside(self.records.datastore)
         consumers = {}
         for each in chosen:
-            worker = ProjectWorker(each, self.log, self.read_models, self.codec.decode, set_aside, now)
+            worker = ProjectWorker(each, self.log, self.read_models, self.codec, set_aside, now)
             group = f"{prefix}{PROJECT_GROUP}-{each.name}-v{each.version}"
             watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
             consumers[each.name] = PartitionConsumer(

@@ -7,6 +7,7 @@ from itertools import cycle
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from adapters.clock import now
 from adapters.signals.catalogue import load_catalogue
 from adapters.simulation import Plan, Simulation
 from bench.distributed import VIN_KEY
@@ -84,6 +85,11 @@ def as_driven_by(vin: Vin, drive: Drive, shift_us: int) -> list[SignalBatch]:
     """Return a drive as one of another vehicle, so much later."""
     vehicle_id = vehicle_id_of(vin)
     return [shifted(batch, vehicle_id, sequence, shift_us) for sequence, batch in enumerate(drive, start=1)]
+
+
+def first_batch(vin: Vin, drive: Drive) -> SignalBatch:
+    """Return what a car says when it is started, captured now."""
+    return shifted(drive[0], vehicle_id_of(vin), 1, now() - captured_last(drive[0]))
 
 
 def shifted(batch: SignalBatch, vehicle_id: UUID, sequence: int, shift_us: int) -> SignalBatch:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -12,6 +13,7 @@ from domain.errors import StoreError
 from domain.units import Micros
 
 VEHICLES_MAX: Final = 100  # of one question
+IDLE_S: Final = 2.0  # after which the connection is opened anew: the server closes it after 5
 
 _AT: Final = re.compile(r"http://([\d.]+):(\d+)/graphql")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,6 +30,7 @@ class GraphqlClient:
         found = _AT.search(server.said.read_text())
         assert found is not None
         self._connection = HTTPConnection(found[1], int(found[2]))
+        self._asked_at_s = time.monotonic()
 
     def captured(self, vins: Sequence[str]) -> dict[str, Micros]:
         """Return up to when all three read models know what each of these vehicles has captured."""
@@ -40,6 +43,9 @@ class GraphqlClient:
         return found
 
     def _ask(self, vins: Sequence[str]) -> list[Any]:
+        if time.monotonic() - self._asked_at_s > IDLE_S:
+            self._connection.close()  # the server has, or is about to; it is opened again
+        self._asked_at_s = time.monotonic()
         body = json.dumps({"query": _DOCUMENT, "variables": {"vins": list(vins)}})
         self._connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
         answer = json.loads(self._connection.getresponse().read())

@@ -13,7 +13,7 @@ from adapters.kafka.client import Connection
 from adapters.kafka.telemetry_producer import TelemetryProducer
 from adapters.kafka.topics import TELEMETRY
 from bench.distributed import PARTITIONS
-from bench.driven import BATCH_S, Drive, Probe, captured_last, shifted, vehicle_id_of, vins, with_probe
+from bench.driven import Drive, Probe, captured_last, shifted, vehicle_id_of, vins, with_probe
 from domain.signals import SignalBatch
 from domain.units import Micros
 
@@ -24,14 +24,10 @@ class Load(NamedTuple):
     """So many batches a second, from vehicles that send one each `BATCH_S`."""
 
     batches_a_second: int
+    vehicles: int
     seconds: float
     first_number: int  # of the VINs
     every: int  # so many vehicles, one is a probe
-
-    @property
-    def vehicles(self) -> int:
-        """How many vehicles that takes."""
-        return self.batches_a_second * BATCH_S
 
 
 class Told(NamedTuple):
@@ -55,11 +51,12 @@ def send(bootstrap_servers: str, drives: Sequence[Drive], load: Load, told: Pipe
             probes: list[Probe] = []
             for number in range(sent, due):
                 turn, place = divmod(number, len(fleet))
+                sequence = turn + 2  # the first batches have been sent
                 vin, vehicle_id = fleet[place]
                 drive = drives[place % len(drives)]
                 at = now()
-                batch = drive[turn % len(drive)]
-                batch = shifted(batch, vehicle_id, turn + 1, at - captured_last(batch))
+                batch = drive[(sequence - 1) % len(drive)]
+                batch = shifted(batch, vehicle_id, sequence, at - captured_last(batch))
                 if place % load.every == 0:
                     batch = with_probe(batch, at)
                     probes.append(Probe(vin, at))

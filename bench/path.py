@@ -1,5 +1,6 @@
 """The whole path on one machine: from telemetry in Kafka to an answer of GraphQL; how many batches, and how soon."""
 
+import os
 import threading
 import time
 from bisect import bisect_left
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from rich.console import Console
@@ -20,6 +22,7 @@ from adapters.clock import now
 from adapters.kafka.telemetry_producer import TelemetryProducer
 from adapters.kafka.topics import TELEMETRY
 from adapters.postgres.event_store import PostgresEventLog
+from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
 from bench.distributed import (
     PARTITIONS,
@@ -34,11 +37,13 @@ from bench.distributed import (
     wait_for,
 )
 from bench.driven import (
+    BATCH_S,
     BATCHES,
     Drive,
     as_driven_by,
     assigned,
     captured_last,
+    first_batch,
     simulated_drives,
     vehicle_id_of,
     vins,
@@ -56,11 +61,12 @@ from domain.vin import Vin
 VEHICLES: Final = 600  # each with the `BATCHES` of a drive: 60,000
 SENT_AT_ONCE: Final = 1_000
 BAR: Final = 2_000  # batches/s, on two cores, everything included
-WARM_UP_S: Final = 15.0  # until every vehicle is known to whoever takes its telemetry
+WARM_UP_S: Final = 10.0
 MEASURED_S: Final = 65.0
+LOAD_VEHICLES: Final = BAR // 2 * BATCH_S
 PROBES_EVERY: Final = 50  # vehicles
 BAR_MS: Final = 500.0  # for 99 of 100, from measured to visible
-ASKED_S: Final = 0.01  # between two questions
+ASKED_S: Final = 0.02  # between two questions: what is measured is too late by so much at most
 STAGES: Final = ("measured to telemetry", "telemetry to log", "log to vehicle-events", "vehicle-events to visible")
 
 Costs = Mapping[str, float]
@@ -89,10 +95,11 @@ def run() -> Sequence[Result]:
         with _twin(opened) as twin:
             rate, costs = twin.take(sent, last)
             events = twin.asking.number("SELECT count(*) FROM stored_events") - VEHICLES
-            _print_costs(costs, sent, samples, events)
-            load = Load(BAR // 2, WARM_UP_S + MEASURED_S, VEHICLES + 1, PROBES_EVERY)
-            _register(opened, vins(load.first_number, load.vehicles))
-            followed = twin.follow(drives, load)
+            _print_costs(costs, sent, f"of {samples:.1f} samples, {events / sent:.2f} events each")
+            load = Load(BAR // 2, LOAD_VEHICLES, WARM_UP_S + MEASURED_S, VEHICLES + 1, PROBES_EVERY)
+            twin.start(drives, load, sent)
+            followed, costs = twin.follow(drives, load)
+            _print_costs(costs, round(MEASURED_S * load.batches_a_second), "at a steady rate")
     _print_stages(followed)
     total_ms = _sorted_ms(followed, 0, -1)
     what = f"{load.batches_a_second:,} batches/s of {load.vehicles:,} vehicles, measured to visible"
@@ -117,12 +124,13 @@ class _Twin(NamedTuple):
     opened: Rig
     asking: Asking
     client: GraphqlClient
-    workers: Mapping[str, Worker]
+    workers: dict[str, Worker]
     stack: ExitStack
 
     def take(self, sent: int, last: Mapping[str, Micros]) -> tuple[float, Costs]:
         """Let the telemetry be taken; return the batches a second until all is visible, and seconds of processors."""
-        workers = {**self.workers, "ingest": self.stack.enter_context(self.opened.started("run", "ingest"))}
+        workers = self.workers
+        workers["ingest"] = self.stack.enter_context(self.opened.started("run", "ingest"))
         wait_for(lambda: self._consumed() > 0, *workers.values())
         first, began_s, before = self._consumed(), time.perf_counter(), self._costs(workers)
         wait_for(lambda: self._consumed() >= sent, *workers.values())
@@ -137,8 +145,26 @@ class _Twin(NamedTuple):
         took_s, after = time.perf_counter() - began_s, self._costs(workers)
         return (sent - first) / took_s, {name: after[name] - before[name] for name in after}
 
-    def follow(self, drives: Sequence[Drive], load: Load) -> list[Followed]:
-        """Send telemetry at a steady rate, and see when each probe is visible."""
+    def start(self, drives: Sequence[Drive], load: Load, sent: int) -> None:
+        """Let the vehicles of a load send their first batches, each with all that the car has, and wait for these."""
+        chosen = vins(load.first_number, load.vehicles)
+        _register(self.opened, chosen)
+        pairs = assigned(drives, chosen)
+        with closing(_producer(self.opened)) as producer:
+            for first in range(0, len(pairs), SENT_AT_ONCE):
+                producer.send([first_batch(vin, drive) for vin, drive in pairs[first : first + SENT_AT_ONCE]])
+        workers = self.workers.values()
+        wait_for(lambda: self._consumed() >= sent + len(chosen), *workers)
+        until = self.asking.number("SELECT max(notification_id) FROM stored_events")
+        wait_for(lambda: self.asking.published() >= until, *workers)
+        end = self.asking.end()
+        wait_for(lambda: all(self.asking.folded(each) >= end for each in PROJECTIONS), *workers)
+
+    def follow(self, drives: Sequence[Drive], load: Load) -> tuple[list[Followed], Costs]:
+        """Send telemetry at a steady rate; return when each probe came by, and seconds of processors meanwhile.
+
+        Both without the time of warming up.
+        """
         receive, told = get_context("spawn").Pipe(duplex=False)
         published: list[tuple[Micros, int]] = []  # when the relay was where in the log
         stopping = threading.Event()
@@ -147,38 +173,50 @@ class _Twin(NamedTuple):
         watch.start()
         try:
             with self.opened.beside("fleet", send, servers, drives, load, told) as fleet:
-                seen = self._see(receive, fleet)
+                seen, costs = self._see(receive, fleet)
         finally:
             stopping.set()
             watch.join()
-        begin = min(at for _, at in seen) + round(WARM_UP_S * MICROS_PER_SECOND)
-        return [each for each in self._followed(seen, published) if each.captured_at >= begin]
+        begin = min(told.probe.captured_at for told in seen) + round(WARM_UP_S * MICROS_PER_SECOND)
+        return [each for each in self._followed(seen, published) if each.captured_at >= begin], costs
 
-    def _see(self, receive: Pipe, fleet: Worker) -> dict[Told, Micros]:
-        """Return when each probe was visible first."""
+    def _see(self, receive: Pipe, fleet: Worker) -> tuple[dict[Told, Micros], Costs]:
+        """Return when each probe was visible first, and the costs while there were more to come."""
         waiting: defaultdict[str, list[Told]] = defaultdict(list)
         seen: dict[Told, Micros] = {}
-        more, deadline_s = True, time.monotonic() + PATIENCE_S
+        workers = {**self.workers, "fleet (load)": fleet, "benchmark (load)": Worker("", os.getpid(), bool, Path())}
+        more, began_s = True, time.monotonic()
+        before: Costs = {}
+        after: Costs = {}
         while more or waiting:
-            if time.monotonic() > deadline_s:
+            if time.monotonic() - began_s > PATIENCE_S:
                 raise StoreError(f"{len(waiting)} probes have not become visible within {PATIENCE_S:.0f} s")
+            lives = fleet.running()
             while more and receive.poll():
                 told = receive.recv()
                 more = told is not None
                 for each in told or ():
                     waiting[each.probe.vin].append(each)
-            if more:
+            if not more:
+                after = after or self._costs(workers)
+            elif not lives:
                 fleet.check()
+            elif not before and time.monotonic() - began_s >= WARM_UP_S:
+                before = self._costs(workers)
             if waiting:
-                found = self.client.captured(list(waiting))
-                at = now()
-                for vin, captured_at in found.items():
-                    seen.update({each: at for each in waiting[vin] if each.probe.captured_at <= captured_at})
-                    waiting[vin] = [each for each in waiting[vin] if each.probe.captured_at > captured_at]
-                    if not waiting[vin]:
-                        del waiting[vin]
+                self._look(waiting, seen)
             time.sleep(ASKED_S)
-        return seen
+        return seen, {name: after[name] - before[name] for name in after}
+
+    def _look(self, waiting: defaultdict[str, list[Told]], seen: dict[Told, Micros]) -> None:
+        """Move what is visible from `waiting` to `seen`."""
+        found = self.client.captured(list(waiting))
+        at = now()
+        for vin, captured_at in found.items():
+            seen.update({each: at for each in waiting[vin] if each.probe.captured_at <= captured_at})
+            waiting[vin] = [each for each in waiting[vin] if each.probe.captured_at > captured_at]
+            if not waiting[vin]:
+                del waiting[vin]
 
     def _watch(self, published: list[tuple[Micros, int]], stopping: threading.Event) -> None:
         with self.opened.asking() as asking:
@@ -238,14 +276,16 @@ def _fill(opened: Rig, drives: Sequence[Drive]) -> tuple[int, dict[str, Micros]]
     driven = {vin.text: as_driven_by(vin, drive, shift_us) for vin, drive in chosen}
     for batches in driven.values():
         batches[-1] = with_probe(batches[-1], captured_last(batches[-1]))
-    producer = TelemetryProducer(
-        opened.connection, TELEMETRY, PARTITIONS, TelemetryCodec(SchemaRegistry.load()).encode, TOPIC
-    )
     mixed = [batch for turn in range(BATCHES) for batch in (batches[turn] for batches in driven.values())]
-    with closing(producer):
+    with closing(_producer(opened)) as producer:
         for first in range(0, len(mixed), SENT_AT_ONCE):
             producer.send(mixed[first : first + SENT_AT_ONCE])
     return len(mixed), {vin: captured_last(batches[-1]) for vin, batches in driven.items()}
+
+
+def _producer(opened: Rig) -> TelemetryProducer:
+    encode = TelemetryCodec(SchemaRegistry.load()).encode
+    return TelemetryProducer(opened.connection, TELEMETRY, PARTITIONS, encode, TOPIC)
 
 
 def _register(opened: Rig, vehicles: Sequence[Vin]) -> None:
@@ -255,10 +295,8 @@ def _register(opened: Rig, vehicles: Sequence[Vin]) -> None:
             fleet.register(vin, brand="Volkswagen", model="ID.3", at=now())
 
 
-def _print_costs(costs: Costs, batches: int, samples: float, events: int) -> None:
-    table = Table(
-        title=f"{batches:,} batches of {samples:.1f} samples, {events / batches:.2f} events each", title_justify="left"
-    )
+def _print_costs(costs: Costs, batches: int, what: str) -> None:
+    table = Table(title=f"{batches:,} batches {what}", title_justify="left")
     table.add_column("process")
     table.add_column("processor, ms a batch", justify="right")
     for name, seconds in sorted(costs.items(), key=lambda each: -each[1]):

@@ -24,7 +24,7 @@ from domain.units import Micros
 from projections.ports import Commit, Moved
 from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key
 
-COMMIT_EVERY: Final = 10_000  # messages; the fastest of 1,000, 4,000, 10,000 and 30,000
+COMMIT_EVERY: Final = 10_000  # messages
 COMMIT_INTERVAL_S: Final = 1.0
 
 

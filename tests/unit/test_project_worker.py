@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from adapters.event_log import StoredRecord
 from adapters.kafka.cloud_events import cloud_event_headers
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
@@ -14,7 +15,7 @@ from adapters.projecting import Projecting
 from adapters.received import Received
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
-from domain.events import VehicleEvent
+from domain.events import VehicleEvent, VehicleRegistered
 from domain.units import Micros
 from projections.digest import digest
 from projections.projection import Projection
@@ -28,6 +29,17 @@ def now() -> Micros:
     return AT
 
 
+def received(record: StoredRecord) -> Received:
+    """Return an event as a relay publishes it."""
+    key, version = str(record.originator_id).encode(), str(record.version)
+    headers = [
+        *cloud_event_headers(key, version, record.topic, record.recorded_at),
+        ("version", version.encode()),
+        ("position", str(record.position).encode()),
+    ]
+    return Received(SOURCE, record.position, key, record.state, headers)
+
+
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.name)
 def test_only_events_that_are_folded_are_decoded_and_the_rows_are_those_of_the_log(projection: Projection) -> None:
     events = example_events()
@@ -38,30 +50,30 @@ def test_only_events_that_are_folded_are_decoded_and_the_rows_are_those_of_the_l
     Projecting([projection], log, expected, now).catch_up()
     decoded: set[str] = set()
 
-    def decode(topic: str, data: bytes, vehicle_id: UUID, version: int) -> VehicleEvent:
-        decoded.add(topic)
-        return codec().decode(topic, data, vehicle_id, version)
+    class Codec:
+        def decode(self, topic: str, data: bytes, vehicle_id: UUID, version: int) -> VehicleEvent:
+            decoded.add(topic)
+            return codec().decode(topic, data, vehicle_id, version)
 
-    worker = ProjectWorker(projection, log, rows, decode, MemorySetAside(), now)
+        def is_of(self, topic: str, data: bytes) -> bool:
+            return codec().is_of(topic, data)
+
+    worker = ProjectWorker(projection, log, rows, Codec(), MemorySetAside(), now)
     worker.assign([SOURCE])
-    key = str(VEHICLE_ID).encode()
-    worker.take(
-        [
-            Received(
-                SOURCE,
-                each.position,
-                key,
-                each.state,
-                [
-                    *cloud_event_headers(key, str(each.version), each.topic, each.recorded_at),
-                    ("version", str(each.version).encode()),
-                    ("position", str(each.position).encode()),
-                ],
-            )
-            for each in records.read(0, len(events))
-        ]
-    )
+    worker.take([received(each) for each in records.read(0, len(events))])
 
     assert worker.counts.folded == len(events)
     assert decoded == {event.TOPIC for event in events if type(event) in projection.folds}
     assert digest(rows, projection) == digest(expected, projection)
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.name)
+def test_a_record_that_is_no_event_counts_as_none_whatever_its_headers_say(projection: Projection) -> None:
+    log = VehicleLog(MemoryEventLog(now), codec())
+    set_aside = MemorySetAside()
+    worker = ProjectWorker(projection, log, MemoryReadModels(), codec(), set_aside, now)
+    worker.assign([SOURCE])
+
+    worker.take([received(StoredRecord(1, VEHICLE_ID, 99_999, VehicleRegistered.TOPIC, b"garbage", AT))])
+
+    assert (worker.counts.folded, set_aside.count()) == (0, 1)
