@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-BATCHES_MAX: Final = 64  # after which it collects, whoever still holds it
+EVENTS_MAX: Final = 256_000  # after which it collects, whoever still holds it
+BATCH_EVENTS: Final = 4_000  # about what is folded while it is held once
 
 
 class Collector:
@@ -19,12 +20,15 @@ class Collector:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
-        self._batches = 0
+        self._events = 0
         self._enabled = True  # before somebody held it
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the collector still, for one batch."""
+    def held(self, events: int = BATCH_EVENTS) -> Iterator[None]:
+        """Keep the collector still, for about so many events; 0 where they are `passed` one batch after the other.
+
+        When it is let go, Python at once walks through everything that was made meanwhile and is still there.
+        """
         with self._lock:
             if not self._holders:
                 self._enabled = gc.isenabled()
@@ -35,12 +39,19 @@ class Collector:
         finally:
             with self._lock:
                 self._holders -= 1
-                self._batches += 1
-                due = self._batches % BATCHES_MAX == 0
                 if not self._holders and self._enabled:
                     gc.enable()
+            self.passed(events)
+
+    def passed(self, events: int) -> None:
+        """Count events that were folded or taken; collect where it has been still for long enough."""
+        with self._lock:
+            self._events += events
+            due = self._events >= EVENTS_MAX
             if due:
-                gc.collect()
+                self._events = 0
+        if due:
+            gc.collect()
 
 
 COLLECTOR: Final = Collector()

@@ -71,17 +71,17 @@ def advance(
     """Move a projection until a position that the feed has, beside others who may do the same; `tell` is told where."""
     runner = Runner(projection, feed, store, now)
     conflicts = 0
-    while runner.position < until:
-        try:
-            with COLLECTOR.held():
-                runner.step(min(BATCH_EVENTS, until - runner.position))
-            conflicts = 0
-        except PositionConflictError:  # another process does the same work: go on from where it is
-            conflicts += 1
-            if conflicts > CONFLICTS_MAX:
-                raise
-            runner = Runner(projection, feed, store, now)
-        tell(runner.position)
+    with COLLECTOR.held(0):
+        while runner.position < until:
+            try:
+                COLLECTOR.passed(runner.step(min(BATCH_EVENTS, until - runner.position)))
+                conflicts = 0
+            except PositionConflictError:  # another process does the same work: go on from where it is
+                conflicts += 1
+                if conflicts > CONFLICTS_MAX:
+                    raise
+                runner = Runner(projection, feed, store, now)
+            tell(runner.position)
 
 
 @dataclass(slots=True)

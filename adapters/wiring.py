@@ -135,7 +135,7 @@ class FleetTwin:
         exchange = ids.to_local if ids else bytes
         consumers = {}
         for each in chosen:
-            worker = ProjectWorker(each, self.log, self.read_models, self.codec.decode, self.set_aside, now, exchange)
+            worker = ProjectWorker(each, self.log, self.read_models, self.codec, self.set_aside, now, exchange)
             group = f"{prefix}{PROJECT_GROUP}-{each.name}-v{each.version}"
             watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
             consumers[each.name] = PartitionConsumer(

@@ -62,11 +62,11 @@ def run() -> Sequence[Result]:
     ]
 
 
-def fleet_events() -> list[VehicleEvent]:
+def fleet_events(vehicles: int = VEHICLES) -> list[VehicleEvent]:
     """Return the events of drives of several vehicles, as a log has them: those of all vehicles mixed."""
     rng = random.Random(23)
     histories = []
-    for number in range(VEHICLES):
+    for number in range(vehicles):
         vehicle_id = UUID(int=number, version=4)
         vin = f"WVWZZZE1ZMP{number:06d}"
         vehicle = Vehicle.register(vehicle_id, vin=vin, brand="Volkswagen", model="ID.3", at=Micros(START))

@@ -6,7 +6,7 @@ at once. The legs of a stream follow each other without overlap.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from domain.geo import great_circle_m
@@ -72,15 +72,14 @@ class EnergySeen(NamedTuple):
 Sign = Fix | PositionLost | SpeedSeen | IgnitionSeen | EnergySeen
 
 
-@dataclass(frozen=True, slots=True)
-class OpenLeg:
+class OpenLeg(NamedTuple):
     """A leg as far as it is known."""
 
     started_at: Micros
     ended_at: Micros  # the last sign of driving
     closed: bool = False
     distance_by_fixes_m: Metres | None = None
-    distance_by_speed_m: Metres = Metres(0.0)  # noqa: RUF009  # a NewType, not a call
+    distance_by_speed_m: Metres = Metres(0.0)
     speed_until: Micros | None = None
     energy_kwh: KilowattHours | None = None
     energy_at_start_kwh: KilowattHours | None = None
@@ -94,7 +93,7 @@ class OpenLeg:
 
     def shows_the_same(self, other: "OpenLeg") -> bool:
         """Whether a reader would see no difference."""
-        return replace(self, speed_until=other.speed_until) == other
+        return self._replace(speed_until=other.speed_until) == other
 
 
 @dataclass(slots=True)
@@ -136,7 +135,7 @@ class LegTracker:
             if not isinstance(sign, IgnitionSeen):
                 current = self._take(current, sign)
             elif not sign.on and current and sign.captured_at >= current.leg.ended_at:
-                current.leg = replace(current.leg, ended_at=sign.captured_at, closed=True)
+                current.leg = current.leg._replace(ended_at=sign.captured_at, closed=True)
                 self._finish(current, grown)
                 current = None
         if current and until - current.leg.ended_at > HALT_MAX_US:
@@ -180,8 +179,7 @@ class LegTracker:
         if before and before.speed_kmh is not None:
             elapsed_us = sign.captured_at - max(before.captured_at, leg.started_at)
             metres = Metres(metres + _travelled_m(before.speed_kmh, sign.speed_kmh, elapsed_us))
-        current.leg = replace(
-            leg,
+        current.leg = leg._replace(
             ended_at=max(leg.ended_at, sign.captured_at) if moving else leg.ended_at,
             distance_by_speed_m=metres,
             speed_until=sign.captured_at,
@@ -209,10 +207,15 @@ class LegTracker:
                 current = self._begin(sign.captured_at)
         if current is None:
             return None
-        leg = replace(current.leg, last_fix=sign)
+        leg = current.leg
+        metres = leg.distance_by_fixes_m
         if before and before.captured_at >= leg.started_at:
-            leg = replace(leg, distance_by_fixes_m=Metres((leg.distance_by_fixes_m or 0.0) + step_m))
-        current.leg = replace(leg, ended_at=max(leg.ended_at, sign.captured_at)) if moving else leg
+            metres = Metres((metres or 0.0) + step_m)
+        current.leg = leg._replace(
+            last_fix=sign,
+            distance_by_fixes_m=metres,
+            ended_at=max(leg.ended_at, sign.captured_at) if moving else leg.ended_at,
+        )
         current.fixes.append(sign)
         return current
 
@@ -221,7 +224,7 @@ class LegTracker:
         if current and sign.energy_kwh is not None:
             leg = current.leg
             start = sign.energy_kwh if leg.energy_at_start_kwh is None else leg.energy_at_start_kwh
-            current.leg = replace(leg, energy_at_start_kwh=start, energy_kwh=KilowattHours(start - sign.energy_kwh))
+            current.leg = leg._replace(energy_at_start_kwh=start, energy_kwh=KilowattHours(start - sign.energy_kwh))
 
 
 def _travelled_m(before_kmh: KilometresPerHour, now_kmh: KilometresPerHour | None, elapsed_us: int) -> float:

@@ -7,6 +7,7 @@ distance counts once.
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
@@ -17,6 +18,7 @@ HALT_MAX_US: Final = (
     300 * MICROS_PER_SECOND
 )  # a halt of up to five minutes belongs to the drive: most fleet systems' rule
 JOIN_GAP_US: Final = 120 * MICROS_PER_SECOND  # between streams: long enough for a restart, too short for an errand
+TRIP_IDS_KEPT: Final = 1 << 14  # a batch asks for the same one several times, and so does the next
 
 
 class Leg(NamedTuple):
@@ -57,6 +59,7 @@ class Change(NamedTuple):
     trip: Trip
 
 
+@lru_cache(maxsize=TRIP_IDS_KEPT)
 def trip_id(vehicle_id: UUID, started_at: Micros) -> UUID:
     """Return the id of the trip of a vehicle that starts at `started_at`: the same in whatever order its data came."""
     return uuid5(vehicle_id, f"trip:{started_at}")

@@ -46,6 +46,14 @@ class AvroCodec:
         _set(event, "__dict__", fields)  # what the schema gave fits; the constructor of a frozen class is far slower
         return event
 
+    def is_of(self, topic: str, data: bytes) -> bool:
+        """Whether `data` begins as the events of a topic do; what follows is not read."""
+        try:
+            self._readers.find(topic, data)
+        except UnreadableError:
+            return False
+        return True
+
 
 _new: Final = object.__new__
 _set: Final = object.__setattr__

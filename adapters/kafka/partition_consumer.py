@@ -10,13 +10,14 @@ A topic that was deleted and made anew is another one (sources.py): it is looked
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
-from typing import Final
+from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from adapters.collector import COLLECTOR
 from adapters.kafka.client import Connection
 from adapters.kafka.group import join_group, poll
 from adapters.kafka.sources import TopicGoneError, source_of, topic_id
@@ -28,6 +29,7 @@ POLL_MS: Final = 500
 BACKOFF_S: Final = 1.0  # after a failure that may pass
 POLL_INTERVAL_MS_MAX: Final = 300_000  # who does not ask for records for so long has lost its partitions
 FETCH_BYTES_MAX: Final = 16 * 1_048_576
+STEP_RECORDS_MIN: Final = 100  # that a step counts for, in terms of what it leaves behind in memory
 TOPIC_CHECKED_S: Final = 5.0  # after which it is looked at again whether it is still the same topic
 
 _log: Final = logging.getLogger(__name__)
@@ -87,12 +89,14 @@ class PartitionConsumer:
         while not stopping.is_set():
             try:
                 with ExitStack() as stack:
+                    stack.enter_context(COLLECTOR.held(0))  # a record that is unpacked is two dozen objects
                     client = stack.enter_context(self._connection.administration())
                     self._topic_id = topic_id(client, self._topic)
                     self._added = _Added()
                     consumer = self._added.consumer = stack.enter_context(closing(self._open()))
                     while not stopping.is_set():
-                        self._step(consumer, client, stopping)
+                        taken = self._step(consumer, client, stopping)
+                        COLLECTOR.passed(max(taken, STEP_RECORDS_MIN))
             except (KafkaError, FleettwinError) as error:
                 _log.warning("the reader of %s begins anew: %s", self._topic, error)
                 stopping.wait(BACKOFF_S)
@@ -114,20 +118,19 @@ class PartitionConsumer:
             fetch_max_bytes=FETCH_BYTES_MAX,
         )
 
-    def _step(self, consumer: KafkaConsumer, client: KafkaAdminClient, stopping: threading.Event) -> None:
+    def _step(self, consumer: KafkaConsumer, client: KafkaAdminClient, stopping: threading.Event) -> int:
+        """Take the next records; return how many there were."""
         polled = poll(consumer, POLL_MS)
         try:
             new = self._follow(consumer)
-            records = [
-                (partition, Received(self._source(partition), record.offset, record.key, record.value, record.headers))
+            received = {
+                partition: self._received(partition, found)
                 for partition, found in polled.items()
                 if partition in self._next and partition not in new
-                for record in found
-                if record.offset >= self._next[partition]
-            ]
-            if records:
-                self._worker.take([record for _, record in records])
-                self._next.update({partition: record.position + 1 for partition, record in records})
+            }
+            if any(received.values()):
+                self._worker.take([record for records in received.values() for record in records])
+                self._next.update({each: records[-1].position + 1 for each, records in received.items() if records})
             if not new:
                 self._check_topic(client)
                 self._watch.look(client, {each: self._source(each) for each in self._next}, consumer)
@@ -138,6 +141,15 @@ class PartitionConsumer:
             _log.warning("the reader of %s waits: %s", self._topic, error)
             self._leave(list(self._next))
             stopping.wait(BACKOFF_S)
+        return sum(map(len, polled.values()))
+
+    def _received(self, partition: TopicPartition, records: Sequence[Any]) -> list[Received]:
+        source, begin = self._source(partition), self._next[partition]
+        return [
+            Received(source, each.offset, each.key, each.value, each.headers)
+            for each in records
+            if each.offset >= begin
+        ]
 
     def _follow(self, consumer: KafkaConsumer) -> Collection[TopicPartition]:
         """Give the worker the partitions that the group has left to this process, and no other; return the new ones."""

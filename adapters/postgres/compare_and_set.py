@@ -40,9 +40,13 @@ def move(
         statement = (
             f"UPDATE {table} AS t SET {number} = n.after"  # noqa: S608  # names only, from above
             f" FROM unnest(%b::{kind}[], %b::bigint[], %b::bigint[]) AS n (key, before, after)"
-            f" WHERE t.projection = %s AND t.version = %s AND t.{key} = n.key AND t.{number} = n.before"
+            # Each is looked up by its key: OFFSET keeps the planner from another order, which it takes where it has
+            # no statistics yet, and which costs the product of both numbers.
+            f" CROSS JOIN LATERAL (SELECT f.ctid FROM {table} AS f WHERE f.projection = %s AND f.version = %s"
+            f" AND f.{key} = n.key AND f.{number} = n.before OFFSET 0) AS f"
+            " WHERE t.ctid = f.ctid"
         )
-        done = connection.execute(statement, [*_columns(kind, known), *name], prepare=True)
+        done = connection.execute(statement, [*_columns(kind, known), *name], prepare=False)  # tables grow
         if done.rowcount != len(known):
             raise overtaken(projection, f"{_some(known)} not {called}{known[0][1]} any more")
     new = sorted((each, moved.after) for each, moved in moves.items() if not moved.before)

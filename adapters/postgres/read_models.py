@@ -187,7 +187,8 @@ class PostgresReadModels:
 
     def _fetch(self, statement: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
         with self._connection() as connection, connection.cursor(binary=True) as cursor:
-            return cursor.execute(statement, parameters).fetchall()
+            # A plan that is kept is one for a table as small as it was, until its statistics are taken.
+            return cursor.execute(statement, parameters, prepare=False).fetchall()
 
     @contextmanager
     def _connection(self) -> Iterator[Connection[TupleRow]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.collector import BATCHES_MAX, Collector
+from adapters.collector import BATCH_EVENTS, EVENTS_MAX, Collector
 
 
 class Node:
@@ -59,10 +59,24 @@ def test_cycles_are_collected_though_somebody_always_holds_it() -> None:
 
     with collector.held():
         del node
-        for _ in range(BATCHES_MAX - 1):
+        for _ in range(EVENTS_MAX // BATCH_EVENTS - 1):
             with collector.held():
                 pass
         assert gone() is not None
         with collector.held():
             pass
         assert gone() is None
+
+
+def test_who_holds_it_for_long_tells_what_has_passed() -> None:
+    collector = Collector()
+    node = Node()
+    gone = weakref.ref(node)
+
+    with collector.held(0):
+        del node
+        collector.passed(EVENTS_MAX - 1)
+        assert gone() is not None
+        collector.passed(1)
+        assert gone() is None
+        assert not gc.isenabled()
