@@ -30,6 +30,8 @@ BACKOFF_S: Final = 1.0  # after a failure that may pass
 POLL_INTERVAL_MS_MAX: Final = 300_000  # who does not ask for records for so long has lost its partitions
 FETCH_BYTES_MAX: Final = 16 * 1_048_576
 STEP_RECORDS_MIN: Final = 100  # that a step counts for, in terms of what it leaves behind in memory
+FETCH_BYTES_MIN: Final = 256 * 1_024  # or what has come within `GATHERED_MS`: a transaction of few records costs most
+GATHERED_MS: Final = 60
 TOPIC_CHECKED_S: Final = 5.0  # after which it is looked at again whether it is still the same topic
 
 _log: Final = logging.getLogger(__name__)
@@ -116,6 +118,8 @@ class PartitionConsumer:
             max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
             max_poll_records=self._records_max,
             fetch_max_bytes=FETCH_BYTES_MAX,
+            fetch_min_bytes=FETCH_BYTES_MIN,
+            fetch_max_wait_ms=GATHERED_MS,
         )
 
     def _step(self, consumer: KafkaConsumer, client: KafkaAdminClient, stopping: threading.Event) -> int:

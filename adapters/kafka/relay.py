@@ -29,6 +29,7 @@ from domain.errors import FleettwinError, StoreError
 
 EVENTS_MAX: Final = 2_000  # in one transaction
 WAIT_MS: Final = 500  # for new events, before the group is heard again
+GATHERED_MS: Final = 50  # between two pages: a transaction of few events costs most
 SAID_MS: Final = 100  # after which positions are said though nothing was to be published
 BACKOFF_S: Final = 1.0  # after a failure that may pass
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a relay that is silent for so long in a transaction has lost it
@@ -77,6 +78,7 @@ class Relay:
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
         self._unsaid = False  # whether the group does not know them all yet
         self._said_at_s = 0.0
+        self._began_s = 0.0
         self._member_id = ""  # in the group, when the partitions were taken
 
     def run(self, stopping: threading.Event, tell: Callable[[int], None] = lambda _: None) -> None:
@@ -110,6 +112,8 @@ class Relay:
         group = self._follow(consumer)
         if not self._positions:
             return
+        time.sleep(max(0.0, self._began_s + GATHERED_MS / 1_000 - time.monotonic()))
+        self._began_s = time.monotonic()
         after = min(self._positions.values())
         page = self._log.read(after, EVENTS_MAX)
         if page:
