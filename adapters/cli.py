@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperCommand
 
 from adapters import screens
-from adapters.clock import now
+from adapters.clock import micros_of, now
 from adapters.config import Config
 from adapters.terminal import out, print_found, print_json, print_screen, told_folding
 from domain.clocks import CLOCK_AHEAD_MAX_US, CLOCK_FLOOR
@@ -538,7 +538,7 @@ def _time(text: str) -> Micros:
         ) from error
     if time.tzinfo is None:
         raise BadInputError("the time has no zone", where="--recorded-at", remedy="add Z, or an offset like +02:00")
-    at = Micros((time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+    at = micros_of(time)
     if not CLOCK_FLOOR <= at <= now() + CLOCK_AHEAD_MAX_US:
         what = f"nothing can have been recorded at {text}"
         raise BadInputError(what, where="--recorded-at", remedy="give a time after 1999 that is not in the future")

@@ -1,13 +1,17 @@
 """What goes into and comes out of an event log, whichever technology keeps it."""
 
-from typing import NamedTuple
+from dataclasses import fields
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from domain.errors import BadInputError
+from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange as ConsumedChange  # noqa: PLC0414  # an explicit re-export
 from domain.fleet import DirectoryEntry as DirectoryEntry  # noqa: PLC0414
 from domain.fleet import ProgressChange as ProgressChange  # noqa: PLC0414
 from domain.units import Micros
+
+_ENVELOPE: Final = {field.name for field in fields(VehicleEvent)}
 
 
 class StoredRecord(NamedTuple):
@@ -19,6 +23,11 @@ class StoredRecord(NamedTuple):
     topic: str
     state: bytes
     recorded_at: Micros  # never goes down as the position goes up
+
+
+def own_fields(event: VehicleEvent) -> dict[str, Any]:
+    """Return the fields of an event that not every event has, by name."""
+    return {name: value for name, value in vars(event).items() if name not in _ENVELOPE}
 
 
 def other_vin_key(where: str) -> BadInputError:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.avro.wire import UnreadableError
+from adapters.metrics import DUPLICATE_BATCHES, INGESTED_BATCHES, INGESTED_EVENTS, INGESTED_RECORDS, SET_ASIDE
 from adapters.received import Received
 from adapters.set_aside import SetAside, SetAsideStore
 from domain.errors import RejectedCommandError
@@ -81,14 +82,14 @@ class IngestWorker:
 
     def restart(self, positions: Mapping[str, int]) -> None:
         """Read partitions from other positions on: the topic does not hold what comes next any more."""
-        for source, position in positions.items():
-            before = self._positions[source]
-            if before:  # else whatever was deleted was never waited for
-                where = {"partition": source, "position": before}
+        steps = [ConsumedChange(source, self._positions[source], position) for source, position in positions.items()]
+        for step in steps:
+            if step.before:  # else whatever was deleted was never waited for
+                where = {"partition": step.source, "position": step.before}
                 said = "%s does not hold position %d: reading goes on at %d"
-                _log.warning(said, source, before, position, extra=where)
-            self._fleet.take([], [ConsumedChange(source, before, position)])
-            self._positions[source] = position
+                _log.warning(said, step.source, step.before, step.after, extra=where)
+        self._fleet.take([], steps)
+        self._positions.update(positions)
 
     def take(self, records: Sequence[Received]) -> None:
         """Take records of assigned partitions, those of each in order.
@@ -166,3 +167,8 @@ class IngestWorker:
             set_aside=refused,
             events=len(taken.events),
         )
+        INGESTED_RECORDS.inc(records)
+        INGESTED_BATCHES.inc(batches - taken.duplicates)
+        DUPLICATE_BATCHES.inc(taken.duplicates)
+        SET_ASIDE.inc(refused)
+        INGESTED_EVENTS.inc(len(taken.events))

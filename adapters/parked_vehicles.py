@@ -1,17 +1,13 @@
 """What the command line shows of vehicles that a projection has parked."""
 
-from dataclasses import fields
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
+from adapters.clock import iso_time
+from adapters.event_log import own_fields
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError, UnknownEventError
-from domain.events import VehicleEvent
-from domain.units import MICROS_PER_SECOND, Micros
 from projections.ports import Parked
 from projections.projection import Projection
-
-_ENVELOPE: Final = {field.name for field in fields(VehicleEvent)}
 
 
 def parked_list(twin: FleetTwin) -> list[dict[str, Any]]:
@@ -41,7 +37,7 @@ def _told(projection: Projection, parked: Parked) -> dict[str, Any]:
         "version": parked.version,
         "position": parked.position,
         "attempts": parked.attempts,
-        "parkedAt": _time(parked.parked_at),
+        "parkedAt": iso_time(parked.parked_at),
         "error": parked.error,
     }
 
@@ -52,13 +48,9 @@ def _event(twin: FleetTwin, parked: Parked) -> dict[str, Any] | None:
     if not found or found[0].version != parked.version:
         return None
     record = found[0]
-    told = {"type": record.topic, "recordedAt": _time(record.recorded_at), "bytes": record.state.hex()}
+    told = {"type": record.topic, "recordedAt": iso_time(record.recorded_at), "bytes": record.state.hex()}
     try:
         event = twin.codec.decode(record.topic, record.state, record.originator_id, record.version)
     except UnknownEventError as error:
         return {**told, "data": None, "unreadable": str(error)}
-    return {**told, "data": {name: value for name, value in vars(event).items() if name not in _ENVELOPE}}
-
-
-def _time(at: Micros) -> str:
-    return datetime.fromtimestamp(at / MICROS_PER_SECOND, UTC).isoformat()
+    return {**told, "data": own_fields(event)}

@@ -6,12 +6,13 @@ has all of them where this worker believes them to be. What the topic lacks come
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, cast
 from uuid import UUID
 
 from adapters.avro.wire import UnreadableError
+from adapters.clock import micros_of
 from adapters.fold_counter import FoldCounter
 from adapters.projecting import advance
 from adapters.received import Received
@@ -23,11 +24,9 @@ from projections.folding import Folder
 from projections.ports import Commit, Feed, Moved, ReadModelStore
 from projections.projection import Projection, Recorded
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 VEHICLES_REMEMBERED_MAX: Final = 1 << 16  # whose ids are parsed once
 TIMES_REMEMBERED_MAX: Final = 1 << 10  # that are parsed once: events that were written together have the same
 
-_MICROSECOND: Final = timedelta(microseconds=1)
 _log: Final = logging.getLogger(__name__)
 
 
@@ -164,4 +163,4 @@ def _vehicle_id(key: bytes) -> UUID:
 
 @lru_cache(maxsize=TIMES_REMEMBERED_MAX)
 def _micros(text: bytes) -> Micros:
-    return Micros((datetime.fromisoformat(text.decode()) - EPOCH) // _MICROSECOND)
+    return micros_of(datetime.fromisoformat(text.decode()))

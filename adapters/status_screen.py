@@ -1,16 +1,16 @@
 """How far everything is, and what was set aside: for programs, and for people."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from adapters.clock import iso_time
 from adapters.lag import Lag, Observation
 from adapters.set_aside import SetAside
 from adapters.tables import Rows
-from domain.units import MICROS_PER_SECOND
 
 SET_ASIDE_LISTED_MAX: Final = 1_000
 DUMPED_BYTES_MAX: Final = 512  # for people; JSON has all that is kept
@@ -68,7 +68,7 @@ def set_aside_data(record: SetAside) -> dict[str, Any]:
         "reason": record.reason,
         "key": None if record.key is None else record.key.decode("ascii", "backslashreplace"),
         "bytes": record.length,
-        "setAsideAt": datetime.fromtimestamp(record.set_aside_at / MICROS_PER_SECOND, UTC).isoformat(),
+        "setAsideAt": iso_time(record.set_aside_at),
     }
 
 

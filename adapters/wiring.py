@@ -107,17 +107,14 @@ class FleetTwin:
 
     def telemetry_consumer(self) -> "PartitionConsumer":
         """Return one of those who take telemetry. Raises BadInputError where the topics are not ready."""
-        from adapters.counted import CountedWorker, TimedLog  # noqa: PLC0415  # see above
-        from adapters.ingest_worker import BATCHES_MAX, IngestWorker  # noqa: PLC0415
+        from adapters.ingest_worker import BATCHES_MAX, IngestWorker  # noqa: PLC0415  # see above
         from adapters.kafka.partition_consumer import PartitionConsumer  # noqa: PLC0415
         from adapters.kafka.topics import TELEMETRY  # noqa: PLC0415
 
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         codec = TelemetryCodec(self.registry, self._external_ids(registering=False))
-        fleet = Fleet(VehicleLog(TimedLog(self.records), self.codec), self.config.vin_key())
-        worker = IngestWorker(fleet, codec, self.records, self.set_aside, now)
-        counted = CountedWorker(worker)
-        return PartitionConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, counted, BATCHES_MAX)
+        worker = IngestWorker(self.fleet, codec, self.records, self.set_aside, now)
+        return PartitionConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker, BATCHES_MAX)
 
     def event_consumers(self, only: Collection[str] = ()) -> dict[str, "PartitionConsumer"]:
         """Return those who fold the events of the topic, by projection: of all projections, or of these.

@@ -4,10 +4,11 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from http.client import HTTPConnection
 from typing import Any, Final
 
+from adapters.clock import micros_of
 from bench.distributed import Worker, wait_for
 from domain.errors import StoreError
 from domain.units import Micros
@@ -16,7 +17,6 @@ VEHICLES_MAX: Final = 100  # of one question
 IDLE_S: Final = 2.0  # after which the connection is opened anew: the server closes it after 5
 
 _AT: Final = re.compile(r"http://([\d.]+):(\d+)/graphql")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DOCUMENT: Final = """query ($vins: [String!]) { vehicles(first: 100, filter: {vins: $vins}) { edges { node { vin
     navigation { speed { capturedAt } } media { volume { capturedAt } } diagnostics { fuelLevel { capturedAt } }
 } } } }"""
@@ -57,4 +57,4 @@ class GraphqlClient:
 
 def _micros(text: str | None) -> Micros:
     """Return a time of an answer; 0 for none."""
-    return Micros(0 if text is None else (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1))
+    return Micros(0) if text is None else micros_of(datetime.fromisoformat(text))

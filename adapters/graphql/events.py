@@ -1,13 +1,12 @@
 """The raw events of a vehicle, as the log keeps them."""
 
-from dataclasses import fields
 from difflib import get_close_matches
 from typing import Final
 
 import strawberry
 from strawberry import ID
 
-from adapters.event_log import StoredRecord
+from adapters.event_log import StoredRecord, own_fields
 from adapters.graphql.fields import computed
 from adapters.graphql.ids import event_id_of
 from adapters.graphql.node import Node
@@ -18,7 +17,6 @@ from domain.units import Micros
 
 TOPICS: Final = tuple(event_type.TOPIC for event_type in EVENT_TYPES)
 NEAREST_TYPES: Final = 3  # that an error names
-_ENVELOPE: Final = {field.name for field in fields(VehicleEvent)}
 
 
 def chosen_topics(types: list[str] | None) -> tuple[str, ...] | None:
@@ -62,6 +60,6 @@ class Event(Node):
     received_at: Micros = computed(lambda each: each.event.received_at, "When it reached us.")
     recorded_at: Micros = computed(lambda each: each.record.recorded_at, "When it was recorded in the log.")
     data: Json = computed(
-        lambda each: {name: value for name, value in vars(each.event).items() if name not in _ENVELOPE},
+        lambda each: own_fields(each.event),
         "The other fields, as its Avro schema names them (/subjects); times in microseconds since 1970, UTC.",
     )

@@ -66,7 +66,7 @@ class PartitionWatch:
 class PartitionConsumer:
     """One member of a group. `records_max` are taken in one transaction, at most."""
 
-    def __init__(  # what a member is told
+    def __init__(
         self,
         connection: Connection,
         topic: str,

@@ -73,12 +73,8 @@ class KafkaPositions:
             )
         check_partitions({topic: len(described["partitions"])}, self._partitions)
         every = [TopicPartition(topic, number) for number in range(self._partitions)]
-        first = client.list_partition_offsets(dict.fromkeys(every, OffsetSpec.EARLIEST))
-        end = client.list_partition_offsets(dict.fromkeys(every, OffsetSpec.LATEST), IsolationLevel.READ_COMMITTED)
-        identity = id_of(described)
-        return [
-            (each, source_of(each, identity), PartitionEnds(first[each].offset, end[each].offset)) for each in every
-        ]
+        held, identity = partition_ends(client, every, IsolationLevel.READ_COMMITTED), id_of(described)
+        return [(each, source_of(each, identity), held[each]) for each in every]
 
     def _last_position(self, partition: TopicPartition, held: PartitionEnds) -> int:
         """Return what the topic itself says: the group has published nothing, or its offset has expired."""
@@ -109,3 +105,12 @@ class KafkaPositions:
         finally:
             consumer.close()
         return list(found.values())
+
+
+def partition_ends(
+    client: Any, partitions: Sequence[TopicPartition], isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
+) -> dict[TopicPartition, PartitionEnds]:
+    """Return what each partition holds, up to where a reader of this isolation comes."""
+    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    end = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST), isolation)
+    return {each: PartitionEnds(first[each].offset, end[each].offset) for each in partitions}

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import OffsetSpec
 from kafka.errors import GroupIdNotFoundError, NonEmptyGroupError
 
 from adapters.kafka.client import Connection
 from adapters.kafka.group import SESSION_TIMEOUT_MS
+from adapters.kafka.positions import partition_ends
 from adapters.kafka.relay import Relay
 from adapters.kafka.topics import create_topics
 from domain.errors import BadInputError, StoreError
@@ -87,9 +87,7 @@ class Republish:
     def _records(self, client: KafkaAdminClient) -> int:
         """Return how many offsets the topic holds."""
         partitions = [TopicPartition(self._topic, number) for number in range(self._partitions)]
-        first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-        last = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-        return sum(last[each].offset - first[each].offset for each in partitions)
+        return sum(held.end - held.first for held in partition_ends(client, partitions).values())
 
     def _remake(self) -> None:
         deadline = time.monotonic() + REMADE_WITHIN_S

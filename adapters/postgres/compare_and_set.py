@@ -64,28 +64,43 @@ def move(
 
 def leave_out(connection: Connection[TupleRow], projection: Projection, versions: Mapping[UUID, int]) -> None:
     """Note versions that are left out of vehicles, which must be parked."""
-    if versions:
-        done = connection.execute(
-            "UPDATE parked_vehicles AS p SET newest_version = greatest(p.newest_version, n.version)"
-            " FROM unnest(%b::uuid[], %b::bigint[]) AS n (vehicle_id, version)"
-            " WHERE p.projection = %s AND p.version = %s AND p.vehicle_id = n.vehicle_id",
-            [*_columns("uuid", sorted(versions.items())), projection.name, projection.version],
-        )
-        if done.rowcount != len(versions):
-            raise overtaken(projection, f"{_some(sorted(versions.items()))} not parked any more")
+    _change_parked(
+        connection,
+        projection,
+        "UPDATE parked_vehicles AS p SET newest_version = greatest(p.newest_version, n.version)"
+        " FROM unnest(%b::uuid[], %b::bigint[]) AS n (vehicle_id, version)"
+        " WHERE p.projection = %s AND p.version = %s AND p.vehicle_id = n.vehicle_id",
+        versions,
+        "not parked any more",
+    )
 
 
 def unpark(connection: Connection[TupleRow], projection: Projection, versions: Mapping[UUID, int]) -> None:
     """Let vehicles go on whose newest version that was left out is this one."""
+    _change_parked(
+        connection,
+        projection,
+        "DELETE FROM parked_vehicles AS p USING unnest(%b::uuid[], %b::bigint[]) AS n (vehicle_id, version)"
+        " WHERE p.projection = %s AND p.version = %s AND p.vehicle_id = n.vehicle_id"
+        " AND p.newest_version = n.version",
+        versions,
+        "not parked as before any more",
+    )
+
+
+def _change_parked(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    statement: LiteralString,
+    versions: Mapping[UUID, int],
+    otherwise: str,
+) -> None:
+    """Change the rows of parked vehicles; the statement must find each, `otherwise` is said of one that it does not."""
     if versions:
-        done = connection.execute(
-            "DELETE FROM parked_vehicles AS p USING unnest(%b::uuid[], %b::bigint[]) AS n (vehicle_id, version)"
-            " WHERE p.projection = %s AND p.version = %s AND p.vehicle_id = n.vehicle_id"
-            " AND p.newest_version = n.version",
-            [*_columns("uuid", sorted(versions.items())), projection.name, projection.version],
-        )
-        if done.rowcount != len(versions):
-            raise overtaken(projection, f"{_some(sorted(versions.items()))} not parked as before any more")
+        rows = sorted(versions.items())
+        done = connection.execute(statement, [*_columns("uuid", rows), projection.name, projection.version])
+        if done.rowcount != len(rows):
+            raise overtaken(projection, f"{_some(rows)} {otherwise}")
 
 
 def _columns(kind: ElementType, rows: Sequence[tuple[Any, ...]]) -> list[ArrayParameter]:

@@ -15,6 +15,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder
 from psycopg.rows import BaseRowFactory, Row, RowMaker, tuple_row
 
 from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord
+from adapters.metrics import INGEST_SECONDS
 from adapters.postgres.datastore import Datastore, again
 from adapters.postgres.errors import named, named_errors
 from adapters.postgres.listener import Listener
@@ -88,7 +89,8 @@ class PostgresEventLog(PostgresApplicationRecorder):
         is registered under another id.
         """
         try:
-            return self._append(events, progress, directory, consumed)
+            with INGEST_SECONDS.time():
+                return self._append(events, progress, directory, consumed)
         except PersistenceError as error:
             raise named(error) from error
 

@@ -1,13 +1,13 @@
 """When a row was captured: ISO 8601 with an offset, or a number since the Unix epoch whose size tells its unit."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from adapters.clock import micros_of
+
 _NUMBER: Final = re.compile(r"-?\d+(\.\d*)?")
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 # A number is in seconds below the first bound, in milliseconds below the second, in microseconds below the third: each
 # reads as a date between 1973 and 5138 in its own unit and as none in the others. Small numbers are seconds, so that a
@@ -38,7 +38,7 @@ def captured_at_us(given: object) -> int:
 def _microseconds(time: datetime) -> int:
     if time.tzinfo is None:
         raise ValueError(f"{time.isoformat()} says no offset from UTC")
-    return (time - _EPOCH) // _MICROSECOND
+    return micros_of(time)
 
 
 def _scaled(number: Decimal | int) -> int:

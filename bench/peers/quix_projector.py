@@ -7,7 +7,7 @@ transaction in PostgreSQL, and records below the offsets in PostgreSQL are passe
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -17,8 +17,8 @@ from quixstreams.sinks.base.sink import BaseSink
 
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
+from adapters.clock import micros_of
 from adapters.postgres.read_models import PostgresReadModels
-from adapters.project_worker import EPOCH
 from adapters.twins import chosen_projections
 from domain.units import Micros
 from projections.ports import Commit, Moved
@@ -139,4 +139,4 @@ def _vehicle_id(key: bytes) -> UUID:
 
 @lru_cache(maxsize=1 << 10)
 def _micros(text: bytes) -> Micros:
-    return Micros((datetime.fromisoformat(text.decode()) - EPOCH) // timedelta(microseconds=1))
+    return micros_of(datetime.fromisoformat(text.decode()))

@@ -1,5 +1,6 @@
 """Processes that fold the partitions of a topic, and die, and lose them to each other: each event is folded once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -242,18 +243,20 @@ class Connection(MemoryReadModels):
         assert super().position(TALLIES) >= position, "no position goes back"
 
 
-class Actor:
+class Actor(ABC):
     """A process that does one step at a time."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.store = Connection(rig)
 
+    @abstractmethod
     def step(self) -> None:
-        raise NotImplementedError
+        """Do the next thing."""
 
+    @abstractmethod
     def failed(self, error: Exception) -> None:
-        raise NotImplementedError
+        """Go on after a step that failed."""
 
 
 class Worker(Actor):
