@@ -54,4 +54,10 @@ class Collector:
             gc.collect()
 
 
+def settle() -> None:
+    """Keep what is there now out of every later collection: a process that has started holds most of it to its end."""
+    gc.collect()
+    gc.freeze()
+
+
 COLLECTOR: Final = Collector()

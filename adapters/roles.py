@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
+from adapters.collector import settle
 from adapters.heartbeat import HeardStopping, Heartbeat
 from adapters.operation import Operation
 from adapters.operation_server import answering
@@ -52,6 +53,7 @@ def running(twin: FleetTwin, loops: Sequence[str]) -> Iterator[list[HeardStoppin
             address = stack.enter_context(answering(twin.config.metrics_host, port, operation.answer))
             stack.enter_context(operation.observing())
             err.print(f"metrics: {address}/metrics")
+        settle()
         yield [HeardStopping(stopping, each) for each in heartbeats]
 
 

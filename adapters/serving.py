@@ -7,6 +7,7 @@ from typing import Any
 
 import uvicorn
 
+from adapters.collector import settle
 from adapters.config import Config
 from adapters.heartbeat import Heartbeat
 from adapters.operation import Operation
@@ -30,6 +31,7 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
     with operation.observing():
         if project:
             twin.projecting.start(twin.records.wait, heartbeats)
+        settle()
         try:
             _Server(settings, queries).run([listener])
         except KeyboardInterrupt:

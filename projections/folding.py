@@ -25,12 +25,29 @@ VERSIONS_CACHED_MAX: Final = 100_000  # vehicles whose last version is remembere
 _NOTHING: Final = object()  # that a batch has not written a row
 
 
+class _Loader:
+    """Loads a row that a fold asks for unannounced. It knows nothing of the batch, which it would keep in a cycle."""
+
+    def __init__(self, store: ReadModelStore, projection: Projection) -> None:
+        self._store = store
+        self._projection = projection
+        self.failed = False
+
+    def load(self, row_type: type[Row], key: Key) -> Row | None:
+        """Return a row, or None."""
+        try:
+            return self._store.load(self._projection, row_type, [key]).get(key)
+        except BaseException:
+            self.failed = True
+            raise
+
+
 class _VehicleRows(Rows):
     """The rows of one vehicle that a batch reads and writes, each read at most once, each written once."""
 
-    def __init__(self, vehicle_id: UUID, load: Callable[[type[Row], Key], Row | None]) -> None:
+    def __init__(self, vehicle_id: UUID, loader: _Loader) -> None:
         self._vehicle_id = vehicle_id
-        self._load = load
+        self._loader = loader
         self._loaded: defaultdict[type[Row], dict[Key, Row | None]] = defaultdict(dict)
         self._written: defaultdict[type[Row], dict[Key, Any]] = defaultdict(dict)  # None: deleted
         self._undo: list[tuple[dict[Key, Any], Key, Any]] = []  # what the present event replaced
@@ -44,7 +61,7 @@ class _VehicleRows(Rows):
         if row is _NOTHING:
             loaded = self._loaded[row_type]
             if key not in loaded:
-                loaded[key] = self._load(row_type, (self._vehicle_id, *key))
+                loaded[key] = self._loader.load(row_type, (self._vehicle_id, *key))
             row = loaded[key]
         return row  # type: ignore[no-any-return]  # rows are kept by their type
 
@@ -88,11 +105,16 @@ class _Session:
     def __init__(self, store: ReadModelStore, projection: Projection, batch: Iterable[Recorded]) -> None:
         self._store = store
         self._projection = projection
-        self.store_failed = False
+        self._loader = _Loader(store, projection)
         self.batches: defaultdict[UUID, list[Recorded]] = defaultdict(list)  # of each vehicle
         for recorded in batch:
             self.batches[recorded.event.originator_id].append(recorded)
-        self.rows = {vehicle_id: _VehicleRows(vehicle_id, self._load) for vehicle_id in self.batches}
+        self.rows = {vehicle_id: _VehicleRows(vehicle_id, self._loader) for vehicle_id in self.batches}
+
+    @property
+    def store_failed(self) -> bool:
+        """Whether a row could not be loaded."""
+        return self._loader.failed
 
     def prefetch(self) -> None:
         """Load the rows that folding the batch will ask for, one statement a table."""
@@ -118,13 +140,6 @@ class _Session:
         for rows in self.rows.values():
             rows.collect(upserts, deletes)
         commit.upserts, commit.deletes = upserts, deletes
-
-    def _load(self, row_type: type[Row], key: Key) -> Row | None:
-        try:
-            return self._store.load(self._projection, row_type, [key]).get(key)
-        except BaseException:
-            self.store_failed = True
-            raise
 
 
 class History(Protocol):

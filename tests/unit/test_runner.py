@@ -1,5 +1,6 @@
 """How a projection is moved along a feed."""
 
+import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -79,6 +80,19 @@ def test_the_rows_of_a_batch_are_loaded_at_once() -> None:
     runner(DIAGNOSTICS, feed, store).step()
 
     assert store.loads == [2]
+
+
+def test_what_a_step_has_used_is_gone_without_the_collector_of_cycles() -> None:
+    moved = runner(DIAGNOSTICS, ListFeed(recorded(history())), MemoryReadModels())
+    gc.collect()
+    gc.disable()
+    try:
+        moved.step()
+        found = gc.collect()
+    finally:
+        gc.enable()
+
+    assert not found  # else a busy projector keeps its batches, hundreds of megabytes, and then stands still
 
 
 def test_a_step_takes_a_bounded_number_of_events() -> None:
