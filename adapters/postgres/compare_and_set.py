@@ -1,13 +1,14 @@
 """The numbers of a projection that only who knows them may change: whoever was overtaken writes nothing.
 
-Each of these raises PositionConflictError where one of the numbers is not what the caller believes.
+Each of these statements is sent ahead with others (libpq's pipeline mode): whether it has found every number to be what
+the caller believes is asked when all of them are answered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.rows import TupleRow
 
 from adapters.postgres.arrays import ArrayParameter, ElementType, array
@@ -25,13 +26,27 @@ class Numbers(NamedTuple):
     called: str
 
 
+class Expected(NamedTuple):
+    """How many rows a statement must have changed, and what is wrong otherwise."""
+
+    statement: Cursor[TupleRow]
+    rows: int
+    projection: Projection
+    otherwise: str
+
+    def check(self) -> None:
+        """Raise PositionConflictError where it has changed others, once it is answered."""
+        if self.statement.rowcount != self.rows:
+            raise overtaken(self.projection, self.otherwise)
+
+
 VERSIONS: Final = Numbers("projection_vehicles", "vehicle_id", "uuid", "last_version", "at version ")
 CONSUMED: Final = Numbers("projection_sources", "source", "text", "next", "at ")
 
 
 def move(
     connection: Connection[TupleRow], projection: Projection, numbers: Numbers, moves: Mapping[Any, Moved]
-) -> None:
+) -> Iterator[Expected]:
     """Move numbers; one that is not there yet is 0."""
     table, key, kind, number, called = numbers
     name = [projection.name, projection.version]
@@ -47,8 +62,7 @@ def move(
             " WHERE t.ctid = f.ctid"
         )
         done = connection.execute(statement, [*_columns(kind, known), *name], prepare=False)  # tables grow
-        if done.rowcount != len(known):
-            raise overtaken(projection, f"{_some(known)} not {called}{known[0][1]} any more")
+        yield Expected(done, len(known), projection, f"{_some(known)} not {called}{known[0][1]} any more")
     new = sorted((each, moved.after) for each, moved in moves.items() if not moved.before)
     if new:
         statement = (
@@ -58,13 +72,14 @@ def move(
             f" DO UPDATE SET {number} = excluded.{number} WHERE t.{number} = 0"
         )
         done = connection.execute(statement, [*name, *_columns(kind, new)], prepare=True)
-        if done.rowcount != len(new):
-            raise overtaken(projection, f"{_some(new)} not {called}0 any more")
+        yield Expected(done, len(new), projection, f"{_some(new)} not {called}0 any more")
 
 
-def leave_out(connection: Connection[TupleRow], projection: Projection, versions: Mapping[UUID, int]) -> None:
+def leave_out(
+    connection: Connection[TupleRow], projection: Projection, versions: Mapping[UUID, int]
+) -> Iterator[Expected]:
     """Note versions that are left out of vehicles, which must be parked."""
-    _change_parked(
+    return _change_parked(
         connection,
         projection,
         "UPDATE parked_vehicles AS p SET newest_version = greatest(p.newest_version, n.version)"
@@ -75,9 +90,11 @@ def leave_out(connection: Connection[TupleRow], projection: Projection, versions
     )
 
 
-def unpark(connection: Connection[TupleRow], projection: Projection, versions: Mapping[UUID, int]) -> None:
+def unpark(
+    connection: Connection[TupleRow], projection: Projection, versions: Mapping[UUID, int]
+) -> Iterator[Expected]:
     """Let vehicles go on whose newest version that was left out is this one."""
-    _change_parked(
+    return _change_parked(
         connection,
         projection,
         "DELETE FROM parked_vehicles AS p USING unnest(%b::uuid[], %b::bigint[]) AS n (vehicle_id, version)"
@@ -94,13 +111,12 @@ def _change_parked(
     statement: LiteralString,
     versions: Mapping[UUID, int],
     otherwise: str,
-) -> None:
+) -> Iterator[Expected]:
     """Change the rows of parked vehicles; the statement must find each, `otherwise` is said of one that it does not."""
     if versions:
         rows = sorted(versions.items())
         done = connection.execute(statement, [*_columns("uuid", rows), projection.name, projection.version])
-        if done.rowcount != len(rows):
-            raise overtaken(projection, f"{_some(rows)} {otherwise}")
+        yield Expected(done, len(rows), projection, f"{_some(rows)} {otherwise}")
 
 
 def _columns(kind: ElementType, rows: Sequence[tuple[Any, ...]]) -> list[ArrayParameter]:

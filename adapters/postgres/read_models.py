@@ -3,6 +3,7 @@
 Architecture invariant: a new read model needs no new SQL.
 """
 
+import select
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString, Self, cast
@@ -17,9 +18,9 @@ from psycopg_pool import ConnectionPool
 
 from adapters.metrics import COMMIT_SECONDS, projection_label
 from adapters.postgres.arrays import ArrayParameter, ElementType, array
-from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, leave_out, move, unpark
+from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
 from domain.errors import BadInputError, PositionConflictError, StoreError
-from projections.ports import Commit, Parked, overtaken
+from projections.ports import Commit, Parked
 from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_spec
 
 CONNECTIONS_MAX: Final = 4
@@ -40,11 +41,11 @@ class PostgresReadModels:
 
     def __init__(self, conninfo: str) -> None:
         self._pool: Final = ConnectionPool[Connection[TupleRow]](
-            kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row},
+            kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row, "autocommit": True},
             min_size=1,
             max_size=CONNECTIONS_MAX,
             open=False,
-            check=ConnectionPool.check_connection,  # replaces those that a restarted server dropped
+            check=_check_if_heard,
         )
 
     def open(self) -> Self:
@@ -58,7 +59,7 @@ class PostgresReadModels:
 
     def prepare(self, projection: Projection) -> None:
         """Create the tables of a projection where they are missing."""
-        with self._connection() as connection:
+        with self._transaction() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
             for row_type in projection.row_types:
                 connection.execute(_create(projection, row_spec(row_type)))
@@ -94,7 +95,7 @@ class PostgresReadModels:
     def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
         """Note up to which position of the log all events of partitions are folded."""
         name = [projection.name, projection.version]
-        with self._connection() as connection:
+        with self._transaction() as connection:
             # One after the other: the last of several processes that do this sees what the others have noted.
             connection.execute(
                 "SELECT FROM projection_positions WHERE projection = %s AND version = %s FOR NO KEY UPDATE", name
@@ -139,7 +140,7 @@ class PostgresReadModels:
             f"SELECT {_names(spec.columns)} FROM {_table(projection, spec)}"  # noqa: S608  # names only, from row types
             f" ORDER BY {_names([_column(spec, name) for name in spec.key])}"
         )
-        with self._connection() as connection, connection.cursor("rows", binary=True) as cursor:
+        with self._transaction() as connection, connection.cursor("rows", binary=True) as cursor:
             cursor.itersize = ROWS_FETCHED
             cursor.execute(_sql(statement))
             yield from map(row_type._make, cursor)  # type: ignore[attr-defined]  # a NamedTuple
@@ -157,19 +158,20 @@ class PostgresReadModels:
         """Write a step in one transaction, or nothing. Raises PositionConflictError."""
         name = [projection.name, projection.version]
         timed = COMMIT_SECONDS.labels(projection_label(projection.name, projection.version)).time()
-        with timed, self._connection() as connection:
+        with timed, self._connection() as connection, connection.pipeline() as pipeline, connection.transaction():
+            expected: list[Expected] = []
             if commit.expected_position is not None:
                 moved = connection.execute(
                     "UPDATE projection_positions SET position = %s"
                     " WHERE projection = %s AND version = %s AND position = %s",
                     [commit.position, *name, commit.expected_position],
                 )
-                if moved.rowcount != 1:
-                    raise overtaken(projection, f"the position is not {commit.expected_position} any more")
-            move(connection, projection, CONSUMED, commit.consumed)
-            move(connection, projection, VERSIONS, commit.versions)
-            leave_out(connection, projection, commit.left_out)
-            unpark(connection, projection, commit.unpark)
+                otherwise = f"the position is not {commit.expected_position} any more"
+                expected.append(Expected(moved, 1, projection, otherwise))
+            expected += move(connection, projection, CONSUMED, commit.consumed)
+            expected += move(connection, projection, VERSIONS, commit.versions)
+            expected += leave_out(connection, projection, commit.left_out)
+            expected += unpark(connection, projection, commit.unpark)
             for row_type, keys in commit.deletes.items():
                 _delete(connection, projection, row_spec(row_type), keys)
             for row_type, rows in commit.upserts.items():
@@ -184,11 +186,19 @@ class PostgresReadModels:
                     " greatest(excluded.newest_version, parked_vehicles.newest_version))",
                     [*name, *parked],
                 )
+            pipeline.sync()
+            for each in expected:
+                each.check()
 
     def _fetch(self, statement: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
         with self._connection() as connection, connection.cursor(binary=True) as cursor:
             # A plan that is kept is one for a table as small as it was, until its statistics are taken.
             return cursor.execute(statement, parameters, prepare=False).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection[TupleRow]]:
+        with self._connection() as connection, connection.transaction():
+            yield connection
 
     @contextmanager
     def _connection(self) -> Iterator[Connection[TupleRow]]:
@@ -204,6 +214,17 @@ class PostgresReadModels:
         except psycopg.Error as error:
             msg = f"the read models cannot be reached: {str(error).partition(chr(10))[0]}"
             raise StoreError(msg) from error
+
+
+def _check_if_heard(connection: Connection[TupleRow]) -> None:
+    """Have a connection replaced that the server has dropped. To ask it each time would cost more than most statements.
+
+    A server that ends a connection says so, or at least closes it: either can be read, and nothing else at this time.
+    """
+    heard = select.poll()
+    heard.register(connection.fileno(), select.POLLIN)
+    if heard.poll(0):
+        ConnectionPool.check_connection(connection)
 
 
 def _check(connection: Connection[TupleRow], projection: Projection, spec: RowSpec) -> None:

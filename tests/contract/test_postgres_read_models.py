@@ -48,7 +48,7 @@ def test_every_call_outlives_the_loss_of_all_connections(fresh_database: str, st
     for position in range(3):
         with psycopg.connect(fresh_database) as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         store.commit(SAMPLE, Commit(position, position + 1, upserts={ReadingRow: ROWS}))
