@@ -209,6 +209,7 @@ def test_what_is_scraped_is_what_the_store_holds(
     (aside,) = (line for line in ingest.said if "set aside" in line)
     assert "level=warning logger=adapters.ingest_worker" in aside
     assert re.search(rf"partition={topic}/{number}#[0-9a-f]{{8}} position=0", aside)
+    assert f" vehicle_id={ID} " in aside
     (entry,) = (json.loads(line) for line in relay.said if "publishes test" in line)
     assert {"timestamp", "level", "logger", "event"} <= entry.keys()
 
