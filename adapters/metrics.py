@@ -1,7 +1,8 @@
 """Every metric of fleettwin, in one place: what this process does, and how far the whole path is.
 
 A process counts whether or not anybody scrapes it. What it sees of the whole path is told as of the last look; what is
-not known is absent, never an old value. No label and no value names a vehicle.
+not known is absent, never an old value, but for what is not published yet (lag.py). No label and no value names a
+vehicle.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -166,19 +167,19 @@ OBSERVED: Final = (
         "fleettwin_relay_published_position",
         "Position of the log up to which a partition of the events' topic is published.",
         "partition",
-        lambda seen: seen.kafka.published.items() if seen.kafka else [],
+        lambda seen: seen.relay.published.items() if seen.relay else [],
     ),
     Observed(
         "fleettwin_relay_lag_events",
         "Events of the log that were not published yet.",
         None,
-        lambda seen: _one(seen.kafka.relay.waiting) if seen.kafka else [],
+        lambda seen: _one(seen.relay.lag.waiting) if seen.relay else [],
     ),
     Observed(
         "fleettwin_relay_lag_seconds",
         "Age of the oldest event that was not published yet.",
         None,
-        lambda seen: _one(seen.kafka.relay.seconds) if seen.kafka else [],
+        lambda seen: _one(seen.relay.lag.seconds) if seen.relay else [],
     ),
 )
 

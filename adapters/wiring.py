@@ -16,7 +16,7 @@ from adapters.avro.telemetry import TOPIC as TELEMETRY_TYPE
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.clock import now
 from adapters.config import Config
-from adapters.lag import Observation, Sources, observe
+from adapters.lag import Observation, Observer, Sources
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
@@ -165,8 +165,12 @@ class FleetTwin:
 
     def observe(self) -> Observation:
         """Return how far every stage is. Raises a FleettwinError where the database does not answer."""
+        return self._observer.observe()
+
+    @cached_property
+    def _observer(self) -> Observer:
         kafka = None if self.config.kafka_bootstrap_servers is None else self._kafka_positions
-        return observe(Sources(self.records, self.twins, self.set_aside, kafka, now))
+        return Observer(Sources(self.records, self.twins, self.set_aside, kafka, now))
 
     def _kafka_positions(self) -> "KafkaPositions":
         from adapters.kafka.positions import KafkaPositions  # noqa: PLC0415  # see above
