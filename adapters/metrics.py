@@ -26,6 +26,8 @@ ASSIGNED_PARTITIONS: Final = Gauge(
     "fleettwin_assigned_partitions", "Partitions that this process has now.", ["group"], registry=REGISTRY
 )
 
+SET_ASIDE: Final = Counter("fleettwin_set_aside_total", "Records that this process set aside.", registry=REGISTRY)
+
 # --- ingest -----------------------------------------------------------------------------------------------------------
 INGESTED_RECORDS: Final = Counter(
     "fleettwin_ingest_records_total", "Records of telemetry taken, those set aside included.", registry=REGISTRY
@@ -35,9 +37,6 @@ INGESTED_BATCHES: Final = Counter(
 )
 DUPLICATE_BATCHES: Final = Counter(
     "fleettwin_ingest_duplicate_batches_total", "Batches dropped because they had been taken before.", registry=REGISTRY
-)
-SET_ASIDE: Final = Counter(
-    "fleettwin_ingest_set_aside_total", "Records of telemetry that this process set aside.", registry=REGISTRY
 )
 INGESTED_EVENTS: Final = Counter("fleettwin_ingest_events_total", "Events that telemetry became.", registry=REGISTRY)
 INGEST_SECONDS: Final = Histogram(
@@ -136,9 +135,7 @@ OBSERVED: Final = (
         "projection",
         lambda seen: [(projection_label(each.of.name, each.of.version), each.of.parked) for each in seen.projections],
     ),
-    Observed(
-        "fleettwin_set_aside_records", "Records of telemetry set aside so far.", None, lambda seen: _one(seen.set_aside)
-    ),
+    Observed("fleettwin_set_aside_records", "Records set aside so far.", None, lambda seen: _one(seen.set_aside)),
     Observed(
         "fleettwin_kafka_answers",
         "Whether Kafka has told what is asked of it: 1, or 0; absent where no Kafka is set.",

@@ -15,6 +15,7 @@ from adapters.avro.wire import UnreadableError
 from adapters.clock import micros_of
 from adapters.fold_counter import FoldCounter
 from adapters.logged_folding import LoggedFolder
+from adapters.metrics import SET_ASIDE
 from adapters.projecting import advance
 from adapters.received import Received
 from adapters.set_aside import SetAside, SetAsideStore
@@ -111,6 +112,7 @@ class ProjectWorker:
         if refused:
             self._set_aside.add(refused)
         self._take(events, {record.source: record.position + 1 for record in records})
+        SET_ASIDE.inc(len(refused))
 
     def published(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
         """Know up to which positions of the log all events of partitions are folded."""

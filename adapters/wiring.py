@@ -160,7 +160,7 @@ class FleetTwin:
 
     @property
     def set_aside(self) -> PostgresSetAside:
-        """Records of telemetry that no vehicle takes."""
+        """Records that nobody can take."""
         return PostgresSetAside(self.records.datastore)
 
     def observe(self) -> Observation:

@@ -176,7 +176,7 @@ def test_what_is_scraped_is_what_the_store_holds(
     number = str(partition_of(key, PARTITIONS))
     assert seen["fleettwin_ingest_records_total", ""] == 1 + batches
     assert seen["fleettwin_ingest_batches_total", ""] == batches
-    assert seen["fleettwin_ingest_set_aside_total", ""] == seen["fleettwin_set_aside_records", ""] == 1
+    assert seen["fleettwin_set_aside_total", ""] == seen["fleettwin_set_aside_records", ""] == 1
     assert seen["fleettwin_ingest_events_total", ""] == last - 1
     assert seen["fleettwin_ingest_duplicate_batches_total", ""] == 0
     assert seen["fleettwin_ingest_transaction_seconds_count", ""] >= 1
@@ -247,7 +247,7 @@ def test_neither_log_nor_metrics_tell_a_vin(
     for role in running:
         seen = role.metrics()
         told = role.get("/metrics").text + role.ended()
-        assert seen["fleettwin_ingest_set_aside_total", ""] > 0 or role is not running[0]
+        assert seen["fleettwin_set_aside_total", ""] > 0 or role is not running[0]
         assert [vin for vin in vins if vin in told] == []
         assert LIKE_A_VIN.findall(told) == []
 

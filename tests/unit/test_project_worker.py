@@ -11,6 +11,7 @@ from adapters.kafka.cloud_events import cloud_event_headers
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.set_aside import MemorySetAside
+from adapters.metrics import REGISTRY
 from adapters.project_worker import ProjectWorker
 from adapters.projecting import Projecting
 from adapters.received import Received
@@ -82,6 +83,7 @@ def test_a_record_that_is_no_event_counts_as_none_whatever_its_headers_say(
     set_aside = MemorySetAside()
     worker = ProjectWorker(projection, log, MemoryReadModels(), codec(), set_aside, now)
     worker.assign([SOURCE])
+    before = REGISTRY.get_sample_value("fleettwin_set_aside_total") or 0.0
 
     worker.take([received(StoredRecord(1, VEHICLE_ID, 99_999, VehicleRegistered.TOPIC, b"garbage", AT))])
 
@@ -92,6 +94,7 @@ def test_a_record_that_is_no_event_counts_as_none_whatever_its_headers_say(
     caplog.clear()
     worker.take([Received(SOURCE, 2, b"no vehicle id", b"x")])
     assert about(caplog) == (SOURCE, 2, None, projection.id)
+    assert REGISTRY.get_sample_value("fleettwin_set_aside_total") == before + 2
 
 
 def test_a_record_that_is_taken_from_the_log_instead_is_said(caplog: pytest.LogCaptureFixture) -> None:
