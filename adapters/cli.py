@@ -296,7 +296,7 @@ def parked_retry() -> None:
         raise typer.Exit(FAILED)
 
 
-set_aside_app = typer.Typer(help="Records of telemetry that no vehicle takes.")
+set_aside_app = typer.Typer(help="Records of the topics that nobody can take.")
 app.add_typer(set_aside_app, name="set-aside")
 
 
@@ -312,7 +312,12 @@ def set_aside_list(as_json: AsJson = False) -> None:
 
 @set_aside_app.command(name="show")
 def set_aside_show(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Topic and partition, like telemetry/3.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="As `set-aside list` shows it, like telemetry/3#5f0c2a91, or telemetry/3."
+        ),
+    ],
     position: Annotated[int, typer.Argument(metavar="POSITION", help="The offset of the record there.")],
     as_json: AsJson = False,
 ) -> None:
@@ -321,11 +326,15 @@ def set_aside_show(
 
     _check_text("SOURCE", source)
     with _opened() as twin:
-        record = twin.set_aside.find(source, position)
-    if record is None:
+        found = twin.set_aside.find(source, position)
+    if not found:
         what, remedy = "no such record is set aside", "see `fleettwin set-aside list`"
         raise BadInputError(what, where=f"{source} {position}", remedy=remedy)
-    print_found(record_data(record), as_json, record_screen)
+    if len(found) > 1:
+        what, remedy = f"that is in {len(found)} topics of this name", "say which: "
+        remedy += " or ".join(each.source for each in found)
+        raise BadInputError(what, where=f"{source} {position}", remedy=remedy)
+    print_found(record_data(found[0]), as_json, record_screen)
 
 
 run_app = typer.Typer(help="Run one role of a distributed twin, until Ctrl-C.")

@@ -10,6 +10,7 @@ import secrets
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ VIN_KEY_BYTES: Final = 32  # RFC 2104, section 3: no shorter than the hash's out
 VIN_KEY_CHARACTERS_MIN: Final = 16
 PORT_MAX: Final = 65_535
 PARTITIONS_MAX: Final = 10_000
+NUMBER_DIGITS_MAX: Final = 20
 LOG_FORMATS: Final = ("logfmt", "json")
 TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka allows 249 characters, the topic's own among them
 
@@ -152,21 +154,21 @@ class Config:
             raise BadInputError(
                 what, where=by_name["vin_key"].source, remedy=f"give {VIN_KEY_CHARACTERS_MIN} or more, at random"
             )
-        home, catalogue = by_name["home"].value, by_name["vss_catalogue"].value
+        home = _path(by_name["home"])
         assert home is not None
         return cls(
-            Path(home).expanduser(),
+            home,
             by_name["database_url"].value,
-            None if catalogue is None else Path(catalogue).expanduser(),
+            _path(by_name["vss_catalogue"]),
             by_name["host"].value or "",
             _number(by_name["port"], "port", 0, PORT_MAX),
             _servers(by_name["kafka_bootstrap_servers"]),
             _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
             _prefix(by_name["kafka_topic_prefix"]),
-            _security({name: value.value or None for name, value in by_name.items()}),
+            _security(by_name),
             _registry(*(by_name[f"schema_registry_{part}"] for part in ("url", "username", "password"))),
             None if by_name["metrics_port"].value is None else _number(by_name["metrics_port"], "port", 0, PORT_MAX),
-            by_name["metrics_host"].value or "",
+            _host(by_name["metrics_host"]),
             _one_of(by_name["log_format"], LOG_FORMATS),
             values,
             vin_key,
@@ -207,9 +209,10 @@ class Config:
 
 
 def _file(environment: Mapping[str, str]) -> tuple[Path, Mapping[str, Any]]:
-    named = environment.get(FILE.variable)
-    path = Path(named or DEFAULT_FILE).expanduser()
-    if not named and not path.exists():
+    named = _value(FILE, environment, Path(), {})
+    path = _path(named)
+    assert path is not None
+    if not environment.get(FILE.variable) and not path.exists():
         return path, {}
     try:
         return path, tomllib.loads(path.read_text())
@@ -217,7 +220,7 @@ def _file(environment: Mapping[str, str]) -> tuple[Path, Mapping[str, Any]]:
         raise BadInputError(
             f"cannot be read ({error.strerror})", where=str(path), remedy="correct FLEETTWIN_CONFIG"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # besides TOMLDecodeError and UnicodeDecodeError: a number's length
         raise BadInputError(f"is no TOML: {error}", where=str(path), remedy="write lines like: port = 8000") from error
 
 
@@ -231,11 +234,46 @@ def _value(setting: Setting, environment: Mapping[str, str], file: Path, in_file
 
 def _number(value: Value, what: str, least: int, most: int) -> int:
     text = value.value or ""
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+    if not _is_number(text, least, most):
         raise BadInputError(
             f"{text!r} is no {what}", where=value.source, remedy=f"give a number from {least} to {most}"
         )
     return int(text)
+
+
+def _is_number(text: str, least: int, most: int) -> bool:
+    """Return whether a text is a number within limits. Python makes none of more than 4,300 digits."""
+    return text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX and least <= int(text) <= most
+
+
+def _path(value: Value) -> Path | None:
+    """Return a path, that of a home (~, ~user) written out."""
+    if value.value is None:
+        return None
+    try:
+        if "\0" in value.value:
+            raise ValueError("a character of it is 0")  # noqa: TRY301  # told like any other
+        return Path(value.value).expanduser()
+    except (ValueError, RuntimeError) as error:
+        what, remedy = f"{value.value!r} is no path ({error})", "give the path of a file or folder"
+        raise BadInputError(what, where=value.source, remedy=remedy) from error
+
+
+def _host(value: Value) -> str:
+    text = value.value or ""
+    if not _is_host(text):
+        what, remedy = f"{text!r} is no name or address of a host", "give one: 0.0.0.0 for all of this machine"
+        raise BadInputError(what, where=value.source, remedy=remedy)
+    return text
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a socket takes a text for a host, which it may not find."""
+    try:
+        text.encode("idna")  # as sockets write it
+    except UnicodeError:
+        return False
+    return bool(text) and "\0" not in text
 
 
 def _one_of(value: Value, allowed: Sequence[str]) -> str:
@@ -251,11 +289,21 @@ def _servers(value: Value) -> str | None:
     servers = [server.strip() for server in value.value.split(",")]
     for server in servers:
         host, _, port = server.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= PORT_MAX:
+        if not _is_broker_host(host) or not _is_number(port, 1, PORT_MAX):
             raise BadInputError(
                 f"{server!r} is no broker", where=value.source, remedy="give host:port, several with commas"
             )
     return ",".join(servers)
+
+
+def _is_broker_host(text: str) -> bool:
+    """Return whether a text names a host before a port: brackets tell the colons of IPv6 from the port's."""
+    if not text.startswith("["):
+        return _is_host(text) and not set(text) & set(":[]")
+    try:
+        return text.endswith("]") and bool(IPv6Address(text[1:-1]))
+    except ValueError:
+        return False
 
 
 def _prefix(value: Value) -> str:
@@ -289,16 +337,18 @@ def _registry(url: Value, username: Value, password: Value) -> Registry | None:
     return Registry(url.value.rstrip("/"), username.value, password.value)
 
 
-def _security(values: Mapping[str, str | None]) -> Security:
-    password = values["kafka_password"]
+def _security(values: Mapping[str, Value]) -> Security:
+    def given(name: str) -> str | None:
+        return values[f"kafka_{name}"].value or None
+
     ca, certificate, key = (
-        None if (given := values[f"kafka_{name}_file"]) is None else Path(given).expanduser()
-        for name in ("ca", "certificate", "key")
+        _path(values[f"kafka_{name}"]) if given(name) else None for name in ("ca_file", "certificate_file", "key_file")
     )
+    password = given("password")
     return Security(
-        values["kafka_security_protocol"] or PLAINTEXT,
-        values["kafka_sasl_mechanism"],
-        values["kafka_username"],
+        given("security_protocol") or PLAINTEXT,
+        given("sasl_mechanism"),
+        given("username"),
         None if password is None else Secret(password),
         ca,
         certificate,

@@ -155,8 +155,8 @@ class IngestWorker:
         return self._codec.decode(record.value, vehicle_id)
 
     def _refused(self, record: Received, reason: str) -> SetAside:
-        told = {"partition": record.source, "position": record.position}
-        _log.warning("%s, position %d, is set aside: %s", record.source, record.position, reason, extra=told)
+        said = "%s, position %d, is set aside: %s"
+        _log.warning(said, record.source, record.position, reason, extra=record.where())
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
 
     def _note(self, taken: Taken, batches: int, records: int, refused: int) -> None:

@@ -1,7 +1,9 @@
 """How far each stage of the path is behind the one before it: one answer for the command line and for the metrics.
 
 Telemetry waits in its topic until it is taken, events in the log until they are published and until each projection
-has them. What does not answer is left out with its reason: what is not known is never told as an old value.
+has them. What does not answer is left out with its reason: what is not known is never told as an old value. But for
+the lag of the relay, which grows while Kafka is down: where Kafka does not answer it counts from what was published
+when it last did. More may be published by now, never less, so that lag is what waits at most.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,11 +91,16 @@ class ProjectionLag(NamedTuple):
 
 
 class KafkaLag(NamedTuple):
-    """What waits before and after the event store, where Kafka is used."""
+    """What waits before the event store, where Kafka is used."""
 
     telemetry: Lag
-    relay: Lag
     consumed: Mapping[str, int]  # what comes next, by source
+
+
+class RelayLag(NamedTuple):
+    """What of the log waits to be published."""
+
+    lag: Lag
     published: Mapping[str, int]  # positions of the log, by partition
 
 
@@ -105,6 +112,7 @@ class Observation(NamedTuple):
     projections: Sequence[ProjectionLag]
     set_aside: int
     kafka: KafkaLag | None = None
+    relay: RelayLag | None = None  # without `kafka`: counted from what was published when Kafka answered last
     kafka_problem: str | None = None  # why there is no `kafka` although one is set
 
 
@@ -118,42 +126,53 @@ class Sources(NamedTuple):
     now: Callable[[], Micros]
 
 
-def observe(sources: Sources) -> Observation:
-    """Ask everybody once. Raises a FleettwinError where the database does not answer."""
-    with sources.twins.reading() as read:
-        positions = read.positions()
-    at = sources.now()
-    projections = [
-        ProjectionLag(each, Lag(positions.lag(each), _age(sources.store, each.position, positions.log_position, at)))
-        for each in positions.projections
-    ]
-    found = Observation(at, positions.log_position, projections, sources.set_aside.count())
-    if sources.kafka is None:
+class Observer:
+    """Asks again and again."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._published: _Published | None = None
+
+    def observe(self) -> Observation:
+        """Ask everybody once. Raises a FleettwinError where the database does not answer."""
+        store, now = self._sources.store, self._sources.now
+        with self._sources.twins.reading() as read:
+            positions = read.positions()
+        at = now()
+        projections = [
+            ProjectionLag(each, Lag(positions.lag(each), _age(store, each.position, positions.log_position, at)))
+            for each in positions.projections
+        ]
+        found = Observation(at, positions.log_position, projections, self._sources.set_aside.count())
+        if self._sources.kafka is None:
+            return found
+        consumed = store.consumed_positions()
+        try:
+            told = _asked(self._sources.kafka(), consumed)
+        except BadInputError as error:
+            found = found._replace(kafka_problem=f"{error.where}: {error.what}")
+        except FleettwinError as error:
+            found = found._replace(kafka_problem=str(error))
+        else:
+            self._published, at = told.published, now()
+            waiting = Lag(told.waiting, _seconds(at - min(told.times, default=at)))
+            taken = {source: consumed[source] for source in told.sources if source in consumed}
+            found = found._replace(kafka=KafkaLag(waiting, taken))
+        if self._published:
+            found = found._replace(relay=_relay_lag(store, self._published, found.log_position, now()))
         return found
-    consumed = sources.store.consumed_positions()
-    try:
-        told = _asked(sources.kafka(), consumed)
-    except BadInputError as error:
-        return found._replace(kafka_problem=f"{error.where}: {error.what}")
-    except FleettwinError as error:
-        return found._replace(kafka_problem=str(error))
-    at = sources.now()
-    return found._replace(
-        kafka=KafkaLag(
-            telemetry=Lag(told.waiting, _seconds(at - min(told.times, default=at))),
-            relay=_relay_lag(sources.store, told, found.log_position, at),
-            consumed={source: consumed[source] for source in told.sources if source in consumed},
-            published={str(number): position for number, position in sorted(told.published.items())},
-        )
-    )
+
+
+class _Published(NamedTuple):
+    up_to: Mapping[int, int]
+    partition_of: Callable[[StoredRecord], int]
 
 
 class _Told(NamedTuple):
     sources: Sequence[str]
     waiting: int  # records
     times: Sequence[Micros]  # of the first that waits in each partition
-    published: Mapping[int, int]
-    partition_of: Callable[[StoredRecord], int]
+    published: _Published
 
 
 def _asked(kafka: LaggedKafka, consumed: Mapping[str, int]) -> _Told:
@@ -162,7 +181,7 @@ def _asked(kafka: LaggedKafka, consumed: Mapping[str, int]) -> _Told:
     behind = {source: position for source, position in nexts.items() if position < ends[source].end}
     waiting = sum(ends[source].end - position for source, position in behind.items())
     times = kafka.telemetry_times(behind) if behind else ()
-    return _Told(list(ends), waiting, times, kafka.published(), kafka.partition_of)
+    return _Told(list(ends), waiting, times, _Published(kafka.published(), kafka.partition_of))
 
 
 def _next(consumed: int, held: PartitionEnds) -> int:
@@ -170,17 +189,18 @@ def _next(consumed: int, held: PartitionEnds) -> int:
     return consumed if held.first <= consumed <= held.end else held.first
 
 
-def _relay_lag(store: LaggedStore, told: _Told, log_position: int, at: Micros) -> Lag:
+def _relay_lag(store: LaggedStore, published: _Published, log_position: int, at: Micros) -> RelayLag:
     """Return what is not published yet: partitions may be published up to different positions."""
-    least = min(told.published.values())
+    least = min(published.up_to.values())
     count, oldest = 0, at
     for record in _events(store, least, log_position):
-        if record.position > told.published[told.partition_of(record)]:
+        if record.position > published.up_to[published.partition_of(record)]:
             oldest = oldest if count else record.recorded_at
             count += 1
     if log_position - least > EXACT_EVENTS_MAX:
         count = log_position - least  # no more than so many; all of them after a relay that stood still
-    return Lag(count, _seconds(at - oldest)) if count else NOTHING_WAITS
+    lag = Lag(count, _seconds(at - oldest)) if count else NOTHING_WAITS
+    return RelayLag(lag, {str(number): position for number, position in sorted(published.up_to.items())})
 
 
 def _events(store: LaggedStore, after: int, until: int) -> Iterator[StoredRecord]:

@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _brokers(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= BROKERS_MAX:
+    if text not in map(str, range(1, BROKERS_MAX + 1)):
         raise BadInputError(f"{text!r} is no number of brokers", where="BROKERS", remedy="say 1 or 3")
     return int(text)
 

@@ -37,8 +37,28 @@ def log_to(form: str, stream: TextIO | None = None) -> None:
     logging.getLogger("adapters").setLevel(logging.INFO)
     # Of each lost connection it writes five errors, some with tracebacks; what that means an entry of ours says.
     logging.getLogger("kafka.net").setLevel(logging.CRITICAL)
+    for name, tells in _TELLING.items():
+        logging.getLogger(name).addFilter(tells)
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_uncaught
+
+
+def _tells_of_assignment(entry: logging.LogRecord) -> bool:
+    """Return whether an entry tells more than that a client which has just begun knows no partitions yet."""
+    return not entry.getMessage().startswith("No partition metadata for topic ")
+
+
+def _tells_of_futures(entry: logging.LogRecord) -> bool:
+    """Return whether an entry tells more than that a client was closed while it lost a connection."""
+    error = entry.exc_info[1] if entry.exc_info else None
+    closed = type(error) is RuntimeError and str(error) == "NetworkSelector closed!"
+    return not (closed and entry.getMessage() == "Error processing errback")
+
+
+_TELLING: Final = {
+    "kafka.coordinator.assignors.sticky.sticky_assignor": _tells_of_assignment,
+    "kafka.future": _tells_of_futures,  # where errors of our own callbacks are told as well
+}
 
 
 def formatter(form: str) -> logging.Formatter:

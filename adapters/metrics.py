@@ -1,7 +1,8 @@
 """Every metric of fleettwin, in one place: what this process does, and how far the whole path is.
 
 A process counts whether or not anybody scrapes it. What it sees of the whole path is told as of the last look; what is
-not known is absent, never an old value. No label and no value names a vehicle.
+not known is absent, never an old value, but for what is not published yet (lag.py). No label and no value names a
+vehicle.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,8 @@ ASSIGNED_PARTITIONS: Final = Gauge(
     "fleettwin_assigned_partitions", "Partitions that this process has now.", ["group"], registry=REGISTRY
 )
 
+SET_ASIDE: Final = Counter("fleettwin_set_aside_total", "Records that this process set aside.", registry=REGISTRY)
+
 # --- ingest -----------------------------------------------------------------------------------------------------------
 INGESTED_RECORDS: Final = Counter(
     "fleettwin_ingest_records_total", "Records of telemetry taken, those set aside included.", registry=REGISTRY
@@ -34,9 +37,6 @@ INGESTED_BATCHES: Final = Counter(
 )
 DUPLICATE_BATCHES: Final = Counter(
     "fleettwin_ingest_duplicate_batches_total", "Batches dropped because they had been taken before.", registry=REGISTRY
-)
-SET_ASIDE: Final = Counter(
-    "fleettwin_ingest_set_aside_total", "Records of telemetry that this process set aside.", registry=REGISTRY
 )
 INGESTED_EVENTS: Final = Counter("fleettwin_ingest_events_total", "Events that telemetry became.", registry=REGISTRY)
 INGEST_SECONDS: Final = Histogram(
@@ -135,9 +135,7 @@ OBSERVED: Final = (
         "projection",
         lambda seen: [(projection_label(each.of.name, each.of.version), each.of.parked) for each in seen.projections],
     ),
-    Observed(
-        "fleettwin_set_aside_records", "Records of telemetry set aside so far.", None, lambda seen: _one(seen.set_aside)
-    ),
+    Observed("fleettwin_set_aside_records", "Records set aside so far.", None, lambda seen: _one(seen.set_aside)),
     Observed(
         "fleettwin_kafka_answers",
         "Whether Kafka has told what is asked of it: 1, or 0; absent where no Kafka is set.",
@@ -166,19 +164,19 @@ OBSERVED: Final = (
         "fleettwin_relay_published_position",
         "Position of the log up to which a partition of the events' topic is published.",
         "partition",
-        lambda seen: seen.kafka.published.items() if seen.kafka else [],
+        lambda seen: seen.relay.published.items() if seen.relay else [],
     ),
     Observed(
         "fleettwin_relay_lag_events",
         "Events of the log that were not published yet.",
         None,
-        lambda seen: _one(seen.kafka.relay.waiting) if seen.kafka else [],
+        lambda seen: _one(seen.relay.lag.waiting) if seen.relay else [],
     ),
     Observed(
         "fleettwin_relay_lag_seconds",
         "Age of the oldest event that was not published yet.",
         None,
-        lambda seen: _one(seen.kafka.relay.seconds) if seen.kafka else [],
+        lambda seen: _one(seen.relay.lag.seconds) if seen.relay else [],
     ),
 )
 

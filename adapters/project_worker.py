@@ -14,13 +14,14 @@ from uuid import UUID
 from adapters.avro.wire import UnreadableError
 from adapters.clock import micros_of
 from adapters.fold_counter import FoldCounter
+from adapters.logged_folding import LoggedFolder
+from adapters.metrics import SET_ASIDE
 from adapters.projecting import advance
 from adapters.received import Received
 from adapters.set_aside import SetAside, SetAsideStore
 from domain.errors import UnknownEventError
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.units import Micros
-from projections.folding import Folder
 from projections.ports import Commit, Feed, Moved, ReadModelStore
 from projections.projection import Projection, Recorded
 
@@ -70,7 +71,7 @@ class ProjectWorker:
         self._set_aside = set_aside
         self._now = now
         self._exchange = exchange
-        self._folder = Folder(projection, log, store, now)
+        self._folder = LoggedFolder(projection, log, store, now)
         self._counter = FoldCounter(projection)
         self._passed_over = {each.TOPIC for each in EVENT_TYPES if each not in projection.folds}
         self._positions: dict[str, int] = {}
@@ -90,7 +91,8 @@ class ProjectWorker:
 
     def restart(self, positions: Mapping[str, int]) -> None:
         """Read partitions from other positions on; what the topic does not hold any more is folded from the log."""
-        _log.info("%s takes from the log what the topic does not hold any more", self.projection.id)
+        said, of = "%s takes from the log what the topic does not hold any more", self.projection.id
+        _log.info(said, of, extra={"projection": of})
         advance(self.projection, self._log, self._store, self._now, self._log.last_position())
         self._folder.begin()
         self._take([], positions)
@@ -110,6 +112,7 @@ class ProjectWorker:
         if refused:
             self._set_aside.add(refused)
         self._take(events, {record.source: record.position + 1 for record in records})
+        SET_ASIDE.inc(len(refused))
 
     def published(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
         """Know up to which positions of the log all events of partitions are folded."""
@@ -153,7 +156,7 @@ class ProjectWorker:
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
 
     def _where(self, record: Received) -> dict[str, object]:
-        return {"partition": record.source, "position": record.position, "projection": self.projection.id}
+        return {**record.where(), "projection": self.projection.id}
 
 
 @lru_cache(maxsize=VEHICLES_REMEMBERED_MAX)

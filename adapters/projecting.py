@@ -14,6 +14,7 @@ from uuid import UUID
 from adapters.collector import COLLECTOR
 from adapters.fold_counter import FoldCounter
 from adapters.heartbeat import HeardStopping, Heartbeat
+from adapters.logged_folding import LoggedRunner
 from domain.errors import FleettwinError, PositionConflictError
 from domain.units import Micros
 from projections.ports import Feed, Parked, ReadModelStore
@@ -69,7 +70,7 @@ def advance(
     tell: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Move a projection until a position that the feed has, beside others who may do the same; `tell` is told where."""
-    runner = Runner(projection, feed, store, now)
+    runner = LoggedRunner(projection, feed, store, now)
     conflicts = 0
     with COLLECTOR.held(0):
         while runner.position < until:
@@ -80,7 +81,7 @@ def advance(
                 conflicts += 1
                 if conflicts > CONFLICTS_MAX:
                     raise
-                runner = Runner(projection, feed, store, now)
+                runner = LoggedRunner(projection, feed, store, now)
             tell(runner.position)
 
 
@@ -152,7 +153,7 @@ class Projecting:
         raise AssertionError  # the last attempt returns or raises
 
     def _runner(self, projection: Projection) -> Runner:
-        return Runner(projection, self.feed, self.store, self.now)
+        return LoggedRunner(projection, self.feed, self.store, self.now)
 
     def _follow(self, projection: Projection, wait: Wait, stopping: threading.Event) -> None:
         runner: Runner | None = None
@@ -169,10 +170,10 @@ class Projecting:
             except PositionConflictError:
                 runner = None  # another process does the same work: go on from where it is
             except FleettwinError as error:
-                _log.warning("%s waits: %s", projection.id, error)
+                _log.warning("%s waits: %s", projection.id, error, extra={"projection": projection.id})
                 runner = None
                 stopping.wait(BACKOFF_S)
             except Exception:  # noqa: BLE001  # standing still shows as lag; a thread that ended would not come back
-                _log.exception("%s failed and tries again", projection.id)
+                _log.exception("%s failed and tries again", projection.id, extra={"projection": projection.id})
                 runner = None
                 stopping.wait(BACKOFF_S)

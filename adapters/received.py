@@ -1,7 +1,9 @@
 """Records as they come out of the partitions of a topic, and who takes them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 
 class Received(NamedTuple):
@@ -12,6 +14,13 @@ class Received(NamedTuple):
     key: bytes | None  # the vehicle's id, as text
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
+
+    def where(self) -> dict[str, Any]:
+        """Return the fields of an entry of the log about it; a key that is no vehicle's id is none of them."""
+        found: dict[str, Any] = {"partition": self.source, "position": self.position}
+        with suppress(ValueError):  # also of what is no ASCII
+            found["vehicle_id"] = UUID((self.key or b"").decode("ascii"))
+        return found
 
 
 class PartitionWorker(Protocol):

@@ -1,4 +1,4 @@
-"""Records of telemetry that no vehicle takes: kept with their reason, so that what comes after them goes on."""
+"""Records that nobody can take, with their reason: what comes after them goes on."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
@@ -12,7 +12,7 @@ REASON_CHARACTERS_MAX: Final = 500
 class SetAside(NamedTuple):
     """A record that was set aside."""
 
-    source: str  # e.g. "telemetry/3"
+    source: str  # e.g. "telemetry/3#5f0c2a91"
     position: int  # in its source
     reason: str
     key: bytes | None
@@ -45,8 +45,8 @@ class SetAsideStore(Protocol):
     def newest(self, limit: int) -> Sequence[SetAside]:
         """Return the records that were set aside last, newest first."""
 
-    def find(self, source: str, position: int) -> SetAside | None:
-        """Return the record that was set aside there, if one was."""
+    def find(self, source: str, position: int) -> Sequence[SetAside]:
+        """Return what was set aside there, by source: a source without the id of its topic is each that has one."""
 
     def count(self) -> int:
         """Return how many there are."""

@@ -34,11 +34,11 @@ def status_data(seen: Observation, digests: Mapping[tuple[str, int], str]) -> di
         ],
         "setAside": seen.set_aside,
     }
-    if seen.kafka:
+    if seen.kafka and seen.relay:
         found["kafka"] = {
             "answers": True,
             "telemetry": {**_lag(seen.kafka.telemetry), "consumed": dict(seen.kafka.consumed)},
-            "relay": {**_lag(seen.kafka.relay), "published": dict(seen.kafka.published)},
+            "relay": {**_lag(seen.relay.lag), "published": dict(seen.relay.published)},
         }
     elif seen.kafka_problem:
         found["kafka"] = {"answers": False, "reason": seen.kafka_problem}
@@ -56,7 +56,7 @@ def status_screen(found: Mapping[str, Any]) -> RenderableType:
         table.add_row(name, *(str(cells[column]) for column in shown))
     lines = [f"the log is at position {found['logPosition']}", *_kafka_lines(found.get("kafka"))]
     if found["setAside"]:
-        lines.append(f"set aside: {found['setAside']} records of telemetry (fleettwin set-aside list)")
+        lines.append(f"set aside: {found['setAside']} records (fleettwin set-aside list)")
     return Group(*map(Text, lines), table)
 
 

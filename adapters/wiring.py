@@ -16,7 +16,7 @@ from adapters.avro.telemetry import TOPIC as TELEMETRY_TYPE
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.clock import now
 from adapters.config import Config
-from adapters.lag import Observation, Sources, observe
+from adapters.lag import Observation, Observer, Sources
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
@@ -152,40 +152,44 @@ class FleetTwin:
 
     def republish(self) -> "Republish":
         """Return who makes the topic of events anew."""
-        from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
-        from adapters.kafka.republish import Republish  # noqa: PLC0415
+        from adapters.kafka.republish import Republish  # noqa: PLC0415  # see above
         from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
 
         prefix, partitions = self.config.kafka_topic_prefix, self.config.kafka_partitions
-        connection = Connection(self.config.kafka(), security=self.config.kafka_security)
-        return Republish(connection, prefix + VEHICLE_EVENTS, partitions, prefix, prefix + RELAY_GROUP)
+        return Republish(self._unchecked_kafka(), prefix + VEHICLE_EVENTS, partitions, prefix, prefix + RELAY_GROUP)
 
     @property
     def set_aside(self) -> PostgresSetAside:
-        """Records of telemetry that no vehicle takes."""
+        """Records that nobody can take."""
         return PostgresSetAside(self.records.datastore)
 
     def observe(self) -> Observation:
         """Return how far every stage is. Raises a FleettwinError where the database does not answer."""
+        return self._observer.observe()
+
+    @cached_property
+    def _observer(self) -> Observer:
         kafka = None if self.config.kafka_bootstrap_servers is None else self._kafka_positions
-        return observe(Sources(self.records, self.twins, self.set_aside, kafka, now))
+        return Observer(Sources(self.records, self.twins, self.set_aside, kafka, now))
 
     def _kafka_positions(self) -> "KafkaPositions":
-        from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
-        from adapters.kafka.positions import KafkaPositions  # noqa: PLC0415
+        from adapters.kafka.positions import KafkaPositions  # noqa: PLC0415  # see above
 
-        prefix = self.config.kafka_topic_prefix
-        connection = Connection(self.config.kafka())
-        return KafkaPositions(connection, prefix, self.config.kafka_partitions, prefix + RELAY_GROUP)
+        prefix, partitions = self.config.kafka_topic_prefix, self.config.kafka_partitions
+        return KafkaPositions(self._unchecked_kafka(), prefix, partitions, prefix + RELAY_GROUP)
 
     def _kafka(self) -> "Connection":
         """Return the cluster that the settings name, its topics checked."""
-        from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
-        from adapters.kafka.topics import check_topics  # noqa: PLC0415
+        from adapters.kafka.topics import check_topics  # noqa: PLC0415  # see above
 
-        connection = Connection(self.config.kafka(), security=self.config.kafka_security)
+        connection = self._unchecked_kafka()
         check_topics(connection, self.config.kafka_partitions, self.config.kafka_topic_prefix)
         return connection
+
+    def _unchecked_kafka(self) -> "Connection":
+        from adapters.kafka.client import Connection  # noqa: PLC0415  # see above
+
+        return Connection(self.config.kafka(), security=self.config.kafka_security)
 
     def _external_ids(self, *, registering: bool) -> "ExternalIds | None":
         """Return the ids of the schema registry that the settings name; None where they name none.

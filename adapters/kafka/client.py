@@ -54,10 +54,25 @@ class Connection:
 
         Raises BadInputError when no broker answers, or when one refuses us or what is asked of it.
         """
+        with self._telling(), self.admin_client() as client:
+            yield client
+
+    @contextmanager
+    def admin_client(self) -> Iterator[KafkaAdminClient]:
+        """Give the same client to whoever does more than to ask it: what fails meanwhile is raised as it is.
+
+        Raises BadInputError when no broker answers, or when one refuses us.
+        """
         settings = {**self.settings(), "kafka_client": partial(network_client, warns=False)}
+        with self._telling():
+            opened = KafkaAdminClient(**settings, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        with opened as client:
+            yield client
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
         try:
-            with KafkaAdminClient(**settings, request_timeout_ms=REQUEST_TIMEOUT_MS) as client:
-                yield client
+            yield
         except KafkaError as error:
             what, remedy = _told(error)
             raise BadInputError(what, where=self.bootstrap_servers, remedy=remedy) from error

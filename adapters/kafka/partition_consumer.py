@@ -92,7 +92,7 @@ class PartitionConsumer:
             try:
                 with ExitStack() as stack:
                     stack.enter_context(COLLECTOR.held(0))  # a record that is unpacked is two dozen objects
-                    client = stack.enter_context(self._connection.administration())
+                    client = stack.enter_context(self._connection.admin_client())
                     self._topic_id = topic_id(client, self._topic)
                     self._added = _Added()
                     consumer = self._added.consumer = stack.enter_context(closing(self._open()))

@@ -13,6 +13,10 @@ from kafka.errors import KafkaError
 class TopicGoneError(KafkaError):  # type: ignore[misc]  # the library has no types
     """There is no such topic, or not the one any more that was read."""
 
+    def __str__(self) -> str:
+        """Return what it says, without its name."""
+        return str(self.args[0])
+
 
 def topic_id(client: Any, topic: str) -> str:
     """Return what tells a topic from others that had its name; zeros where the cluster does not know.

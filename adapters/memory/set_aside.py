@@ -21,9 +21,10 @@ class MemorySetAside:
         found = sorted(self._records.values(), key=lambda record: (record.set_aside_at, *record[:2]), reverse=True)
         return found[:limit]
 
-    def find(self, source: str, position: int) -> SetAside | None:
-        """Return the record that was set aside there, if one was."""
-        return self._records.get((source, position))
+    def find(self, source: str, position: int) -> Sequence[SetAside]:
+        """Return what was set aside there, by source: a source without the id of its topic is each that has one."""
+        found = [each for each in self._records.values() if each.position == position]
+        return sorted(each for each in found if source in {each.source, each.source.partition("#")[0]})
 
     def count(self) -> int:
         """Return how many there are."""

@@ -45,10 +45,11 @@ class PostgresSetAside:
         found = self._fetch(f"{_RECORD} ORDER BY set_aside_at DESC, source DESC, position DESC LIMIT %s", [limit])
         return [SetAside._make(row) for row in found]
 
-    def find(self, source: str, position: int) -> SetAside | None:
-        """Return the record that was set aside there, if one was."""
-        found = self._fetch(f"{_RECORD} WHERE source = %s AND position = %s", [source, position])
-        return next((SetAside._make(row) for row in found), None)
+    def find(self, source: str, position: int) -> Sequence[SetAside]:
+        """Return what was set aside there, by source: a source without the id of its topic is each that has one."""
+        wanted = "source = %s OR split_part(source, '#', 1) = %s"
+        found = self._fetch(f"{_RECORD} WHERE position = %s AND ({wanted}) ORDER BY 1", [position, source, source])
+        return [SetAside._make(row) for row in found]
 
     def count(self) -> int:
         """Return how many there are."""

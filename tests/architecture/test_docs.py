@@ -302,13 +302,19 @@ def test_every_decision_has_context_decision_and_consequences() -> None:
         assert places == sorted(places), entry.splitlines()[0]
 
 
-# --- links and pictures -----------------------------------------------------------------------------------------------
+# --- tables, links and pictures ---------------------------------------------------------------------------------------
 
 
 def anchors(text: str) -> set[str]:
     """Return the anchors of the headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_row_belongs_to_a_table(page: Path) -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", FENCE.sub("", text_of(page)), re.MULTILINE)
+    assert [table for table in tables if not re.match(r".*\n\|[-:| ]+\|\n", table)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -69,6 +69,15 @@ def test_a_record_is_found_by_its_place(store: SetAsideStore) -> None:
     there = record(7)
     store.add([there, record(8)])
 
-    assert store.find("telemetry/0", 7) == there
-    assert store.find("telemetry/0", 9) is None
-    assert store.find("telemetry/1", 7) is None
+    assert store.find("telemetry/0", 7) == [there]
+    assert store.find("telemetry/0", 9) == []
+    assert store.find("telemetry/1", 7) == []
+
+
+def test_a_record_is_found_without_the_id_of_its_topic_too(store: SetAsideStore) -> None:
+    one, other = record(7, "telemetry/0#bb"), record(7, "telemetry/0#aa")
+    store.add([one, other, record(7, "telemetry/01#aa"), record(8, "telemetry/0#aa")])
+
+    assert store.find("telemetry/0", 7) == [other, one]
+    assert store.find("telemetry/0#bb", 7) == [one]
+    assert store.find("telemetry/0#b", 7) == store.find("telemetry/0#", 7) == store.find("", 7) == []

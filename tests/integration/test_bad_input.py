@@ -352,6 +352,10 @@ def test_a_document_that_is_no_graphql(known: CommandLine, tmp_path: Path) -> No
         ({"VIN_KEY": "short"}, "FLEETTWIN_VIN_KEY"),
         ({"CONFIG": "/nowhere/fleettwin.toml"}, "/nowhere/fleettwin.toml"),
         ({"VSS_CATALOGUE": "/nowhere/vss.json"}, "/nowhere/vss.json"),
+        ({"VSS_CATALOGUE": "~nosuchuser/vss.json"}, "FLEETTWIN_VSS_CATALOGUE"),
+        ({"METRICS_HOST": "\udcff"}, "FLEETTWIN_METRICS_HOST"),
+        ({"METRICS_PORT": "1" * 5_000}, "FLEETTWIN_METRICS_PORT"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "[::1:9092"}, "FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS"),
     ],
 )
 def test_a_setting_that_cannot_be(known: CommandLine, drive: Path, settings: dict[str, str], place: str) -> None:

@@ -23,6 +23,7 @@ from adapters.kafka.keeper import STOP_TIMEOUT_S
 from adapters.kafka.partition import partition_of
 from adapters.kafka.topics import create_topics
 from domain.errors import BadInputError
+from tests.support.lacking import run_without_programs
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30  # for what takes a second or two
@@ -270,6 +271,9 @@ def test_make_up_says_in_one_line_what_was_wrong(arguments: list[str], complaint
 # --- where there is none ----------------------------------------------------------------------------------------------
 
 
+NO_JAVA: Final = "java: no Kafka can be started: there is no Java; install Java 17 or later and Maven"
+
+
 @pytest.mark.parametrize(("ci", "told", "status"), [("", "2 skipped", 0), ("true", "2 errors", 1)])
 def test_without_java_the_tests_of_brokers_skip_and_in_ci_they_fail(
     ci: str, told: str, status: int, tmp_path: Path
@@ -278,17 +282,18 @@ def test_without_java_the_tests_of_brokers_skip_and_in_ci_they_fail(
         f"{__file__}::{test_a_broker_that_does_not_start_says_why.__name__}",
         str(Path(__file__).with_name("test_kafka_topics.py::test_several_may_create_them_at_once")),
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
-        cwd=ROOT,
-        env=os.environ | {"PATH": str(tmp_path), "CI": ci, "FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_without_programs(tests, tmp_path, ci)
     assert done.returncode == status, done.stdout
     assert told in done.stdout
-    reason = "java: no Kafka can be started: there is no Java; install Java 17 or later and Maven"
-    assert reason in done.stdout
+    assert NO_JAVA in done.stdout
     if not status:
-        assert done.stdout.count(reason) == 1
+        assert done.stdout.count(NO_JAVA) == 1
+
+
+@pytest.mark.parametrize(("ci", "told", "status"), [("", "1 skipped", 0), ("true", "1 error", 1)])
+def test_a_cluster_that_is_given_is_no_broker_of_a_tests_own(ci: str, told: str, status: int, tmp_path: Path) -> None:
+    test = f"{__file__}::{test_a_broker_that_does_not_start_says_why.__name__}"
+    done = run_without_programs([test], tmp_path, ci, "127.0.0.1:1")
+    assert done.returncode == status, done.stdout
+    assert told in done.stdout
+    assert NO_JAVA in done.stdout

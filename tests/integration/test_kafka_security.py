@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import httpx
 import psycopg
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -65,6 +66,17 @@ class Rig:
             assert time.monotonic() < deadline
             assert all(role.poll() is None for role in roles)
 
+    def await_projected(self) -> None:
+        """Wait until nothing waits for any stage any more, as `status` sees it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            found = self.fleettwin.run("status", "--json").json
+            assert found["kafka"]["answers"], found["kafka"]
+            stages = (*found["projections"], found["kafka"]["telemetry"], found["kafka"]["relay"])
+            if not any(stage["lag"] for stage in stages):
+                return
+            assert time.monotonic() < deadline, found
+
     def _all_taken(self) -> bool:
         assert self.fleettwin.database is not None
         with psycopg.connect(self.fleettwin.database) as connection:
@@ -102,9 +114,18 @@ def rig(secured: SecuredKafka, fleettwin: CommandLine, listener: str, prefix: st
 def test_everything_goes_over_tls_with_a_user(secured: SecuredKafka, fleettwin: CommandLine, listener: str) -> None:
     made = rig(secured, fleettwin, listener, f"path-{listener}")
     assert made.fleettwin.run("topics", "create").status == 0
-    with made.fleettwin.started("run", "ingest") as ingest, made.fleettwin.started("run", "relay") as relay:
+    with (
+        made.fleettwin.started("run", "ingest") as ingest,
+        made.fleettwin.started("run", "relay") as relay,
+        made.fleettwin.started("run", "project", METRICS_PORT="0") as project,
+    ):
+        address = said_by(project, "metrics: ").split()[1].removesuffix("/metrics")
         made.send_demo()
-        made.wait(ingest, relay)
+        made.wait(ingest, relay, project)
+        made.await_projected()
+        ready = httpx.get(f"{address}/ready", timeout=PATIENCE_S)
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        assert "\nfleettwin_kafka_answers 1.0\n" in httpx.get(f"{address}/metrics", timeout=PATIENCE_S).text
 
 
 @pytest.mark.parametrize(
@@ -252,13 +273,13 @@ def test_whoever_begins_with_a_wrong_password_ends_at_once(secured: SecuredKafka
             assert time.monotonic() - began < AT_ONCE_S
 
 
-def says(role: "subprocess.Popen[str]", what: str) -> bool:
-    """Return whether a role says something; it is killed where it does not in time."""
+def said_by(role: "subprocess.Popen[str]", what: str) -> str:
+    """Return the line in which a role says something; it is killed where it does not in time."""
     assert role.stderr is not None
     patience = threading.Timer(PATIENCE_S, role.kill)
     patience.start()
     try:
-        return any(what in line for line in role.stderr)
+        return next((line for line in role.stderr if what in line), "")
     finally:
         patience.cancel()
 
@@ -274,7 +295,7 @@ def test_a_role_that_is_locked_out_says_so_and_goes_on_when_it_is_let_in(
         guest.wait(ingest, relay)
         secured.lock_out("guest")
         for role in (ingest, relay):
-            assert says(role, REFUSED)
+            assert said_by(role, REFUSED)
         secured.let_in("guest")
         guest.send_demo()
         guest.wait(ingest, relay)

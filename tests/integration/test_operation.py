@@ -18,6 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from adapters import demo
 from adapters.avro.telemetry import TelemetryCodec
+from adapters.kafka.cluster import JVM_QUICK_START, Cluster
+from adapters.kafka.distribution import Distribution
 from adapters.kafka.partition import partition_of
 from adapters.postgres.server import EmbeddedServer
 from domain.signals import Sample, SignalBatch
@@ -33,6 +35,8 @@ PATIENCE_S: Final = 120
 PROJECTION_IDS: Final = ("navigation v1", "media v1", "diagnostics v1")
 CODEC: Final = TelemetryCodec(registry())
 ID: Final = Vin.parse(demo.VIN).vehicle_id(VIN_KEY.encode())
+OTHER_VIN: Final = "WVWZZZE1ZTP000043"
+GROWN_S: Final = 8.0  # longer than the role waits before it looks again
 MAPS: Final = [word for name in demo.MAPPINGS for word in ("--map", name)]
 # 17 characters without I, O and Q; in metrics there are decimal places
 LIKE_A_VIN: Final = re.compile(r"(?<![A-Za-z0-9])(?<!\d\.)[A-HJ-NPR-Z0-9]{17}(?![A-Za-z0-9])")
@@ -172,7 +176,7 @@ def test_what_is_scraped_is_what_the_store_holds(
     number = str(partition_of(key, PARTITIONS))
     assert seen["fleettwin_ingest_records_total", ""] == 1 + batches
     assert seen["fleettwin_ingest_batches_total", ""] == batches
-    assert seen["fleettwin_ingest_set_aside_total", ""] == seen["fleettwin_set_aside_records", ""] == 1
+    assert seen["fleettwin_set_aside_total", ""] == seen["fleettwin_set_aside_records", ""] == 1
     assert seen["fleettwin_ingest_events_total", ""] == last - 1
     assert seen["fleettwin_ingest_duplicate_batches_total", ""] == 0
     assert seen["fleettwin_ingest_transaction_seconds_count", ""] >= 1
@@ -209,6 +213,7 @@ def test_what_is_scraped_is_what_the_store_holds(
     (aside,) = (line for line in ingest.said if "set aside" in line)
     assert "level=warning logger=adapters.ingest_worker" in aside
     assert re.search(rf"partition={topic}/{number}#[0-9a-f]{{8}} position=0", aside)
+    assert f" vehicle_id={ID} " in aside
     (entry,) = (json.loads(line) for line in relay.said if "publishes test" in line)
     assert {"timestamp", "level", "logger", "event"} <= entry.keys()
 
@@ -242,7 +247,7 @@ def test_neither_log_nor_metrics_tell_a_vin(
     for role in running:
         seen = role.metrics()
         told = role.get("/metrics").text + role.ended()
-        assert seen["fleettwin_ingest_set_aside_total", ""] > 0 or role is not running[0]
+        assert seen["fleettwin_set_aside_total", ""] > 0 or role is not running[0]
         assert [vin for vin in vins if vin in told] == []
         assert LIKE_A_VIN.findall(told) == []
 
@@ -265,6 +270,37 @@ def test_a_role_is_ready_again_when_its_database_is(
         for role in running:
             role.await_ready(200)
             assert role.process.poll() is None
+
+
+def test_the_lag_of_the_relay_grows_while_kafka_is_down(
+    fleettwin: CommandLine, roles: Callable[..., Role], kafka_distribution: Distribution, tmp_path: Path
+) -> None:
+    def append(vin: str) -> None:
+        with demo.recording() as path:
+            assert fleettwin.run("ingest", path, "--vin", vin, "--any-vin", *MAPS).status == 0
+
+    def lag(seen: Samples) -> tuple[float | None, ...]:
+        names = ("fleettwin_kafka_answers", "fleettwin_relay_lag_events", "fleettwin_log_position")
+        return tuple(seen.get((name, "")) for name in names)
+
+    with Cluster(tmp_path / "kafka", kafka_distribution, jvm=JVM_QUICK_START) as cluster:
+        (broker,) = cluster.brokers
+        fleettwin.settings = {"KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers, "KAFKA_PARTITIONS": str(PARTITIONS)}
+        assert fleettwin.run("topics", "create").status == 0
+        append(demo.VIN)
+        first = fleettwin.run("status", "--json").json["logPosition"]
+        relay = roles(fleettwin, "relay")
+        relay.await_metrics(lambda seen: lag(seen) == (1, 0, first))
+
+        broker.stop()
+        append(OTHER_VIN)
+        relay.await_metrics(lambda seen: lag(seen) == (0, first, 2 * first))
+        seen = relay.await_metrics(lambda seen: seen.get(("fleettwin_relay_lag_seconds", ""), 0) > GROWN_S)
+        assert lag(seen) == (0, first, 2 * first)
+        assert relay.get("/ready").json()["reason"].startswith("Kafka does not answer: ")
+
+        broker.start()
+        relay.await_metrics(lambda seen: lag(seen) == (1, 0, 2 * first))
 
 
 def test_status_tells_what_the_store_knows_where_kafka_is_down(fleettwin: CommandLine) -> None:

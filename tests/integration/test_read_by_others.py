@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -26,6 +27,7 @@ from domain.events import EVENT_TYPES
 from tests.support.command_line import CommandLine, serving
 from tests.support.events import VEHICLE_ID, codec, event_fields, example_bytes, registry
 from tests.support.kafka import PARTITIONS
+from tests.support.lacking import lacking, run_without_programs
 from tests.support.others import PATIENCE_S, Deserializer, Read, read_by_others
 
 VEHICLES: Final = [uuid5(VEHICLE_ID, str(number)) for number in range(12)]
@@ -82,7 +84,7 @@ def kcat() -> Kcat:
     """Give what runs kcat at a broker and returns the lines that it prints."""
     path = shutil.which("kcat")
     if path is None:
-        pytest.skip("install kcat (`apt-get install kcat`, `brew install kcat`) and have it on the path")
+        lacking("install kcat (`apt-get install kcat`, `brew install kcat`) and have it on the path")
 
     def run(bootstrap_servers: str, *arguments: str, stdin: str = "") -> list[str]:
         command = [path, "-q", "-b", bootstrap_servers, *arguments]
@@ -135,6 +137,15 @@ def test_kcat_lists_keys_headers_and_the_partitions_that_it_would_choose(kcat: K
         assert partition == chosen[key]
         assert list(headers) == HEADERS
         assert headers["ce_type"] == TELEMETRY_TYPE
+
+
+@pytest.mark.parametrize(("ci", "told", "status"), [("", "1 skipped", 0), ("true", "1 error", 1)])
+def test_without_kcat_its_test_is_skipped_and_in_ci_it_fails(ci: str, told: str, status: int, tmp_path: Path) -> None:
+    test = f"{__file__}::{test_kcat_lists_keys_headers_and_the_partitions_that_it_would_choose.__name__}"
+    done = run_without_programs([test], tmp_path, ci, "127.0.0.1:1")  # which nobody comes to ask
+    assert done.returncode == status, done.stdout
+    assert told in done.stdout
+    assert "install kcat (`apt-get install kcat`, `brew install kcat`) and have it on the path" in done.stdout
 
 
 def test_an_avro_deserializer_reads_every_type_from_our_registry(topics: Topics) -> None:

@@ -11,8 +11,10 @@ from domain.units import Micros
 from tests.support.command_line import CommandLine
 
 SECOND: Final = 1_000_000
-LONG: Final = SetAside.of("telemetry/3", 17, "why not", b"key \xff", b"\0\1text\x1b[2J" + bytes(2_000), Micros(SECOND))
-BARE: Final = SetAside.of("telemetry/0", 1, "it has no key", None, None, Micros(2 * SECOND))
+LONG: Final = SetAside.of(
+    "telemetry/3#5f0c2a91", 17, "why not", b"key \xff", b"\0\1text\x1b[2J" + bytes(2_000), Micros(SECOND)
+)
+BARE: Final = SetAside.of("telemetry/0#5f0c2a91", 1, "it has no key", None, None, Micros(2 * SECOND))
 
 
 def set_aside(database: str | None, *records: SetAside) -> None:
@@ -30,7 +32,7 @@ def test_what_is_set_aside_is_listed_and_shown(fleettwin: CommandLine) -> None:
     listed = fleettwin.run("set-aside", "list", "--json").json
     assert listed == [
         {
-            "source": "telemetry/0",
+            "source": "telemetry/0#5f0c2a91",
             "position": 1,
             "reason": "it has no key",
             "key": None,
@@ -38,7 +40,7 @@ def test_what_is_set_aside_is_listed_and_shown(fleettwin: CommandLine) -> None:
             "setAsideAt": "1970-01-01T00:00:02+00:00",
         },
         {
-            "source": "telemetry/3",
+            "source": "telemetry/3#5f0c2a91",
             "position": 17,
             "reason": "why not",
             "key": "key \\xff",
@@ -46,8 +48,9 @@ def test_what_is_set_aside_is_listed_and_shown(fleettwin: CommandLine) -> None:
             "setAsideAt": "1970-01-01T00:00:01+00:00",
         },
     ]
-    shown = fleettwin.run("set-aside", "show", "telemetry/3", "17", "--json").json
-    assert shown == {**listed[1], "value": (LONG.value or b"").hex()}
+    for source in ("telemetry/3#5f0c2a91", "telemetry/3"):
+        shown = fleettwin.run("set-aside", "show", source, "17", "--json").json
+        assert shown == {**listed[1], "value": (LONG.value or b"").hex()}
     assert "why not" in fleettwin.run("set-aside", "list").stdout
 
 
@@ -60,14 +63,31 @@ def test_bytes_are_shown_as_hexadecimal_and_as_what_of_them_is_text(fleettwin: C
 
 
 def test_a_record_that_is_not_there_is_bad_input(fleettwin: CommandLine) -> None:
-    assert fleettwin.run("set-aside", "show", "telemetry/3", "18").complaint == (
-        "fleettwin: telemetry/3 18: no such record is set aside; see `fleettwin set-aside list`"
+    set_aside(fleettwin.database, LONG)
+    nowhere = "no such record is set aside; see `fleettwin set-aside list`"
+    for source, position in (("telemetry/3", "18"), ("telemetry/3#5f0c2a91", "18"), ("telemetry/3#", "17")):
+        said = fleettwin.run("set-aside", "show", source, position).complaint
+        assert said == f"fleettwin: {source} {position}: {nowhere}"
+
+
+def test_of_a_topic_that_was_made_anew_the_record_is_named_with_the_id(fleettwin: CommandLine) -> None:
+    other = LONG._replace(source="telemetry/3#11111111", reason="another")
+    set_aside(fleettwin.database, LONG, other)
+    assert fleettwin.run("set-aside", "show", "telemetry/3", "17").complaint == (
+        "fleettwin: telemetry/3 17: that is in 2 topics of this name;"
+        " say which: telemetry/3#11111111 or telemetry/3#5f0c2a91"
     )
+    shown = fleettwin.run("set-aside", "show", other.source, "17", "--json").json
+    assert (shown["source"], shown["reason"]) == (other.source, "another")
+
+
+def test_the_help_names_a_record_as_the_list_does(fleettwin: CommandLine) -> None:
+    assert LONG.source in fleettwin.run("set-aside", "show", "--help").stdout
 
 
 def test_status_counts_what_is_set_aside(fleettwin: CommandLine) -> None:
     assert "set aside" not in fleettwin.run("status").stdout
     assert fleettwin.run("status", "--json").json["setAside"] == 0
     set_aside(fleettwin.database, LONG, BARE)
-    assert "set aside: 2 records of telemetry (fleettwin set-aside list)" in fleettwin.run("status").stdout
+    assert "set aside: 2 records (fleettwin set-aside list)" in fleettwin.run("status").stdout
     assert fleettwin.run("status", "--json").json["setAside"] == 2

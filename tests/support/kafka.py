@@ -2,7 +2,7 @@
 
 It is the cluster that FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS names, or else a broker started from the jars that Maven
 resolves. Where neither is to be had, the tests that need it are skipped, and fail if CI=true. Tests of brokers that we
-start ourselves need the jars in any case, and are skipped without.
+start ourselves need the jars in any case.
 
 A folder of tests gets the fixtures by importing them in its conftest.py; a test that uses one is marked `broker`.
 """
@@ -22,8 +22,8 @@ from adapters.kafka.cluster import JVM_QUICK_START, Cluster
 from adapters.kafka.distribution import Distribution, find_distribution
 from domain.errors import BadInputError
 from tests.support.command_line import CommandLine
+from tests.support.lacking import lacking
 
-CI: Final = os.environ.get("CI") == "true"
 # Tests themselves do not see the settings of whoever runs them.
 GIVEN: Final = os.environ.get("FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS")
 
@@ -38,9 +38,7 @@ def kafka_distribution() -> Distribution:
     try:
         return find_distribution()
     except BadInputError as error:
-        if CI and not GIVEN:
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
+        lacking(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 import pytest
 
@@ -43,6 +44,11 @@ def record(position: int, batch: SignalBatch = BATCH, *, value: bytes | None = N
     return Received(SOURCE, position, str(batch.vehicle_id).encode(), CODEC.encode(batch) if value is None else value)
 
 
+def vehicle_named(record: Received) -> UUID | None:
+    ids = {str(vehicle_id).encode(): vehicle_id for vehicle_id in (ID, VEHICLE_ID)}
+    return ids.get(record.key or b"")
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
@@ -55,11 +61,17 @@ def record(position: int, batch: SignalBatch = BATCH, *, value: bytes | None = N
         (record(0, replace(BATCH, vehicle_id=VEHICLE_ID)), f"no vehicle {VEHICLE_ID}: register it first"),
     ],
 )
-def test_a_bad_record_is_set_aside_with_its_reason_and_the_next_is_taken(bad: Received, reason: str) -> None:
+def test_a_bad_record_is_set_aside_with_its_reason_and_the_next_is_taken(
+    bad: Received, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     bench = Bench()
 
     bench.worker.take([bad, record(1), record(2)])
 
+    (entry,) = caplog.records
+    assert entry.message == f"{SOURCE}, position 0, is set aside: {reason}"
+    where = [getattr(entry, name, None) for name in ("partition", "position", "vehicle_id")]
+    assert where == [SOURCE, 0, vehicle_named(bad)]
     (aside,) = bench.aside.newest(9)
     assert (aside.source, aside.position, aside.reason) == (SOURCE, 0, reason)
     assert (aside.key, aside.value) == (bad.key, None if bad.value is None else bad.value[:VALUE_BYTES_MAX])

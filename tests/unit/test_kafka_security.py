@@ -15,6 +15,7 @@ from adapters.kafka.security import Secret, Security
 from adapters.kafka.tls import tls_context
 from domain.errors import BadInputError
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.lacking import lacking
 
 PASSWORD = "open sesame, of a test"
 SASL = {"SASL_MECHANISM": "SCRAM-SHA-512", "USERNAME": "twin", "PASSWORD": PASSWORD}
@@ -28,7 +29,7 @@ def read(**settings: str) -> Config:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     java = shutil.which("java")
     if java is None:
-        pytest.skip("there is no Java, whose keytool makes certificates")
+        lacking("install Java 17 or later, whose keytool makes the certificates of these tests")
     return make_certificates(tmp_path_factory.mktemp("certificates"), java)
 
 

@@ -6,6 +6,8 @@ from adapters.config import Config
 from adapters.kafka.partition import check_partitions
 from domain.errors import BadInputError
 
+NOT_IN_BRACKETS = ("[::1:9092", "[]:9092", "::1:9092", "::1]:9092", "[one]:9092", "[::1]x:9092", "[::1]9092")
+
 
 def read(**settings: str) -> Config:
     return Config.read({f"FLEETTWIN_KAFKA_{name}": value for name, value in settings.items()})
@@ -19,10 +21,15 @@ def test_unless_set_there_is_no_kafka() -> None:
 
 
 def test_brokers_are_listed_with_commas() -> None:
-    assert read(BOOTSTRAP_SERVERS="one:9092, [::1]:9093").kafka() == "one:9092,[::1]:9093"
+    assert (
+        read(BOOTSTRAP_SERVERS="one:9092, [::1]:9093,[fe80::1%eth0]:1").kafka()
+        == "one:9092,[::1]:9093,[fe80::1%eth0]:1"
+    )
 
 
-@pytest.mark.parametrize("servers", ["localhost", "one:9092,", ":9092", "one:port", "one:0", "one:65536"])
+@pytest.mark.parametrize(
+    "servers", ["localhost", "one:9092,", ":9092", "one:port", "one:0", "one:65536", *NOT_IN_BRACKETS]
+)
 def test_what_is_no_broker_is_refused(servers: str) -> None:
     with pytest.raises(BadInputError, match=r"is no broker; give host:port"):
         read(BOOTSTRAP_SERVERS=servers)

@@ -9,13 +9,13 @@ import pytest
 from adapters import lag
 from adapters.event_log import StoredRecord
 from adapters.kafka.partition import partition_of
-from adapters.lag import NOTHING_WAITS, Lag, Observation, PartitionEnds, Sources, observe
+from adapters.lag import NOTHING_WAITS, Lag, Observation, Observer, PartitionEnds, RelayLag, Sources
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.set_aside import MemorySetAside
 from adapters.set_aside import SetAside
 from adapters.twins import Positions, ProjectionPosition
 from adapters.vehicle_log import VehicleLog
-from domain.errors import BadInputError
+from domain.errors import BadInputError, FleettwinError, StoreError
 from domain.fleet import ConsumedChange, Fleet
 from domain.units import Micros
 from domain.vin import Vin
@@ -33,16 +33,27 @@ class Bench:
         self.log = MemoryEventLog(lambda: self.now)
         self.aside = MemorySetAside()
         self.folded = 0
-        fleet = Fleet(VehicleLog(self.log, codec()), b"a key for tests")
+        self.fleet = Fleet(VehicleLog(self.log, codec()), b"a key for tests")
         for number in range(1, vehicles + 1):
-            self.now = at(number)
-            fleet.register(Vin.parse(f"WVWZZZE1ZTP{number:06d}"), brand="Volkswagen", model=None, at=T0)
+            self.register(number)
         self.ends: dict[str, PartitionEnds] = {}
         self.times: dict[str, Micros] = {}
         self.up_to: dict[int, int] = {}
+        self.kafka_problem: FleettwinError | None = None
+        self.observer = Observer(Sources(self.log, self, self.aside, self.kafka, lambda: self.now))
+
+    def register(self, number: int) -> None:
+        self.now = at(number)
+        self.fleet.register(Vin.parse(f"WVWZZZE1ZTP{number:06d}"), brand="Volkswagen", model=None, at=T0)
 
     def observe(self, *, kafka: bool = True) -> Observation:
-        return observe(Sources(self.log, self, self.aside, (lambda: self) if kafka else None, lambda: self.now))
+        without = Sources(self.log, self, self.aside, None, lambda: self.now)
+        return (self.observer if kafka else Observer(without)).observe()
+
+    def kafka(self) -> "Bench":
+        if self.kafka_problem:
+            raise self.kafka_problem
+        return self
 
     @contextmanager
     def reading(self) -> Iterator["Bench"]:
@@ -76,7 +87,8 @@ def test_a_projection_waits_for_the_events_after_its_position_as_long_as_the_fir
 
 def test_without_kafka_nothing_is_said_of_it() -> None:
     found = Bench(1).observe(kafka=False)
-    assert (found.kafka, found.kafka_problem, found.log_position, found.set_aside) == (None, None, 1, 0)
+    assert (found.kafka, found.relay, found.kafka_problem) == (None, None, None)
+    assert (found.log_position, found.set_aside) == (1, 0)
 
 
 def test_telemetry_that_is_not_taken_is_counted_over_its_partitions() -> None:
@@ -99,7 +111,8 @@ def test_telemetry_that_is_not_taken_is_counted_over_its_partitions() -> None:
     assert found.kafka is not None
     assert found.kafka.telemetry == Lag(2 + 5 + 3, 30.0)
     assert found.kafka.consumed == {source: steps[source] for source in bench.ends}
-    assert found.kafka.relay == NOTHING_WAITS
+    assert found.relay is not None
+    assert found.relay.lag == NOTHING_WAITS
 
 
 def test_what_is_published_is_counted_by_partition() -> None:
@@ -109,10 +122,8 @@ def test_what_is_published_is_counted_by_partition() -> None:
     bench.up_to = {0: 10, 1: 20, 2: 40, 3: 39}
     missing = [each for each in records if each.position > bench.up_to[bench.partition_of(each)]]
 
-    found = bench.observe().kafka
-    assert found is not None
-    assert found.relay == Lag(len(missing), 100.0 - missing[0].position)
-    assert found.published == {"0": 10, "1": 20, "2": 40, "3": 39}
+    waiting = Lag(len(missing), 100.0 - missing[0].position)
+    assert bench.observe().relay == RelayLag(waiting, {"0": 10, "1": 20, "2": 40, "3": 39})
 
 
 def test_of_a_relay_that_is_far_behind_the_positions_tell(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,17 +132,40 @@ def test_of_a_relay_that_is_far_behind_the_positions_tell(monkeypatch: pytest.Mo
     bench.now = at(100)
     bench.up_to = dict.fromkeys(range(PARTITIONS), 0)
 
-    found = bench.observe().kafka
+    found = bench.observe().relay
     assert found is not None
-    assert found.relay == Lag(40, 99.0)
+    assert found.lag == Lag(40, 99.0)
+
+
+DOWN: Final = BadInputError("no Kafka answers there", where="127.0.0.1:1", remedy="start it")
 
 
 def test_a_cluster_that_does_not_answer_takes_nothing_from_what_the_store_knows() -> None:
     bench = Bench(3)
+    bench.kafka_problem = DOWN
 
-    def nobody() -> Bench:
-        raise BadInputError("no Kafka answers there", where="127.0.0.1:1", remedy="start it")
-
-    found = observe(Sources(bench.log, bench, bench.aside, nobody, lambda: bench.now))
+    found = bench.observe()
     assert found.kafka_problem == "127.0.0.1:1: no Kafka answers there"
-    assert (found.kafka, found.log_position) == (None, 3)
+    assert (found.kafka, found.relay, found.log_position) == (None, None, 3)
+
+
+@pytest.mark.parametrize("problem", [DOWN, StoreError("Kafka does not give the last events")])
+def test_while_the_cluster_does_not_answer_the_lag_of_the_relay_grows_from_what_was_published_last(
+    problem: FleettwinError,
+) -> None:
+    bench = Bench(3)
+    bench.up_to = dict.fromkeys(range(PARTITIONS), 3)
+    assert bench.observe().relay == RelayLag(NOTHING_WAITS, {str(number): 3 for number in range(PARTITIONS)})
+
+    bench.kafka_problem = problem
+    for number in range(4, 8):
+        bench.register(number)
+        found = bench.observe()
+        assert found.kafka is None
+        assert found.kafka_problem
+        assert found.relay is not None
+        assert found.relay.lag == Lag(number - 3, number - 4.0)
+
+    bench.kafka_problem, bench.up_to = None, dict.fromkeys(range(PARTITIONS), 7)
+    found = bench.observe()
+    assert (found.kafka_problem, found.relay and found.relay.lag) == (None, NOTHING_WAITS)

@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyAssignmentExecutor
+from kafka.errors import KafkaError
+from kafka.future import Future
+from kafka.net.selector import NetworkSelector
 
 from adapters.logs import log_to
 from domain.vin import Vin
@@ -108,3 +112,47 @@ def test_what_the_client_of_kafka_says_of_its_connections_is_left_to_us(stream: 
     logging.getLogger("kafka.net.transport").error("Connection lost")
     logging.getLogger("kafka.coordinator").error("told")
     assert json.loads(told(stream))["event"] == "told"
+
+
+class Nothing:
+    """What a client knows of a cluster at first."""
+
+    def topics(self) -> set[str]:
+        return {"telemetry"}
+
+    def partitions_for_topic(self, _: str) -> None:
+        return None
+
+
+def test_that_a_client_knows_nothing_yet_when_it_joins_a_group_is_no_entry(stream: io.StringIO) -> None:
+    log_to("json", stream)
+    StickyAssignmentExecutor(Nothing(), {})
+    logging.getLogger("kafka.coordinator.assignors.sticky.sticky_assignor").warning("No partition is left")
+    assert json.loads(told(stream))["event"] == "No partition is left"
+
+
+def test_of_errors_in_what_follows_a_failure_only_that_of_a_client_that_is_closed_is_no_entry(
+    stream: io.StringIO,
+) -> None:
+    def failing(error: Exception) -> Any:
+        def fail(_: object) -> None:
+            raise error
+
+        return fail
+
+    log_to("json", stream)
+    closed = NetworkSelector()
+    closed.close()
+    Future().add_errback(lambda _: closed.call_soon_threadsafe(print)).failure(KafkaError("lost"))
+    assert stream.getvalue() == ""
+    for error in (RuntimeError("of ours"), OSError("NetworkSelector closed!")):
+        Future().add_errback(failing(error)).failure(KafkaError("lost"))
+    Future().add_callback(failing(RuntimeError("NetworkSelector closed!"))).success(None)
+    logging.getLogger("kafka.future").error("Error processing errback")
+    entries = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [entry["event"] for entry in entries] == [
+        *["Error processing errback"] * 2,
+        "Error processing callback",
+        "Error processing errback",
+    ]
+    assert "RuntimeError: of ours" in entries[0]["exception"]

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.heartbeat import SILENT_S_MAX, Heartbeat
-from adapters.lag import NOTHING_WAITS, KafkaLag, Lag, Observation, ProjectionLag
+from adapters.lag import KafkaLag, Lag, Observation, ProjectionLag, RelayLag
 from adapters.operation import Answer, Operation
 from adapters.operation_server import REQUESTS_MAX, answering
 from adapters.twins import ProjectionPosition
@@ -27,7 +27,8 @@ SEEN: Final = Observation(
     7,
     [ProjectionLag(ProjectionPosition("media", 1, 3, 2), Lag(4, 1.5))],
     9,
-    KafkaLag(Lag(6, 2.5), NOTHING_WAITS, {"telemetry/0": 11}, {"0": 7}),
+    KafkaLag(Lag(6, 2.5), {"telemetry/0": 11}),
+    RelayLag(Lag(2, 3.5), {"0": 5}),
 )
 
 
@@ -136,15 +137,21 @@ def test_the_metrics_show_what_was_seen_and_nothing_that_is_not_known_any_more(b
             ("fleettwin_telemetry_consumed_position", "telemetry/0"): 11,
             ("fleettwin_telemetry_lag_records", ""): 6,
             ("fleettwin_telemetry_lag_seconds", ""): 2.5,
-            ("fleettwin_relay_published_position", "0"): 7,
-            ("fleettwin_relay_lag_events", ""): 0,
-            ("fleettwin_relay_lag_seconds", ""): 0,
+            ("fleettwin_relay_published_position", "0"): 5,
+            ("fleettwin_relay_lag_events", ""): 2,
+            ("fleettwin_relay_lag_seconds", ""): 3.5,
         }
         bench.shown = SEEN._replace(kafka=None, kafka_problem="down")
         bench.watch.once()
         left = observed(metrics(bench.operation))
         assert left["fleettwin_kafka_answers", ""] == 0
         assert left["fleettwin_log_position", ""] == 7
+        assert not any(name.startswith("fleettwin_telemetry") for name, _ in left)
+        assert left["fleettwin_relay_lag_seconds", ""] == 3.5  # else nobody would be told of what waits now
+
+        bench.shown = bench.shown._replace(relay=None)
+        bench.watch.once()
+        left = observed(metrics(bench.operation))
         assert not any(name.startswith(("fleettwin_telemetry", "fleettwin_relay")) for name, _ in left)
 
         bench.clock.at += LOOK_AGE_S_MAX + 1

@@ -1,5 +1,6 @@
 """A projector decodes what its projection folds, and counts the versions of everything else."""
 
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -10,12 +11,13 @@ from adapters.kafka.cloud_events import cloud_event_headers
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.set_aside import MemorySetAside
+from adapters.metrics import REGISTRY
 from adapters.project_worker import ProjectWorker
 from adapters.projecting import Projecting
 from adapters.received import Received
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
-from domain.events import VehicleEvent, VehicleRegistered
+from domain.events import EVENT_TYPES, VehicleEvent, VehicleRegistered
 from domain.units import Micros
 from projections.digest import digest
 from projections.projection import Projection
@@ -38,6 +40,12 @@ def received(record: StoredRecord) -> Received:
         ("position", str(record.position).encode()),
     ]
     return Received(SOURCE, record.position, key, record.state, headers)
+
+
+def about(caplog: pytest.LogCaptureFixture) -> tuple[object, ...]:
+    """Return what the one entry of the log is about."""
+    (entry,) = caplog.records
+    return tuple(getattr(entry, name, None) for name in ("partition", "position", "vehicle_id", "projection"))
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.name)
@@ -68,12 +76,58 @@ def test_only_events_that_are_folded_are_decoded_and_the_rows_are_those_of_the_l
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.name)
-def test_a_record_that_is_no_event_counts_as_none_whatever_its_headers_say(projection: Projection) -> None:
+def test_a_record_that_is_no_event_counts_as_none_whatever_its_headers_say(
+    projection: Projection, caplog: pytest.LogCaptureFixture
+) -> None:
     log = VehicleLog(MemoryEventLog(now), codec())
     set_aside = MemorySetAside()
     worker = ProjectWorker(projection, log, MemoryReadModels(), codec(), set_aside, now)
     worker.assign([SOURCE])
+    before = REGISTRY.get_sample_value("fleettwin_set_aside_total") or 0.0
 
     worker.take([received(StoredRecord(1, VEHICLE_ID, 99_999, VehicleRegistered.TOPIC, b"garbage", AT))])
 
     assert (worker._folder.counts.folded, set_aside.count()) == (0, 1)
+    assert about(caplog) == (SOURCE, 1, VEHICLE_ID, projection.id)
+    assert caplog.records[0].message.startswith(f"{SOURCE}, position 1, is set aside: no such event is in the log, and")
+
+    caplog.clear()
+    worker.take([Received(SOURCE, 2, b"no vehicle id", b"x")])
+    assert about(caplog) == (SOURCE, 2, None, projection.id)
+    assert REGISTRY.get_sample_value("fleettwin_set_aside_total") == before + 2
+
+
+def test_a_record_that_is_taken_from_the_log_instead_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    records = MemoryEventLog(now)
+    log = VehicleLog(records, codec())
+    log.append(example_events())
+    worker = ProjectWorker(PROJECTIONS[0], log, MemoryReadModels(), codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+
+    (first,) = records.read(0, 1)
+    worker.take([received(first._replace(state=b"garbage"))])
+
+    assert about(caplog) == (SOURCE, first.position, VEHICLE_ID, PROJECTIONS[0].id)
+
+
+def test_who_parks_a_vehicle_says_which_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    def fold(*_: object) -> None:
+        raise ValueError("spoilt")
+
+    records, rows = MemoryEventLog(now), MemoryReadModels()
+    log = VehicleLog(records, codec())
+    log.append(example_events()[:3])
+    spoilt = replace(PROJECTIONS[0], folds=dict.fromkeys(EVENT_TYPES, fold))
+    worker = ProjectWorker(spoilt, log, rows, codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    parks = f"{spoilt.id} parks vehicle {VEHICLE_ID} at position 1 (see `fleettwin parked show`): ValueError: spoilt"
+
+    worker.take([received(each) for each in records.read(0, 2)])
+    assert (caplog.records[0].message, about(caplog)) == (parks, (None, 1, VEHICLE_ID, spoilt.id))
+    assert caplog.records[0].levelname == "WARNING"
+    caplog.clear()
+    worker.take([received(each) for each in records.read(2, 1)])
+    assert caplog.records == []  # it is parked already
+
+    Projecting([spoilt], log, MemoryReadModels(), now).catch_up()
+    assert (caplog.records[0].message, about(caplog)) == (parks, (None, 1, VEHICLE_ID, spoilt.id))

@@ -1,0 +1,103 @@
+"""What a reader of partitions says of that which makes it begin anew."""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Self
+
+import pytest
+from kafka.errors import KafkaError
+
+from adapters.kafka import client as kafka_client
+from adapters.kafka.client import Connection
+from adapters.kafka.partition_consumer import PartitionConsumer
+from adapters.received import Received
+
+
+class Nobody:
+    """A worker that is given nothing."""
+
+    def assign(self, sources: Collection[str]) -> Mapping[str, int]:
+        return dict.fromkeys(sources, 0)
+
+    def revoke(self, sources: Collection[str]) -> None: ...
+
+    def restart(self, positions: Mapping[str, int]) -> None: ...
+
+    def take(self, records: Sequence[Received]) -> None: ...
+
+
+class Administration:
+    """A client that knows the ids that a topic has, one after the other."""
+
+    def __init__(self, ids: list[str]) -> None:
+        self._ids = ids
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def describe_topics(self, _: list[str]) -> list[dict[str, Any]]:
+        found = self._ids.pop(0) if self._ids else None
+        return [{"error_code": 0 if found else 3, "topic_id": found}]
+
+
+class Consumer:
+    """A consumer that is given no partitions, and fails after a while."""
+
+    _coordinator = type("Coordinator", (), {"rejoining": False})
+
+    def __init__(self, failure: KafkaError | None) -> None:
+        self._failure = failure
+
+    def poll(self, **_: Any) -> dict[Any, Any]:
+        if self._failure:
+            raise self._failure
+        return {}
+
+    def assignment(self) -> set[Any]:
+        return set()
+
+    def close(self) -> None: ...
+
+
+class Once(threading.Event):
+    """Is set by who waits for it."""
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002  # of the real one
+        self.set()
+        return True
+
+
+@pytest.mark.parametrize(
+    ("ids", "failure", "said"),
+    [
+        ([], None, "there is no topic telemetry: run `fleettwin topics create`"),
+        (["one", "other"], None, "topic telemetry was made anew"),
+        (["one"] * 9, KafkaError("the group says no"), "KafkaError: the group says no"),
+    ],
+    ids=["no topic", "another topic", "the consumer's error"],
+)
+def test_what_happens_while_partitions_are_read_is_no_complaint_about_brokers(
+    ids: list[str],
+    failure: KafkaError | None,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(kafka_client, "KafkaAdminClient", lambda **_: Administration(ids))
+    monkeypatch.setattr(PartitionConsumer, "_open", lambda _: Consumer(failure))
+
+    PartitionConsumer(Connection("127.0.0.1:1"), "telemetry", "a group", Nobody(), 1).run(Once())
+
+    assert caplog.messages == [f"the reader of telemetry begins anew: {said}"]
+
+
+def test_brokers_that_do_not_answer_are(caplog: pytest.LogCaptureFixture) -> None:
+    connection = Connection("127.0.0.1:1", bootstrap_timeout_ms=100)
+    PartitionConsumer(connection, "telemetry", "a group", Nobody(), 1).run(Once())
+
+    (said,) = (each for each in caplog.messages if each.startswith("the reader of"))
+    assert said.startswith(
+        "the reader of telemetry begins anew: 127.0.0.1:1: no Kafka answers there; start the brokers ("
+    )
