@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+Header = tuple[str, bytes | None]  # Kafka allows one without a value
+
 
 class Received(NamedTuple):
     """A record of a partition."""
@@ -11,7 +13,7 @@ class Received(NamedTuple):
     position: int  # its offset
     key: bytes | None  # the vehicle's id, as text
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[Header] = ()
 
 
 class PartitionWorker(Protocol):
