@@ -16,13 +16,16 @@ from adapters.avro.wire import UnreadableError
 from adapters.metrics import DUPLICATE_BATCHES, INGESTED_BATCHES, INGESTED_EVENTS, INGESTED_RECORDS, SET_ASIDE
 from adapters.received import Received
 from adapters.set_aside import SetAside, SetAsideStore
-from domain.errors import RejectedCommandError
+from domain.errors import RejectedCommandError, UnstorableError
 from domain.fleet import ConsumedChange, Fleet, Taken
 from domain.signals import SignalBatch
 from domain.units import Micros
 
 BATCHES_MAX: Final = 500  # taken in one transaction
 RECORD_BYTES_MAX: Final = 1_000_000  # of a batch: about what a broker takes unasked
+
+# Of one batch, not of the log: no other one would be refused for it, and it always will be.
+_REFUSALS: Final = (RejectedCommandError, UnstorableError, ValueError, ArithmeticError)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -110,22 +113,22 @@ class IngestWorker:
         self._set_aside.add(refused)
         try:
             taken = self._fleet.take(batches, steps)
-        except RejectedCommandError:
+        except _REFUSALS:
             self._take_one_by_one(records)
             return
         self._positions = after
         self._note(taken, len(batches), len(records), len(refused))
 
     def _take_one_by_one(self, records: Sequence[Received]) -> None:
-        """Set aside what the fleet refuses, and take the rest."""
+        """Set aside what the fleet refuses or makes no event of that fits, and take the rest."""
         for record in records:
             batches, refused = self._decoded([record])
             step = ConsumedChange(record.source, self._positions[record.source], record.position + 1)
             try:
                 self._set_aside.add(refused)
                 taken = self._fleet.take(batches, [step])
-            except RejectedCommandError as error:
-                refused = [self._refused(record, str(error))]
+            except _REFUSALS as error:
+                refused = [self._refused(record, str(error) or repr(error))]
                 self._set_aside.add(refused)
                 taken, batches = self._fleet.take([], [step]), []
             self._positions[record.source] = step.after

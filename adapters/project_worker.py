@@ -19,8 +19,9 @@ from adapters.metrics import SET_ASIDE
 from adapters.projecting import advance
 from adapters.received import Received
 from adapters.set_aside import SetAside, SetAsideStore
-from domain.errors import UnknownEventError
+from domain.errors import StoreError, UnknownEventError
 from domain.events import EVENT_TYPES, VehicleEvent
+from domain.signals import INTEGER_MAX
 from domain.units import Micros
 from projections.ports import Commit, Feed, Moved, ReadModelStore
 from projections.projection import Projection, Recorded
@@ -75,10 +76,12 @@ class ProjectWorker:
         self._counter = FoldCounter(projection)
         self._passed_over = {each.TOPIC for each in EVENT_TYPES if each not in projection.folds}
         self._positions: dict[str, int] = {}
+        self._log_end = 0  # as far as is known; asked for when the topic has more
 
     def assign(self, sources: Collection[str]) -> Mapping[str, int]:
         """Begin with partitions; return the position that each is to be read from."""
         found = self._store.consumed(self.projection, sources)
+        self._log_end = 0  # another log may have taken the place of the one that was read
         self._folder.begin()  # in this order: whoever is parked until then is known, whoever is later conflicts
         positions = {source: found.get(source, 0) for source in sources}
         self._positions.update(positions)
@@ -100,7 +103,8 @@ class ProjectWorker:
     def take(self, records: Sequence[Received]) -> None:
         """Fold records of assigned partitions, those of each in order.
 
-        Raises PositionConflictError where another worker has one of the partitions, or one of the vehicles.
+        Raises PositionConflictError where another worker has one of the partitions, or one of the vehicles, StoreError
+        for an event that the log does not have yet.
         """
         events: list[Recorded] = []
         refused: list[SetAside] = []
@@ -126,7 +130,7 @@ class ProjectWorker:
 
     def _read(self, record: Received) -> Recorded:
         """Return the event that a record holds. Raises UnreadableError for one that is none of the log's."""
-        headers = dict(record.headers)
+        headers = {name: value for name, value in record.headers if value is not None}
         try:
             vehicle_id = _vehicle_id(record.key or b"")
             version, position = int(headers["version"]), int(headers["position"])
@@ -134,6 +138,9 @@ class ProjectWorker:
             topic = headers["ce_type"].decode()
         except (KeyError, ValueError, TypeError) as error:
             raise UnreadableError(f"key and headers are not those of an event: {error!r}") from error
+        if not 1 <= version <= position <= INTEGER_MAX:
+            raise UnreadableError(f"version {version} at position {position} is no event of a log")
+        self._check_is_there(position)
         try:
             data = self._exchange(record.value or b"")
             # Half of the events of a drive change nothing in media, nor in diagnostics.
@@ -148,6 +155,16 @@ class ProjectWorker:
             _log.warning(said, record.source, record.position, error, extra=self._where(record))
             return found[0]
         return Recorded(position, recorded_at, event)
+
+    def _check_is_there(self, position: int) -> None:
+        """Raise StoreError for a position that the log has not come to: what it will have there is another event."""
+        if position > self._log_end:
+            self._log_end = self._log.last_position()
+            if position > self._log_end:
+                raise StoreError(
+                    f"the topic is ahead of the log (a restored backup?): it has position {position}, the log ends at"
+                    f" {self._log_end}; `fleettwin republish --recreate` makes it anew"
+                )
 
     def _refused(self, record: Received, reason: str) -> SetAside:
         _log.warning(

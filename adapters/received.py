@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+Header = tuple[str, bytes | None]  # Kafka allows one without a value
+
 
 class Received(NamedTuple):
     """A record of a partition."""
@@ -13,7 +15,7 @@ class Received(NamedTuple):
     position: int  # its offset
     key: bytes | None  # the vehicle's id, as text
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[Header] = ()
 
     def where(self) -> dict[str, Any]:
         """Return the fields of an entry of the log about it; a key that is no vehicle's id is none of them."""

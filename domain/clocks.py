@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from domain.units import MICROS_PER_SECOND, Micros
 
 CLOCK_FLOOR: Final = Micros(946_684_800 * MICROS_PER_SECOND)  # 2000-01-01: older than any car that could send this
+SHOWN_MIN: Final = Micros(-2_208_988_800 * MICROS_PER_SECOND)  # 1900-01-01: no clock counts from an earlier day
+SHOWN_MAX: Final = Micros(7_258_118_400 * MICROS_PER_SECOND - 1)  # 2199: no counter of seconds comes as far by mistake
 CLOCK_AHEAD_MAX_US: Final = 600 * MICROS_PER_SECOND
 CLOCK_STEP_US: Final = MICROS_PER_SECOND  # a wrong clock that falls back by more was set anew
 GUESS_EARLY_US: Final = 60 * MICROS_PER_SECOND  # a guess errs to this side: right times that follow must not look older

@@ -10,6 +10,7 @@ FleettwinError                 anything below; the CLI prints it as one line and
 └── StoreError                 what the log or a read model holds contradicts its own rules
     ├── VersionConflictError   another writer has used this version of this vehicle
     ├── PositionConflictError  another projector has moved this position (the writer is a zombie)
+    ├── UnstorableError        a value that no column has a place for, whoever writes it and however often
     └── UnknownEventError      bytes of an event or schema that this code does not know
 
 Mistakes of our own code are assertions, never one of these.
@@ -66,6 +67,10 @@ class VersionConflictError(StoreError):
 
 class PositionConflictError(StoreError):
     """Another projector has moved the position of this projection: this writer must stop."""
+
+
+class UnstorableError(StoreError):
+    """A value that no column has a place for: writing it again would not help."""
 
 
 class UnknownEventError(StoreError):

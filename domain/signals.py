@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from math import isfinite
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from domain import paths
 from domain.units import Micros
 
 SignalValue = bool | int | float | str
 INTEGER_MAX: Final = 2**63 - 1  # of a long of Avro and a bigint of PostgreSQL
+
+_NUMBERS: Final = (-INTEGER_MAX - 1, INTEGER_MAX)  # floats too: what is added up and multiplied of these stays finite
+_DEGREES: Final = {
+    **dict.fromkeys((paths.LATITUDE, paths.DESTINATION_LATITUDE), (-90, 90)),
+    **dict.fromkeys((paths.LONGITUDE, paths.DESTINATION_LONGITUDE), (-180, 180)),
+}
 
 
 class Quality(IntEnum):
@@ -35,8 +41,8 @@ class Sample(NamedTuple):
 def recordable(sample: Sample) -> Sample:
     """Return a sample as events and tables can hold it.
 
-    A number that no column holds is invalid, as is a good value that is none; a text loses what PostgreSQL (NUL) or
-    UTF-8 (half a surrogate pair) has no place for; a value that is not good is none.
+    A number that no column holds is invalid, as are degrees that no place has and a good value that is none; a text
+    loses what PostgreSQL (NUL) or UTF-8 (half a surrogate pair) has no place for; a value that is not good is none.
     """
     value, quality = sample.value, sample.quality
     if quality != Quality.OK:
@@ -45,7 +51,8 @@ def recordable(sample: Sample) -> Sample:
         if value.isascii() and "\0" not in value:
             return sample
         return sample._replace(value=value.replace("\0", "").encode(errors="replace").decode())
-    if value is None or not (isfinite(value) if isinstance(value, float) else -INTEGER_MAX - 1 <= value <= INTEGER_MAX):
+    low, high = _DEGREES.get(sample.path, _NUMBERS)
+    if value is None or not low <= value <= high:
         return sample._replace(value=None, quality=Quality.INVALID)
     return sample
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from adapters.avro.external_ids import ExternalIds
 from adapters.avro.registry import SchemaRegistry
 from adapters.avro.wire import RecordReaders, RecordWriter, UnreadableError
+from domain.clocks import SHOWN_MAX, SHOWN_MIN
 from domain.signals import (
     Quality,
     Sample,
@@ -19,10 +20,15 @@ from domain.signals import (
 
 TOPIC: Final = "telemetry.signal_batch.v1"  # of the schema, and the type of its CloudEvents
 
+NAME_CHARACTERS_MAX: Final = 200  # of what names a stream, a signal, a control unit or a code: all of them are keys
+
 _QUALITIES: Final = {int(quality): quality for quality in Quality}
 _SAMPLE: Final = ("sample_path", "sample_captured_at", "sample_value", "sample_quality")
 _REPORT: Final = ("report_ecu", "report_captured_at", "report_service", "report_complete", "report_codes")
 _CODE: Final = ("code", "code_failure_type", "code_status", "code_active")
+_NAMES: Final = ("sample_path", "report_ecu", "report_service", "code")
+_TIMES: Final = ("sample_captured_at", "report_captured_at")
+_BYTES: Final = ("code_failure_type", "code_status")
 
 
 class TelemetryCodec:
@@ -71,6 +77,7 @@ class TelemetryCodec:
                 raise UnreadableError(f"its columns {columns[0]} to {columns[-1]} are of unequal length")
         if fields["sequence"] < 1:
             raise UnreadableError(f"its sequence is {fields['sequence']}, and counts from 1")
+        _refuse_the_impossible(fields)
         return SignalBatch(
             vehicle_id,
             fields["stream_id"],
@@ -81,6 +88,26 @@ class TelemetryCodec:
             fields["final"],
             fields["reference_at"],
         )
+
+
+def _refuse_the_impossible(fields: dict[str, Any]) -> None:
+    """Raise UnreadableError for names and times that nobody has, which neither events nor tables could hold.
+
+    A value that no car has is no reason: it is invalid, and the batch tells more than that.
+    """
+    for name, names in [("stream_id", [fields["stream_id"]]), *((name, fields[name]) for name in _NAMES)]:
+        if "\0" in "".join(names):
+            raise UnreadableError(f"its {name} has a character NUL")
+        if max(map(len, names), default=0) > NAME_CHARACTERS_MAX:
+            raise UnreadableError(f"its {name} has more than {NAME_CHARACTERS_MAX} characters")
+    received_at, reference_at = fields["received_at"], fields["reference_at"]
+    whole = [("received_at", [received_at]), ("reference_at", [] if reference_at is None else [reference_at])]
+    for name, times in [*whole, *((name, fields[name]) for name in _TIMES)]:
+        if times and not (min(times) >= SHOWN_MIN and max(times) <= SHOWN_MAX):
+            raise UnreadableError(f"its {name} is before 1900 or after 2199, which no clock shows")
+    for name in _BYTES:
+        if any(byte and byte >> 8 for byte in fields[name]):
+            raise UnreadableError(f"its {name} is no byte")
 
 
 def _samples(fields: dict[str, Any]) -> Iterator[Sample]:

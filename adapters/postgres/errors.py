@@ -7,7 +7,7 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from adapters.event_log import other_vin_key
-from domain.errors import BadInputError, FleettwinError, StoreError, VersionConflictError
+from domain.errors import BadInputError, FleettwinError, StoreError, UnstorableError, VersionConflictError
 
 
 @contextmanager
@@ -32,4 +32,6 @@ def named(error: PersistenceError) -> FleettwinError:
             where="event store",
             remedy="make room and try again; nothing is lost",
         )
+    if isinstance(cause, psycopg.DataError):
+        return UnstorableError(f"the event store has no place for it: {text}")
     return StoreError(f"the event store does not answer: {text}")

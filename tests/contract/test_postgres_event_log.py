@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.schema import _MIGRATION_LOCK
-from domain.errors import BadInputError, StoreError, VersionConflictError
+from domain.errors import BadInputError, StoreError, UnstorableError, VersionConflictError
 from domain.streams import StreamProgress
 from domain.units import Micros
 
@@ -41,6 +41,15 @@ def log(fresh_database: str) -> Iterator[PostgresEventLog]:
     log = PostgresEventLog.open(fresh_database)
     yield log
     log.close()
+
+
+def test_a_value_that_no_column_holds_is_told_from_a_database_that_is_away(log: PostgresEventLog) -> None:
+    odd = ProgressChange(CAR, StreamProgress("a\0b"), StreamProgress("a\0b", 1))
+
+    with pytest.raises(UnstorableError, match="invalid byte sequence"):
+        log.append([event(1)], [odd])
+
+    assert log.append([event(1)]) == [1]
 
 
 # --- many writers -----------------------------------------------------------------------------------------------------

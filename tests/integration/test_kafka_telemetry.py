@@ -6,8 +6,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from struct import pack
 from typing import Any, Final
 
 import psycopg
@@ -16,8 +17,12 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from adapters import demo
 from adapters.avro.telemetry import TOPIC, TelemetryCodec
+from adapters.kafka.client import Connection
 from adapters.kafka.partition import partition_of
+from domain.signals import Sample, SignalBatch
+from domain.units import Micros
 from domain.vin import Vin
+from tests.support.batches import T0, sample
 from tests.support.command_line import VIN_KEY, CommandLine
 from tests.support.events import registry
 from tests.support.kafka import PARTITIONS
@@ -26,6 +31,7 @@ pytestmark = pytest.mark.broker
 
 PATIENCE_S: Final = 120
 MAPS: Final = [word for name in demo.MAPPINGS for word in ("--map", name)]
+OTHER_VIN: Final = "WVWZZZE1ZTP000002"
 ID: Final = Vin.parse(demo.VIN).vehicle_id(VIN_KEY.encode())
 
 
@@ -37,10 +43,10 @@ class Rig:
     bootstrap_servers: str
     topic: str
 
-    def send_demo(self) -> Any:
+    def send_demo(self, vin: str = demo.VIN) -> Any:
         """Send the recording of the demo."""
         with demo.recording() as path:
-            car = ("--vin", demo.VIN, "--brand", demo.BRAND, "--model", demo.MODEL)
+            car = ("--vin", vin, "--any-vin", "--brand", demo.BRAND, "--model", demo.MODEL)
             return self.fleettwin.run("ingest", path, *car, *MAPS, "--to", "kafka", "--json").json[0]
 
     def ends(self) -> dict[str, int]:
@@ -50,12 +56,15 @@ class Rig:
             found = consumer.end_offsets(with_topic)
         return {f"{each.topic}/{each.partition}": end for each, end in found.items() if end}
 
-    def consumed(self) -> dict[str, int]:
-        """Return how far each partition was read."""
+    def positions(self) -> dict[str, int]:
+        """Return how far each partition was read, of each topic of that name."""
         assert self.fleettwin.database is not None
         with psycopg.connect(self.fleettwin.database) as connection:
-            found = connection.execute("SELECT source, position FROM consumed_positions WHERE position > 0").fetchall()
-        return {source.partition("#")[0]: position for source, position in found}
+            return dict(connection.execute("SELECT source, position FROM consumed_positions WHERE position > 0"))
+
+    def consumed(self) -> dict[str, int]:
+        """Return how far each partition was read."""
+        return {source.partition("#")[0]: position for source, position in self.positions().items()}
 
     def wait(self, *workers: "subprocess.Popen[str]") -> None:
         """Wait until everything was read, while these live."""
@@ -146,6 +155,71 @@ def test_bad_records_are_set_aside_and_their_partition_goes_on(rig: Rig) -> None
         "its 1,000,001 bytes are more than 1,000,000",
     ]
     assert len(rig.fleettwin.events(demo.VIN)) > sent["batches"]
+
+
+def test_a_batch_that_no_car_would_send_is_set_aside_and_its_partition_goes_on(rig: Rig) -> None:
+    key, speed, codec = str(ID).encode(), "Vehicle.Speed", TelemetryCodec(registry())
+    sent = rig.send_demo()  # registers the vehicle
+    usual = SignalBatch(ID, "odd", 1, T0, (sample(speed, 0, 36.5), sample(speed, 1, 36.5)))
+    odd = [
+        replace(usual, stream_id="a\0b"),
+        replace(usual, received_at=Micros(-(2**63))),
+        replace(usual, samples=(Sample(speed, Micros(-(2**63)), 1.0), Sample(speed, Micros(2**63 - 1), 1.0))),
+        usual,
+    ]
+    with KafkaProducer(bootstrap_servers=rig.bootstrap_servers) as producer:
+        for batch in odd:
+            value = codec.encode(batch).replace(pack("<d", 36.5), pack("<d", 1e308))  # which our sender makes invalid
+            partition = partition_of(key, PARTITIONS)
+            producer.send(rig.topic, value, key=key, partition=partition).get(timeout=PATIENCE_S)
+    with rig.fleettwin.started("run", "ingest") as worker:
+        rig.wait(worker)
+
+    assert [reason for _, reason in rig.aside()] == [
+        "its stream_id has a character NUL",
+        "its received_at is before 1900 or after 2199, which no clock shows",
+        "its sample_captured_at is before 1900 or after 2199, which no clock shows",
+    ]
+    assert len(rig.fleettwin.events(demo.VIN)) > sent["batches"]
+
+
+def test_what_cars_say_that_are_simulated_comes_over_kafka_each_batch_once(rig: Rig) -> None:
+    pytest.importorskip("opendbc")
+    cars = ("--vehicles", "2", "--seed", "5", "--hours", "0.25", "--speedup", "200", "--rate", "50")
+    with rig.fleettwin.started("run", "ingest") as worker:
+        driven = rig.fleettwin.run("simulate", *cars, "--live", "--to", "kafka", "--json").json
+        rig.wait(worker)
+
+    with psycopg.connect(rig.fleettwin.database or "") as connection:
+        statement = (
+            "SELECT count(DISTINCT vehicle_id), sum(last_sequence), bool_and(isempty(missing)) FROM stream_progress"
+        )
+        ((vehicles, batches, complete),) = connection.execute(statement).fetchall()
+    assert (vehicles, batches, complete) == (2, sum(rig.ends().values()), True)
+    assert driven["vehicles"] == 2
+    assert rig.aside() == []
+
+
+def test_a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_beginning(rig: Rig) -> None:
+    with rig.fleettwin.started("run", "ingest") as worker:
+        sent = rig.send_demo()
+        rig.wait(worker)
+        before = rig.fleettwin.events(demo.VIN)
+        with Connection(rig.bootstrap_servers).administration() as client:
+            client.delete_topics([rig.topic])
+        deadline = time.monotonic() + PATIENCE_S
+        while rig.fleettwin.run("topics", "create").status:
+            assert time.monotonic() < deadline
+        rig.send_demo()  # again, at the offsets that were read: it counts once
+        rig.send_demo(OTHER_VIN)
+        while sum(rig.positions().values()) != 3 * sent["batches"]:
+            assert time.monotonic() < deadline, rig.positions()
+            assert worker.poll() is None
+
+    assert len({source.partition("#")[2] for source in rig.positions()}) == 2
+    assert rig.fleettwin.events(demo.VIN) == before
+    assert len(told(rig.fleettwin, OTHER_VIN)) == len(told(rig.fleettwin, demo.VIN))
+    assert rig.aside() == []
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from adapters.kafka.client import Connection
 from adapters.kafka.topics import check_topics, create_topics, topic_settings
 from domain.errors import BadInputError
 from tests.support.command_line import CommandLine, Finished
+from tests.support.kafka import PARTITIONS
 
 NOBODY = "127.0.0.1:1"  # tcpmux, which nothing serves
 Command = Callable[..., Finished]
@@ -97,6 +98,15 @@ def test_a_role_checks_that_its_topics_are_as_it_was_told(connection: Connection
     check_topics(connection, 2, topic_prefix)
     with pytest.raises(BadInputError, match="has 2 partitions, and the settings say 3"):
         check_topics(connection, 3, topic_prefix)
+
+
+@pytest.mark.parametrize("command", ["run ingest", "run relay", "run project", "republish"])
+def test_a_start_against_another_number_of_partitions_is_refused_in_one_line(
+    command: str, kafka_fleettwin: CommandLine
+) -> None:
+    complaint = kafka_fleettwin.run(*command.split(), KAFKA_PARTITIONS=str(PARTITIONS + 1)).complaint
+    assert complaint.startswith("fleettwin: topic ")
+    assert f" has {PARTITIONS} partitions, and the settings say {PARTITIONS + 1}; set " in complaint
 
 
 def test_several_may_create_them_at_once(connection: Connection, topic_prefix: str) -> None:

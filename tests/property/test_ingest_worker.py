@@ -4,24 +4,26 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.avro.telemetry import TelemetryCodec
-from adapters.ingest_worker import IngestWorker
+from adapters.ingest_worker import RECORD_BYTES_MAX, IngestWorker
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.set_aside import MemorySetAside
 from adapters.received import Received
 from adapters.vehicle_log import VehicleLog
-from domain.errors import VersionConflictError
+from domain.errors import RejectedCommandError, VersionConflictError
 from domain.fleet import Fleet
 from domain.signals import SignalBatch
 from domain.vin import Vin
 from tests.support.batches import T0, streams_of
 from tests.support.events import codec, registry
 from tests.support.mortal_log import Lightning, MortalLog
+from tests.support.odd_batches import odd_batches
 
 KEY: Final = b"a key for tests"
 VINS: Final = [Vin.parse(f"WVWZZZE1ZMP{number:06d}") for number in (1, 2)]
@@ -89,9 +91,21 @@ Place = tuple[str, int]
 Bytes = tuple[bytes | None, bytes | None]
 
 
+def takes(fleet: Fleet, key: bytes | None, value: bytes | None) -> bool:
+    """Tell a fleet what a record says, nothing else beside it; return whether that is something."""
+    try:
+        assert key is not None
+        assert value is not None
+        assert len(value) <= RECORD_BYTES_MAX
+        fleet.take([CODEC.decode(value, UUID(key.decode()))])
+    except (AssertionError, ValueError, RejectedCommandError):
+        return False
+    return True
+
+
 @st.composite
 def rigs(draw: st.DrawFn) -> tuple[Rig, MemoryEventLog, dict[Place, Bytes]]:
-    """Return partitions, what a fleet makes of their batches that is told all in order, and the bad records."""
+    """Return partitions, what a fleet makes of their batches that is told each by itself, and the bad records."""
     calm, stormy = MemoryEventLog(lambda: T0), MortalLog()
     fleet = registered(calm)
     registered(stormy)
@@ -102,12 +116,12 @@ def rigs(draw: st.DrawFn) -> tuple[Rig, MemoryEventLog, dict[Place, Bytes]]:
         again = draw(st.lists(st.integers(0, len(batches) - 1), max_size=3))  # a producer that was not sure
         for place in again:
             batches.insert(draw(st.integers(place, len(batches))), batches[place])
-        fleet.take(batches)
-        records: list[tuple[Bytes, bool]] = [(encoded(batch), True) for batch in batches]
-        for _ in range(draw(st.integers(0, 3))):
-            records.insert(draw(st.integers(0, len(records))), (draw(BAD), False))
-        partitions[source] = [Received(source, place, *record) for place, (record, _) in enumerate(records)]
-        bad |= {(source, place): record for place, (record, good) in enumerate(records) if not good}
+        records: list[Bytes] = [encoded(batch) for batch in batches]
+        odd = st.tuples(st.just(str(vehicle_id).encode()), odd_batches())
+        for record in draw(st.lists(BAD, max_size=3)) + draw(st.lists(odd, max_size=4)):
+            records.insert(draw(st.integers(0, len(records))), record)
+        partitions[source] = [Received(source, place, *record) for place, record in enumerate(records)]
+        bad |= {(source, place): record for place, record in enumerate(records) if not takes(fleet, *record)}
     return Rig(stormy, MemorySetAside(), partitions), calm, bad
 
 

@@ -5,32 +5,35 @@ from io import BytesIO
 from typing import Any, Final
 
 import pytest
-from fastavro import schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.avro.telemetry import TOPIC, TelemetryCodec
+from adapters.avro.telemetry import NAME_CHARACTERS_MAX, TOPIC, TelemetryCodec
 from adapters.avro.wire import PREFIX, UnreadableError
+from domain.clocks import SHOWN_MAX, SHOWN_MIN
 from domain.signals import Quality, Sample, SignalBatch, TroubleCodeReport, TroubleCodeStatus, recordable
 from domain.units import Micros
-from tests.support.events import DOUBLES, LONGS, VEHICLE_ID, registry
+from tests.support.events import DOUBLES, VEHICLE_ID, registry
+from tests.support.odd_batches import bytes_of
 
 CODEC: Final = TelemetryCodec(registry())
 SCHEMA: Final = registry().by_topic[TOPIC][-1]
-TIMES: Final = LONGS.map(Micros)
+TIMES: Final = st.integers(SHOWN_MIN, SHOWN_MAX).map(Micros)
+NAMES: Final = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=NAME_CHARACTERS_MAX)
 BYTES: Final = st.none() | st.integers(0, 255)
 VALUES: Final = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), DOUBLES, st.text(st.characters(), max_size=20)
 )
-SAMPLES: Final = st.builds(Sample, st.text(), TIMES, VALUES, st.sampled_from(Quality))
-CODES: Final = st.builds(TroubleCodeStatus, st.text(), BYTES, BYTES, st.booleans())
+SAMPLES: Final = st.builds(Sample, NAMES, TIMES, VALUES, st.sampled_from(Quality))
+CODES: Final = st.builds(TroubleCodeStatus, NAMES, BYTES, BYTES, st.booleans())
 REPORTS: Final = st.builds(
-    TroubleCodeReport, st.text(), TIMES, st.text(), st.booleans(), st.lists(CODES, max_size=4).map(tuple)
+    TroubleCodeReport, NAMES, TIMES, NAMES, st.booleans(), st.lists(CODES, max_size=4).map(tuple)
 )
 BATCHES: Final = st.builds(
     SignalBatch,
     st.uuids(),
-    st.text(),
+    NAMES,
     st.integers(1, 2**63 - 1),
     TIMES,
     st.lists(SAMPLES, max_size=8).map(tuple),
@@ -45,12 +48,6 @@ def fields_of(data: bytes) -> dict[str, Any]:
     found = schemaless_reader(BytesIO(data[PREFIX.size :]), json.loads(SCHEMA.text))
     assert isinstance(found, dict)
     return found
-
-
-def bytes_of(fields: dict[str, Any]) -> bytes:
-    stream = BytesIO()
-    schemaless_writer(stream, json.loads(SCHEMA.text), fields)
-    return PREFIX.pack(0, SCHEMA.id) + stream.getvalue()
 
 
 def batch() -> SignalBatch:
@@ -102,6 +99,18 @@ def test_a_batch_that_is_cut_or_goes_on_is_refused(data: st.DataObject) -> None:
         ({"report_codes": [-1]}, "its reports have other numbers of trouble codes than there are"),
         ({"sample_quality": [0, 7]}, "7 is no quality of a sample"),
         ({"sequence": 0}, "its sequence is 0, and counts from 1"),
+        ({"stream_id": "a\0b"}, "its stream_id has a character NUL"),
+        ({"stream_id": "x" * 201}, "its stream_id has more than 200 characters"),
+        ({"sample_path": ["Vehicle.Speed", "Vehicle\0"]}, "its sample_path has a character NUL"),
+        ({"report_ecu": ["\0"]}, "its report_ecu has a character NUL"),
+        ({"code": ["P0420", "x" * 201]}, "its code has more than 200 characters"),
+        ({"received_at": SHOWN_MIN - 1}, "its received_at is before 1900 or after 2199, which no clock shows"),
+        ({"received_at": SHOWN_MAX + 1}, "its received_at is before 1900 or after 2199"),
+        ({"reference_at": -(2**63)}, "its reference_at is before 1900 or after 2199"),
+        ({"sample_captured_at": [0, 2**63 - 1]}, "its sample_captured_at is before 1900 or after 2199"),
+        ({"report_captured_at": [-(2**62)]}, "its report_captured_at is before 1900 or after 2199"),
+        ({"code_status": [None, 256]}, "its code_status is no byte"),
+        ({"code_failure_type": [-1, None]}, "its code_failure_type is no byte"),
     ],
 )
 def test_a_batch_that_contradicts_itself_is_refused(change: dict[str, Any], why: str) -> None:

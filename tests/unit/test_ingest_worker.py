@@ -1,11 +1,13 @@
 """What a worker says of the records that it sets aside, and of a topic that does not hold what comes next."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.ingest_worker import RECORD_BYTES_MAX, Counts, IngestWorker
@@ -14,8 +16,8 @@ from adapters.memory.set_aside import MemorySetAside
 from adapters.received import Received
 from adapters.set_aside import VALUE_BYTES_MAX
 from adapters.vehicle_log import VehicleLog
-from domain.errors import VersionConflictError
-from domain.fleet import Fleet
+from domain.errors import StoreError, UnstorableError, VersionConflictError
+from domain.fleet import Fleet, ProgressChange
 from domain.signals import SignalBatch
 from domain.vin import Vin
 from tests.support.batches import T0, VEHICLE_ID, sample
@@ -32,12 +34,27 @@ BATCH: Final = SignalBatch(ID, "drive", 1, T0, (sample("Vehicle.Speed", 0, 50.0)
 class Bench:
     """A worker with what it writes to."""
 
-    def __init__(self) -> None:
-        self.log, self.aside = MemoryEventLog(lambda: T0), MemorySetAside()
+    def __init__(self, log: MemoryEventLog | None = None) -> None:
+        self.log, self.aside = log or MemoryEventLog(lambda: T0), MemorySetAside()
         self.fleet = Fleet(VehicleLog(self.log, codec()), KEY)
         self.fleet.register(Vin.parse(VIN), brand="Volkswagen", model=None, at=T0)
         self.worker = IngestWorker(self.fleet, CODEC, self.log, self.aside, lambda: T0)
         self.worker.assign([SOURCE])
+
+
+class PickyLog(MemoryEventLog):
+    """Fails for one stream."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(lambda: T0)
+        self.error = error
+
+    def append(
+        self, events: Sequence[StoredEvent], progress: Sequence[ProgressChange] = (), *more: Any, **named: Any
+    ) -> Sequence[int]:
+        if any(change.after.stream_id == "odd" for change in progress):
+            raise self.error
+        return super().append(events, progress, *more, **named)
 
 
 def record(position: int, batch: SignalBatch = BATCH, *, value: bytes | None = None) -> Received:
@@ -78,6 +95,31 @@ def test_a_bad_record_is_set_aside_with_its_reason_and_the_next_is_taken(
     assert (aside.length, aside.set_aside_at) == (len(bad.value or b""), T0)
     assert bench.log.consumed_position(SOURCE) == 3
     assert bench.worker.counts == Counts(records=3, batches=1, duplicates=1, set_aside=1, events=3)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("it does not fit"), OverflowError("too large"), UnstorableError("no column has a place for it")],
+)
+def test_a_batch_of_which_no_event_can_be_made_is_set_aside_by_itself(error: Exception) -> None:
+    bench = Bench(PickyLog(error))
+
+    bench.worker.take([record(0), record(1, replace(BATCH, stream_id="odd")), record(2, replace(BATCH, sequence=2))])
+
+    (aside,) = bench.aside.newest(9)
+    assert (aside.position, str(error) in aside.reason) == (1, True)
+    assert bench.log.consumed_position(SOURCE) == 3
+    assert bench.worker.counts._replace(events=0) == Counts(records=3, batches=2, set_aside=1)
+
+
+def test_while_the_store_does_not_answer_nothing_is_set_aside() -> None:
+    bench = Bench(PickyLog(StoreError("the event store does not answer")))
+
+    with pytest.raises(StoreError):
+        bench.worker.take([record(0), record(1, replace(BATCH, stream_id="odd"))])
+
+    assert bench.aside.count() == 0
+    assert bench.log.consumed_position(SOURCE) == 0
 
 
 def test_telemetry_of_a_vehicle_that_has_left_is_set_aside() -> None:

@@ -157,7 +157,7 @@ def test_a_vin_among_other_signals_is_left_out() -> None:
     case.car.check()
 
 
-@pytest.mark.parametrize("value", [nan, inf, -inf, INTEGER_MAX + 1, -INTEGER_MAX - 2, 10**400, None])
+@pytest.mark.parametrize("value", [nan, inf, -inf, 1.7e308, 2.0**63, INTEGER_MAX + 1, -INTEGER_MAX - 2, 10**400, None])
 def test_a_value_that_nothing_can_hold_is_invalid(value: SignalValue | None) -> None:
     stream = Stream()
     given().when(stream.batch(Sample(CABIN_TEMPERATURE, at(0), value))).then(
@@ -165,7 +165,7 @@ def test_a_value_that_nothing_can_hold_is_invalid(value: SignalValue | None) -> 
     )
 
 
-@pytest.mark.parametrize("value", [INTEGER_MAX, -INTEGER_MAX - 1, 1.7e308, 5e-324, "Škoda 状态 🚗", ""])
+@pytest.mark.parametrize("value", [INTEGER_MAX, -INTEGER_MAX - 1, 9e18, -(2.0**63), 5e-324, "Škoda 状态 🚗", ""])
 def test_a_value_at_the_limits_is_kept(value: SignalValue) -> None:
     stream = Stream()
     given().when(stream.batch(Sample(CABIN_TEMPERATURE, at(0), value))).then(

@@ -140,8 +140,10 @@ class Rig:
         ends, starts = {
             Kind.BROKER_RESTART: (self._services.stop_broker, self._services.start_broker),
             Kind.BROKER_CRASH: (self._services.kill_broker, self._services.start_broker),
+            Kind.BROKER_FREEZE: (self._services.freeze_broker, self._services.thaw_broker),
             Kind.DATABASE_RESTART: (self._services.stop_database, self._services.start_database),
             Kind.DATABASE_CRASH: (self._services.kill_database, self._services.start_database),
+            Kind.DATABASE_FREEZE: (self._services.freeze_database, self._services.thaw_database),
         }[fault.kind]
         self._tell(f"begins: {fault}")
         ends()

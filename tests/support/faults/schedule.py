@@ -12,6 +12,8 @@ FAULTS_S: Final = 20.0  # from the first moment to the last at which a fault beg
 FAULTS_MIN: Final = 9
 FAULTS_MAX: Final = 14  # besides those of broker and database themselves
 LONG_S: Final = (11.0, 14.0)  # longer than the 10 s after which a silent member of a group has lost its partitions
+DOWN_S_MAX: Final = 3.0  # of a service that was stopped or killed
+HANGS_S: Final = (1.0, 12.0)  # a service that is frozen: some of them until the group takes every member for dead
 LONG_BEFORE_S: Final = 10.0  # a long one begins early, so that there is load while it lasts
 
 
@@ -28,8 +30,10 @@ class Kind(StrEnum):
     SWALLOW = "swallow"  # what is asked arrives, the answer does not, then RST
     BROKER_RESTART = "broker restart"
     BROKER_CRASH = "broker crash"
+    BROKER_FREEZE = "broker freeze"  # SIGSTOP to the whole of it: connections stay, nothing answers; then SIGCONT
     DATABASE_RESTART = "database restart"
     DATABASE_CRASH = "database crash"
+    DATABASE_FREEZE = "database freeze"
 
 
 class Service(StrEnum):
@@ -42,10 +46,11 @@ class Service(StrEnum):
 OF_ROLES: Final = {Kind.KILL: 3, Kind.RESTART: 1, Kind.FREEZE: 2, Kind.FREEZE_LONG: 1}  # and how often, relatively
 OF_LINKS: Final = {Kind.CUT: 3, Kind.STALL: 2, Kind.STALL_LONG: 1, Kind.SWALLOW: 3}
 OF_SERVICES: Final = {
-    Service.BROKER: (Kind.BROKER_RESTART, Kind.BROKER_CRASH),
-    Service.DATABASE: (Kind.DATABASE_RESTART, Kind.DATABASE_CRASH),
+    Service.BROKER: (Kind.BROKER_RESTART, Kind.BROKER_CRASH, Kind.BROKER_FREEZE),
+    Service.DATABASE: (Kind.DATABASE_RESTART, Kind.DATABASE_CRASH, Kind.DATABASE_FREEZE),
 }
 ANSWERS_MAX: Final = 12  # of a broker: some two transactions of a relay
+HANGING: Final = (Kind.BROKER_FREEZE, Kind.DATABASE_FREEZE)
 LASTING: Final = (Kind.FREEZE, Kind.FREEZE_LONG, Kind.STALL, Kind.STALL_LONG)
 
 
@@ -88,7 +93,9 @@ class Schedule:
         for service, kinds in OF_SERVICES.items():
             if rng.random() < 0.7:
                 at_s = rng.uniform(2, FAULTS_S - 2)
-                faults.append(Fault(at_s, rng.choice(kinds), (), service, rng.uniform(0, 3)))
+                kind = rng.choice(kinds)
+                lasts_s = rng.uniform(*(HANGS_S if kind in HANGING else (0.0, DOWN_S_MAX)))
+                faults.append(Fault(at_s, kind, (), service, lasts_s))
         faults.sort(key=lambda fault: fault.at_s)
         through_proxy, load_seed = rng.random() < 0.3, rng.getrandbits(64)
         # A process is at work for a small share of its time: killed at any moment, it would be idle most often.

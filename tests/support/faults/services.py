@@ -24,6 +24,8 @@ from tests.support.tcp_proxy import Link, TcpProxy
 
 POLL_S: Final = 0.02
 GONE_WITHIN_S: Final = 10.0
+GONE: Final = ("", "Z")  # states of a process; Z: it has ended, and its parent has not asked how
+FROZEN: Final = ("T", *GONE)
 _numbers = itertools.count(1)
 
 
@@ -125,6 +127,14 @@ class Services:
         """End it with SIGKILL."""
         self._broker.kill()
 
+    def freeze_broker(self) -> None:
+        """Let it hang."""
+        self._broker.freeze()
+
+    def thaw_broker(self) -> None:
+        """Let it go on."""
+        self._broker.thaw()
+
     def start_broker(self) -> None:
         """Start it again, and wait until it answers."""
         self._broker.start()
@@ -136,7 +146,7 @@ class Services:
 
     def kill_database(self) -> None:
         """End its first process with SIGKILL: the others notice and go."""
-        pid = int((self._home / "postgres/data/postmaster.pid").read_text().splitlines()[0])
+        pid = self._postmaster
         os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + GONE_WITHIN_S
         while _lives(pid):
@@ -144,9 +154,29 @@ class Services:
             time.sleep(POLL_S)
         self._database.stop()  # lets go of what is gone
 
+    def freeze_database(self) -> None:
+        """Let all of its processes hang; the first one first, so that no more come."""
+        pid = self._postmaster
+        os.kill(pid, signal.SIGSTOP)
+        while running := [each for each in (pid, *_children(pid)) if _state(each) not in FROZEN]:
+            for each in running:
+                with contextlib.suppress(ProcessLookupError):  # it was about to end
+                    os.kill(each, signal.SIGSTOP)
+            time.sleep(POLL_S)
+
+    def thaw_database(self) -> None:
+        """Let all of its processes go on."""
+        pid = self._postmaster
+        for each in (*_children(pid), pid):
+            os.kill(each, signal.SIGCONT)
+
     def start_database(self) -> None:
         """Start it again, and wait until it answers."""
         self._database.start()
+
+    @property
+    def _postmaster(self) -> int:
+        return int((self._home / "postgres/data/postmaster.pid").read_text().splitlines()[0])
 
     @property
     def _broker(self) -> Broker:
@@ -156,6 +186,20 @@ class Services:
 
 def _lives(pid: int) -> bool:
     """Whether a process is more than an entry that waits for its parent."""
+    return _state(pid) not in GONE
+
+
+def _state(pid: int) -> str:
+    """Return the letter of a process's state, none for one that is gone."""
+    return next(iter(_stat(pid)), "")
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what proc(5) says of a process from its state and its parent on, nothing of one that is gone."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each.name) for each in Path("/proc").glob("[0-9]*") if _stat(int(each.name))[1:2] == [str(pid)]]
