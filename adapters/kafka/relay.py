@@ -4,17 +4,20 @@ A relay is a member of a consumer group that reads nothing: the group shares the
 What a relay publishes and the position of the log up to which it has published are one Kafka transaction, which the
 brokers refuse from a member that has lost its partitions (KIP-447). Kafka's transactions can tear (KIP-890): a reader
 still has to look at the `version` header.
+
+A topic that was deleted and made anew is another one, into which nothing was published yet. Before a transaction is
+committed, and now and then, it is looked at whether it is still the same.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import MemberState
 
@@ -24,6 +27,8 @@ from adapters.kafka.cloud_events import Headers, cloud_event_headers
 from adapters.kafka.group import join_group, poll
 from adapters.kafka.last_record import POSITION, last_position
 from adapters.kafka.partition import partition_of
+from adapters.kafka.relayed import about_another, noted, position_in
+from adapters.kafka.sources import TopicGoneError, topic_id
 from adapters.metrics import ASSIGNED_PARTITIONS, PUBLISHED_EVENTS, RELAY_SECONDS
 from domain.errors import FleettwinError, StoreError
 
@@ -32,6 +37,7 @@ WAIT_MS: Final = 500  # for new events, before the group is heard again
 GATHERED_MS: Final = 50  # between two pages: a transaction of few events costs most
 SAID_MS: Final = 100  # after which positions are said though nothing was to be published
 BACKOFF_S: Final = 1.0  # after a failure that may pass
+TOPIC_CHECKED_S: Final = 5.0  # after which it is looked at again whether it is still the same topic
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a relay that is silent for so long in a transaction has lost it
 CONFIRMED_WITHIN_MS: Final = 8_000
 STUCK_S: Final = 30.0  # a transaction that takes longer is given up with its producer
@@ -80,6 +86,8 @@ class Relay:
         self._said_at_s = 0.0
         self._began_s = 0.0
         self._member_id = ""  # in the group, when the partitions were taken
+        self._topic_id = ""  # of the topic that the positions are about
+        self._checked_at_s = 0.0
 
     def run(self, stopping: threading.Event, tell: Callable[[int], None] = lambda _: None) -> None:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
@@ -89,11 +97,12 @@ class Relay:
         """
         while not stopping.is_set():
             try:
-                with closing(
-                    join_group(self._connection, self._group, self._topic, auto_offset_reset="latest")
-                ) as consumer:
+                with ExitStack() as stack:
+                    client = stack.enter_context(self._connection.administration())
+                    self._topic_id = topic_id(client, self._topic)
+                    consumer = stack.enter_context(closing(self._join()))
                     while not stopping.is_set():
-                        self._step(consumer)
+                        self._step(consumer, client)
                         if self._positions:
                             tell(min(self._positions.values()))
             except BehindKafkaError:
@@ -107,9 +116,14 @@ class Relay:
                 ASSIGNED_PARTITIONS.labels(self._group).set(0)
                 self._drop_producer()
 
-    def _step(self, consumer: KafkaConsumer) -> None:
+    def _join(self) -> KafkaConsumer:
+        return join_group(self._connection, self._group, self._topic, auto_offset_reset="latest")
+
+    def _step(self, consumer: KafkaConsumer, client: KafkaAdminClient) -> None:
         """Publish the next events, or wait for some."""
         group = self._follow(consumer)
+        if time.monotonic() - self._checked_at_s > TOPIC_CHECKED_S:
+            self._check_topic(client)
         if not self._positions:
             return
         time.sleep(max(0.0, self._began_s + GATHERED_MS / 1_000 - time.monotonic()))
@@ -119,10 +133,15 @@ class Relay:
         if page:
             # A partition that another relay had may be further already: this one catches up with its others first.
             reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
-            self._publish(page, reached, group)
+            self._publish(page, reached, group, client)
             self._positions = reached
         elif self._log.wait(after, self._wait_ms()) <= after:
-            self._say_positions(group)
+            self._say_positions(group, client)
+
+    def _check_topic(self, client: KafkaAdminClient) -> None:
+        if topic_id(client, self._topic) != self._topic_id:
+            raise TopicGoneError(f"topic {self._topic} was made anew")
+        self._checked_at_s = time.monotonic()
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
@@ -144,9 +163,12 @@ class Relay:
 
     def _published(self, consumer: KafkaConsumer, partition: TopicPartition) -> int:
         """Return the position of the log up to which a partition is published."""
-        committed = consumer.committed(partition, timeout_ms=TRANSACTION_TIMEOUT_MS + CONFIRMED_WITHIN_MS)
+        said = consumer.committed(partition, metadata=True, timeout_ms=TRANSACTION_TIMEOUT_MS + CONFIRMED_WITHIN_MS)
+        if about_another(said, self._topic_id):
+            _log.warning("%s was made anew: partition %s is published from the beginning", *partition)
+            return 0  # also where it holds records: what comes before them went into the other topic only
         # The position of a group that nobody belonged to for a week is gone, the records may be there.
-        position = max(committed or 0, last_position(self._connection, partition))
+        position = max(position_in(said, self._topic_id) or 0, last_position(self._connection, partition))
         newest = self._log.last_position()
         if position > newest:
             where = f"{partition.topic}/{partition.partition}"
@@ -157,7 +179,13 @@ class Relay:
             )
         return position
 
-    def _publish(self, page: Sequence[StoredRecord], reached: Mapping[TopicPartition, int], group: Any) -> None:
+    def _publish(
+        self,
+        page: Sequence[StoredRecord],
+        reached: Mapping[TopicPartition, int],
+        group: Any,
+        client: KafkaAdminClient,
+    ) -> None:
         numbers = {partition.partition: position for partition, position in self._positions.items()}
         chosen: list[tuple[int, bytes, StoredRecord]] = []
         for record in page:
@@ -167,14 +195,14 @@ class Relay:
                 chosen.append((number, key, record))
         # What is in the partitions of other relays is said now and then: it moves the readers' position (published.py).
         if chosen or time.monotonic() - self._said_at_s > SAID_MS / 1_000:
-            self._commit(chosen, reached, group)
+            self._commit(chosen, reached, group, client)
         else:
             self._unsaid = True
 
-    def _say_positions(self, group: Any) -> None:
+    def _say_positions(self, group: Any, client: KafkaAdminClient) -> None:
         """Say how far the partitions are, where nothing had to be published lately."""
         if self._unsaid:
-            self._commit([], self._positions, group)
+            self._commit([], self._positions, group, client)
 
     def _wait_ms(self) -> int:
         return SAID_MS if self._unsaid else WAIT_MS
@@ -184,10 +212,11 @@ class Relay:
         chosen: Collection[tuple[int, bytes, StoredRecord]],
         reached: Mapping[TopicPartition, int],
         group: Any,
+        client: KafkaAdminClient,
     ) -> None:
-        offsets = {partition: OffsetAndMetadata(position, "", -1) for partition, position in reached.items()}
+        offsets = {partition: noted(position, self._topic_id) for partition, position in reached.items()}
         with RELAY_SECONDS.time():
-            _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
+            _within(STUCK_S, lambda: self._transact(chosen, offsets, group, client))
         PUBLISHED_EVENTS.inc(len(chosen))
         self._unsaid, self._said_at_s = False, time.monotonic()
 
@@ -196,6 +225,7 @@ class Relay:
         chosen: Collection[tuple[int, bytes, StoredRecord]],
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
         group: Any,
+        client: KafkaAdminClient,
     ) -> None:
         producer = self._producer = self._producer or self._open_producer()
         producer.begin_transaction()
@@ -214,6 +244,12 @@ class Relay:
             producer.flush(timeout=CONFIRMED_WITHIN_MS / 1_000)
         for future in futures:
             future.get(timeout=0)
+        if futures:
+            try:
+                self._check_topic(client)
+            except TopicGoneError:  # these would be in a new topic without what was in the one before
+                producer.abort_transaction()
+                raise
         producer.send_offsets_to_transaction(offsets, group)
         producer.commit_transaction()
 

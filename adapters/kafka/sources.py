@@ -39,3 +39,8 @@ def partition_named(source: str) -> TopicPartition:
     """Return the partition that is called so."""
     topic, _, number = source.partition("#")[0].rpartition("/")
     return TopicPartition(topic, int(number))
+
+
+def identity_in(source: str) -> str:
+    """Return the id of its topic."""
+    return source.rpartition("#")[2]

@@ -23,7 +23,10 @@ from adapters.kafka import relay as relay_module
 from adapters.kafka.client import Connection
 from adapters.kafka.group import HEARTBEAT_MS, join_group
 from adapters.kafka.partition import partition_of
+from adapters.kafka.positions import KafkaPositions
+from adapters.kafka.published import PublishedWatch
 from adapters.kafka.relay import Relay
+from adapters.kafka.sources import source_of, topic_id
 from adapters.kafka.topics import create_topics
 from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
@@ -109,7 +112,7 @@ class RelayHere:
     """A relay in a thread of this process, on a log in memory in which each partition has a vehicle of its own."""
 
     bootstrap_servers: str
-    topic: str
+    topic_prefix: str
     group: str
     log: MemoryEventLog
     found: dict[int, list[int]]  # positions that were published, by partition
@@ -118,9 +121,11 @@ class RelayHere:
     def on_new_topic(cls, bootstrap_servers: str, topic_prefix: str) -> "RelayHere":
         create_topics(Connection(bootstrap_servers), PARTITIONS, topic_prefix)
         found: dict[int, list[int]] = {number: [] for number in range(PARTITIONS)}
-        return cls(
-            bootstrap_servers, f"{topic_prefix}vehicle-events", f"{topic_prefix}relay", MemoryEventLog(now), found
-        )
+        return cls(bootstrap_servers, topic_prefix, f"{topic_prefix}relay", MemoryEventLog(now), found)
+
+    @property
+    def topic(self) -> str:
+        return f"{self.topic_prefix}vehicle-events"
 
     @property
     def partitions(self) -> list[TopicPartition]:
@@ -131,10 +136,34 @@ class RelayHere:
         cars = {partition_of(str(UUID(int=number)).encode(), PARTITIONS): UUID(int=number) for number in range(100)}
         self.log.append([StoredEvent(cars[number], version, "x", b"") for number in range(PARTITIONS)])
 
+    def remake(self) -> None:
+        """Delete the topic, and make it anew."""
+        with Connection(self.bootstrap_servers).administration() as client:
+            client.delete_topics([self.topic])
+        deadline = time.monotonic() + PATIENCE_S / 2
+        while not any(
+            each.created for each in create_topics(Connection(self.bootstrap_servers), PARTITIONS, self.topic_prefix)
+        ):
+            assert time.monotonic() < deadline
+
+    def commit(self, position: int, topic_id: str) -> None:
+        """Commit a position for all partitions, as a relay does."""
+        with KafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers, group_id=self.group, enable_auto_commit=False
+        ) as consumer:
+            consumer.assign(self.partitions)
+            consumer.commit({each: OffsetAndMetadata(position, topic_id, -1) for each in self.partitions})
+
+    def complete(self, versions: int) -> bool:
+        """Whether all of so many versions of each vehicle were found, each once and in order."""
+        return self.found == {
+            number: [1 + number + PARTITIONS * version for version in range(versions)] for number in range(PARTITIONS)
+        }
+
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, kind: type[Relay] = Relay) -> Iterator[None]:
         stopping = threading.Event()
-        relay = Relay(Connection(self.bootstrap_servers), self.topic, PARTITIONS, self.group, self.log)
+        relay = kind(Connection(self.bootstrap_servers), self.topic, PARTITIONS, self.group, self.log)
         thread = threading.Thread(target=relay.run, args=(stopping,))
         thread.start()
         try:
@@ -155,6 +184,38 @@ class RelayHere:
                 assert time.monotonic() < deadline, self.found
                 for partition, records in consumer.poll(timeout_ms=200).items():
                     self.found[partition.partition] += [int(dict(each.headers)["position"]) for each in records]
+
+
+class Held:
+    """Holds a relay back when it next comes to a method of its own."""
+
+    def __init__(self) -> None:
+        self.armed = threading.Event()
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+
+    def arm(self) -> None:
+        self.armed.set()
+
+    def come(self) -> None:
+        if self.armed.is_set() and not self.reached.is_set():
+            self.reached.set()
+            assert self.go_on.wait(PATIENCE_S)
+
+
+@contextmanager
+def holding(monkeypatch: pytest.MonkeyPatch, method: str) -> Iterator[Held]:
+    held, original = Held(), getattr(Relay, method)
+
+    def come(*arguments: object) -> object:
+        held.come()
+        return original(*arguments)
+
+    monkeypatch.setattr(Relay, method, come)
+    try:
+        yield held
+    finally:
+        held.go_on.set()
 
 
 def test_a_partition_that_is_ahead_of_another_is_not_published_again_while_that_catches_up(
@@ -215,6 +276,64 @@ def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have
         here.append(3)
         here.wait(lambda: all(each and each[-1] > 2 * PARTITIONS for each in here.found.values()))
     assert here.found == {number: [1 + number, 9 + number] for number in range(PARTITIONS)}
+
+
+def test_a_topic_that_is_made_anew_while_a_relay_runs_gets_the_whole_log(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+        here.remake()
+        here.append(2)
+        here.wait(lambda: here.complete(2))
+
+
+def test_a_topic_that_is_made_anew_while_no_relay_runs_gets_the_whole_log(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    here.commit(PARTITIONS, "0123abcd")  # by a relay that knew the topic before; brokers mostly forget it with that
+    positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group)
+    assert positions.published() == dict.fromkeys(range(PARTITIONS), 0)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+        assert positions.published() == dict.fromkeys(range(PARTITIONS), PARTITIONS)
+
+
+def test_what_is_not_of_this_topic_is_not_taken_for_published(bootstrap_servers: str, topic_prefix: str) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    with Connection(bootstrap_servers).administration() as client:
+        sources = {each: source_of(each, topic_id(client, here.topic)) for each in here.partitions}
+        told: list[dict[str, int]] = []
+        with KafkaConsumer(bootstrap_servers=bootstrap_servers) as reader:
+            reader.assign(here.partitions)
+            reader.seek_to_beginning()
+            for identity in ("0123abcd", topic_id(client, here.topic)):
+                here.commit(7, identity)
+                watch = PublishedWatch(here.group, PARTITIONS, lambda positions, _: told.append(dict(positions)))
+                for _ in range(2):  # it asks, and it tells
+                    watch.look(client, sources, reader)
+    assert told == [dict.fromkeys(sources.values(), 7)]
+
+
+@pytest.mark.parametrize("moment", ["_transact", "_check_topic"])
+def test_a_topic_that_is_made_anew_before_or_after_records_were_sent_gets_each_event_once(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    monkeypatch.setattr(relay_module, "TOPIC_CHECKED_S", PATIENCE_S)  # the transaction itself has to look
+    with here.running(), holding(monkeypatch, moment) as held:
+        here.wait(lambda: here.complete(1))
+        held.arm()
+        here.append(2)
+        assert held.reached.wait(PATIENCE_S)
+        here.remake()
+        held.go_on.set()
+        here.wait(lambda: here.complete(2))
 
 
 @pytest.mark.slow
