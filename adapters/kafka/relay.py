@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import MemberState
 
@@ -28,7 +28,7 @@ from adapters.kafka.group import join_group, poll
 from adapters.kafka.last_record import POSITION, last_position
 from adapters.kafka.partition import partition_of
 from adapters.kafka.relayed import about_another, noted, position_in
-from adapters.kafka.sources import TopicGoneError, topic_id
+from adapters.kafka.sources import SameTopic, TopicGoneError
 from adapters.metrics import ASSIGNED_PARTITIONS, PUBLISHED_EVENTS, RELAY_SECONDS
 from domain.errors import FleettwinError, StoreError
 
@@ -37,7 +37,6 @@ WAIT_MS: Final = 500  # for new events, before the group is heard again
 GATHERED_MS: Final = 50  # between two pages: a transaction of few events costs most
 SAID_MS: Final = 100  # after which positions are said though nothing was to be published
 BACKOFF_S: Final = 1.0  # after a failure that may pass
-TOPIC_CHECKED_S: Final = 5.0  # after which it is looked at again whether it is still the same topic
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a relay that is silent for so long in a transaction has lost it
 CONFIRMED_WITHIN_MS: Final = 8_000
 STUCK_S: Final = 30.0  # a transaction that takes longer is given up with its producer
@@ -87,7 +86,6 @@ class Relay:
         self._began_s = 0.0
         self._member_id = ""  # in the group, when the partitions were taken
         self._topic_id = ""  # of the topic that the positions are about
-        self._checked_at_s = 0.0
 
     def run(self, stopping: threading.Event, tell: Callable[[int], None] = lambda _: None) -> None:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
@@ -99,10 +97,11 @@ class Relay:
             try:
                 with ExitStack() as stack:
                     client = stack.enter_context(self._connection.administration())
-                    self._topic_id = topic_id(client, self._topic)
+                    same = SameTopic(client, self._topic)
+                    self._topic_id = same.identity
                     consumer = stack.enter_context(closing(self._join()))
                     while not stopping.is_set():
-                        self._step(consumer, client)
+                        self._step(consumer, same)
                         if self._positions:
                             tell(min(self._positions.values()))
             except BehindKafkaError:
@@ -119,11 +118,10 @@ class Relay:
     def _join(self) -> KafkaConsumer:
         return join_group(self._connection, self._group, self._topic, auto_offset_reset="latest")
 
-    def _step(self, consumer: KafkaConsumer, client: KafkaAdminClient) -> None:
+    def _step(self, consumer: KafkaConsumer, same: SameTopic) -> None:
         """Publish the next events, or wait for some."""
         group = self._follow(consumer)
-        if time.monotonic() - self._checked_at_s > TOPIC_CHECKED_S:
-            self._check_topic(client)
+        same.check_now_and_then()
         if not self._positions:
             return
         time.sleep(max(0.0, self._began_s + GATHERED_MS / 1_000 - time.monotonic()))
@@ -133,15 +131,10 @@ class Relay:
         if page:
             # A partition that another relay had may be further already: this one catches up with its others first.
             reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
-            self._publish(page, reached, group, client)
+            self._publish(page, reached, group, same)
             self._positions = reached
         elif self._log.wait(after, self._wait_ms()) <= after:
-            self._say_positions(group, client)
-
-    def _check_topic(self, client: KafkaAdminClient) -> None:
-        if topic_id(client, self._topic) != self._topic_id:
-            raise TopicGoneError(f"topic {self._topic} was made anew")
-        self._checked_at_s = time.monotonic()
+            self._say_positions(group, same)
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
@@ -184,7 +177,7 @@ class Relay:
         page: Sequence[StoredRecord],
         reached: Mapping[TopicPartition, int],
         group: Any,
-        client: KafkaAdminClient,
+        same: SameTopic,
     ) -> None:
         numbers = {partition.partition: position for partition, position in self._positions.items()}
         chosen: list[tuple[int, bytes, StoredRecord]] = []
@@ -195,14 +188,14 @@ class Relay:
                 chosen.append((number, key, record))
         # What is in the partitions of other relays is said now and then: it moves the readers' position (published.py).
         if chosen or time.monotonic() - self._said_at_s > SAID_MS / 1_000:
-            self._commit(chosen, reached, group, client)
+            self._commit(chosen, reached, group, same)
         else:
             self._unsaid = True
 
-    def _say_positions(self, group: Any, client: KafkaAdminClient) -> None:
+    def _say_positions(self, group: Any, same: SameTopic) -> None:
         """Say how far the partitions are, where nothing had to be published lately."""
         if self._unsaid:
-            self._commit([], self._positions, group, client)
+            self._commit([], self._positions, group, same)
 
     def _wait_ms(self) -> int:
         return SAID_MS if self._unsaid else WAIT_MS
@@ -212,22 +205,23 @@ class Relay:
         chosen: Collection[tuple[int, bytes, StoredRecord]],
         reached: Mapping[TopicPartition, int],
         group: Any,
-        client: KafkaAdminClient,
+        same: SameTopic,
     ) -> None:
         offsets = {partition: noted(position, self._topic_id) for partition, position in reached.items()}
+        producer = self._producer = self._producer or self._open_producer()
         with RELAY_SECONDS.time():
-            _within(STUCK_S, lambda: self._transact(chosen, offsets, group, client))
+            _within(STUCK_S, lambda: self._transact(producer, chosen, offsets, group, same))
         PUBLISHED_EVENTS.inc(len(chosen))
         self._unsaid, self._said_at_s = False, time.monotonic()
 
     def _transact(
         self,
+        producer: KafkaProducer,
         chosen: Collection[tuple[int, bytes, StoredRecord]],
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
         group: Any,
-        client: KafkaAdminClient,
+        same: SameTopic,
     ) -> None:
-        producer = self._producer = self._producer or self._open_producer()
         producer.begin_transaction()
         futures = [
             producer.send(
@@ -246,7 +240,7 @@ class Relay:
             future.get(timeout=0)
         if futures:
             try:
-                self._check_topic(client)
+                same.check()
             except TopicGoneError:  # these would be in a new topic without what was in the one before
                 producer.abort_transaction()
                 raise
@@ -266,7 +260,11 @@ class Relay:
             batch_size=131_072,
             allow_auto_create_topics=False,
         )
-        producer.init_transactions()
+        try:
+            producer.init_transactions()
+        except BaseException:
+            abandon(producer)
+            raise
         return producer
 
     def _drop_producer(self) -> None:
@@ -288,7 +286,7 @@ def _headers(key: bytes, record: StoredRecord) -> Headers:
 def _within(seconds: float, work: Callable[[], None]) -> None:
     """Do something in a thread of its own, which is left behind if it takes longer: raises StoreError.
 
-    The client waits for a commit without end.
+    The client waits for a commit without end. What is left behind ends with its producer, and changes nothing here.
     """
     failures: list[BaseException] = []
 

@@ -4,10 +4,13 @@ A topic that was deleted and made anew has other records at the same offsets. So
 part) belongs to the name: whoever reads begins anew with a new topic.
 """
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError
+
+CHECKED_S: Final = 5.0  # after which it is looked at again whether a topic is still the same
 
 
 class TopicGoneError(KafkaError):  # type: ignore[misc]  # the library has no types
@@ -23,6 +26,27 @@ def topic_id(client: Any, topic: str) -> str:
     if found["error_code"]:
         raise TopicGoneError(f"there is no topic {topic}: run `fleettwin topics create`")
     return id_of(found)
+
+
+class SameTopic:
+    """Looks whether a topic is still the one that it was when this was made."""
+
+    def __init__(self, client: Any, topic: str) -> None:
+        self._client = client
+        self._topic = topic
+        self.identity = topic_id(client, topic)
+        self._checked_at_s = time.monotonic()
+
+    def check(self) -> None:
+        """Raise TopicGoneError where it is not."""
+        if topic_id(self._client, self._topic) != self.identity:
+            raise TopicGoneError(f"topic {self._topic} was made anew")
+        self._checked_at_s = time.monotonic()
+
+    def check_now_and_then(self) -> None:
+        """Do so unless that was done lately."""
+        if time.monotonic() - self._checked_at_s > CHECKED_S:
+            self.check()
 
 
 def id_of(described: Any) -> str:

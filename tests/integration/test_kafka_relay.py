@@ -2,37 +2,44 @@
 
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
-from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import MemberToRemove
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
 from adapters.clock import now
 from adapters.kafka import relay as relay_module
+from adapters.kafka import sources
+from adapters.kafka.broker import HOST
 from adapters.kafka.client import Connection
+from adapters.kafka.cluster import JVM_QUICK_START, Cluster, free_ports
+from adapters.kafka.distribution import Distribution
 from adapters.kafka.group import HEARTBEAT_MS, join_group
 from adapters.kafka.partition import partition_of
 from adapters.kafka.positions import KafkaPositions
 from adapters.kafka.published import PublishedWatch
 from adapters.kafka.relay import Relay
-from adapters.kafka.sources import source_of, topic_id
+from adapters.kafka.sources import SameTopic, source_of, topic_id
 from adapters.kafka.topics import create_topics
 from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
 from tests.support.kafka import PARTITIONS
+from tests.support.tcp_proxy import Link, TcpProxy
 
 pytestmark = pytest.mark.broker
 
@@ -161,9 +168,9 @@ class RelayHere:
         }
 
     @contextmanager
-    def running(self, kind: type[Relay] = Relay) -> Iterator[None]:
+    def running(self, at: str = "") -> Iterator[None]:
         stopping = threading.Event()
-        relay = kind(Connection(self.bootstrap_servers), self.topic, PARTITIONS, self.group, self.log)
+        relay = Relay(Connection(at or self.bootstrap_servers), self.topic, PARTITIONS, self.group, self.log)
         thread = threading.Thread(target=relay.run, args=(stopping,))
         thread.start()
         try:
@@ -187,7 +194,7 @@ class RelayHere:
 
 
 class Held:
-    """Holds a relay back when it next comes to a method of its own."""
+    """Holds whoever comes first back, when it is armed."""
 
     def __init__(self) -> None:
         self.armed = threading.Event()
@@ -204,14 +211,15 @@ class Held:
 
 
 @contextmanager
-def holding(monkeypatch: pytest.MonkeyPatch, method: str) -> Iterator[Held]:
-    held, original = Held(), getattr(Relay, method)
+def holding(monkeypatch: pytest.MonkeyPatch, where: type, method: str) -> Iterator[Held]:
+    """Hold who calls a method."""
+    held, original = Held(), getattr(where, method)
 
     def come(*arguments: object) -> object:
         held.come()
         return original(*arguments)
 
-    monkeypatch.setattr(Relay, method, come)
+    monkeypatch.setattr(where, method, come)
     try:
         yield held
     finally:
@@ -278,6 +286,82 @@ def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have
     assert here.found == {number: [1 + number, 9 + number] for number in range(PARTITIONS)}
 
 
+@contextmanager
+def broker_behind_link(distribution: Distribution) -> Iterator[tuple[str, Link]]:
+    """Run a broker; give its address, and the link by which a client reaches it that begins there."""
+    own, way = free_ports(2)
+    plain = f"PLAINTEXT://{HOST}:{own.client}"
+    settings = {
+        "listeners": f"{plain},CONTROLLER://{HOST}:{own.controller},LINK://{HOST}:{way.client}",
+        "advertised.listeners": f"{plain},LINK://{HOST}:{way.controller}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINK:PLAINTEXT",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="fleettwin-relay-") as name,
+        TcpProxy() as proxy,
+        Cluster(Path(name), distribution, ports=[own], settings=settings, jvm=JVM_QUICK_START) as cluster,
+    ):
+        yield cluster.bootstrap_servers, proxy.link((HOST, way.client), way.controller)
+
+
+@pytest.mark.slow
+def test_a_transaction_that_does_not_end_is_given_up(
+    kafka_distribution: Distribution, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with broker_behind_link(kafka_distribution) as (bootstrap_servers, link):
+        here = RelayHere.on_new_topic(bootstrap_servers, "stuck-")
+        here.append(1)
+        with here.running(at=f"{HOST}:{link.port}"):
+            here.wait(lambda: here.complete(1))
+            monkeypatch.setattr(relay_module, "STUCK_S", 2.0)
+            stalled, commit = threading.Event(), KafkaProducer.commit_transaction
+
+            def stall_and_commit(producer: KafkaProducer) -> None:
+                if not stalled.is_set():
+                    stalled.set()
+                    link.stall()
+                commit(producer)
+
+            monkeypatch.setattr(KafkaProducer, "commit_transaction", stall_and_commit)
+            here.append(2)
+            deadline = time.monotonic() + PATIENCE_S
+            while "a transaction has not ended within 2 s" not in caplog.text:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            link.flow()
+            here.append(3)
+            here.wait(lambda: here.complete(3))
+        while any(each.name == "transaction" for each in threading.enumerate()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_no_producer_is_left_behind_by_a_transaction_that_was_given_up(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "STUCK_S", 1.0)
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    opened: list[KafkaProducer] = []
+    with holding(monkeypatch, Relay, "_open_producer") as held:
+        held_open = Relay._open_producer
+
+        def note(relay: Relay) -> KafkaProducer:
+            opened.append(held_open(relay))
+            return opened[-1]
+
+        monkeypatch.setattr(Relay, "_open_producer", note)
+        held.arm()
+        here.append(1)
+        with here.running():
+            assert held.reached.wait(PATIENCE_S)
+            time.sleep(5 * relay_module.STUCK_S)
+            held.go_on.set()
+            here.wait(lambda: here.complete(1))
+    assert opened
+    assert all(each._closed for each in opened)
+
+
 def test_a_topic_that_is_made_anew_while_a_relay_runs_gets_the_whole_log(
     bootstrap_servers: str, topic_prefix: str
 ) -> None:
@@ -306,7 +390,7 @@ def test_a_topic_that_is_made_anew_while_no_relay_runs_gets_the_whole_log(
 def test_what_is_not_of_this_topic_is_not_taken_for_published(bootstrap_servers: str, topic_prefix: str) -> None:
     here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     with Connection(bootstrap_servers).administration() as client:
-        sources = {each: source_of(each, topic_id(client, here.topic)) for each in here.partitions}
+        named = {each: source_of(each, topic_id(client, here.topic)) for each in here.partitions}
         told: list[dict[str, int]] = []
         with KafkaConsumer(bootstrap_servers=bootstrap_servers) as reader:
             reader.assign(here.partitions)
@@ -315,18 +399,18 @@ def test_what_is_not_of_this_topic_is_not_taken_for_published(bootstrap_servers:
                 here.commit(7, identity)
                 watch = PublishedWatch(here.group, PARTITIONS, lambda positions, _: told.append(dict(positions)))
                 for _ in range(2):  # it asks, and it tells
-                    watch.look(client, sources, reader)
-    assert told == [dict.fromkeys(sources.values(), 7)]
+                    watch.look(client, named, reader)
+    assert told == [dict.fromkeys(named.values(), 7)]
 
 
-@pytest.mark.parametrize("moment", ["_transact", "_check_topic"])
+@pytest.mark.parametrize("moment", [(Relay, "_transact"), (SameTopic, "check")])
 def test_a_topic_that_is_made_anew_before_or_after_records_were_sent_gets_each_event_once(
-    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, moment: str
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, moment: tuple[type, str]
 ) -> None:
     here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     here.append(1)
-    monkeypatch.setattr(relay_module, "TOPIC_CHECKED_S", PATIENCE_S)  # the transaction itself has to look
-    with here.running(), holding(monkeypatch, moment) as held:
+    monkeypatch.setattr(sources, "CHECKED_S", PATIENCE_S)  # the transaction itself has to look
+    with here.running(), holding(monkeypatch, *moment) as held:
         here.wait(lambda: here.complete(1))
         held.arm()
         here.append(2)
