@@ -133,8 +133,22 @@ class Relay:
             reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
             self._publish(page, reached, group, same)
             self._positions = reached
-        elif self._log.wait(after, self._wait_ms()) <= after:
+            return
+        newest = self._log.wait(after, self._wait_ms())
+        if newest < after:
+            self._check_log(f"topic {self._topic}", after)
+        if newest <= after:
             self._say_positions(group, same)
+
+    def _check_log(self, where: str, published: int) -> None:
+        """Raise BehindKafkaError unless the log has what was published."""
+        newest = self._log.last_position()
+        if published > newest:
+            raise BehindKafkaError(
+                f"{where} has events up to position {published}, the log ends at {newest}: it is older than what was"
+                " published (a restored backup?); restore a newer one, or publish into topics of another"
+                " FLEETTWIN_KAFKA_TOPIC_PREFIX"
+            )
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
@@ -162,14 +176,7 @@ class Relay:
             return 0  # also where it holds records: what comes before them went into the other topic only
         # The position of a group that nobody belonged to for a week is gone, the records may be there.
         position = max(position_in(said, self._topic_id) or 0, last_position(self._connection, partition))
-        newest = self._log.last_position()
-        if position > newest:
-            where = f"{partition.topic}/{partition.partition}"
-            raise BehindKafkaError(
-                f"{where} has events up to position {position}, the log ends at {newest}: it is older than what was"
-                " published (a restored backup?); restore a newer one, or publish into topics of another"
-                " FLEETTWIN_KAFKA_TOPIC_PREFIX"
-            )
+        self._check_log(f"{partition.topic}/{partition.partition}", position)
         return position
 
     def _publish(

@@ -450,6 +450,37 @@ def test_a_log_that_is_older_than_the_topic_is_not_published(rig: Rig) -> None:
     assert "the log ends at 9: it is older than what was published (a restored backup?)" in done.stderr.splitlines()[-1]
 
 
+def test_a_log_that_goes_back_under_a_running_relay_ends_it(rig: Rig) -> None:
+    rig.ingest(1)
+    with rig.fleettwin.started("run", "relay") as relay:
+        rig.wait(relay)
+        assert rig.fleettwin.database is not None
+        with psycopg.connect(rig.fleettwin.database) as connection:
+            connection.execute("DELETE FROM stored_events WHERE notification_id > 9")
+        _, said = relay.communicate(timeout=PATIENCE_S)
+    assert relay.returncode == 2
+    assert "the log ends at 9: it is older than what was published (a restored backup?)" in said.splitlines()[-1]
+
+
+class LateLog(MemoryEventLog):
+    """A log that answers who has waited with a position of long ago."""
+
+    def wait(self, after_position: int, timeout_ms: int) -> int:
+        super().wait(after_position, timeout_ms)
+        return 0
+
+
+def test_an_old_answer_of_the_log_does_not_end_a_relay(bootstrap_servers: str, topic_prefix: str) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.log = LateLog(now)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+        time.sleep(2 * relay_module.WAIT_MS / 1_000)
+        here.append(2)
+        here.wait(lambda: here.complete(2))
+
+
 def test_the_topic_is_made_anew_from_the_log(rig: Rig) -> None:
     rig.ingest(1)
     with rig.fleettwin.started("run", "relay") as relay:
