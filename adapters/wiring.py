@@ -176,7 +176,7 @@ class FleetTwin:
 
         prefix = self.config.kafka_topic_prefix
         connection = Connection(self.config.kafka())
-        return KafkaPositions(connection, prefix, self.config.kafka_partitions, prefix + RELAY_GROUP)
+        return KafkaPositions(connection, prefix, self.config.kafka_partitions, prefix + RELAY_GROUP, self.records)
 
     def _kafka(self) -> "Connection":
         """Return the cluster that the settings name, its topics checked."""

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
-from adapters.kafka.last_record import last_position
+from adapters.kafka.last_record import EventLog, last_position
 from adapters.kafka.partition import check_partitions, partition_of
 from adapters.kafka.relayed import position_in
 from adapters.kafka.sources import id_of, identity_in, partition_named, source_of
@@ -27,12 +27,13 @@ _POLL_MS: Final = 200
 class KafkaPositions:
     """Implements `adapters.lag.LaggedKafka`; `group` is that of the relays. Every call asks anew."""
 
-    def __init__(self, connection: Connection, prefix: str, partitions: int, group: str) -> None:
+    def __init__(self, connection: Connection, prefix: str, partitions: int, group: str, log: EventLog) -> None:
         self._connection = connection
         self._telemetry = prefix + TELEMETRY
         self._events = prefix + VEHICLE_EVENTS
         self._partitions = partitions
         self._group = group
+        self._log = log
 
     def telemetry(self) -> Mapping[str, PartitionEnds]:
         """Return what each partition of the telemetry topic holds."""
@@ -83,7 +84,7 @@ class KafkaPositions:
         if held.first == held.end:
             return 0
         try:
-            return last_position(self._connection, partition)
+            return last_position(self._connection, partition, self._log)
         except KafkaError as error:
             raise StoreError(f"Kafka does not give the last events: {error}") from error
 

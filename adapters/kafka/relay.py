@@ -25,7 +25,7 @@ from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection, abandon
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
 from adapters.kafka.group import join_group, poll
-from adapters.kafka.last_record import POSITION, last_position
+from adapters.kafka.last_record import POSITION, VERSION, EventLog, last_position
 from adapters.kafka.partition import partition_of
 from adapters.kafka.relayed import about_another, noted, position_in
 from adapters.kafka.sources import SameTopic, TopicGoneError
@@ -44,14 +44,8 @@ STUCK_S: Final = 30.0  # a transaction that takes longer is given up with its pr
 _log: Final = logging.getLogger(__name__)
 
 
-class PublishedLog(Protocol):
+class PublishedLog(EventLog, Protocol):
     """What is published."""
-
-    def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
-        """Return up to `limit` events after a position."""
-
-    def last_position(self) -> int:
-        """Return the position of the newest event."""
 
     def wait(self, after_position: int, timeout_ms: int) -> int:
         """Wait for an event after a position, at most so long; return the newest position."""
@@ -175,7 +169,7 @@ class Relay:
             _log.warning("%s was made anew: partition %s is published from the beginning", *partition)
             return 0  # also where it holds records: what comes before them went into the other topic only
         # The position of a group that nobody belonged to for a week is gone, the records may be there.
-        position = max(position_in(said, self._topic_id) or 0, last_position(self._connection, partition))
+        position = max(position_in(said, self._topic_id) or 0, last_position(self._connection, partition, self._log))
         self._check_log(f"{partition.topic}/{partition.partition}", position)
         return position
 
@@ -285,7 +279,7 @@ def _headers(key: bytes, record: StoredRecord) -> Headers:
     version = str(record.version)
     return [
         *cloud_event_headers(key, version, record.topic, record.recorded_at),
-        ("version", version.encode()),
+        (VERSION, version.encode()),
         (POSITION, str(record.position).encode()),
     ]
 

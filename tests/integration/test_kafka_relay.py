@@ -21,8 +21,8 @@ from kafka.admin import MemberToRemove
 from adapters import demo
 from adapters.avro.codec import AvroCodec
 from adapters.clock import now
+from adapters.kafka import last_record, sources
 from adapters.kafka import relay as relay_module
-from adapters.kafka import sources
 from adapters.kafka.broker import HOST
 from adapters.kafka.client import Connection
 from adapters.kafka.cluster import JVM_QUICK_START, Cluster, free_ports
@@ -31,11 +31,12 @@ from adapters.kafka.group import HEARTBEAT_MS, join_group
 from adapters.kafka.partition import partition_of
 from adapters.kafka.positions import KafkaPositions
 from adapters.kafka.published import PublishedWatch
-from adapters.kafka.relay import Relay
+from adapters.kafka.relay import BehindKafkaError, Relay
 from adapters.kafka.sources import SameTopic, source_of, topic_id
 from adapters.kafka.topics import create_topics
 from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
+from domain.errors import StoreError
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
 from tests.support.kafka import PARTITIONS
@@ -44,6 +45,7 @@ from tests.support.tcp_proxy import Link, TcpProxy
 pytestmark = pytest.mark.broker
 
 PATIENCE_S: Final = 120
+FOREIGN: Final = b"not an event"
 CODEC: Final = AvroCodec(registry())
 
 
@@ -190,7 +192,8 @@ class RelayHere:
             while not published():
                 assert time.monotonic() < deadline, self.found
                 for partition, records in consumer.poll(timeout_ms=200).items():
-                    self.found[partition.partition] += [int(dict(each.headers)["position"]) for each in records]
+                    ours = [dict(each.headers) for each in records if each.value != FOREIGN]
+                    self.found[partition.partition] += [int(headers["position"]) for headers in ours]
 
 
 class Held:
@@ -380,7 +383,7 @@ def test_a_topic_that_is_made_anew_while_no_relay_runs_gets_the_whole_log(
     here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     here.append(1)
     here.commit(PARTITIONS, "0123abcd")  # by a relay that knew the topic before; brokers mostly forget it with that
-    positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group)
+    positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group, here.log)
     assert positions.published() == dict.fromkeys(range(PARTITIONS), 0)
     with here.running():
         here.wait(lambda: here.complete(1))
@@ -418,6 +421,71 @@ def test_a_topic_that_is_made_anew_before_or_after_records_were_sent_gets_each_e
         here.remake()
         held.go_on.set()
         here.wait(lambda: here.complete(2))
+
+
+def test_records_of_others_in_the_topic_say_nothing_of_how_far_it_is(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_record, "LOOK_BACK", 3)
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+    here.append(2)
+    key = str(here.log.read(0, 1)[0].originator_id).encode()
+    foreign: list[tuple[bytes | None, list[tuple[str, bytes | None]]]] = [
+        (None, []),
+        (key, [("position", b"x"), ("version", b"1")]),
+        (key, [("position", b"1000000")]),
+        (None, [("position", b"1000000"), ("version", b"1"), ("ce_id", b"/1")]),
+        (key, [("position", b"9" * 30), ("version", b"1"), ("ce_id", key + b"/1")]),
+        (key, [("position", b"0"), ("version", b"1"), ("ce_id", key + b"/1")]),
+        (key, [("position", b"5"), ("version", b"1"), ("ce_id", key + b"/1")]),  # at 5 there is version 2
+        (b"\xff", [("position", b"5"), ("version", b"1"), ("ce_id", b"\xff/1")]),
+    ]
+    with Connection(bootstrap_servers).administration() as client:
+        client.delete_groups([here.group])
+    with closing(KafkaProducer(bootstrap_servers=bootstrap_servers)) as producer:
+        for each, headers in foreign:
+            for number in range(PARTITIONS):
+                producer.send(here.topic, FOREIGN, key=each, headers=headers, partition=number).get(PATIENCE_S)
+    positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group, here.log)
+    assert positions.published() == {number: 1 + number for number in range(PARTITIONS)}
+    with here.running():
+        here.wait(lambda: here.complete(2))
+
+
+def test_a_log_that_is_older_than_the_topic_is_not_published_though_the_group_has_forgotten(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+    with Connection(bootstrap_servers).administration() as client:
+        client.delete_groups([here.group])
+    relay = Relay(Connection(bootstrap_servers), here.topic, PARTITIONS, here.group, MemoryEventLog(now))
+    with pytest.raises(BehindKafkaError, match="the log ends at 0"):
+        relay.run(threading.Event())
+
+
+class SilentConsumer:
+    """A client that gets nothing from the brokers."""
+
+    def seek(self, _: TopicPartition, offset: int) -> None:
+        self.at = offset
+
+    def position(self, _: TopicPartition) -> int:
+        return self.at
+
+    def poll(self, **_: object) -> dict[TopicPartition, list[object]]:
+        return {}
+
+
+def test_a_partition_that_gives_nothing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_record, "SILENT_S_MAX", 0.01)
+    with pytest.raises(StoreError, match="events/3 has not given what it holds from offset 5 on"):
+        list(last_record.events_between(SilentConsumer(), TopicPartition("events", 3), 5, 9))
 
 
 @pytest.mark.slow
