@@ -289,6 +289,33 @@ def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have
     assert here.found == {number: [1 + number, 9 + number] for number in range(PARTITIONS)}
 
 
+@pytest.mark.slow
+def test_a_relay_that_has_lost_its_partitions_in_the_middle_of_a_step_is_refused(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(relay_module, "STUCK_S", PATIENCE_S)
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running(), holding(monkeypatch, Relay, "_transact") as held:
+        here.wait(lambda: here.complete(1))
+        held.arm()
+        here.append(2)
+        assert held.reached.wait(PATIENCE_S)
+        with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+            (member,) = admin.describe_groups([here.group])[here.group]["members"]
+            admin.remove_group_members(here.group, [MemberToRemove(member_id=member["member_id"])])
+        with here.running():
+            here.wait(lambda: here.complete(2))
+            assert "begins anew" not in caplog.text
+            held.go_on.set()
+            deadline = time.monotonic() + PATIENCE_S
+            while "begins anew" not in caplog.text:
+                here.wait(lambda: here.complete(2))
+                assert time.monotonic() < deadline
+            here.append(3)
+            here.wait(lambda: here.complete(3))
+
+
 @contextmanager
 def broker_behind_link(distribution: Distribution) -> Iterator[tuple[str, Link]]:
     """Run a broker; give its address, and the link by which a client reaches it that begins there."""
