@@ -176,7 +176,7 @@ class FleetTwin:
         from adapters.kafka.positions import KafkaPositions  # noqa: PLC0415  # see above
 
         prefix, partitions = self.config.kafka_topic_prefix, self.config.kafka_partitions
-        return KafkaPositions(self._unchecked_kafka(), prefix, partitions, prefix + RELAY_GROUP)
+        return KafkaPositions(self._unchecked_kafka(), prefix, partitions, prefix + RELAY_GROUP, self.records)
 
     def _kafka(self) -> "Connection":
         """Return the cluster that the settings name, its topics checked."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RetriableError
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RetriableError, UnsupportedCodecError
 
 from adapters.kafka.network import network_client
 from adapters.kafka.refusals import Refusal, UnreachedError, for_good
@@ -23,6 +23,10 @@ ABANDONED_WITHIN_S: Final = 5.0
 RETRY_TIMEOUT_S: Final = 20  # a cluster goes on naming a broker that has crashed until its session runs out: 9 s
 
 _REMEDY: Final = "start the brokers (`make up` does on this machine), or correct FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS"
+_CODEC_REMEDY: Final = (
+    "set compression.type=lz4 on the topic, so that brokers repack what comes; what it holds already can be read with"
+    " python-snappy or zstandard installed"
+)
 _SAID_CHARACTERS_MAX: Final = 300
 _RETRY_PAUSE_S: Final = 0.2
 
@@ -101,6 +105,8 @@ def _told(error: KafkaError) -> Refusal:
     if isinstance(error, KafkaTimeoutError):
         return Refusal("no Kafka answers there", _REMEDY)
     said = str(error)[:_SAID_CHARACTERS_MAX]
+    if isinstance(error, UnsupportedCodecError):
+        return Refusal(f"a batch of records cannot be unpacked ({said})", _CODEC_REMEDY)
     known = for_good(error)
     if known:
         return known

@@ -9,7 +9,6 @@ A topic that was deleted and made anew is another one (sources.py): it is looked
 
 import logging
 import threading
-import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, Final
@@ -20,7 +19,7 @@ from kafka.errors import KafkaError
 from adapters.collector import COLLECTOR
 from adapters.kafka.client import Connection
 from adapters.kafka.group import join_group, poll
-from adapters.kafka.sources import TopicGoneError, source_of, topic_id
+from adapters.kafka.sources import SameTopic, source_of
 from adapters.metrics import ASSIGNED_PARTITIONS
 from adapters.received import PartitionWorker, Received
 from domain.errors import FleettwinError, PositionConflictError, VersionConflictError
@@ -32,7 +31,6 @@ FETCH_BYTES_MAX: Final = 16 * 1_048_576
 STEP_RECORDS_MIN: Final = 100  # that a step counts for, in terms of what it leaves behind in memory
 FETCH_BYTES_MIN: Final = 256 * 1_024  # or what has come within `GATHERED_MS`: a transaction of few records costs most
 GATHERED_MS: Final = 60
-TOPIC_CHECKED_S: Final = 5.0  # after which it is looked at again whether it is still the same topic
 
 _log: Final = logging.getLogger(__name__)
 
@@ -82,7 +80,6 @@ class PartitionConsumer:
         self._records_max = records_max
         self._watch = watch or PartitionWatch()
         self._topic_id = ""
-        self._checked_at_s = 0.0
         self._added = _Added()
         self._next: dict[TopicPartition, int] = {}  # of the worker's partitions: the position that it takes next
 
@@ -93,11 +90,12 @@ class PartitionConsumer:
                 with ExitStack() as stack:
                     stack.enter_context(COLLECTOR.held(0))  # a record that is unpacked is two dozen objects
                     client = stack.enter_context(self._connection.admin_client())
-                    self._topic_id = topic_id(client, self._topic)
+                    same = SameTopic(client, self._topic)
+                    self._topic_id = same.identity
                     self._added = _Added()
                     consumer = self._added.consumer = stack.enter_context(closing(self._open()))
                     while not stopping.is_set():
-                        taken = self._step(consumer, client, stopping)
+                        taken = self._step(consumer, client, same, stopping)
                         COLLECTOR.passed(max(taken, STEP_RECORDS_MIN))
             except (KafkaError, FleettwinError) as error:
                 _log.warning("the reader of %s begins anew: %s", self._topic, error)
@@ -122,7 +120,9 @@ class PartitionConsumer:
             fetch_max_wait_ms=GATHERED_MS,
         )
 
-    def _step(self, consumer: KafkaConsumer, client: KafkaAdminClient, stopping: threading.Event) -> int:
+    def _step(
+        self, consumer: KafkaConsumer, client: KafkaAdminClient, same: SameTopic, stopping: threading.Event
+    ) -> int:
         """Take the next records; return how many there were."""
         polled = poll(consumer, POLL_MS)
         try:
@@ -136,7 +136,7 @@ class PartitionConsumer:
                 self._worker.take([record for records in received.values() for record in records])
                 self._next.update({each: records[-1].position + 1 for each, records in received.items() if records})
             if not new:
-                self._check_topic(client)
+                same.check_now_and_then()
                 self._watch.look(client, {each: self._source(each) for each in self._next}, consumer)
         except (VersionConflictError, PositionConflictError) as error:
             _log.warning("another process has taken records of these partitions, which are read anew: %s", error)
@@ -189,13 +189,6 @@ class PartitionConsumer:
         if sources:
             self._worker.revoke(sources)
             ASSIGNED_PARTITIONS.labels(self._group).set(len(self._next))
-
-    def _check_topic(self, client: KafkaAdminClient) -> None:
-        if time.monotonic() - self._checked_at_s > TOPIC_CHECKED_S:
-            found = topic_id(client, self._topic)
-            if found != self._topic_id:
-                raise TopicGoneError(f"topic {self._topic} was made anew")
-            self._checked_at_s = time.monotonic()
 
     def _source(self, partition: TopicPartition) -> str:
         return source_of(partition, self._topic_id)

@@ -10,9 +10,10 @@ from kafka.errors import KafkaError
 
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
-from adapters.kafka.last_record import last_position
+from adapters.kafka.last_record import EventLog, last_position
 from adapters.kafka.partition import check_partitions, partition_of
-from adapters.kafka.sources import id_of, partition_named, source_of
+from adapters.kafka.relayed import position_in
+from adapters.kafka.sources import id_of, identity_in, partition_named, source_of
 from adapters.kafka.topics import TELEMETRY, VEHICLE_EVENTS
 from adapters.lag import PartitionEnds
 from domain.errors import BadInputError, StoreError
@@ -26,12 +27,13 @@ _POLL_MS: Final = 200
 class KafkaPositions:
     """Implements `adapters.lag.LaggedKafka`; `group` is that of the relays. Every call asks anew."""
 
-    def __init__(self, connection: Connection, prefix: str, partitions: int, group: str) -> None:
+    def __init__(self, connection: Connection, prefix: str, partitions: int, group: str, log: EventLog) -> None:
         self._connection = connection
         self._telemetry = prefix + TELEMETRY
         self._events = prefix + VEHICLE_EVENTS
         self._partitions = partitions
         self._group = group
+        self._log = log
 
     def telemetry(self) -> Mapping[str, PartitionEnds]:
         """Return what each partition of the telemetry topic holds."""
@@ -49,16 +51,17 @@ class KafkaPositions:
     def published(self) -> Mapping[int, int]:
         """Return the position of the log up to which each partition of the events' topic is published."""
 
-        def work(client: Any) -> tuple[dict[TopicPartition, PartitionEnds], Mapping[TopicPartition, Any]]:
-            ends = {partition: held for partition, _, held in self._ends(client, self._events)}
-            return ends, client.list_group_offsets({self._group: list(ends)}).get(self._group, {})
+        def work(client: Any) -> tuple[list[tuple[TopicPartition, str, PartitionEnds]], Mapping[TopicPartition, Any]]:
+            ends = self._ends(client, self._events)
+            said = client.list_group_offsets({self._group: [each for each, _, _ in ends]})
+            return ends, said.get(self._group, {})
 
-        ends, committed = self._connection.administer(work)
-        found = {each: committed[each].offset if each in committed else -1 for each in ends}
-        return {
-            each.partition: position if position >= 0 else self._last_position(each, ends[each])
-            for each, position in found.items()
-        }
+        ends, said = self._connection.administer(work)
+        found: dict[int, int] = {}
+        for partition, source, held in ends:
+            position = position_in(said.get(partition), identity_in(source))
+            found[partition.partition] = self._last_position(partition, held) if position is None else position
+        return found
 
     def partition_of(self, record: StoredRecord) -> int:
         """Return the partition of an event."""
@@ -81,7 +84,7 @@ class KafkaPositions:
         if held.first == held.end:
             return 0
         try:
-            return last_position(self._connection, partition)
+            return last_position(self._connection, partition, self._log)
         except KafkaError as error:
             raise StoreError(f"Kafka does not give the last events: {error}") from error
 

@@ -13,7 +13,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
 
 from adapters.kafka.partition_consumer import PartitionWatch
-from adapters.kafka.sources import source_of
+from adapters.kafka.relayed import position_in
+from adapters.kafka.sources import identity_in, source_of
 from adapters.received import Published
 
 ASKED_S: Final = 0.25  # how long a position that was heard is believed to be the newest
@@ -38,9 +39,9 @@ class PublishedWatch(PartitionWatch):
             if partition in sources and consumer.position(partition) >= end
         }
         if reached:
-            topic_id = next(iter(sources.values())).rpartition("#")[2]
+            identity = identity_in(next(iter(sources.values())))
             every = [
-                source_of(TopicPartition(partition.topic, number), topic_id)
+                source_of(TopicPartition(partition.topic, number), identity)
                 for partition in [next(iter(sources))]
                 for number in range(self._partitions)
             ]
@@ -57,8 +58,8 @@ class PublishedWatch(PartitionWatch):
         The ends are those of all records, also of transactions whose end the partition has not been told yet.
         """
         said = client.list_group_offsets({self._group: list(sources)})[self._group]
-        positions = {each: said[each].offset for each in sources if each in said}
-        positions = {each: at for each, at in positions.items() if at > self._told.get(sources[each], 0)}
+        noted = {each: position_in(said.get(each), identity_in(source)) or 0 for each, source in sources.items()}
+        positions = {each: at for each, at in noted.items() if at > self._told.get(sources[each], 0)}
         if positions:
             ends = client.list_partition_offsets(dict.fromkeys(positions, OffsetSpec.LATEST))
             self._heard.update({each: (position, ends[each].offset) for each, position in positions.items()})

@@ -4,13 +4,16 @@ A relay is a member of a consumer group that reads nothing: the group shares the
 What a relay publishes and the position of the log up to which it has published are one Kafka transaction, which the
 brokers refuse from a member that has lost its partitions (KIP-447). Kafka's transactions can tear (KIP-890): a reader
 still has to look at the `version` header.
+
+A topic that was deleted and made anew is another one, into which nothing was published yet. Before a transaction is
+committed, and now and then, it is looked at whether it is still the same.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
@@ -22,8 +25,10 @@ from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection, abandon
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
 from adapters.kafka.group import join_group, poll
-from adapters.kafka.last_record import POSITION, last_position
+from adapters.kafka.last_record import POSITION, VERSION, EventLog, last_position
 from adapters.kafka.partition import partition_of
+from adapters.kafka.relayed import about_another, noted, position_in
+from adapters.kafka.sources import SameTopic, TopicGoneError
 from adapters.metrics import ASSIGNED_PARTITIONS, PUBLISHED_EVENTS, RELAY_SECONDS
 from domain.errors import FleettwinError, StoreError
 
@@ -39,14 +44,8 @@ STUCK_S: Final = 30.0  # a transaction that takes longer is given up with its pr
 _log: Final = logging.getLogger(__name__)
 
 
-class PublishedLog(Protocol):
+class PublishedLog(EventLog, Protocol):
     """What is published."""
-
-    def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
-        """Return up to `limit` events after a position."""
-
-    def last_position(self) -> int:
-        """Return the position of the newest event."""
 
     def wait(self, after_position: int, timeout_ms: int) -> int:
         """Wait for an event after a position, at most so long; return the newest position."""
@@ -80,6 +79,7 @@ class Relay:
         self._said_at_s = 0.0
         self._began_s = 0.0
         self._member_id = ""  # in the group, when the partitions were taken
+        self._topic_id = ""  # of the topic that the positions are about
 
     def run(self, stopping: threading.Event, tell: Callable[[int], None] = lambda _: None) -> None:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
@@ -89,11 +89,13 @@ class Relay:
         """
         while not stopping.is_set():
             try:
-                with closing(
-                    join_group(self._connection, self._group, self._topic, auto_offset_reset="latest")
-                ) as consumer:
+                with ExitStack() as stack:
+                    client = stack.enter_context(self._connection.administration())
+                    same = SameTopic(client, self._topic)
+                    self._topic_id = same.identity
+                    consumer = stack.enter_context(closing(self._join()))
                     while not stopping.is_set():
-                        self._step(consumer)
+                        self._step(consumer, same)
                         if self._positions:
                             tell(min(self._positions.values()))
             except BehindKafkaError:
@@ -107,9 +109,13 @@ class Relay:
                 ASSIGNED_PARTITIONS.labels(self._group).set(0)
                 self._drop_producer()
 
-    def _step(self, consumer: KafkaConsumer) -> None:
+    def _join(self) -> KafkaConsumer:
+        return join_group(self._connection, self._group, self._topic, auto_offset_reset="latest")
+
+    def _step(self, consumer: KafkaConsumer, same: SameTopic) -> None:
         """Publish the next events, or wait for some."""
         group = self._follow(consumer)
+        same.check_now_and_then()
         if not self._positions:
             return
         time.sleep(max(0.0, self._began_s + GATHERED_MS / 1_000 - time.monotonic()))
@@ -119,10 +125,24 @@ class Relay:
         if page:
             # A partition that another relay had may be further already: this one catches up with its others first.
             reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
-            self._publish(page, reached, group)
+            self._publish(page, reached, group, same)
             self._positions = reached
-        elif self._log.wait(after, self._wait_ms()) <= after:
-            self._say_positions(group)
+            return
+        newest = self._log.wait(after, self._wait_ms())
+        if newest < after:
+            self._check_log(f"topic {self._topic}", after)
+        if newest <= after:
+            self._say_positions(group, same)
+
+    def _check_log(self, where: str, published: int) -> None:
+        """Raise BehindKafkaError unless the log has what was published."""
+        newest = self._log.last_position()
+        if published > newest:
+            raise BehindKafkaError(
+                f"{where} has events up to position {published}, the log ends at {newest}: it is older than what was"
+                " published (a restored backup?); restore a newer one, or publish into topics of another"
+                " FLEETTWIN_KAFKA_TOPIC_PREFIX"
+            )
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
@@ -144,20 +164,22 @@ class Relay:
 
     def _published(self, consumer: KafkaConsumer, partition: TopicPartition) -> int:
         """Return the position of the log up to which a partition is published."""
-        committed = consumer.committed(partition, timeout_ms=TRANSACTION_TIMEOUT_MS + CONFIRMED_WITHIN_MS)
+        said = consumer.committed(partition, metadata=True, timeout_ms=TRANSACTION_TIMEOUT_MS + CONFIRMED_WITHIN_MS)
+        if about_another(said, self._topic_id):
+            _log.warning("%s was made anew: partition %s is published from the beginning", *partition)
+            return 0  # also where it holds records: what comes before them went into the other topic only
         # The position of a group that nobody belonged to for a week is gone, the records may be there.
-        position = max(committed or 0, last_position(self._connection, partition))
-        newest = self._log.last_position()
-        if position > newest:
-            where = f"{partition.topic}/{partition.partition}"
-            raise BehindKafkaError(
-                f"{where} has events up to position {position}, the log ends at {newest}: it is older than what was"
-                " published (a restored backup?); restore a newer one, or publish into topics of another"
-                " FLEETTWIN_KAFKA_TOPIC_PREFIX"
-            )
+        position = max(position_in(said, self._topic_id) or 0, last_position(self._connection, partition, self._log))
+        self._check_log(f"{partition.topic}/{partition.partition}", position)
         return position
 
-    def _publish(self, page: Sequence[StoredRecord], reached: Mapping[TopicPartition, int], group: Any) -> None:
+    def _publish(
+        self,
+        page: Sequence[StoredRecord],
+        reached: Mapping[TopicPartition, int],
+        group: Any,
+        same: SameTopic,
+    ) -> None:
         numbers = {partition.partition: position for partition, position in self._positions.items()}
         chosen: list[tuple[int, bytes, StoredRecord]] = []
         for record in page:
@@ -167,14 +189,14 @@ class Relay:
                 chosen.append((number, key, record))
         # What is in the partitions of other relays is said now and then: it moves the readers' position (published.py).
         if chosen or time.monotonic() - self._said_at_s > SAID_MS / 1_000:
-            self._commit(chosen, reached, group)
+            self._commit(chosen, reached, group, same)
         else:
             self._unsaid = True
 
-    def _say_positions(self, group: Any) -> None:
+    def _say_positions(self, group: Any, same: SameTopic) -> None:
         """Say how far the partitions are, where nothing had to be published lately."""
         if self._unsaid:
-            self._commit([], self._positions, group)
+            self._commit([], self._positions, group, same)
 
     def _wait_ms(self) -> int:
         return SAID_MS if self._unsaid else WAIT_MS
@@ -184,20 +206,23 @@ class Relay:
         chosen: Collection[tuple[int, bytes, StoredRecord]],
         reached: Mapping[TopicPartition, int],
         group: Any,
+        same: SameTopic,
     ) -> None:
-        offsets = {partition: OffsetAndMetadata(position, "", -1) for partition, position in reached.items()}
+        offsets = {partition: noted(position, self._topic_id) for partition, position in reached.items()}
+        producer = self._producer = self._producer or self._open_producer()
         with RELAY_SECONDS.time():
-            _within(STUCK_S, lambda: self._transact(chosen, offsets, group))
+            _within(STUCK_S, lambda: self._transact(producer, chosen, offsets, group, same))
         PUBLISHED_EVENTS.inc(len(chosen))
         self._unsaid, self._said_at_s = False, time.monotonic()
 
     def _transact(
         self,
+        producer: KafkaProducer,
         chosen: Collection[tuple[int, bytes, StoredRecord]],
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
         group: Any,
+        same: SameTopic,
     ) -> None:
-        producer = self._producer = self._producer or self._open_producer()
         producer.begin_transaction()
         futures = [
             producer.send(
@@ -214,6 +239,12 @@ class Relay:
             producer.flush(timeout=CONFIRMED_WITHIN_MS / 1_000)
         for future in futures:
             future.get(timeout=0)
+        if futures:
+            try:
+                same.check()
+            except TopicGoneError:  # these would be in a new topic without what was in the one before
+                producer.abort_transaction()
+                raise
         producer.send_offsets_to_transaction(offsets, group)
         producer.commit_transaction()
 
@@ -230,7 +261,11 @@ class Relay:
             batch_size=131_072,
             allow_auto_create_topics=False,
         )
-        producer.init_transactions()
+        try:
+            producer.init_transactions()
+        except BaseException:
+            abandon(producer)
+            raise
         return producer
 
     def _drop_producer(self) -> None:
@@ -244,7 +279,7 @@ def _headers(key: bytes, record: StoredRecord) -> Headers:
     version = str(record.version)
     return [
         *cloud_event_headers(key, version, record.topic, record.recorded_at),
-        ("version", version.encode()),
+        (VERSION, version.encode()),
         (POSITION, str(record.position).encode()),
     ]
 
@@ -252,7 +287,7 @@ def _headers(key: bytes, record: StoredRecord) -> Headers:
 def _within(seconds: float, work: Callable[[], None]) -> None:
     """Do something in a thread of its own, which is left behind if it takes longer: raises StoreError.
 
-    The client waits for a commit without end.
+    The client waits for a commit without end. What is left behind ends with its producer, and changes nothing here.
     """
     failures: list[BaseException] = []
 

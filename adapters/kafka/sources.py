@@ -4,10 +4,13 @@ A topic that was deleted and made anew has other records at the same offsets. So
 part) belongs to the name: whoever reads begins anew with a new topic.
 """
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError
+
+CHECKED_S: Final = 5.0  # after which it is looked at again whether a topic is still the same
 
 
 class TopicGoneError(KafkaError):  # type: ignore[misc]  # the library has no types
@@ -29,6 +32,27 @@ def topic_id(client: Any, topic: str) -> str:
     return id_of(found)
 
 
+class SameTopic:
+    """Looks whether a topic is still the one that it was when this was made."""
+
+    def __init__(self, client: Any, topic: str) -> None:
+        self._client = client
+        self._topic = topic
+        self.identity = topic_id(client, topic)
+        self._checked_at_s = time.monotonic()
+
+    def check(self) -> None:
+        """Raise TopicGoneError where it is not."""
+        if topic_id(self._client, self._topic) != self.identity:
+            raise TopicGoneError(f"topic {self._topic} was made anew")
+        self._checked_at_s = time.monotonic()
+
+    def check_now_and_then(self) -> None:
+        """Do so unless that was done lately."""
+        if time.monotonic() - self._checked_at_s > CHECKED_S:
+            self.check()
+
+
 def id_of(described: Any) -> str:
     """Return the same of a topic that `describe_topics` has described."""
     return str(described["topic_id"])[:8]
@@ -43,3 +67,8 @@ def partition_named(source: str) -> TopicPartition:
     """Return the partition that is called so."""
     topic, _, number = source.partition("#")[0].rpartition("/")
     return TopicPartition(topic, int(number))
+
+
+def identity_in(source: str) -> str:
+    """Return the id of its topic."""
+    return source.rpartition("#")[2]

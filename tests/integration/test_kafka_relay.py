@@ -2,38 +2,50 @@
 
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
-from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import MemberToRemove
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
 from adapters.clock import now
+from adapters.kafka import last_record, sources
 from adapters.kafka import relay as relay_module
+from adapters.kafka.broker import HOST
 from adapters.kafka.client import Connection
+from adapters.kafka.cluster import JVM_QUICK_START, Cluster, free_ports
+from adapters.kafka.distribution import Distribution
 from adapters.kafka.group import HEARTBEAT_MS, join_group
 from adapters.kafka.partition import partition_of
-from adapters.kafka.relay import Relay
+from adapters.kafka.positions import KafkaPositions
+from adapters.kafka.published import PublishedWatch
+from adapters.kafka.relay import BehindKafkaError, Relay
+from adapters.kafka.sources import SameTopic, source_of, topic_id
 from adapters.kafka.topics import create_topics
 from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
+from domain.errors import StoreError
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
 from tests.support.kafka import PARTITIONS
+from tests.support.tcp_proxy import Link, TcpProxy
 
 pytestmark = pytest.mark.broker
 
 PATIENCE_S: Final = 120
+FOREIGN: Final = b"not an event"
 CODEC: Final = AvroCodec(registry())
 
 
@@ -109,7 +121,7 @@ class RelayHere:
     """A relay in a thread of this process, on a log in memory in which each partition has a vehicle of its own."""
 
     bootstrap_servers: str
-    topic: str
+    topic_prefix: str
     group: str
     log: MemoryEventLog
     found: dict[int, list[int]]  # positions that were published, by partition
@@ -118,9 +130,11 @@ class RelayHere:
     def on_new_topic(cls, bootstrap_servers: str, topic_prefix: str) -> "RelayHere":
         create_topics(Connection(bootstrap_servers), PARTITIONS, topic_prefix)
         found: dict[int, list[int]] = {number: [] for number in range(PARTITIONS)}
-        return cls(
-            bootstrap_servers, f"{topic_prefix}vehicle-events", f"{topic_prefix}relay", MemoryEventLog(now), found
-        )
+        return cls(bootstrap_servers, topic_prefix, f"{topic_prefix}relay", MemoryEventLog(now), found)
+
+    @property
+    def topic(self) -> str:
+        return f"{self.topic_prefix}vehicle-events"
 
     @property
     def partitions(self) -> list[TopicPartition]:
@@ -131,10 +145,34 @@ class RelayHere:
         cars = {partition_of(str(UUID(int=number)).encode(), PARTITIONS): UUID(int=number) for number in range(100)}
         self.log.append([StoredEvent(cars[number], version, "x", b"") for number in range(PARTITIONS)])
 
+    def remake(self) -> None:
+        """Delete the topic, and make it anew."""
+        with Connection(self.bootstrap_servers).administration() as client:
+            client.delete_topics([self.topic])
+        deadline = time.monotonic() + PATIENCE_S / 2
+        while not any(
+            each.created for each in create_topics(Connection(self.bootstrap_servers), PARTITIONS, self.topic_prefix)
+        ):
+            assert time.monotonic() < deadline
+
+    def commit(self, position: int, topic_id: str) -> None:
+        """Commit a position for all partitions, as a relay does."""
+        with KafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers, group_id=self.group, enable_auto_commit=False
+        ) as consumer:
+            consumer.assign(self.partitions)
+            consumer.commit({each: OffsetAndMetadata(position, topic_id, -1) for each in self.partitions})
+
+    def complete(self, versions: int) -> bool:
+        """Whether all of so many versions of each vehicle were found, each once and in order."""
+        return self.found == {
+            number: [1 + number + PARTITIONS * version for version in range(versions)] for number in range(PARTITIONS)
+        }
+
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, at: str = "") -> Iterator[None]:
         stopping = threading.Event()
-        relay = Relay(Connection(self.bootstrap_servers), self.topic, PARTITIONS, self.group, self.log)
+        relay = Relay(Connection(at or self.bootstrap_servers), self.topic, PARTITIONS, self.group, self.log)
         thread = threading.Thread(target=relay.run, args=(stopping,))
         thread.start()
         try:
@@ -154,7 +192,41 @@ class RelayHere:
             while not published():
                 assert time.monotonic() < deadline, self.found
                 for partition, records in consumer.poll(timeout_ms=200).items():
-                    self.found[partition.partition] += [int(dict(each.headers)["position"]) for each in records]
+                    ours = [dict(each.headers) for each in records if each.value != FOREIGN]
+                    self.found[partition.partition] += [int(headers["position"]) for headers in ours]
+
+
+class Held:
+    """Holds whoever comes first back, when it is armed."""
+
+    def __init__(self) -> None:
+        self.armed = threading.Event()
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+
+    def arm(self) -> None:
+        self.armed.set()
+
+    def come(self) -> None:
+        if self.armed.is_set() and not self.reached.is_set():
+            self.reached.set()
+            assert self.go_on.wait(PATIENCE_S)
+
+
+@contextmanager
+def holding(monkeypatch: pytest.MonkeyPatch, where: type, method: str) -> Iterator[Held]:
+    """Hold who calls a method."""
+    held, original = Held(), getattr(where, method)
+
+    def come(*arguments: object) -> object:
+        held.come()
+        return original(*arguments)
+
+    monkeypatch.setattr(where, method, come)
+    try:
+        yield held
+    finally:
+        held.go_on.set()
 
 
 def test_a_partition_that_is_ahead_of_another_is_not_published_again_while_that_catches_up(
@@ -218,6 +290,232 @@ def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have
 
 
 @pytest.mark.slow
+def test_a_relay_that_has_lost_its_partitions_in_the_middle_of_a_step_is_refused(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(relay_module, "STUCK_S", PATIENCE_S)
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running(), holding(monkeypatch, Relay, "_transact") as held:
+        here.wait(lambda: here.complete(1))
+        held.arm()
+        here.append(2)
+        assert held.reached.wait(PATIENCE_S)
+        with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+            (member,) = admin.describe_groups([here.group])[here.group]["members"]
+            admin.remove_group_members(here.group, [MemberToRemove(member_id=member["member_id"])])
+        with here.running():
+            here.wait(lambda: here.complete(2))
+            assert "begins anew" not in caplog.text
+            held.go_on.set()
+            deadline = time.monotonic() + PATIENCE_S
+            while "begins anew" not in caplog.text:
+                here.wait(lambda: here.complete(2))
+                assert time.monotonic() < deadline
+            here.append(3)
+            here.wait(lambda: here.complete(3))
+
+
+@contextmanager
+def broker_behind_link(distribution: Distribution) -> Iterator[tuple[str, Link]]:
+    """Run a broker; give its address, and the link by which a client reaches it that begins there."""
+    own, way = free_ports(2)
+    plain = f"PLAINTEXT://{HOST}:{own.client}"
+    settings = {
+        "listeners": f"{plain},CONTROLLER://{HOST}:{own.controller},LINK://{HOST}:{way.client}",
+        "advertised.listeners": f"{plain},LINK://{HOST}:{way.controller}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINK:PLAINTEXT",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="fleettwin-relay-") as name,
+        TcpProxy() as proxy,
+        Cluster(Path(name), distribution, ports=[own], settings=settings, jvm=JVM_QUICK_START) as cluster,
+    ):
+        yield cluster.bootstrap_servers, proxy.link((HOST, way.client), way.controller)
+
+
+@pytest.mark.slow
+def test_a_transaction_that_does_not_end_is_given_up(
+    kafka_distribution: Distribution, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with broker_behind_link(kafka_distribution) as (bootstrap_servers, link):
+        here = RelayHere.on_new_topic(bootstrap_servers, "stuck-")
+        here.append(1)
+        with here.running(at=f"{HOST}:{link.port}"):
+            here.wait(lambda: here.complete(1))
+            monkeypatch.setattr(relay_module, "STUCK_S", 2.0)
+            stalled, commit = threading.Event(), KafkaProducer.commit_transaction
+
+            def stall_and_commit(producer: KafkaProducer) -> None:
+                if not stalled.is_set():
+                    stalled.set()
+                    link.stall()
+                commit(producer)
+
+            monkeypatch.setattr(KafkaProducer, "commit_transaction", stall_and_commit)
+            here.append(2)
+            deadline = time.monotonic() + PATIENCE_S
+            while "a transaction has not ended within 2 s" not in caplog.text:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            link.flow()
+            here.append(3)
+            here.wait(lambda: here.complete(3))
+        while any(each.name == "transaction" for each in threading.enumerate()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_no_producer_is_left_behind_by_a_transaction_that_was_given_up(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "STUCK_S", 1.0)
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    opened: list[KafkaProducer] = []
+    with holding(monkeypatch, Relay, "_open_producer") as held:
+        held_open = Relay._open_producer
+
+        def note(relay: Relay) -> KafkaProducer:
+            opened.append(held_open(relay))
+            return opened[-1]
+
+        monkeypatch.setattr(Relay, "_open_producer", note)
+        held.arm()
+        here.append(1)
+        with here.running():
+            assert held.reached.wait(PATIENCE_S)
+            time.sleep(5 * relay_module.STUCK_S)
+            held.go_on.set()
+            here.wait(lambda: here.complete(1))
+    assert opened
+    assert all(each._closed for each in opened)
+
+
+def test_a_topic_that_is_made_anew_while_a_relay_runs_gets_the_whole_log(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+        here.remake()
+        here.append(2)
+        here.wait(lambda: here.complete(2))
+
+
+def test_a_topic_that_is_made_anew_while_no_relay_runs_gets_the_whole_log(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    here.commit(PARTITIONS, "0123abcd")  # by a relay that knew the topic before; brokers mostly forget it with that
+    positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group, here.log)
+    assert positions.published() == dict.fromkeys(range(PARTITIONS), 0)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+        assert positions.published() == dict.fromkeys(range(PARTITIONS), PARTITIONS)
+
+
+def test_what_is_not_of_this_topic_is_not_taken_for_published(bootstrap_servers: str, topic_prefix: str) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    with Connection(bootstrap_servers).administration() as client:
+        named = {each: source_of(each, topic_id(client, here.topic)) for each in here.partitions}
+        told: list[dict[str, int]] = []
+        with KafkaConsumer(bootstrap_servers=bootstrap_servers) as reader:
+            reader.assign(here.partitions)
+            reader.seek_to_beginning()
+            for identity in ("0123abcd", topic_id(client, here.topic)):
+                here.commit(7, identity)
+                watch = PublishedWatch(here.group, PARTITIONS, lambda positions, _: told.append(dict(positions)))
+                for _ in range(2):  # it asks, and it tells
+                    watch.look(client, named, reader)
+    assert told == [dict.fromkeys(named.values(), 7)]
+
+
+@pytest.mark.parametrize("moment", [(Relay, "_transact"), (SameTopic, "check")])
+def test_a_topic_that_is_made_anew_before_or_after_records_were_sent_gets_each_event_once(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, moment: tuple[type, str]
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    monkeypatch.setattr(sources, "CHECKED_S", PATIENCE_S)  # the transaction itself has to look
+    with here.running(), holding(monkeypatch, *moment) as held:
+        here.wait(lambda: here.complete(1))
+        held.arm()
+        here.append(2)
+        assert held.reached.wait(PATIENCE_S)
+        here.remake()
+        held.go_on.set()
+        here.wait(lambda: here.complete(2))
+
+
+def test_records_of_others_in_the_topic_say_nothing_of_how_far_it_is(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_record, "LOOK_BACK", 3)
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+    here.append(2)
+    key = str(here.log.read(0, 1)[0].originator_id).encode()
+    foreign: list[tuple[bytes | None, list[tuple[str, bytes | None]]]] = [
+        (None, []),
+        (key, [("position", b"x"), ("version", b"1")]),
+        (key, [("position", b"1000000")]),
+        (None, [("position", b"1000000"), ("version", b"1"), ("ce_id", b"/1")]),
+        (key, [("position", b"9" * 30), ("version", b"1"), ("ce_id", key + b"/1")]),
+        (key, [("position", b"0"), ("version", b"1"), ("ce_id", key + b"/1")]),
+        (key, [("position", b"5"), ("version", b"1"), ("ce_id", key + b"/1")]),  # at 5 there is version 2
+        (b"\xff", [("position", b"5"), ("version", b"1"), ("ce_id", b"\xff/1")]),
+    ]
+    with Connection(bootstrap_servers).administration() as client:
+        client.delete_groups([here.group])
+    with closing(KafkaProducer(bootstrap_servers=bootstrap_servers)) as producer:
+        for each, headers in foreign:
+            for number in range(PARTITIONS):
+                producer.send(here.topic, FOREIGN, key=each, headers=headers, partition=number).get(PATIENCE_S)
+    positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group, here.log)
+    assert positions.published() == {number: 1 + number for number in range(PARTITIONS)}
+    with here.running():
+        here.wait(lambda: here.complete(2))
+
+
+def test_a_log_that_is_older_than_the_topic_is_not_published_though_the_group_has_forgotten(
+    bootstrap_servers: str, topic_prefix: str
+) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+    with Connection(bootstrap_servers).administration() as client:
+        client.delete_groups([here.group])
+    relay = Relay(Connection(bootstrap_servers), here.topic, PARTITIONS, here.group, MemoryEventLog(now))
+    with pytest.raises(BehindKafkaError, match="the log ends at 0"):
+        relay.run(threading.Event())
+
+
+class SilentConsumer:
+    """A client that gets nothing from the brokers."""
+
+    def seek(self, _: TopicPartition, offset: int) -> None:
+        self.at = offset
+
+    def position(self, _: TopicPartition) -> int:
+        return self.at
+
+    def poll(self, **_: object) -> dict[TopicPartition, list[object]]:
+        return {}
+
+
+def test_a_partition_that_gives_nothing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_record, "SILENT_S_MAX", 0.01)
+    with pytest.raises(StoreError, match="events/3 has not given what it holds from offset 5 on"):
+        list(last_record.events_between(SilentConsumer(), TopicPartition("events", 3), 5, 9))
+
+
+@pytest.mark.slow
 def test_relays_that_are_killed_and_hang_publish_each_event_once(rig: Rig) -> None:
     with rig.fleettwin.started("run", "relay") as hanging:
         for number in range(6):
@@ -245,6 +543,37 @@ def test_a_log_that_is_older_than_the_topic_is_not_published(rig: Rig) -> None:
     done = rig.fleettwin.run("run", "relay")
     assert done.status == 2
     assert "the log ends at 9: it is older than what was published (a restored backup?)" in done.stderr.splitlines()[-1]
+
+
+def test_a_log_that_goes_back_under_a_running_relay_ends_it(rig: Rig) -> None:
+    rig.ingest(1)
+    with rig.fleettwin.started("run", "relay") as relay:
+        rig.wait(relay)
+        assert rig.fleettwin.database is not None
+        with psycopg.connect(rig.fleettwin.database) as connection:
+            connection.execute("DELETE FROM stored_events WHERE notification_id > 9")
+        _, said = relay.communicate(timeout=PATIENCE_S)
+    assert relay.returncode == 2
+    assert "the log ends at 9: it is older than what was published (a restored backup?)" in said.splitlines()[-1]
+
+
+class LateLog(MemoryEventLog):
+    """A log that answers who has waited with a position of long ago."""
+
+    def wait(self, after_position: int, timeout_ms: int) -> int:
+        super().wait(after_position, timeout_ms)
+        return 0
+
+
+def test_an_old_answer_of_the_log_does_not_end_a_relay(bootstrap_servers: str, topic_prefix: str) -> None:
+    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+    here.log = LateLog(now)
+    here.append(1)
+    with here.running():
+        here.wait(lambda: here.complete(1))
+        time.sleep(2 * relay_module.WAIT_MS / 1_000)
+        here.append(2)
+        here.wait(lambda: here.complete(2))
 
 
 def test_the_topic_is_made_anew_from_the_log(rig: Rig) -> None:

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import psycopg
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from adapters import demo
 from adapters.avro.telemetry import TOPIC, TelemetryCodec
@@ -30,6 +32,7 @@ from tests.support.kafka import PARTITIONS
 pytestmark = pytest.mark.broker
 
 PATIENCE_S: Final = 120
+CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 MAPS: Final = [word for name in demo.MAPPINGS for word in ("--map", name)]
 OTHER_VIN: Final = "WVWZZZE1ZTP000002"
 ID: Final = Vin.parse(demo.VIN).vehicle_id(VIN_KEY.encode())
@@ -220,6 +223,36 @@ def test_a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_beginning(r
     assert rig.fleettwin.events(demo.VIN) == before
     assert len(told(rig.fleettwin, OTHER_VIN)) == len(told(rig.fleettwin, demo.VIN))
     assert rig.aside() == []
+
+
+def send_compressed(rig: Rig, codec: str) -> None:
+    """Send a batch of records that cannot be taken, compressed by a client that knows all codecs."""
+    key = str(ID).encode()
+    producer = Producer({"bootstrap.servers": rig.bootstrap_servers, "compression.type": codec, "linger.ms": 100})
+    for _ in range(10):
+        producer.produce(rig.topic, b"garbage" * 100, key, partition=partition_of(key, PARTITIONS))
+    assert producer.flush(PATIENCE_S) == 0
+
+
+def test_whatever_it_is_compressed_with_telemetry_can_be_read(rig: Rig) -> None:
+    rig.send_demo()  # which makes the tables, too
+    for codec in CODECS:
+        send_compressed(rig, codec)
+    with rig.fleettwin.started("run", "ingest") as worker:
+        rig.wait(worker)
+    assert len(rig.aside()) == 10 * len(CODECS)
+
+
+@pytest.mark.parametrize("codec", ["snappy", "zstd"])
+def test_a_batch_that_cannot_be_unpacked_is_told_with_what_to_do(rig: Rig, codec: str) -> None:
+    with Connection(rig.bootstrap_servers).administration() as client:
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, rig.topic, {"compression.type": "producer"})])
+    send_compressed(rig, codec)
+    with rig.fleettwin.started("run", "ingest") as worker:
+        assert worker.stderr is not None
+        said = next(line for line in worker.stderr if "begins anew" in line)
+    assert f"{codec} compression codec not found" in said
+    assert "set compression.type=lz4 on the topic" in said
 
 
 @pytest.mark.slow

@@ -1,0 +1,27 @@
+"""How far relays have come, as they note it: the offsets of their group are positions of the log.
+
+Each says which topic it is about (sources.py): a topic that was deleted and made anew holds nothing of what was
+published into the one before, whatever was noted of that.
+"""
+
+from kafka import OffsetAndMetadata
+
+
+def noted(position: int, identity: str) -> OffsetAndMetadata:
+    """Return what is committed for a partition of the topic with this id that is published up to a position."""
+    return OffsetAndMetadata(position, identity, -1)
+
+
+def about_another(said: OffsetAndMetadata | None, identity: str) -> bool:
+    """Return whether what was noted is about another topic than the one with this id.
+
+    Without an id it counts as about this one: relays once noted none.
+    """
+    return said is not None and bool(said.metadata) and said.metadata != identity
+
+
+def position_in(said: OffsetAndMetadata | None, identity: str) -> int | None:
+    """Return the position that was noted of the topic with this id, 0 if of another; None where none was noted."""
+    if said is None or said.offset < 0:
+        return None
+    return 0 if about_another(said, identity) else int(said.offset)
