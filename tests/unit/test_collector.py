@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.collector import BATCH_EVENTS, EVENTS_MAX, Collector
+from adapters.collector import BATCH_EVENTS, EVENTS_MAX, Collector, settle
 
 
 class Node:
@@ -80,3 +80,14 @@ def test_who_holds_it_for_long_tells_what_has_passed() -> None:
         collector.passed(1)
         assert gone() is None
         assert not gc.isenabled()
+
+
+def test_what_is_there_when_a_process_has_settled_is_not_walked_through_any_more() -> None:
+    node = Node()
+    try:
+        settle()
+
+        assert all(each is not node for each in gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert any(each is node for each in gc.get_objects())
