@@ -203,28 +203,6 @@ def test_what_cars_say_that_are_simulated_comes_over_kafka_each_batch_once(rig: 
     assert rig.aside() == []
 
 
-def test_a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_beginning(rig: Rig) -> None:
-    with rig.fleettwin.started("run", "ingest") as worker:
-        sent = rig.send_demo()
-        rig.wait(worker)
-        before = rig.fleettwin.events(demo.VIN)
-        with Connection(rig.bootstrap_servers).administration() as client:
-            client.delete_topics([rig.topic])
-        deadline = time.monotonic() + PATIENCE_S
-        while rig.fleettwin.run("topics", "create").status:
-            assert time.monotonic() < deadline
-        rig.send_demo()  # again, at the offsets that were read: it counts once
-        rig.send_demo(OTHER_VIN)
-        while sum(rig.positions().values()) != 3 * sent["batches"]:
-            assert time.monotonic() < deadline, rig.positions()
-            assert worker.poll() is None
-
-    assert len({source.partition("#")[2] for source in rig.positions()}) == 2
-    assert rig.fleettwin.events(demo.VIN) == before
-    assert len(told(rig.fleettwin, OTHER_VIN)) == len(told(rig.fleettwin, demo.VIN))
-    assert rig.aside() == []
-
-
 def send_compressed(rig: Rig, codec: str) -> None:
     """Send a batch of records that cannot be taken, compressed by a client that knows all codecs."""
     key = str(ID).encode()

@@ -89,7 +89,9 @@ def test_a_record_that_is_no_event_counts_as_none_whatever_its_headers_say(
 
     assert (worker._folder.counts.folded, set_aside.count()) == (0, 1)
     assert about(caplog) == (SOURCE, 1, VEHICLE_ID, projection.id)
-    assert caplog.records[0].message.startswith(f"{SOURCE}, position 1, is set aside: no such event is in the log, and")
+    assert caplog.records[0].message.startswith(
+        f"{SOURCE}, position 1, is set aside: version 99999 at position 1 is no"
+    )
 
     caplog.clear()
     worker.take([Received(SOURCE, 2, b"no vehicle id", b"x")])
