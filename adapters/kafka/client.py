@@ -23,7 +23,7 @@ ABANDONED_WITHIN_S: Final = 5.0
 RETRY_TIMEOUT_S: Final = 20  # a cluster goes on naming a broker that has crashed until its session runs out: 9 s
 
 _REMEDY: Final = "start the brokers (`make up` does on this machine), or correct FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS"
-CODEC_REMEDY: Final = (
+_CODEC_REMEDY: Final = (
     "set compression.type=lz4 on the topic, so that brokers repack what comes; what it holds already can be read with"
     " python-snappy or zstandard installed"
 )
@@ -99,6 +99,11 @@ class Connection:
             time.sleep(_RETRY_PAUSE_S)
 
 
+def with_remedy(error: Exception) -> str:
+    """Return what an error says that whoever reads meets, and what to do where to wait does not help."""
+    return f"{error}; {_CODEC_REMEDY}" if isinstance(error, UnsupportedCodecError) else str(error)
+
+
 def _told(error: KafkaError) -> Refusal:
     if isinstance(error, UnreachedError):
         return error.refusal
@@ -106,7 +111,7 @@ def _told(error: KafkaError) -> Refusal:
         return Refusal("no Kafka answers there", _REMEDY)
     said = str(error)[:_SAID_CHARACTERS_MAX]
     if isinstance(error, UnsupportedCodecError):
-        return Refusal(f"a batch of records cannot be unpacked ({said})", CODEC_REMEDY)
+        return Refusal(f"a batch of records cannot be unpacked ({said})", _CODEC_REMEDY)
     known = for_good(error)
     if known:
         return known

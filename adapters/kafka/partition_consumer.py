@@ -14,10 +14,10 @@ from contextlib import ExitStack, closing
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, UnsupportedCodecError
+from kafka.errors import KafkaError
 
 from adapters.collector import COLLECTOR
-from adapters.kafka.client import CODEC_REMEDY, Connection
+from adapters.kafka.client import Connection, with_remedy
 from adapters.kafka.group import join_group, poll
 from adapters.kafka.sources import SameTopic, source_of
 from adapters.metrics import ASSIGNED_PARTITIONS
@@ -98,8 +98,7 @@ class PartitionConsumer:
                         taken = self._step(consumer, client, same, stopping)
                         COLLECTOR.passed(max(taken, STEP_RECORDS_MIN))
             except (KafkaError, FleettwinError) as error:
-                remedy = f"; {CODEC_REMEDY}" if isinstance(error, UnsupportedCodecError) else ""
-                _log.warning("the reader of %s begins anew: %s%s", self._topic, error, remedy)
+                _log.warning("the reader of %s begins anew: %s", self._topic, with_remedy(error))
                 stopping.wait(BACKOFF_S)
             except Exception:  # noqa: BLE001  # standing still shows as lag; a process that ended would not come back
                 _log.exception("the reader of %s failed and tries again", self._topic)

@@ -39,7 +39,7 @@ from adapters.postgres.event_store import PostgresEventLog
 from domain.errors import StoreError
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
-from tests.support.kafka import PARTITIONS
+from tests.support.kafka import PARTITIONS, remake_topic
 from tests.support.tcp_proxy import Link, TcpProxy
 
 pytestmark = pytest.mark.broker
@@ -147,13 +147,7 @@ class RelayHere:
 
     def remake(self) -> None:
         """Delete the topic, and make it anew."""
-        with Connection(self.bootstrap_servers).administration() as client:
-            client.delete_topics([self.topic])
-        deadline = time.monotonic() + PATIENCE_S / 2
-        while not any(
-            each.created for each in create_topics(Connection(self.bootstrap_servers), PARTITIONS, self.topic_prefix)
-        ):
-            assert time.monotonic() < deadline
+        remake_topic(self.bootstrap_servers, self.topic, PARTITIONS, self.topic_prefix)
 
     def commit(self, position: int, topic_id: str) -> None:
         """Commit a position for all partitions, as a relay does."""
@@ -168,6 +162,12 @@ class RelayHere:
         return self.found == {
             number: [1 + number + PARTITIONS * version for version in range(versions)] for number in range(PARTITIONS)
         }
+
+    def publish(self, version: int) -> None:
+        """Append an event of each vehicle, and have a relay publish it."""
+        self.append(version)
+        with self.running():
+            self.wait(lambda: self.complete(version))
 
     @contextmanager
     def running(self, at: str = "") -> Iterator[None]:
@@ -194,6 +194,11 @@ class RelayHere:
                 for partition, records in consumer.poll(timeout_ms=200).items():
                     ours = [dict(each.headers) for each in records if each.value != FOREIGN]
                     self.found[partition.partition] += [int(headers["position"]) for headers in ours]
+
+
+@pytest.fixture
+def here(bootstrap_servers: str, topic_prefix: str) -> RelayHere:
+    return RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
 
 
 class Held:
@@ -230,10 +235,9 @@ def holding(monkeypatch: pytest.MonkeyPatch, where: type, method: str) -> Iterat
 
 
 def test_a_partition_that_is_ahead_of_another_is_not_published_again_while_that_catches_up(
-    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    here: RelayHere, bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "EVENTS_MAX", 10)
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     for version in range(1, 16):
         here.append(version)
     ahead = here.partitions[1]
@@ -247,9 +251,8 @@ def test_a_partition_that_is_ahead_of_another_is_not_published_again_while_that_
 
 
 def test_a_relay_that_has_nothing_to_do_gives_partitions_to_others_and_takes_them_back(
-    bootstrap_servers: str, topic_prefix: str
+    here: RelayHere, bootstrap_servers: str
 ) -> None:
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     here.append(1)
     with here.running():
         here.wait(lambda: all(here.found.values()))
@@ -266,9 +269,8 @@ def test_a_relay_that_has_nothing_to_do_gives_partitions_to_others_and_takes_the
 
 
 def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have_come(
-    bootstrap_servers: str, topic_prefix: str
+    here: RelayHere, bootstrap_servers: str
 ) -> None:
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     here.append(1)
     with here.running():
         here.wait(lambda: all(here.found.values()))
@@ -291,10 +293,9 @@ def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have
 
 @pytest.mark.slow
 def test_a_relay_that_has_lost_its_partitions_in_the_middle_of_a_step_is_refused(
-    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    here: RelayHere, bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(relay_module, "STUCK_S", PATIENCE_S)
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     here.append(1)
     with here.running(), holding(monkeypatch, Relay, "_transact") as held:
         here.wait(lambda: here.complete(1))
@@ -368,10 +369,9 @@ def test_a_transaction_that_does_not_end_is_given_up(
 
 
 def test_no_producer_is_left_behind_by_a_transaction_that_was_given_up(
-    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    here: RelayHere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "STUCK_S", 1.0)
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     opened: list[KafkaProducer] = []
     with holding(monkeypatch, Relay, "_open_producer") as held:
         held_open = Relay._open_producer
@@ -392,10 +392,7 @@ def test_no_producer_is_left_behind_by_a_transaction_that_was_given_up(
     assert all(each._closed for each in opened)
 
 
-def test_a_topic_that_is_made_anew_while_a_relay_runs_gets_the_whole_log(
-    bootstrap_servers: str, topic_prefix: str
-) -> None:
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+def test_a_topic_that_is_made_anew_while_a_relay_runs_gets_the_whole_log(here: RelayHere) -> None:
     here.append(1)
     with here.running():
         here.wait(lambda: here.complete(1))
@@ -405,9 +402,8 @@ def test_a_topic_that_is_made_anew_while_a_relay_runs_gets_the_whole_log(
 
 
 def test_a_topic_that_is_made_anew_while_no_relay_runs_gets_the_whole_log(
-    bootstrap_servers: str, topic_prefix: str
+    here: RelayHere, bootstrap_servers: str, topic_prefix: str
 ) -> None:
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     here.append(1)
     here.commit(PARTITIONS, "0123abcd")  # by a relay that knew the topic before; brokers mostly forget it with that
     positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group, here.log)
@@ -417,8 +413,7 @@ def test_a_topic_that_is_made_anew_while_no_relay_runs_gets_the_whole_log(
         assert positions.published() == dict.fromkeys(range(PARTITIONS), PARTITIONS)
 
 
-def test_what_is_not_of_this_topic_is_not_taken_for_published(bootstrap_servers: str, topic_prefix: str) -> None:
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+def test_what_is_not_of_this_topic_is_not_taken_for_published(here: RelayHere, bootstrap_servers: str) -> None:
     with Connection(bootstrap_servers).administration() as client:
         named = {each: source_of(each, topic_id(client, here.topic)) for each in here.partitions}
         told: list[dict[str, int]] = []
@@ -435,9 +430,8 @@ def test_what_is_not_of_this_topic_is_not_taken_for_published(bootstrap_servers:
 
 @pytest.mark.parametrize("moment", [(Relay, "_transact"), (SameTopic, "check")])
 def test_a_topic_that_is_made_anew_before_or_after_records_were_sent_gets_each_event_once(
-    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, moment: tuple[type, str]
+    here: RelayHere, monkeypatch: pytest.MonkeyPatch, moment: tuple[type, str]
 ) -> None:
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
     here.append(1)
     monkeypatch.setattr(sources, "CHECKED_S", PATIENCE_S)  # the transaction itself has to look
     with here.running(), holding(monkeypatch, *moment) as held:
@@ -451,13 +445,10 @@ def test_a_topic_that_is_made_anew_before_or_after_records_were_sent_gets_each_e
 
 
 def test_records_of_others_in_the_topic_say_nothing_of_how_far_it_is(
-    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    here: RelayHere, bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_record, "LOOK_BACK", 3)
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
-    here.append(1)
-    with here.running():
-        here.wait(lambda: here.complete(1))
+    here.publish(1)
     here.append(2)
     key = str(here.log.read(0, 1)[0].originator_id).encode()
     foreign: list[tuple[bytes | None, list[tuple[str, bytes | None]]]] = [
@@ -483,12 +474,9 @@ def test_records_of_others_in_the_topic_say_nothing_of_how_far_it_is(
 
 
 def test_a_log_that_is_older_than_the_topic_is_not_published_though_the_group_has_forgotten(
-    bootstrap_servers: str, topic_prefix: str
+    here: RelayHere, bootstrap_servers: str
 ) -> None:
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
-    here.append(1)
-    with here.running():
-        here.wait(lambda: here.complete(1))
+    here.publish(1)
     with Connection(bootstrap_servers).administration() as client:
         client.delete_groups([here.group])
     relay = Relay(Connection(bootstrap_servers), here.topic, PARTITIONS, here.group, MemoryEventLog(now))
@@ -565,8 +553,7 @@ class LateLog(MemoryEventLog):
         return 0
 
 
-def test_an_old_answer_of_the_log_does_not_end_a_relay(bootstrap_servers: str, topic_prefix: str) -> None:
-    here = RelayHere.on_new_topic(bootstrap_servers, topic_prefix)
+def test_an_old_answer_of_the_log_does_not_end_a_relay(here: RelayHere) -> None:
     here.log = LateLog(now)
     here.append(1)
     with here.running():

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +21,14 @@ from adapters import demo
 from adapters.avro.telemetry import TOPIC, TelemetryCodec
 from adapters.kafka.client import Connection
 from adapters.kafka.partition import partition_of
+from adapters.kafka.sources import topic_id
 from domain.signals import Sample, SignalBatch
 from domain.units import Micros
 from domain.vin import Vin
 from tests.support.batches import T0, sample
 from tests.support.command_line import VIN_KEY, CommandLine
 from tests.support.events import registry
-from tests.support.kafka import PARTITIONS
+from tests.support.kafka import PARTITIONS, remake_topic
 
 pytestmark = pytest.mark.broker
 
@@ -58,6 +59,14 @@ class Rig:
         with KafkaConsumer(bootstrap_servers=self.bootstrap_servers) as consumer:
             found = consumer.end_offsets(with_topic)
         return {f"{each.topic}/{each.partition}": end for each, end in found.items() if end}
+
+    def send(self, values: Sequence[bytes | None]) -> None:
+        """Send records of the vehicle of the demo."""
+        key = str(ID).encode()
+        partition = partition_of(key, PARTITIONS)
+        with KafkaProducer(bootstrap_servers=self.bootstrap_servers, max_request_size=2_000_000) as producer:
+            for value in values:
+                producer.send(self.topic, value, key=key, partition=partition).get(timeout=PATIENCE_S)
 
     def positions(self) -> dict[str, int]:
         """Return how far each partition was read, of each topic of that name."""
@@ -141,11 +150,8 @@ def test_a_batch_is_a_cloud_event_under_the_key_of_its_vehicle(rig: Rig) -> None
 
 
 def test_bad_records_are_set_aside_and_their_partition_goes_on(rig: Rig) -> None:
-    key = str(ID).encode()
     bad = [b"{}", b"\0\0\0\x27\x0fx", b"\1garbage", None, bytes(1_000_001)]
-    with KafkaProducer(bootstrap_servers=rig.bootstrap_servers, max_request_size=2_000_000) as producer:
-        for value in bad:
-            producer.send(rig.topic, value, key=key, partition=partition_of(key, PARTITIONS)).get(timeout=PATIENCE_S)
+    rig.send(bad)
     sent = rig.send_demo()
     with rig.fleettwin.started("run", "ingest") as worker:
         rig.wait(worker)
@@ -161,7 +167,7 @@ def test_bad_records_are_set_aside_and_their_partition_goes_on(rig: Rig) -> None
 
 
 def test_a_batch_that_no_car_would_send_is_set_aside_and_its_partition_goes_on(rig: Rig) -> None:
-    key, speed, codec = str(ID).encode(), "Vehicle.Speed", TelemetryCodec(registry())
+    speed, codec = "Vehicle.Speed", TelemetryCodec(registry())
     sent = rig.send_demo()  # registers the vehicle
     usual = SignalBatch(ID, "odd", 1, T0, (sample(speed, 0, 36.5), sample(speed, 1, 36.5)))
     odd = [
@@ -170,11 +176,8 @@ def test_a_batch_that_no_car_would_send_is_set_aside_and_its_partition_goes_on(r
         replace(usual, samples=(Sample(speed, Micros(-(2**63)), 1.0), Sample(speed, Micros(2**63 - 1), 1.0))),
         usual,
     ]
-    with KafkaProducer(bootstrap_servers=rig.bootstrap_servers) as producer:
-        for batch in odd:
-            value = codec.encode(batch).replace(pack("<d", 36.5), pack("<d", 1e308))  # which our sender makes invalid
-            partition = partition_of(key, PARTITIONS)
-            producer.send(rig.topic, value, key=key, partition=partition).get(timeout=PATIENCE_S)
+    # The number is one that our sender makes invalid.
+    rig.send([codec.encode(batch).replace(pack("<d", 36.5), pack("<d", 1e308)) for batch in odd])
     with rig.fleettwin.started("run", "ingest") as worker:
         rig.wait(worker)
 
@@ -200,6 +203,28 @@ def test_what_cars_say_that_are_simulated_comes_over_kafka_each_batch_once(rig: 
         ((vehicles, batches, complete),) = connection.execute(statement).fetchall()
     assert (vehicles, batches, complete) == (2, sum(rig.ends().values()), True)
     assert driven["vehicles"] == 2
+    assert rig.aside() == []
+
+
+def test_a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_beginning(rig: Rig, topic_prefix: str) -> None:
+    with rig.fleettwin.started("run", "ingest") as worker:
+        sent = rig.send_demo()
+        rig.wait(worker)
+        before = rig.fleettwin.events(demo.VIN)
+        remake_topic(rig.bootstrap_servers, rig.topic, PARTITIONS, topic_prefix)
+        rig.send_demo()  # again, at the offsets that were read: it counts once
+        rig.send_demo(OTHER_VIN)
+        deadline = time.monotonic() + PATIENCE_S
+        with Connection(rig.bootstrap_servers).administration() as client:
+            identity = topic_id(client, rig.topic)
+        # What came before the worker has noticed counts for the old topic too, and is a duplicate in the new one.
+        while sum(at for source, at in rig.positions().items() if source.endswith(identity)) != 2 * sent["batches"]:
+            assert time.monotonic() < deadline, rig.positions()
+            assert worker.poll() is None
+
+    assert len({source.partition("#")[2] for source in rig.positions()}) == 2
+    assert rig.fleettwin.events(demo.VIN) == before
+    assert len(told(rig.fleettwin, OTHER_VIN)) == len(told(rig.fleettwin, demo.VIN))
     assert rig.aside() == []
 
 

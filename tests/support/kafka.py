@@ -10,6 +10,7 @@ A folder of tests gets the fixtures by importing them in its conftest.py; a test
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from adapters.kafka.client import Connection
 from adapters.kafka.cluster import JVM_QUICK_START, Cluster
 from adapters.kafka.distribution import Distribution, find_distribution
+from adapters.kafka.topics import create_topics
 from domain.errors import BadInputError
 from tests.support.command_line import CommandLine
 from tests.support.lacking import lacking
@@ -28,6 +30,7 @@ from tests.support.lacking import lacking
 GIVEN: Final = os.environ.get("FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS")
 
 PARTITIONS: Final = 4
+_REMADE_WITHIN_S: Final = 30.0
 _FOLDER: Final = Path(tempfile.gettempdir()) / f"fleettwin-tests-{os.getuid()}" / "kafka"
 _numbers = itertools.count(1)
 
@@ -61,6 +64,16 @@ def topic_prefix(bootstrap_servers: str) -> Iterator[str]:
         left = [name for name in client.list_topics() if name.startswith(prefix)]
         if left:
             client.delete_topics(left)
+
+
+def remake_topic(bootstrap_servers: str, topic: str, partitions: int, prefix: str) -> None:
+    """Delete a topic, and make it anew once it is gone: until then to create topics finds the old one."""
+    connection = Connection(bootstrap_servers)
+    with connection.administration() as client:
+        client.delete_topics([topic])
+    deadline = time.monotonic() + _REMADE_WITHIN_S
+    while not any(each.created for each in create_topics(connection, partitions, prefix)):
+        assert time.monotonic() < deadline
 
 
 @pytest.fixture
