@@ -19,6 +19,7 @@ from psycopg_pool import ConnectionPool
 from adapters.metrics import COMMIT_SECONDS, projection_label
 from adapters.postgres.arrays import ArrayParameter, ElementType, array
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
+from adapters.postgres.pipelined import pipelined
 from domain.errors import BadInputError, PositionConflictError, StoreError
 from projections.ports import Commit, Parked
 from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_spec
@@ -158,7 +159,7 @@ class PostgresReadModels:
         """Write a step in one transaction, or nothing. Raises PositionConflictError."""
         name = [projection.name, projection.version]
         timed = COMMIT_SECONDS.labels(projection_label(projection.name, projection.version)).time()
-        with timed, self._connection() as connection, connection.pipeline() as pipeline, connection.transaction():
+        with timed, self._connection() as connection, pipelined(connection) as answered:
             expected: list[Expected] = []
             if commit.expected_position is not None:
                 moved = connection.execute(
@@ -186,7 +187,7 @@ class PostgresReadModels:
                     " greatest(excluded.newest_version, parked_vehicles.newest_version))",
                     [*name, *parked],
                 )
-            pipeline.sync()
+            answered()
             for each in expected:
                 each.check()
 

@@ -1,7 +1,8 @@
 """The read models on PostgreSQL under what the world does to it."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,9 +13,10 @@ from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
 from domain.errors import PositionConflictError, StoreError
 from projections.ports import Commit, Moved
-from projections.projection import Projection, table
+from projections.projection import Projection, Row, table
 
 CAR, OTHER_CAR = UUID(int=1), UUID(int=2)
+ENDS_WITHIN_S = 60  # a hundred times what it takes
 
 
 @table("readings", key=("vehicle_id", "path"))
@@ -31,7 +33,14 @@ class ChangedReadingRow(NamedTuple):
     level: int
 
 
-SAMPLE = Projection("sample", 1, (ReadingRow,), {}, lambda _: ())
+@table("other_readings", key=("vehicle_id", "path"))
+class OtherReadingRow(NamedTuple):
+    vehicle_id: UUID
+    path: str
+    level: float
+
+
+SAMPLE = Projection("sample", 1, (ReadingRow, OtherReadingRow), {}, lambda _: ())
 ROWS = [ReadingRow(CAR, "Speed", 1.5)]
 
 
@@ -42,6 +51,21 @@ def store(fresh_database: str) -> Iterator[PostgresReadModels]:
     store.prepare(SAMPLE)
     yield store
     store.close()
+
+
+def ends(function: Callable[..., None], *arguments: object) -> None:
+    """Call a function that must not stand still for ever; a daemon's thread lets a test that fails come to its end."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            function(*arguments)
+            done.set_result(None)
+        except BaseException as error:  # noqa: BLE001  # the test's to judge
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    done.result(ENDS_WITHIN_S)
 
 
 def test_every_call_outlives_the_loss_of_all_connections(fresh_database: str, store: PostgresReadModels) -> None:
@@ -68,6 +92,25 @@ def test_a_step_that_the_database_refuses_writes_nothing(store: PostgresReadMode
         store.commit(SAMPLE, Commit(0, 1, upserts={ReadingRow: [*ROWS, ReadingRow(CAR, "a\0b", 1.5)]}))
     assert store.position(SAMPLE) == 0
     assert list(store.rows(SAMPLE, ReadingRow)) == []
+
+
+# Twice what any socket of Linux takes by itself (`net.core.wmem_max`, `net.ipv4.tcp_wmem`).
+MORE_THAN_A_SOCKET_TAKES = [ReadingRow(CAR, f"{number:04} {'x' * 16_000}", 0.5) for number in range(1_000)]
+
+
+def test_a_step_may_be_larger_than_what_a_socket_takes_at_once(store: PostgresReadModels) -> None:
+    ends(store.commit, SAMPLE, Commit(0, 1, upserts={ReadingRow: MORE_THAN_A_SOCKET_TAKES}))
+    assert list(store.rows(SAMPLE, ReadingRow)) == MORE_THAN_A_SOCKET_TAKES
+
+
+def test_a_large_step_is_taken_back_when_an_early_statement_is_refused(store: PostgresReadModels) -> None:
+    refused = ReadingRow(CAR, "a\0b", 1.5)
+    upserts: dict[type[Row], list[Row]] = {ReadingRow: [refused], OtherReadingRow: [*MORE_THAN_A_SOCKET_TAKES]}
+    with pytest.raises(StoreError):
+        ends(store.commit, SAMPLE, Commit(0, 1, upserts=upserts))
+    assert store.position(SAMPLE) == 0
+    ends(store.commit, SAMPLE, Commit(0, 1, upserts={ReadingRow: ROWS}))
+    assert list(store.rows(SAMPLE, ReadingRow)) == ROWS
 
 
 def test_of_two_that_wait_for_each_other_one_is_overtaken(fresh_database: str, store: PostgresReadModels) -> None:

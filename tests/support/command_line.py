@@ -109,18 +109,26 @@ class CommandLine:
         return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **named}
 
     def run(self, *arguments: str | Path, stdin: str | bytes = "", **settings: str) -> Finished:
-        """Run one command to its end."""
+        """Run one command to its end; one that stands still is aborted, and the test fails with what it was doing."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
+        with subprocess.Popen(
             [*PROGRAM, *map(str, arguments)],
-            input=given,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=self.environment(**settings),
             cwd=self._folder(),
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+        ) as process:
+            try:
+                said, complaint = process.communicate(given, TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)
+                _, stacks = process.communicate()
+                pytest.fail(f"{arguments} stands still:\n{stacks.decode()}")
+            except BaseException:
+                process.kill()
+                raise
+        return Finished(process.returncode, said.decode(), complaint.decode())
 
     @contextmanager
     def started(
