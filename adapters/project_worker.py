@@ -1,4 +1,4 @@
-"""Folds the events that come out of the partitions of a topic into the rows of one projection, exactly once each.
+"""Folds the events that come out of the partitions of a topic into the rows of projections, exactly once each.
 
 Rows, the versions of their vehicles and how far each partition was read are written in one transaction, if the store
 has all of them where this worker believes them to be. What the topic lacks comes from the log, which has every event.
@@ -6,6 +6,7 @@ has all of them where this worker believes them to be. What the topic lacks come
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, cast
@@ -43,21 +44,63 @@ class Codec(Protocol):
 
 
 class PassedOver(NamedTuple):
-    """Stands for an event of a type that the projection does not fold: only its version counts."""
+    """Stands for an event of a type that no projection folds: only its version counts."""
 
     originator_id: UUID
     originator_version: int
 
 
-class ProjectWorker:
-    """Implements `adapters.received.PartitionWorker` for one projection.
+class _Projector:
+    """One projection, and how far it has read each partition."""
 
-    `exchange` gives the bytes of a record ids of ours. `now` gives the time of parking and setting aside.
+    def __init__(self, projection: Projection, log: Feed, store: ReadModelStore, now: Callable[[], Micros]) -> None:
+        self.projection = projection
+        self._log = log
+        self._store = store
+        self._now = now
+        self._folder = LoggedFolder(projection, log, store, now)
+        self._counter = FoldCounter(projection)
+        self._positions: dict[str, int] = {}
+
+    def begin(self, sources: Collection[str]) -> Mapping[str, int]:
+        """Begin with partitions; return where each was left."""
+        found = self._store.consumed(self.projection, sources)
+        self._folder.begin()  # in this order: whoever is parked until then is known, whoever is later conflicts
+        positions = {source: found.get(source, 0) for source in sources}
+        self._positions.update(positions)
+        return positions
+
+    def leave(self, source: str) -> None:
+        """Forget a partition."""
+        self._positions.pop(source, None)
+
+    def follow(self, positions: Mapping[str, int], why: str) -> None:
+        """Read partitions from other positions on; fold from the log what comes before these."""
+        said, of = "%s takes from the log what %s", self.projection.id
+        _log.info(said, of, why, extra={"projection": of})
+        advance(self.projection, self._log, self._store, self._now, self._log.last_position())
+        self._folder.begin()
+        self.take([], positions)
+
+    def take(self, events: Sequence[Recorded], after: Mapping[str, int]) -> None:
+        """Fold events, after which partitions are read from `after` on."""
+        consumed = {source: Moved(self._positions[source], position) for source, position in after.items()}
+        self._folder.take(events, Commit(consumed=consumed))
+        self._counter.tell(self._folder.counts)
+        self._positions.update(after)
+
+
+class ProjectWorker:
+    """Implements `adapters.received.PartitionWorker` for projections, all of which read the same records.
+
+    To read and decode a record costs as much as folding it, so that this is done once for all. Each projection is
+    written by itself, and has a thread: one folds while the database writes another. `exchange` gives the bytes of a
+    record ids of ours. `now` gives the time of parking and setting aside.
     """
 
     def __init__(
         self,
-        projection: Projection,
+        projections: Sequence[Projection],
         log: Feed,
         store: ReadModelStore,
         codec: Codec,
@@ -65,46 +108,49 @@ class ProjectWorker:
         now: Callable[[], Micros],
         exchange: Callable[[bytes], bytes] = bytes,
     ) -> None:
-        self.projection = projection
+        self._projectors = [_Projector(each, log, store, now) for each in projections]
+        self._threads = ThreadPoolExecutor(len(projections), "project")
+        self._names = ", ".join(each.id for each in projections)
         self._log = log
         self._store = store
         self._codec = codec
         self._set_aside = set_aside
         self._now = now
         self._exchange = exchange
-        self._folder = LoggedFolder(projection, log, store, now)
-        self._counter = FoldCounter(projection)
-        self._passed_over = {each.TOPIC for each in EVENT_TYPES if each not in projection.folds}
-        self._positions: dict[str, int] = {}
+        folded = {each for projection in projections for each in projection.folds}
+        self._passed_over = {each.TOPIC for each in EVENT_TYPES if each not in folded}
         self._log_end = 0  # as far as is known; asked for when the topic has more
 
     def assign(self, sources: Collection[str]) -> Mapping[str, int]:
-        """Begin with partitions; return the position that each is to be read from."""
-        found = self._store.consumed(self.projection, sources)
+        """Begin with partitions; return the position that each is to be read from.
+
+        That is where the projection is that was furthest: the others take from the log what they lack.
+        """
         self._log_end = 0  # another log may have taken the place of the one that was read
-        self._folder.begin()  # in this order: whoever is parked until then is known, whoever is later conflicts
-        positions = {source: found.get(source, 0) for source in sources}
-        self._positions.update(positions)
-        return positions
+        left = [each.begin(sources) for each in self._projectors]
+        furthest = {source: max(positions[source] for positions in left) for source in sources}
+        for projector, positions in zip(self._projectors, left, strict=True):
+            behind = {source: at for source, at in furthest.items() if positions[source] < at}
+            if behind:
+                projector.follow(behind, "other projections have read already")
+        return furthest
 
     def revoke(self, sources: Collection[str]) -> None:
         """Leave partitions to others."""
-        for source in sources:
-            self._positions.pop(source, None)
+        for projector in self._projectors:
+            for source in sources:
+                projector.leave(source)
 
     def restart(self, positions: Mapping[str, int]) -> None:
         """Read partitions from other positions on; what the topic does not hold any more is folded from the log."""
-        said, of = "%s takes from the log what the topic does not hold any more", self.projection.id
-        _log.info(said, of, extra={"projection": of})
-        advance(self.projection, self._log, self._store, self._now, self._log.last_position())
-        self._folder.begin()
-        self._take([], positions)
+        for projector in self._projectors:
+            projector.follow(positions, "the topic does not hold any more")
 
     def take(self, records: Sequence[Received]) -> None:
         """Fold records of assigned partitions, those of each in order.
 
         Raises PositionConflictError where another worker has one of the partitions, or one of the vehicles, StoreError
-        for an event that the log does not have yet.
+        for an event that the log does not have yet. Some projections may be written then: `assign` begins anew.
         """
         events: list[Recorded] = []
         refused: list[SetAside] = []
@@ -115,18 +161,17 @@ class ProjectWorker:
                 refused.append(self._refused(record, str(error)))
         if refused:
             self._set_aside.add(refused)
-        self._take(events, {record.source: record.position + 1 for record in records})
+        after = {record.source: record.position + 1 for record in records}
+        writing = [self._threads.submit(each.take, events, after) for each in self._projectors]
+        wait(writing)  # also where one has failed: whoever begins anew must not meet another
+        for each in writing:
+            each.result()
         SET_ASIDE.inc(len(refused))
 
     def published(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
         """Know up to which positions of the log all events of partitions are folded."""
-        self._store.complete(self.projection, positions, sources)
-
-    def _take(self, events: Sequence[Recorded], after: Mapping[str, int]) -> None:
-        consumed = {source: Moved(self._positions[source], position) for source, position in after.items()}
-        self._folder.take(events, Commit(consumed=consumed))
-        self._counter.tell(self._folder.counts)
-        self._positions.update(after)
+        for projector in self._projectors:
+            self._store.complete(projector.projection, positions, sources)
 
     def _read(self, record: Received) -> Recorded:
         """Return the event that a record holds. Raises UnreadableError for one that is none of the log's."""
@@ -143,7 +188,7 @@ class ProjectWorker:
         self._check_is_there(position)
         try:
             data = self._exchange(record.value or b"")
-            # Half of the events of a drive change nothing in media, nor in diagnostics.
+            # Half of the events of a drive change nothing in media, nor in diagnostics, which may be here alone.
             if topic in self._passed_over and self._codec.is_of(topic, data):
                 return Recorded(position, recorded_at, cast("VehicleEvent", PassedOver(vehicle_id, version)))
             event = self._codec.decode(topic, data, vehicle_id, version)
@@ -173,7 +218,7 @@ class ProjectWorker:
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
 
     def _where(self, record: Received) -> dict[str, object]:
-        return {**record.where(), "projection": self.projection.id}
+        return {**record.where(), "projection": self._names}
 
 
 @lru_cache(maxsize=VEHICLES_REMEMBERED_MAX)

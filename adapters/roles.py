@@ -3,7 +3,6 @@
 import signal
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -12,6 +11,7 @@ from adapters.heartbeat import HeardStopping, Heartbeat
 from adapters.operation import Operation
 from adapters.operation_server import answering
 from adapters.terminal import err, out, told_publishing
+from adapters.twins import chosen_projections
 from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import StoreError
@@ -71,13 +71,10 @@ def republish(twin: FleetTwin, *, recreate: bool) -> None:
 
 def run_project(twin: FleetTwin, only: Collection[str]) -> None:
     """Fold the events of the topic into rows: of all projections, or of these."""
-    consumers = twin.event_consumers(only)
-    with running(twin, list(consumers)) as stoppings:
-        err.print(f"projects {', '.join(consumers)}; Ctrl-C stops")
-        with ThreadPoolExecutor(len(consumers), "project") as threads:
-            loops = zip(consumers.values(), stoppings, strict=True)
-            for done in [threads.submit(consumer.run, stopping) for consumer, stopping in loops]:
-                done.result()
+    consumer = twin.event_consumer(only)
+    with running(twin, ["project"]) as (stopping,):
+        err.print(f"projects {', '.join(each.name for each in chosen_projections(only))}; Ctrl-C stops")
+        consumer.run(stopping)
     err.print("stopped")
 
 

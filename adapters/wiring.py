@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 INGEST_GROUP: Final = "fleettwin-ingest"  # of the consumers of telemetry
 RELAY_GROUP: Final = "fleettwin-relay"
-PROJECT_GROUP: Final = "fleettwin-project"  # and the name and version of the projection
+PROJECT_GROUP: Final = "fleettwin-project"  # and the names and versions of the projections
 MEMORY_VIN_KEY: Final = b"of a twin that is gone when its process ends"
 
 
@@ -116,8 +116,8 @@ class FleetTwin:
         worker = IngestWorker(self.fleet, codec, self.records, self.set_aside, now)
         return PartitionConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker, BATCHES_MAX)
 
-    def event_consumers(self, only: Collection[str] = ()) -> dict[str, "PartitionConsumer"]:
-        """Return those who fold the events of the topic, by projection: of all projections, or of these.
+    def event_consumer(self, only: Collection[str] = ()) -> "PartitionConsumer":
+        """Return one of those who fold the events of the topic: into all projections, or into these.
 
         Raises BadInputError where the topics are not ready, or there is no such projection.
         """
@@ -130,15 +130,10 @@ class FleetTwin:
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         ids = self._external_ids(registering=False)
         exchange = ids.to_local if ids else bytes
-        consumers = {}
-        for each in chosen:
-            worker = ProjectWorker(each, self.log, self.read_models, self.codec, self.set_aside, now, exchange)
-            group = f"{prefix}{PROJECT_GROUP}-{each.name}-v{each.version}"
-            watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
-            consumers[each.name] = PartitionConsumer(
-                connection, prefix + VEHICLE_EVENTS, group, worker, BATCH_EVENTS, watch
-            )
-        return consumers
+        worker = ProjectWorker(chosen, self.log, self.read_models, self.codec, self.set_aside, now, exchange)
+        group = "-".join([prefix + PROJECT_GROUP, *(f"{each.name}-v{each.version}" for each in chosen)])
+        watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
+        return PartitionConsumer(connection, prefix + VEHICLE_EVENTS, group, worker, BATCH_EVENTS, watch)
 
     def relay(self) -> "Relay":
         """Return one of those who publish the log. Raises BadInputError where the topics are not ready."""

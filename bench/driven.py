@@ -21,7 +21,8 @@ from domain.vin import Vin
 
 CARS: Final = 6
 FRAMES_PER_SECOND: Final = 100  # of a bus: enough for every signal that is mapped
-BATCH_S: Final = 5  # of a drive: about 20 samples
+BATCH_S: Final = 5  # of a drive
+SAMPLES: Final = 20  # in a batch, on average
 BATCHES: Final = 100  # of each car
 SIMULATED_S_MAX: Final = 12 * 3_600
 
@@ -68,7 +69,22 @@ def simulated_drives() -> list[Drive]:
         if at_s > SIMULATED_S_MAX:
             raise StoreError(f"not every simulated car drives within {SIMULATED_S_MAX} s")
         simulation.step(at_s * MICROS_PER_SECOND)
-    return [drive[:BATCHES] for drive in heard.drives.values()]
+    return [_filled(drive[:BATCHES]) for drive in heard.drives.values()]
+
+
+def _filled(drive: Drive) -> Drive:
+    """Return a drive with as many samples as it should have: where some are missing, a batch says some once more."""
+    filled: list[SignalBatch] = []
+    missing = 0
+    for batch in drive:
+        missing += SAMPLES - len(batch.samples)
+        again = tuple(
+            sample._replace(captured_at=Micros(sample.captured_at + number))
+            for number, sample in zip(range(1, missing + 1), cycle(batch.samples), strict=False)
+        )
+        missing -= len(again)
+        filled.append(replace(batch, samples=(*batch.samples, *again)))
+    return filled
 
 
 def vins(first: int, count: int) -> list[Vin]:

@@ -30,7 +30,7 @@ POLL_INTERVAL_MS_MAX: Final = 300_000  # who does not ask for records for so lon
 FETCH_BYTES_MAX: Final = 16 * 1_048_576
 STEP_RECORDS_MIN: Final = 100  # that a step counts for, in terms of what it leaves behind in memory
 FETCH_BYTES_MIN: Final = 256 * 1_024  # or what has come within `GATHERED_MS`: a transaction of few records costs most
-GATHERED_MS: Final = 60
+GATHERED_MS: Final = 25
 
 _log: Final = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from kafka.errors import KafkaError
 from kafka.structs import MemberState
 
 from adapters.event_log import StoredRecord
-from adapters.kafka.client import Connection, abandon
+from adapters.kafka.client import Connection, abandon, with_remedy
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
 from adapters.kafka.group import join_group, poll
 from adapters.kafka.last_record import POSITION, VERSION, EventLog, last_position
@@ -34,7 +34,7 @@ from domain.errors import FleettwinError, StoreError
 
 EVENTS_MAX: Final = 2_000  # in one transaction
 WAIT_MS: Final = 500  # for new events, before the group is heard again
-GATHERED_MS: Final = 50  # between two pages: a transaction of few events costs most
+GATHERED_MS: Final = 20  # between two pages: a transaction of few events costs most
 SAID_MS: Final = 100  # after which positions are said though nothing was to be published
 BACKOFF_S: Final = 1.0  # after a failure that may pass
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a relay that is silent for so long in a transaction has lost it
@@ -90,7 +90,7 @@ class Relay:
         while not stopping.is_set():
             try:
                 with ExitStack() as stack:
-                    client = stack.enter_context(self._connection.administration())
+                    client = stack.enter_context(self._connection.admin_client())
                     same = SameTopic(client, self._topic)
                     self._topic_id = same.identity
                     consumer = stack.enter_context(closing(self._join()))
@@ -101,7 +101,7 @@ class Relay:
             except BehindKafkaError:
                 raise
             except (KafkaError, FleettwinError) as error:
-                _log.warning("the relay begins anew: %s", error)
+                _log.warning("the relay begins anew: %s", with_remedy(error))
                 stopping.wait(BACKOFF_S)
             finally:
                 self._positions.clear()

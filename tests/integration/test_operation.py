@@ -140,8 +140,8 @@ def projected(project: Role, last: int, prefix: str) -> Role:
         assert seen["fleettwin_projection_left_out_events_total", projection] == 0
         assert seen["fleettwin_projection_commit_seconds_count", projection] >= 1
         assert seen["fleettwin_projection_position", projection] == last
-        name = projection.replace(" ", "-")
-        assert seen["fleettwin_assigned_partitions", f"{prefix}fleettwin-project-{name}"] == PARTITIONS
+    names = "-".join(projection.replace(" ", "-") for projection in PROJECTION_IDS)
+    assert seen["fleettwin_assigned_partitions", f"{prefix}fleettwin-project-{names}"] == PARTITIONS
     return project
 
 

@@ -93,7 +93,7 @@ def test_every_event_is_folded_whatever_lies_between(data: st.DataObject, projec
     for each in written:
         partition += data.draw(st.lists(odd_records(each), max_size=1))
         partition.append((str(each.originator_id).encode(), each.state, headers_of(each)))
-    worker = ProjectWorker(projection, events, rows, codec(), aside, lambda: T0)
+    worker = ProjectWorker([projection], events, rows, codec(), aside, lambda: T0)
     worker.assign([SOURCE])
 
     for offset, (key, value, headers) in enumerate(partition):

@@ -17,6 +17,7 @@ from adapters.projecting import Projecting
 from adapters.received import Received
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
+from domain.errors import PositionConflictError
 from domain.events import EVENT_TYPES, VehicleEvent, VehicleRegistered
 from domain.units import Micros
 from projections.digest import digest
@@ -42,6 +43,20 @@ def received(record: StoredRecord) -> Received:
     return Received(SOURCE, record.position, key, record.state, headers)
 
 
+class Counting:
+    """A codec that keeps the types of what it has decoded."""
+
+    def __init__(self) -> None:
+        self.decoded: list[str] = []
+
+    def decode(self, topic: str, data: bytes, vehicle_id: UUID, version: int) -> VehicleEvent:
+        self.decoded.append(topic)
+        return codec().decode(topic, data, vehicle_id, version)
+
+    def is_of(self, topic: str, data: bytes) -> bool:
+        return codec().is_of(topic, data)
+
+
 def about(caplog: pytest.LogCaptureFixture) -> tuple[object, ...]:
     """Return what the one entry of the log is about."""
     (entry,) = caplog.records
@@ -56,22 +71,13 @@ def test_only_events_that_are_folded_are_decoded_and_the_rows_are_those_of_the_l
     log.append(events)
     expected, rows = MemoryReadModels(), MemoryReadModels()
     Projecting([projection], log, expected, now).catch_up()
-    decoded: set[str] = set()
-
-    class Codec:
-        def decode(self, topic: str, data: bytes, vehicle_id: UUID, version: int) -> VehicleEvent:
-            decoded.add(topic)
-            return codec().decode(topic, data, vehicle_id, version)
-
-        def is_of(self, topic: str, data: bytes) -> bool:
-            return codec().is_of(topic, data)
-
-    worker = ProjectWorker(projection, log, rows, Codec(), MemorySetAside(), now)
+    counting = Counting()
+    worker = ProjectWorker([projection], log, rows, counting, MemorySetAside(), now)
     worker.assign([SOURCE])
     worker.take([received(each) for each in records.read(0, len(events))])
 
-    assert worker._folder.counts.folded == len(events)
-    assert decoded == {event.TOPIC for event in events if type(event) in projection.folds}
+    assert worker._projectors[0]._folder.counts.folded == len(events)
+    assert set(counting.decoded) == {event.TOPIC for event in events if type(event) in projection.folds}
     assert digest(rows, projection) == digest(expected, projection)
 
 
@@ -81,13 +87,13 @@ def test_a_record_that_is_no_event_counts_as_none_whatever_its_headers_say(
 ) -> None:
     log = VehicleLog(MemoryEventLog(now), codec())
     set_aside = MemorySetAside()
-    worker = ProjectWorker(projection, log, MemoryReadModels(), codec(), set_aside, now)
+    worker = ProjectWorker([projection], log, MemoryReadModels(), codec(), set_aside, now)
     worker.assign([SOURCE])
     before = REGISTRY.get_sample_value("fleettwin_set_aside_total") or 0.0
 
     worker.take([received(StoredRecord(1, VEHICLE_ID, 99_999, VehicleRegistered.TOPIC, b"garbage", AT))])
 
-    assert (worker._folder.counts.folded, set_aside.count()) == (0, 1)
+    assert (worker._projectors[0]._folder.counts.folded, set_aside.count()) == (0, 1)
     assert about(caplog) == (SOURCE, 1, VEHICLE_ID, projection.id)
     assert caplog.records[0].message.startswith(
         f"{SOURCE}, position 1, is set aside: version 99999 at position 1 is no"
@@ -103,7 +109,7 @@ def test_a_record_that_is_taken_from_the_log_instead_is_said(caplog: pytest.LogC
     records = MemoryEventLog(now)
     log = VehicleLog(records, codec())
     log.append(example_events())
-    worker = ProjectWorker(PROJECTIONS[0], log, MemoryReadModels(), codec(), MemorySetAside(), now)
+    worker = ProjectWorker([PROJECTIONS[0]], log, MemoryReadModels(), codec(), MemorySetAside(), now)
     worker.assign([SOURCE])
 
     (first,) = records.read(0, 1)
@@ -120,7 +126,7 @@ def test_who_parks_a_vehicle_says_which_and_why(caplog: pytest.LogCaptureFixture
     log = VehicleLog(records, codec())
     log.append(example_events()[:3])
     spoilt = replace(PROJECTIONS[0], folds=dict.fromkeys(EVENT_TYPES, fold))
-    worker = ProjectWorker(spoilt, log, rows, codec(), MemorySetAside(), now)
+    worker = ProjectWorker([spoilt], log, rows, codec(), MemorySetAside(), now)
     worker.assign([SOURCE])
     parks = f"{spoilt.id} parks vehicle {VEHICLE_ID} at position 1 (see `fleettwin parked show`): ValueError: spoilt"
 
@@ -133,3 +139,60 @@ def test_who_parks_a_vehicle_says_which_and_why(caplog: pytest.LogCaptureFixture
 
     Projecting([spoilt], log, MemoryReadModels(), now).catch_up()
     assert (caplog.records[0].message, about(caplog)) == (parks, (None, 1, VEHICLE_ID, spoilt.id))
+
+
+def test_a_record_is_decoded_once_for_all_projections() -> None:
+    records, rows, expected = MemoryEventLog(now), MemoryReadModels(), MemoryReadModels()
+    log = VehicleLog(records, codec())
+    events = example_events()
+    log.append(events)
+    Projecting(PROJECTIONS, log, expected, now).catch_up()
+    counting = Counting()
+    worker = ProjectWorker(PROJECTIONS, log, rows, counting, MemorySetAside(), now)
+    worker.assign([SOURCE])
+    worker.take([received(each) for each in records.read(0, len(events))])
+
+    folded = {event for projection in PROJECTIONS for event in projection.folds}
+    assert sorted(counting.decoded) == sorted(event.TOPIC for event in events if type(event) in folded)
+    for projection in PROJECTIONS:
+        assert digest(rows, projection) == digest(expected, projection)
+
+
+def test_a_projection_that_is_behind_the_others_takes_from_the_log_what_it_lacks() -> None:
+    records, rows, expected = MemoryEventLog(now), MemoryReadModels(), MemoryReadModels()
+    log = VehicleLog(records, codec())
+    log.append(example_events())
+    Projecting(PROJECTIONS, log, expected, now).catch_up()
+    everything = [received(each) for each in records.read(0, log.last_position())]
+    half = len(everything) // 2
+    alone = ProjectWorker(PROJECTIONS[1:], log, rows, codec(), MemorySetAside(), now)
+    alone.assign([SOURCE])
+    alone.take(everything[:half])
+
+    together = ProjectWorker(PROJECTIONS, log, rows, codec(), MemorySetAside(), now)
+    begin = everything[half - 1].position + 1
+    assert together.assign([SOURCE]) == {SOURCE: begin}
+    together.take(everything[half:])
+    for projection in PROJECTIONS:
+        assert digest(rows, projection) == digest(expected, projection)
+        assert rows.consumed(projection, [SOURCE]) == {SOURCE: everything[-1].position + 1}
+
+
+def test_where_one_projection_is_overtaken_the_others_begin_anew_with_it() -> None:
+    records, rows, expected = MemoryEventLog(now), MemoryReadModels(), MemoryReadModels()
+    log = VehicleLog(records, codec())
+    log.append(example_events())
+    Projecting(PROJECTIONS, log, expected, now).catch_up()
+    everything = [received(each) for each in records.read(0, log.last_position())]
+    worker = ProjectWorker(PROJECTIONS, log, rows, codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    other = ProjectWorker(PROJECTIONS[:1], log, rows, codec(), MemorySetAside(), now)
+    other.assign([SOURCE])
+    other.take(everything[:1])
+
+    with pytest.raises(PositionConflictError):
+        worker.take(everything)
+    begin = worker.assign([SOURCE])[SOURCE]
+    worker.take([each for each in everything if each.position >= begin])
+    for projection in PROJECTIONS:
+        assert digest(rows, projection) == digest(expected, projection)
