@@ -26,9 +26,9 @@ from projections.projection import Column, Key, Projection, R, Row, RowSpec, row
 
 CONNECTIONS_MAX: Final = 4
 ROWS_FETCHED: Final = 5_000  # from a server-side cursor at a time
-# Rows are written again and again. In a page that is half empty a new version finds room, so that it needs no entry in
-# an index, and takes the room of those that nobody sees any more: there is little to vacuum.
-_STORAGE: Final = "fillfactor = 50, autovacuum_vacuum_scale_factor = 1, autovacuum_analyze_scale_factor = 2"
+# In a page that is half empty a new version of a row finds room, so that it needs no entry in an index, and takes the
+# room of those that nobody sees any more: there is little to vacuum.
+_REWRITTEN: Final = "fillfactor = 50, autovacuum_vacuum_scale_factor = 1, autovacuum_analyze_scale_factor = 2"
 _TABLES_LOCK: Final = 0x666C_6565_0000_0001  # the advisory lock under which tables are made
 
 _TYPES: Final[Mapping[str, ElementType]] = {
@@ -299,7 +299,7 @@ def _create(projection: Projection, spec: RowSpec) -> LiteralString:
     text = (
         f"CREATE TABLE IF NOT EXISTS {_table(projection, spec)}"
         f" ({', '.join(columns)}, PRIMARY KEY ({', '.join(spec.key)}))"
-        f" WITH ({_STORAGE})"
+        f"{f' WITH ({_REWRITTEN})' if spec.rewritten else ''}"
     )
     return _sql(text)
 

@@ -10,7 +10,7 @@ from projections.signal_rows import SIGNAL_KEY, SignalRow
 NO_FAILURE_TYPE = -1  # in a key, where null cannot be
 
 
-@table("signals", key=SIGNAL_KEY)
+@table("signals", key=SIGNAL_KEY, rewritten=True)
 class DiagnosticsSignalRow(SignalRow):
     """The newest sample of any signal that is neither navigation nor media."""
 

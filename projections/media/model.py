@@ -8,7 +8,7 @@ from projections.projection import table
 from projections.signal_rows import SIGNAL_KEY, SignalRow
 
 
-@table("signals", key=SIGNAL_KEY)
+@table("signals", key=SIGNAL_KEY, rewritten=True)
 class MediaSignalRow(SignalRow):
     """The newest sample of a signal under Vehicle.Cabin.Infotainment.Media."""
 

@@ -8,14 +8,14 @@ from projections.projection import table
 from projections.signal_rows import SIGNAL_KEY, SignalRow
 
 
-@table("signals", key=SIGNAL_KEY)
+@table("signals", key=SIGNAL_KEY, rewritten=True)
 class NavigationSignalRow(SignalRow):
     """The newest sample of a signal about place, motion or destination."""
 
     __slots__ = ()
 
 
-@table("trips", key=("vehicle_id", "trip_id"))
+@table("trips", key=("vehicle_id", "trip_id"), rewritten=True)
 class TripRow(NamedTuple):
     """A trip. `ended_at` is its last known moment; it is over when `ended`."""
 
