@@ -56,7 +56,7 @@ def status_screen(found: Mapping[str, Any]) -> RenderableType:
         table.add_row(name, *(str(cells[column]) for column in shown))
     lines = [f"the log is at position {found['logPosition']}", *_kafka_lines(found.get("kafka"))]
     if found["setAside"]:
-        lines.append(f"set aside: {found['setAside']} records (fleettwin set-aside list)")
+        lines.append(f"records set aside: {found['setAside']:,} (fleettwin set-aside list)")
     return Group(*map(Text, lines), table)
 
 

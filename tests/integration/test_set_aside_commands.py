@@ -89,5 +89,5 @@ def test_status_counts_what_is_set_aside(fleettwin: CommandLine) -> None:
     assert "set aside" not in fleettwin.run("status").stdout
     assert fleettwin.run("status", "--json").json["setAside"] == 0
     set_aside(fleettwin.database, LONG, BARE)
-    assert "set aside: 2 records (fleettwin set-aside list)" in fleettwin.run("status").stdout
+    assert "records set aside: 2 (fleettwin set-aside list)" in fleettwin.run("status").stdout
     assert fleettwin.run("status", "--json").json["setAside"] == 2
