@@ -76,6 +76,13 @@ class Places:
             found = client.list_group_offsets({group: self.of_topic(VEHICLE_EVENTS)})
         return {each.partition: offset.offset for each, offset in found[group].items()}
 
+    def open_transactions(self) -> list[str]:
+        """Describe what may keep readers of committed records waiting: producers by partition, and all transactions."""
+        with closing(KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)) as client:
+            producers = client.describe_producers(self.of_topic(VEHICLE_EVENTS))
+            transactions = [each for of_broker in client.list_transactions().values() for each in of_broker]
+        return [*(f"{each.partition}: {state}" for each, state in producers.items()), *map(str, transactions)]
+
     def stored(self) -> list[StoredRecord]:
         """Return every event in the log."""
         with closing(PostgresEventLog.open(self.conninfo)) as log:

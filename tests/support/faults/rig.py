@@ -1,5 +1,6 @@
 """One run: roles under load while a schedule of faults is injected, and then calm until all is at rest."""
 
+import shutil
 import signal
 import threading
 import time
@@ -272,8 +273,12 @@ class Rig:
                         self._stop(each)
             for each in self._processes.values():
                 each.abort()  # one that still runs has something to tell
-            self._await("no transaction is open", lambda: self._not_read(reader), QUIET_WITHIN_S)
+            if not self._await("no transaction is open", lambda: self._not_read(reader), QUIET_WITHIN_S):
+                for state in self._places.open_transactions():
+                    self._tell(state)
             self._check(reader, sender)
+        if self.outcome.findings:
+            shutil.copy(self._services.broker_log, self.outcome.folder)
 
     def _not_at_rest(self, sender: Sender, reader: TopicReader) -> str | None:
         if not sender.done:

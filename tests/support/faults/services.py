@@ -85,6 +85,11 @@ class Services:
     ) -> None:
         self._stack.close()
 
+    @property
+    def broker_log(self) -> Path:
+        """What the broker has logged since it was started last."""
+        return self._cluster.folder / "broker-1" / "server.log"
+
     def link(self, client: str, service: Service) -> Link:
         """Return the way of a client."""
         return self._links[client, service]
