@@ -14,7 +14,7 @@ def pipelined(connection: Connection[TupleRow]) -> Iterator[Callable[[], None]]:
     """Begin a transaction whose statements are sent without waiting; call what is given to have them all answered.
 
     What psycopg itself does to have them answered waits to read alone, be everything sent or not. With more than the
-    socket takes at once, each side then waits for the other for ever (mended for a pipeline.s end in psycopg 3.1.18).
+    socket takes at once, each side then waits for the other for ever (mended for a pipeline's end in psycopg 3.1.18).
     """
 
     def send_all() -> None:

@@ -520,29 +520,35 @@ def test_relays_that_are_killed_and_hang_publish_each_event_once(rig: Rig) -> No
             rig.wait(fresh)
 
 
-def test_a_log_that_is_older_than_the_topic_is_not_published(rig: Rig) -> None:
-    rig.ingest(1)
-    with rig.fleettwin.started("run", "relay") as relay:
-        rig.wait(relay)
+LOG_IS_OLDER = "the log ends at 9: it is older than what was published (a restored backup?)"
+
+
+def take_back_the_log(rig: Rig) -> None:
+    """Leave the first nine events, as a restored backup would."""
     assert rig.fleettwin.database is not None
     with psycopg.connect(rig.fleettwin.database) as connection:
         connection.execute("DELETE FROM stored_events WHERE notification_id > 9")
 
+
+def test_a_log_that_is_older_than_the_topic_is_not_published(rig: Rig) -> None:
+    rig.ingest(1)
+    with rig.fleettwin.started("run", "relay") as relay:
+        rig.wait(relay)
+    take_back_the_log(rig)
+
     done = rig.fleettwin.run("run", "relay")
     assert done.status == 2
-    assert "the log ends at 9: it is older than what was published (a restored backup?)" in done.stderr.splitlines()[-1]
+    assert LOG_IS_OLDER in done.stderr.splitlines()[-1]
 
 
 def test_a_log_that_goes_back_under_a_running_relay_ends_it(rig: Rig) -> None:
     rig.ingest(1)
     with rig.fleettwin.started("run", "relay") as relay:
         rig.wait(relay)
-        assert rig.fleettwin.database is not None
-        with psycopg.connect(rig.fleettwin.database) as connection:
-            connection.execute("DELETE FROM stored_events WHERE notification_id > 9")
+        take_back_the_log(rig)
         _, said = relay.communicate(timeout=PATIENCE_S)
     assert relay.returncode == 2
-    assert "the log ends at 9: it is older than what was published (a restored backup?)" in said.splitlines()[-1]
+    assert LOG_IS_OLDER in said.splitlines()[-1]
 
 
 class LateLog(MemoryEventLog):

@@ -141,29 +141,31 @@ def test_who_parks_a_vehicle_says_which_and_why(caplog: pytest.LogCaptureFixture
     assert (caplog.records[0].message, about(caplog)) == (parks, (None, 1, VEHICLE_ID, spoilt.id))
 
 
-def test_a_record_is_decoded_once_for_all_projections() -> None:
-    records, rows, expected = MemoryEventLog(now), MemoryReadModels(), MemoryReadModels()
+def published() -> tuple[VehicleLog, list[Received], MemoryReadModels]:
+    """Return a log, all of its events as a relay publishes them, and their fold into all projections."""
+    records, expected = MemoryEventLog(now), MemoryReadModels()
     log = VehicleLog(records, codec())
-    events = example_events()
-    log.append(events)
+    log.append(example_events())
     Projecting(PROJECTIONS, log, expected, now).catch_up()
-    counting = Counting()
+    return log, [received(each) for each in records.read(0, log.last_position())], expected
+
+
+def test_a_record_is_decoded_once_for_all_projections() -> None:
+    log, everything, expected = published()
+    rows, counting = MemoryReadModels(), Counting()
     worker = ProjectWorker(PROJECTIONS, log, rows, counting, MemorySetAside(), now)
     worker.assign([SOURCE])
-    worker.take([received(each) for each in records.read(0, len(events))])
+    worker.take(everything)
 
     folded = {event for projection in PROJECTIONS for event in projection.folds}
-    assert sorted(counting.decoded) == sorted(event.TOPIC for event in events if type(event) in folded)
+    assert sorted(counting.decoded) == sorted(event.TOPIC for event in example_events() if type(event) in folded)
     for projection in PROJECTIONS:
         assert digest(rows, projection) == digest(expected, projection)
 
 
 def test_a_projection_that_is_behind_the_others_takes_from_the_log_what_it_lacks() -> None:
-    records, rows, expected = MemoryEventLog(now), MemoryReadModels(), MemoryReadModels()
-    log = VehicleLog(records, codec())
-    log.append(example_events())
-    Projecting(PROJECTIONS, log, expected, now).catch_up()
-    everything = [received(each) for each in records.read(0, log.last_position())]
+    log, everything, expected = published()
+    rows = MemoryReadModels()
     half = len(everything) // 2
     alone = ProjectWorker(PROJECTIONS[1:], log, rows, codec(), MemorySetAside(), now)
     alone.assign([SOURCE])
@@ -179,11 +181,8 @@ def test_a_projection_that_is_behind_the_others_takes_from_the_log_what_it_lacks
 
 
 def test_where_one_projection_is_overtaken_the_others_begin_anew_with_it() -> None:
-    records, rows, expected = MemoryEventLog(now), MemoryReadModels(), MemoryReadModels()
-    log = VehicleLog(records, codec())
-    log.append(example_events())
-    Projecting(PROJECTIONS, log, expected, now).catch_up()
-    everything = [received(each) for each in records.read(0, log.last_position())]
+    log, everything, expected = published()
+    rows = MemoryReadModels()
     worker = ProjectWorker(PROJECTIONS, log, rows, codec(), MemorySetAside(), now)
     worker.assign([SOURCE])
     other = ProjectWorker(PROJECTIONS[:1], log, rows, codec(), MemorySetAside(), now)
