@@ -25,6 +25,7 @@ from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection, abandon, with_remedy
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
 from adapters.kafka.group import join_group, poll
+from adapters.kafka.hanging import HangingTransactions
 from adapters.kafka.last_record import POSITION, VERSION, EventLog, last_position
 from adapters.kafka.partition import partition_of
 from adapters.kafka.relayed import about_another, noted, position_in
@@ -93,8 +94,10 @@ class Relay:
                     client = stack.enter_context(self._connection.admin_client())
                     same = SameTopic(client, self._topic)
                     self._topic_id = same.identity
+                    hanging = HangingTransactions(client, self._topic, self._transactional_id_prefix)
                     consumer = stack.enter_context(closing(self._join()))
                     while not stopping.is_set():
+                        hanging.end_now_and_then()  # before it is asked for positions, which may be part of one
                         self._step(consumer, same)
                         if self._positions:
                             tell(min(self._positions.values()))
@@ -108,6 +111,10 @@ class Relay:
                 self._unsaid = False
                 ASSIGNED_PARTITIONS.labels(self._group).set(0)
                 self._drop_producer()
+
+    @property
+    def _transactional_id_prefix(self) -> str:
+        return f"{self._group}-"
 
     def _join(self) -> KafkaConsumer:
         return join_group(self._connection, self._group, self._topic, auto_offset_reset="latest")
@@ -251,7 +258,7 @@ class Relay:
     def _open_producer(self) -> KafkaProducer:
         producer = KafkaProducer(
             **self._connection.settings(),
-            transactional_id=f"{self._group}-{uuid4()}",  # the group fences, not the name
+            transactional_id=f"{self._transactional_id_prefix}{uuid4()}",  # the group fences, not the name
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             delivery_timeout_ms=CONFIRMED_WITHIN_MS,
             request_timeout_ms=CONFIRMED_WITHIN_MS // 2,
