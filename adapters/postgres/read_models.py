@@ -48,6 +48,7 @@ class PostgresReadModels:
             kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row, "autocommit": True},
             min_size=1,
             max_size=CONNECTIONS_MAX,
+            configure=_configure,
             open=False,
             check=_check_if_heard,
         )
@@ -219,6 +220,12 @@ class PostgresReadModels:
         except psycopg.Error as error:
             msg = f"the read models cannot be reached: {str(error).partition(chr(10))[0]}"
             raise StoreError(msg) from error
+
+
+def _configure(connection: Connection[TupleRow]) -> None:
+    # What a crash of the server takes away goes together with its position, and is folded again: nobody need wait for
+    # the disk. What is on it is never newer than the log that it came from.
+    connection.execute("SET synchronous_commit = off")
 
 
 def _check_if_heard(connection: Connection[TupleRow]) -> None:

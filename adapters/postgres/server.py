@@ -48,8 +48,8 @@ _NO_PROCESS: Final = 99_999_999  # above every pid that Linux (4,194,304) or mac
 _CREATE_LOCK: Final = 1  # an advisory lock in the maintenance database
 _NOT_RUNNING: Final = 3  # exit status of `pg_ctl status`
 
-# Commits are durable (fsync and synchronous_commit stay on, as PostgreSQL has them). Parallel plans are off: they need
-# /dev/shm, which containers keep small, and no query here gains from them.
+# Commits are durable (fsync and synchronous_commit stay on, as PostgreSQL has them; read models do without the second).
+# Parallel plans are off: they need /dev/shm, which containers keep small, and no query here gains from them.
 _SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
