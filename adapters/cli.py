@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperCommand
 
 from adapters import screens
-from adapters.clock import micros_of, now
+from adapters.clock import iso_time, micros_of, now
 from adapters.config import Config
 from adapters.terminal import out, print_found, print_json, print_screen, told_folding
 from domain.clocks import CLOCK_AHEAD_MAX_US, CLOCK_FLOOR
@@ -106,7 +106,7 @@ def ingest(  # noqa: PLR0913, PLR0917  # one an option
     _check_text("--brand", brand)
     _check_text("--model", model)
     car = Car(None if vin is None else Vin.parse(vin), brand, model, any_vin)
-    at = None if recorded_at is None else _time(recorded_at)
+    at = None if recorded_at is None else _recording_time(recorded_at)
     with _opened() as twin:
         over_kafka = to is Destination.KAFKA
         ingest_recordings(twin, paths, car, maps or [], dbc or [], at, as_json=as_json, over_kafka=over_kafka)
@@ -220,11 +220,46 @@ def simulate(  # noqa: PLR0913, PLR0917  # options
 
 
 @app.command()
-def show(vin: VinArgument, as_json: AsJson = False) -> None:
-    """Show a twin: signals, trips, trouble codes, warnings."""
+def show(
+    vin: VinArgument,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="TIME", help="As the car had told by this time of its clock (ISO 8601)."),
+    ] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", metavar="TIME", help="As it was known here at this time (ISO 8601).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a twin, as it is or as it was: signals, trips, trouble codes, warnings."""
+    moment = {
+        name: iso_time(_moment(option, text))
+        for name, option, text in (("asOf", "--as-of", as_of), ("knownAt", "--known-at", known_at))
+        if text is not None
+    }
     with _opened() as twin:
-        found = _vehicle(twin, screens.TWIN_QUERY, vin)
+        found = _vehicle(twin, screens.TWIN_QUERY, vin, **moment)
         print_found(found, as_json, screens.twin)
+
+
+@app.command()
+def timeline(
+    vin: VinArgument,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Not before this time of its clock (ISO 8601).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Not after this time of its clock (ISO 8601).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what happened to a vehicle in the order of its own clock; what came late is marked."""
+    from adapters.timeline import TIMELINE_TYPES, timeline_of, timeline_screen
+
+    begin, end = (text and _moment(option, text) for option, text in (("--from", since), ("--to", until)))
+    with _opened() as twin:
+        nodes = _all_events(twin, vin, TIMELINE_TYPES)
+    print_found(timeline_of(nodes, begin or None, end or None), as_json, timeline_screen)
 
 
 @app.command()
@@ -237,15 +272,7 @@ def events(
 ) -> None:
     """List the events of a vehicle, oldest first."""
     with _opened() as twin:
-        nodes: list[dict[str, Any]] = []
-        after = None
-        while True:
-            page = _vehicle(twin, screens.EVENTS_QUERY, vin, first=EVENTS_AT_ONCE, after=after, types=types)["events"]
-            nodes += [edge["node"] for edge in page["edges"]]
-            after = page["pageInfo"]["endCursor"]
-            if not page["pageInfo"]["hasNextPage"]:
-                break
-        print_found(nodes, as_json, screens.events)
+        print_found(_all_events(twin, vin, types), as_json, screens.events)
 
 
 @app.command()
@@ -485,11 +512,25 @@ def _vehicle(twin: "FleetTwin", document: str, vin: str, **variables: Any) -> di
     parsed = Vin.parse(vin)
     vehicle: dict[str, Any] | None = _data(twin, document, vin=parsed.text, **variables)["vehicle"]
     if vehicle is None:
-        raise _no_vehicle(parsed)
+        raise _no_vehicle(parsed, then=bool({"asOf", "knownAt"} & variables.keys()))
     return vehicle
 
 
-def _no_vehicle(vin: Vin) -> BadInputError:
+def _all_events(twin: "FleetTwin", vin: str, types: Sequence[str] | None) -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = []
+    after = None
+    while True:
+        page = _vehicle(twin, screens.EVENTS_QUERY, vin, first=EVENTS_AT_ONCE, after=after, types=types)["events"]
+        nodes += [edge["node"] for edge in page["edges"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return nodes
+
+
+def _no_vehicle(vin: Vin, *, then: bool = False) -> BadInputError:
+    if then:
+        what, remedy = "there was no such vehicle yet", "see `fleettwin timeline` for when it began"
+        return BadInputError(what, where=f"VIN {vin.text}", remedy=remedy)
     return BadInputError("no such vehicle", where=f"VIN {vin.text}", remedy="ingest a recording of it first")
 
 
@@ -538,16 +579,18 @@ def _check_text(option: str, text: str | None) -> None:
         raise BadInputError("is no UTF-8 text", where=option, remedy="write it in UTF-8") from error
 
 
-def _time(text: str) -> Micros:
+def _moment(option: str, text: str) -> Micros:
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BadInputError(
-            f"{text!r} is no time", where="--recorded-at", remedy="like 2026-06-01T08:00:00Z"
-        ) from error
+        raise BadInputError(f"{text!r} is no time", where=option, remedy="like 2026-06-01T08:00:00Z") from error
     if time.tzinfo is None:
-        raise BadInputError("the time has no zone", where="--recorded-at", remedy="add Z, or an offset like +02:00")
-    at = micros_of(time)
+        raise BadInputError("the time has no zone", where=option, remedy="add Z, or an offset like +02:00")
+    return micros_of(time)
+
+
+def _recording_time(text: str) -> Micros:
+    at = _moment("--recorded-at", text)
     if not CLOCK_FLOOR <= at <= now() + CLOCK_AHEAD_MAX_US:
         what = f"nothing can have been recorded at {text}"
         raise BadInputError(what, where="--recorded-at", remedy="give a time after 1999 that is not in the future")

@@ -21,9 +21,9 @@ GEAR: Final = "Powertrain.Transmission.SelectedGear"
 GEARS: Final = {-1: "R", 0: "N", 126: "P", 127: "D"}  # VSS 6.0, Vehicle.Powertrain.Transmission.SelectedGear
 
 TWIN_QUERY: Final = """
-query Twin($vin: String!) {
-  vehicle(vin: $vin) {
-    id vin brand model registeredAt decommissionedAt lastSeenAt
+query Twin($vin: String!, $asOf: DateTime, $knownAt: DateTime) {
+  vehicle(vin: $vin, asOf: $asOf, knownAt: $knownAt) {
+    id seenPosition vin brand model registeredAt decommissionedAt lastSeenAt
     navigation {
       location { status latitude longitude capturedAt }
       destination { state latitude longitude capturedAt }

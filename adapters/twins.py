@@ -14,7 +14,7 @@ from projections.media.projector import PREFIX as MEDIA_PREFIX
 from projections.navigation.model import NavigationSignalRow
 from projections.navigation.projector import NAVIGATION
 from projections.navigation.projector import PATHS as NAVIGATION_PATHS
-from projections.projection import Projection
+from projections.projection import Projection, Row
 from projections.signal_rows import SignalRow
 
 PROJECTIONS: Final = (NAVIGATION, MEDIA, DIAGNOSTICS)
@@ -27,6 +27,11 @@ def chosen_projections(names: Collection[str]) -> tuple[Projection, ...]:
         if name not in known:
             raise BadInputError("there is no such projection", where=name, remedy=f"give one of {', '.join(known)}")
     return tuple(each for each in PROJECTIONS if not names or each.name in names)
+
+
+def projection_of(row_type: type[Row]) -> Projection:
+    """Return the projection that keeps these rows."""
+    return next(each for each in PROJECTIONS if row_type in each.row_types)
 
 
 class VehicleFilter(NamedTuple):

@@ -9,6 +9,7 @@ from eventsourcing.persistence import StoredEvent
 from adapters.avro.codec import AvroCodec
 from adapters.avro.mapper import AvroMapper
 from adapters.event_log import StoredRecord
+from adapters.recorded import recorded
 from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
@@ -68,7 +69,7 @@ class VehicleLog:
 
     def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
         """Return the whole history of a vehicle. Raises `UnknownEventError`: nothing is decided on half a history."""
-        events = [recorded.event for recorded in self.history(vehicle_id, 0, 2**62)]
+        events = [each.event for each in self.history(vehicle_id, 0, 2**62)]
         for event in events:
             if isinstance(event, UnreadableEvent):
                 raise UnknownEventError(event.reason)
@@ -98,15 +99,4 @@ class VehicleLog:
         return self._records.last_position()
 
     def _recorded(self, record: StoredRecord) -> Recorded:
-        event: VehicleEvent
-        try:
-            event = self._codec.decode(record.topic, record.state, record.originator_id, record.version)
-        except UnknownEventError as error:
-            event = UnreadableEvent(
-                originator_id=record.originator_id,
-                originator_version=record.version,
-                captured_at=record.recorded_at,
-                received_at=record.recorded_at,
-                reason=str(error),
-            )
-        return Recorded(record.position, record.recorded_at, event)
+        return recorded(record, self._codec.decode)

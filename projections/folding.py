@@ -25,10 +25,17 @@ VERSIONS_CACHED_MAX: Final = 100_000  # vehicles whose last version is remembere
 _NOTHING: Final = object()  # that a batch has not written a row
 
 
+class RowSource(Protocol):
+    """Where the rows are that events are folded into."""
+
+    def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
+        """Return the rows with these keys; absent: no such row."""
+
+
 class _Loader:
     """Loads a row that a fold asks for unannounced. It knows nothing of the batch, which it would keep in a cycle."""
 
-    def __init__(self, store: ReadModelStore, projection: Projection) -> None:
+    def __init__(self, store: RowSource, projection: Projection) -> None:
         self._store = store
         self._projection = projection
         self.failed = False
@@ -102,7 +109,7 @@ class _VehicleRows(Rows):
 class _Session:
     """What one batch folds, vehicle by vehicle: the order within one vehicle is all that matters."""
 
-    def __init__(self, store: ReadModelStore, projection: Projection, batch: Iterable[Recorded]) -> None:
+    def __init__(self, store: RowSource, projection: Projection, batch: Iterable[Recorded]) -> None:
         self._store = store
         self._projection = projection
         self._loader = _Loader(store, projection)
@@ -140,6 +147,26 @@ class _Session:
         for rows in self.rows.values():
             rows.collect(upserts, deletes)
         commit.upserts, commit.deletes = upserts, deletes
+
+
+def fold_past(source: RowSource, projection: Projection, batch: Iterable[Recorded]) -> Commit:
+    """Return what events change in the rows of `source`; those of a vehicle are in order, some may lack.
+
+    As when it is folded live, an event that fails leaves the rows of its vehicle as they were before it, for good.
+    """
+    session = _Session(source, projection, batch)
+    session.prefetch()
+    for vehicle_id, events in session.batches.items():
+        for recorded in events:
+            try:
+                session.rows[vehicle_id].fold(projection, recorded)
+            except Exception:
+                if session.store_failed:
+                    raise
+                break
+    commit = Commit()
+    session.collect(commit)
+    return commit
 
 
 class History(Protocol):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from adapters.graphql.envelope import MeasuredValue, measured
 from adapters.graphql.fields import computed
 from adapters.graphql.lookahead import summary
 from adapters.graphql.port import Catalogue, Decode, TwinReader
+from adapters.past import Moment, PastReader, resolved_position
 from adapters.twins import Span, newest
 from domain.units import Micros
 from projections.navigation.model import Fix, TrackRow, merge_track
@@ -24,6 +25,13 @@ _NEEDS_AGE: Final = frozenset({"status", "reason"})
 R = TypeVar("R")
 
 
+class Seen(NamedTuple):
+    """A reader, and the moment that it shows; None: the present."""
+
+    read: TwinReader
+    moment: Moment | None = None
+
+
 @dataclass(slots=True)
 class Context:
     """What the resolvers of one execution share."""
@@ -33,13 +41,33 @@ class Context:
     decode: Decode
     document: DocumentNode
     field_paths: Mapping[str, frozenset[str]]  # by the name of a field, the signals that it shows
+    _past: dict[Moment, Seen] = field(default_factory=dict)
+
+    def seen(self, as_of: Micros | None, known_at: Micros | None, position: int | None = None) -> Seen:
+        """Return what reads the present, or the past where a time or a position is given.
+
+        Raises BadInputError for a time that has not come.
+        """
+        if as_of is None and known_at is None and position is None:
+            return Seen(self.read)
+        moment = Moment(resolved_position(self.read, as_of, known_at, position), as_of)
+        if moment not in self._past:
+            self._past[moment] = Seen(PastReader(self.read, self.decode, moment), moment)
+        return self._past[moment]
 
 
 class Cohort:
     """Some vehicles, and what has been read of them."""
 
-    def __init__(self, context: Context, entries: Sequence[DirectoryEntry], variable_values: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        entries: Sequence[DirectoryEntry],
+        variable_values: Mapping[str, Any],
+        seen: "Seen",
+    ) -> None:
         self.context = context
+        self.seen = seen
         self.entries = entries
         self._ids = [entry.vehicle_id for entry in entries]
         self._asked = summary(context.document)
@@ -61,7 +89,7 @@ class Cohort:
         """Return the newest sample of a signal."""
         if path not in self._signals_read:
             wanted = {path} | (self._expected - self._signals_read)
-            self._signals.update(newest(self.context.read.signals(self._ids, sorted(wanted), ())))
+            self._signals.update(newest(self.seen.read.signals(self._ids, sorted(wanted), ())))
             self._signals_read |= wanted
         return self._signals.get((vehicle_id, path))
 
@@ -69,14 +97,14 @@ class Cohort:
         """Return the newest sample of every signal at or below the branch `prefix`, by path; "": of all."""
         if prefix not in self._branches:
             paths, prefixes = ([prefix], [f"{prefix}."]) if prefix else ([], [""])
-            rows = newest(self.context.read.signals(self._ids, paths, prefixes)).values()
+            rows = newest(self.seen.read.signals(self._ids, paths, prefixes)).values()
             self._branches[prefix] = _by_vehicle(sorted(rows, key=lambda row: row.path), lambda row: row.vehicle_id)
         return self._branches[prefix].get(vehicle_id, ())
 
     def last_seen(self, vehicle_id: UUID) -> Micros | None:
         """Return the newest time of a vehicle by its own clock."""
         if self._last_seen is None:
-            self._last_seen = self.context.read.last_seen(self._ids)
+            self._last_seen = self.seen.read.last_seen(self._ids)
         return self._last_seen.get(vehicle_id)
 
     def age_reference(self, vehicle_id: UUID) -> Micros | None:
@@ -92,14 +120,14 @@ class Cohort:
     ) -> Sequence[R]:
         """Return the rows of a vehicle that `load` reads for all of them; `key` names what it reads."""
         if key not in self._grouped:
-            self._grouped[key] = _by_vehicle(load(self.context.read, self._ids), owner)
+            self._grouped[key] = _by_vehicle(load(self.seen.read, self._ids), owner)
         return self._grouped[key].get(vehicle_id, ())
 
     def tracks(self, key: Hashable) -> "Tracks":
         """Return the tracks of the trips that were read under `key`."""
         if key not in self._tracks:
             trips = [trip for vehicle_id in self._ids for trip in self._grouped[key].get(vehicle_id, ())]
-            self._tracks[key] = Tracks(self.context.read, trips)
+            self._tracks[key] = Tracks(self.seen.read, trips)
         return self._tracks[key]
 
 

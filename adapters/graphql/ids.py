@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.errors import BadInputError
 
 Kind = Literal["vehicle", "trip", "event"]
-List = Literal["vehicles", "trips", "plays", "charging", "events"]
+List = Literal["vehicles", "past vehicles", "trips", "plays", "charging", "events"]
 
 _ID: Final[dict[Kind, struct.Struct]] = {
     "vehicle": struct.Struct(">c16s"),
@@ -21,6 +21,7 @@ _ID: Final[dict[Kind, struct.Struct]] = {
 }
 _CURSOR: Final[dict[List, struct.Struct]] = {
     "vehicles": struct.Struct(">c16s"),
+    "past vehicles": struct.Struct(">c16sqqq"),  # with a position of the log, and the times that were asked for
     "trips": struct.Struct(">cq16s"),
     "plays": struct.Struct(">cq"),
     "charging": struct.Struct(">cq16s"),
@@ -29,6 +30,7 @@ _CURSOR: Final[dict[List, struct.Struct]] = {
 _ID_TAGS: Final[dict[Kind, bytes]] = {"vehicle": b"V", "trip": b"T", "event": b"E"}
 _CURSOR_TAGS: Final[dict[List, bytes]] = {
     "vehicles": b"v",
+    "past vehicles": b"w",
     "trips": b"t",
     "plays": b"p",
     "charging": b"c",

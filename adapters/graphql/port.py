@@ -1,13 +1,13 @@
 """What the API needs of the outside."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
 from adapters.twins import PageOf, Positions, Span, VehicleFilter
-from domain.events import VehicleEvent
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
 from projections.media.model import PlayRow
@@ -83,6 +83,15 @@ class TwinReader(Protocol):
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
 
+    def position_at(self, known_at: Micros | None) -> int:
+        """Return the position of the newest event that was recorded by then, 0 for none; None: of the newest.
+
+        May begin a new view. Raises BadInputError for a time that has not come.
+        """
+
+    def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
+        """Return the events of vehicles up to a position, in order of vehicle and version."""
+
 
 class Twins(Protocol):
     """Where the twins are kept."""
@@ -136,7 +145,5 @@ class SchemaRegistry(Protocol):
     def by_id(self) -> Mapping[int, RegisteredSchema]:
         """Every schema by its id."""
 
-
-Decode = Callable[[str, bytes, UUID, int], VehicleEvent]  # topic, bytes, vehicle and version
 
 JsonObject = dict[str, Any]

@@ -7,19 +7,33 @@ import strawberry
 from strawberry import ID, Info
 
 from adapters.event_log import DirectoryEntry
-from adapters.graphql.cohort import Cohort, Context, Tracks
+from adapters.graphql.cohort import Cohort, Context, Seen, Tracks
 from adapters.graphql.errors import MEANINGS
 from adapters.graphql.fields import resolved
-from adapters.graphql.ids import cursor_of, read_id
+from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
 from adapters.graphql.paging import PAGE_MAX, Connection, Order, connection, page_of
+from adapters.graphql.scalars import Int64
 from adapters.graphql.status import Status, status_of
 from adapters.graphql.vehicle import Vehicle, event_node
 from adapters.twins import VehicleFilter as Chosen
 from domain.errors import BadInputError
 from domain.units import Micros
 from domain.vin import Vin
+
+AsOf = Annotated[
+    Micros | None,
+    strawberry.argument(
+        description="As the vehicles had told by this time of their own clock, whenever that reached us. "
+        "Late data changes the answer."
+    ),
+]
+KnownAt = Annotated[
+    Micros | None,
+    strawberry.argument(description="As it was known at this time of our clock. The answer never changes."),
+]
+NO_TIME: Final = Micros(0)  # in a cursor
 
 _ARTICLE: Final = {"vehicle": "a", "trip": "a", "event": "an"}
 FILTER_VALUES_MAX: Final = 1_000  # in one list of a filter
@@ -54,12 +68,12 @@ class VehicleFilter:
         )
 
 
-def _cohort(info: Info[Context, None], *entries: DirectoryEntry) -> Cohort:
-    return Cohort(info.context, entries, info.variable_values)
+def _cohort(info: Info[Context, None], seen: Seen, *entries: DirectoryEntry) -> Cohort:
+    return Cohort(info.context, entries, info.variable_values, seen)
 
 
-def _one(info: Info[Context, None], entry: DirectoryEntry | None) -> Vehicle | None:
-    return None if entry is None else Vehicle(twin=_cohort(info, entry).twins()[0])
+def _one(info: Info[Context, None], seen: Seen, entry: DirectoryEntry | None) -> Vehicle | None:
+    return None if entry is None else Vehicle(twin=_cohort(info, seen, entry).twins()[0])
 
 
 @strawberry.type(
@@ -70,14 +84,31 @@ def _one(info: Info[Context, None], entry: DirectoryEntry | None) -> Vehicle | N
 class Query:
     """The root of every query."""
 
-    @resolved("One vehicle by its VIN or its id, exactly one of them; null: there is no such vehicle.")
-    def vehicle(self, info: Info[Context, None], vin: str | None = None, id: ID | None = None) -> Vehicle | None:  # noqa: A002  # its name in the schema
+    @resolved(
+        "One vehicle by its VIN or its id, exactly one of them; null: there is no such vehicle, or there was none yet."
+    )
+    def vehicle(  # its arguments in the schema
+        self,
+        info: Info[Context, None],
+        *,
+        vin: str | None = None,
+        id: ID | None = None,  # noqa: A002  # its name in the schema
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
+        position: Annotated[
+            Int64 | None,
+            strawberry.argument(
+                description="As of this position of the log, as seenPosition told it: for the next page of a list."
+            ),
+        ] = None,
+    ) -> Vehicle | None:
         """Return a vehicle."""
         if (vin is None) == (id is None):
             what = "neither vin nor id is given" if vin is None else "vin and id are both given"
             raise BadInputError(what, where="vehicle", remedy="give exactly one of them")
+        seen = info.context.seen(as_of, known_at, position)
         if vin is not None:
-            return _one(info, info.context.read.vehicle_by_vin(Vin.parse(vin).text))
+            return _one(info, seen, seen.read.vehicle_by_vin(Vin.parse(vin).text))
         key = read_id(str(id))
         if key.kind != "vehicle":
             raise BadInputError(
@@ -85,27 +116,44 @@ class Query:
                 where="id",
                 remedy="use node(id:), or a vehicle's id",
             )
-        return _one(info, info.context.read.vehicle(key.vehicle_id))
+        return _one(info, seen, seen.read.vehicle(key.vehicle_id))
 
-    @resolved("Vehicles in the order of their ids.")
+    @resolved(
+        "Vehicles in the order of their ids. Of the past (asOf, knownAt) every page is seen from one position of the "
+        "log, which the cursors carry."
+    )
     def vehicles(
         self,
         info: Info[Context, None],
         first: Annotated[int, strawberry.argument(description=f"1 to {PAGE_MAX}.")],
         after: str | None = None,
         filter: VehicleFilter | None = None,  # noqa: A002  # its name in the schema
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
     ) -> Connection[Vehicle]:
         """Return a page of vehicles."""
-        page = page_of("vehicles", first, after, Order.OLDEST_FIRST)
+        past = as_of is not None or known_at is not None
+        kind: List = "past vehicles" if past else "vehicles"
+        page = page_of(kind, first, after, Order.OLDEST_FIRST)
         key: UUID | None = page.after[0] if page.after else None
         chosen = filter.chosen() if filter else Chosen()
-        entries = info.context.read.vehicles(page.limit, key, chosen)
-        twins = _cohort(info, *entries[:first]).twins()
+        if past and page.after:
+            _, position, *times = page.after
+            if times != [as_of or NO_TIME, known_at or NO_TIME]:
+                remedy = "give those of the page that it ends, or leave it out for the first page"
+                raise BadInputError("this cursor is of other times", where="after", remedy=remedy)
+            seen = info.context.seen(as_of, None, position)
+        else:
+            seen = info.context.seen(as_of, known_at)
+        entries = seen.read.vehicles(page.limit, key, chosen)
+        twins = _cohort(info, seen, *entries[:first]).twins()
         by_id = {twin.id: twin for twin in twins}
+        moment = seen.moment
+        place = (moment.position, as_of or NO_TIME, known_at or NO_TIME) if moment else ()
         return connection(
             entries,
             page,
-            lambda entry: cursor_of("vehicles", entry.vehicle_id),
+            lambda entry: cursor_of(kind, entry.vehicle_id, *place),
             lambda entry: Vehicle(twin=by_id[entry.vehicle_id]),
         )
 
@@ -114,7 +162,7 @@ class Query:
         """Return what an id names."""
         read, (kind, vehicle_id, part) = info.context.read, read_id(str(id))
         if kind == "vehicle":
-            return _one(info, read.vehicle(vehicle_id))
+            return _one(info, Seen(read), read.vehicle(vehicle_id))
         if isinstance(part, UUID):
             trip = read.trip(vehicle_id, part)
             return None if trip is None else Trip(row=trip, tracks=Tracks(read, [trip]))

@@ -7,7 +7,7 @@ from typing import Any, Final, NewType
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
-from domain.signals import SignalValue
+from domain.signals import INTEGER_MAX, SignalValue
 from domain.units import Micros
 
 Int64 = NewType("Int64", int)
@@ -45,6 +45,16 @@ def whole_number(value: int) -> int | str:
     return value if -SAFE_INTEGER_MAX <= value <= SAFE_INTEGER_MAX else str(value)
 
 
+def parse_whole_number(value: object) -> int:
+    """Return the whole number that an argument gives. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError("an Int64 is a whole number, or its digits as a string")  # noqa: TRY004  # what the library turns into an error of the request
+    number = int(value)
+    if not -INTEGER_MAX - 1 <= number <= INTEGER_MAX:
+        raise ValueError("an Int64 has 64 bits")
+    return number
+
+
 def signal_value(value: SignalValue) -> SignalValue:
     """Return the value of a signal as JSON can hold it."""
     return whole_number(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -78,6 +88,7 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         description="A whole number of up to 64 bits: a JSON number, or a JSON string of digits beyond ±(2^53 - 1), "
         "which JavaScript cannot hold.",
         serialize=whole_number,
+        parse_value=parse_whole_number,
     ),
     SignalScalar: strawberry.scalar(
         name="SignalScalar",

@@ -16,6 +16,7 @@ from adapters.graphql.media import Media
 from adapters.graphql.navigation import Navigation
 from adapters.graphql.node import Node
 from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.scalars import Int64
 from adapters.graphql.trouble_codes import unit_of
 from adapters.twins import PageOf
 from domain.errors import BadInputError
@@ -79,6 +80,10 @@ class Vehicle(Node):
     last_seen_at: Micros | None = computed(
         lambda vehicle: vehicle.twin.cohort.last_seen(vehicle.twin.id),
         "When its newest signal or trouble code is from, by the car's clock; ages of values count from it. Null: none.",
+    )
+    seen_position: Int64 | None = computed(
+        lambda vehicle: vehicle.twin.cohort.seen.moment and Int64(vehicle.twin.cohort.seen.moment.position),
+        "The position of the log that this twin of the past is seen from. Null: it is of the present.",
     )
     navigation: Navigation = computed(lambda vehicle: Navigation(twin=vehicle.twin))
     media: Media = computed(lambda vehicle: Media(twin=vehicle.twin))

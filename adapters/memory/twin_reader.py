@@ -1,32 +1,20 @@
-"""The twins in memory: every answer found by going through all the rows: for tests, and an oracle for others."""
+"""The twins in memory: for tests, and an oracle for others."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from typing import Self
 from uuid import UUID
 
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.memory.event_store import MemoryEventLog
-from adapters.twins import PROJECTIONS, PageOf, Positions, ProjectionPosition, Span, VehicleFilter, signal_table
+from adapters.rows_reader import RowsReader
+from adapters.twins import PROJECTIONS, Positions, ProjectionPosition, VehicleFilter, projection_of
 from domain.units import Micros
-from projections.diagnostics.model import ChargingRow, DiagnosticsSignalRow, QualityRow, TroubleCodeRow, WarningRow
-from projections.media.model import MediaSignalRow, PlayRow
-from projections.navigation.model import DestinationRow, NavigationSignalRow, TrackRow, TripRow
 from projections.ports import ReadModelStore
 from projections.projection import R
-from projections.signal_rows import SignalRow
-
-_SIGNAL_TABLES = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
-
-T = TypeVar("T")
 
 
-def _owner(row: Any) -> UUID:
-    vehicle_id: UUID = row.vehicle_id
-    return vehicle_id
-
-
-class MemoryTwinReader:
+class MemoryTwinReader(RowsReader):
     """Reads log and read models as they are: the view stays the same only while nobody writes."""
 
     def __init__(self, log: MemoryEventLog, store: ReadModelStore) -> None:
@@ -41,19 +29,7 @@ class MemoryTwinReader:
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
         """Return up to `limit` vehicles in order of their ids, after `after`."""
         entries = [entry for entry in self._log.vehicles() if after is None or entry.vehicle_id > after]
-        return [entry for entry in entries if self._fits(entry, chosen)][:limit]
-
-    def _fits(self, entry: DirectoryEntry, chosen: VehicleFilter) -> bool:
-        for wanted, value in ((chosen.vins, entry.vin), (chosen.brands, entry.brand), (chosen.models, entry.model)):
-            if wanted is not None and value not in wanted:
-                return False
-        codes = {row.code for row in self.trouble_codes([entry.vehicle_id]) if row.held}
-        if chosen.has_trouble_code not in (None, bool(codes)):
-            return False
-        if chosen.trouble_codes is not None and not codes & set(chosen.trouble_codes):
-            return False
-        last_seen = self.last_seen([entry.vehicle_id]).get(entry.vehicle_id)
-        return chosen.last_seen_after is None or (last_seen is not None and last_seen > chosen.last_seen_after)
+        return [entry for entry in entries if self.fits(entry, chosen)][:limit]
 
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""
@@ -63,98 +39,6 @@ class MemoryTwinReader:
         """Return the vehicle with this VIN."""
         return self._log.find_vehicle(vin)
 
-    def signals(
-        self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]
-    ) -> Sequence[SignalRow]:
-        """Return the rows of the signals with one of these paths, or whose path begins with one of the prefixes."""
-        return [
-            row
-            for row in self._signals(vehicle_ids)
-            if (row.path in paths and type(row) is signal_table(row.path)) or row.path.startswith(tuple(prefixes))
-        ]
-
-    def last_seen(self, vehicle_ids: Sequence[UUID]) -> Mapping[UUID, Micros]:
-        """Return the newest captured_at of any signal or trouble code of each vehicle."""
-        found: dict[UUID, Micros] = {}
-        told = [(row.vehicle_id, row.captured_at) for row in self._signals(vehicle_ids)]
-        told += [(row.vehicle_id, row.captured_at) for row in self._of(TroubleCodeRow, vehicle_ids)]
-        for vehicle_id, captured_at in told:
-            found[vehicle_id] = max(captured_at, found.get(vehicle_id, captured_at))
-        return found
-
-    def _signals(self, vehicle_ids: Sequence[UUID]) -> Iterator[SignalRow]:
-        for table in _SIGNAL_TABLES:
-            yield from self._of(table, vehicle_ids)
-
-    def destinations(self, vehicle_ids: Sequence[UUID]) -> Sequence[DestinationRow]:
-        """Return the newest destination of each vehicle that has had one."""
-        return self._of(DestinationRow, vehicle_ids)
-
-    def current_trips(self, vehicle_ids: Sequence[UUID]) -> Sequence[TripRow]:
-        """Return the trip of each vehicle that started last, if it has not ended."""
-        return [trip for trip in self.trips(vehicle_ids, PageOf(1)) if not trip.ended]
-
-    def trip(self, vehicle_id: UUID, trip_id: UUID) -> TripRow | None:
-        """Return one trip."""
-        return next((row for row in self._of(TripRow, [vehicle_id]) if row.trip_id == trip_id), None)
-
-    def trips(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[TripRow]:
-        """Return trips in order of (started_at, trip_id)."""
-        return self._page(self._of(TripRow, vehicle_ids), page, lambda row: (row.started_at, row.trip_id))
-
-    def tracks(self, spans: Sequence[Span]) -> Sequence[tuple[int, TrackRow]]:
-        """Return the pieces of track that touch each span, with the index of the span."""
-        return [
-            (index, row)
-            for index, span in enumerate(spans)
-            for row in self._of(TrackRow, [span.vehicle_id])
-            if row.started_at <= span.ended_at and row.ended_at >= span.started_at
-        ]
-
-    def plays(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[PlayRow]:
-        """Return what was played in order of (started_at,), without what only goes on."""
-        shown: list[PlayRow] = []
-        before: PlayRow | None = None
-        for row in sorted(self._of(PlayRow, vehicle_ids)):
-            pieces = [
-                (each.vehicle_id, each.title, each.artist, each.album, each.source) for each in (row, before or row)
-            ]
-            if not (row.initial and before and pieces[0] == pieces[1]):
-                shown.append(row)
-            before = row
-        return self._page(shown, page, lambda row: (row.started_at,))
-
-    def trouble_codes(self, vehicle_ids: Sequence[UUID]) -> Sequence[TroubleCodeRow]:
-        """Return every trouble code, held or past, in order of ECU, service, code and failure type."""
-        return sorted(self._of(TroubleCodeRow, vehicle_ids), key=lambda row: row[1:5])
-
-    def warnings(self, vehicle_ids: Sequence[UUID]) -> Sequence[WarningRow]:
-        """Return every warning, raised or past, in order of their names."""
-        return sorted(self._of(WarningRow, vehicle_ids), key=lambda row: row.warning)
-
-    def charging(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[ChargingRow]:
-        """Return charging sessions in order of (started_at, session_id)."""
-        return self._page(self._of(ChargingRow, vehicle_ids), page, lambda row: (row.started_at, row.session_id))
-
-    def quality(self, vehicle_ids: Sequence[UUID]) -> Sequence[QualityRow]:
-        """Return how good the telemetry of each vehicle is."""
-        return self._of(QualityRow, vehicle_ids)
-
-    def events(self, vehicle_ids: Sequence[UUID], page: PageOf, topics: Sequence[str] | None) -> Sequence[StoredRecord]:
-        """Return events in order of (version,)."""
-        records = [
-            record
-            for vehicle_id in vehicle_ids
-            for record in self._log.events_of(vehicle_id)
-            if topics is None or record.topic in topics
-        ]
-        return self._page(records, page, lambda record: (record.version,), lambda record: record.originator_id)
-
-    def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
-        """Return one event."""
-        found = self._log.events_of(vehicle_id, version - 1, 1)
-        return found[0] if found and found[0].version == version else None
-
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
         projections = [
@@ -163,23 +47,22 @@ class MemoryTwinReader:
         ]
         return Positions(self._log.last_position(), projections)
 
-    def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
-        projection = next(each for each in PROJECTIONS if row_type in each.row_types)
-        return [row for row in self._store.rows(projection, row_type) if row.vehicle_id in vehicle_ids]
+    def position_at(self, known_at: Micros | None) -> int:
+        """Return the position of the newest event that was recorded by then; None: of the newest."""
+        records = self._log.read(0, self._log.last_position())
+        return max((each.position for each in records if known_at is None or each.recorded_at <= known_at), default=0)
 
-    @staticmethod
-    def _page(
-        rows: Iterable[T],
-        page: PageOf,
-        key: Callable[[T], tuple[Any, ...]],
-        owner: Callable[[T], UUID] = _owner,
-    ) -> list[T]:
-        """Return the page of each vehicle's rows."""
-        found: list[T] = []
-        counts: dict[UUID, int] = {}
-        for row in sorted(rows, key=key, reverse=page.newest_first):
-            later = page.after is None or (key(row) < page.after if page.newest_first else key(row) > page.after)
-            if later and counts.get(owner(row), 0) < page.limit:
-                counts[owner(row)] = counts.get(owner(row), 0) + 1
-                found.append(row)
-        return found
+    def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
+        """Return the events of vehicles up to a position, in order of vehicle and version."""
+        return [
+            each
+            for vehicle_id in sorted(vehicle_ids)
+            for each in self._log.events_of(vehicle_id)
+            if each.position <= until_position
+        ]
+
+    def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
+        return [row for row in self._store.rows(projection_of(row_type), row_type) if row.vehicle_id in vehicle_ids]
+
+    def _events_of(self, vehicle_id: UUID) -> Sequence[StoredRecord]:
+        return self._log.events_of(vehicle_id)

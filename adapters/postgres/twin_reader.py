@@ -11,13 +11,18 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import RowMaker, TupleRow, tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.postgres.twin_statements import (
+    APPENDS_ENDED,
     DIRECTORY,
     EVENTS,
+    HISTORY,
     IS_NO_MORE_OF_THE_SAME,
     LAST_SEEN,
+    LOG_END,
     POSITIONS,
+    RECORDED_AT,
     SIGNAL_TABLES,
     TRACKS,
     Listed,
@@ -26,7 +31,7 @@ from adapters.postgres.twin_statements import (
     select,
 )
 from adapters.twins import PROJECTIONS, PageOf, Positions, ProjectionPosition, Span, VehicleFilter, signal_table
-from domain.errors import StoreError
+from domain.errors import BadInputError, StoreError
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
 from projections.media.model import PlayRow
@@ -167,6 +172,36 @@ class PostgresTwinReader:
         wanted = [[each.name for each in PROJECTIONS], [each.version for each in PROJECTIONS]]
         found = self._rows(tuple, POSITIONS, wanted)
         return Positions(found[0][4], [ProjectionPosition(*row[:4]) for row in found])
+
+    # --- the past -----------------------------------------------------------------------------------------------------
+
+    def position_at(self, known_at: Micros | None) -> int:
+        """Return the position of the newest event that was recorded by then, 0 for none; None: of the newest.
+
+        May begin a new view. Raises BadInputError for a time that has not come.
+        """
+        (end, recorded_at, now), *_ = self._rows(tuple, LOG_END, [])
+        if known_at is None:
+            return int(end)
+        if known_at > now:
+            what = f"by the clock of the database {iso_time(known_at)} has not come yet"
+            raise BadInputError(what, where="knownAt", remedy="give a time that is past")
+        if known_at >= recorded_at:  # an append that has begun may still be recorded as of then: wait for it, and look
+            self._rows(tuple, APPENDS_ENDED, [])
+            self.close()
+            (end, recorded_at, _), *_ = self._rows(tuple, LOG_END, [])
+        if known_at >= recorded_at:
+            return int(end)
+        low, high = 0, int(end)  # recorded by then; and later
+        while high - low > 1:
+            middle = (low + high) // 2
+            ((recorded_at,),) = self._rows(tuple, RECORDED_AT, [middle])
+            low, high = (middle, high) if recorded_at <= known_at else (low, middle)
+        return low
+
+    def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
+        """Return the events of vehicles up to a position, in order of vehicle and version."""
+        return self._rows(StoredRecord._make, HISTORY, [list(vehicle_ids), until_position])
 
     # --- how ----------------------------------------------------------------------------------------------------------
 

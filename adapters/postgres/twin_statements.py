@@ -65,6 +65,22 @@ POSITIONS: Final = (
 )
 
 
+HISTORY: Final[LiteralString] = (
+    f"SELECT e.* FROM unnest(%s::uuid[]) AS v (id) CROSS JOIN LATERAL ({EVENTS} WHERE r.originator_id = v.id"
+    " AND r.notification_id <= %s) AS e ORDER BY e.originator_id, e.originator_version"
+)
+LOG_END: Final = (
+    "SELECT coalesce(max(e.notification_id), 0),"
+    " coalesce((SELECT n.recorded_at FROM stored_events AS n ORDER BY n.notification_id DESC LIMIT 1), 0),"
+    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM stored_events AS e"
+)
+RECORDED_AT: Final = "SELECT e.recorded_at FROM stored_events AS e WHERE e.notification_id = %s"
+# The lock of append_events (migrations/0001_event_log.sql), shared, so that readers do not wait for each other.
+APPENDS_ENDED: Final = (
+    "SELECT pg_advisory_xact_lock_shared((x'666C6565'::bigint << 32) + 'stored_events'::regclass::oid::bigint)::text"
+)
+
+
 class Listed(NamedTuple):
     """A list that every vehicle has: `rows` reads it, and its rows (called r) are in the order of `key`."""
 

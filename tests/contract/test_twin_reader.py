@@ -1,6 +1,8 @@
 """What every reader of twins does, in memory and in PostgreSQL."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -8,26 +10,46 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.clock import now
+from adapters.graphql.port import Twins
+from adapters.past import Moment, PastReader
 from adapters.twins import ANY_VEHICLE, PROJECTIONS, PageOf, Span, VehicleFilter, newest, signal_table
 from domain import events as e
 from domain import paths
 from domain.units import Micros
 from projections.navigation.model import TripRow
 from tests.support.databases import new_database
-from tests.support.twins import CATALOGUE, SECOND, T0, Car, World, full_car, memory_world, postgres_world
+from tests.support.twins import CATALOGUE, CODEC, SECOND, T0, Car, World, full_car, memory_world, postgres_world
 
 HOUR = 3600 * SECOND
 
 
-@pytest.fixture(scope="module", params=["memory", "postgres"])
+@dataclass
+class PastTwins:
+    """The twins as they were a moment ago, when all had happened already."""
+
+    twins: Twins
+
+    @contextmanager
+    def reading(self) -> Iterator[PastReader]:
+        with self.twins.reading() as read:
+            yield PastReader(read, CODEC.decode, Moment(read.position_at(None), now()))
+
+
+@pytest.fixture(scope="module", params=["memory", "postgres", "past in memory", "past in postgres"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """Give a fleet of seven vehicles of two brands; the last has told nothing."""
+    past, _, where = request.param.rpartition("past in ")
     cars = [full_car(number, brand="Audi" if number % 2 else "Skoda") for number in range(1, 7)]
     cars.append(Car(99, model=None))
-    if request.param == "memory":
-        yield memory_world(*cars)
-        return
-    with new_database(request.getfixturevalue("server")) as conninfo, postgres_world(conninfo, *cars) as made:
+    with ExitStack() as opened:
+        if where == "memory":
+            made = memory_world(*cars)
+        else:
+            conninfo = opened.enter_context(new_database(request.getfixturevalue("server")))
+            made = opened.enter_context(postgres_world(conninfo, *cars))
+        if past:
+            made.twins = PastTwins(made.twins)
         yield made
 
 

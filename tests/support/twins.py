@@ -1,6 +1,6 @@
 """A fleet of twins for tests: events written by hand, kept and projected by the real code, in memory or PostgreSQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Final
 from uuid import UUID
@@ -240,6 +240,13 @@ class World:
         (error,) = self.api.execute(document, variables)["errors"]
         found: dict[str, Any] = error
         return found
+
+
+def past_of(events: Sequence[e.VehicleEvent]) -> MemoryTwinReader:
+    """Return who gives the histories of a log that holds these events, at positions 1, 2, 3 …"""
+    log = MemoryEventLog(lambda: T0)
+    VehicleLog(log, CODEC).append(events)
+    return MemoryTwinReader(log, MemoryReadModels())
 
 
 def memory_world(*cars: Car) -> World:

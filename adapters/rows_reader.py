@@ -1,0 +1,157 @@
+"""Twins read by going through all the rows of the vehicles asked about: every answer but where the rows come from."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.twins import PageOf, Span, VehicleFilter, signal_table
+from domain.units import Micros
+from projections.diagnostics.model import ChargingRow, DiagnosticsSignalRow, QualityRow, TroubleCodeRow, WarningRow
+from projections.media.model import MediaSignalRow, PlayRow
+from projections.navigation.model import DestinationRow, NavigationSignalRow, TrackRow, TripRow
+from projections.projection import R
+from projections.signal_rows import SignalRow
+
+_SIGNAL_TABLES = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
+
+T = TypeVar("T")
+
+
+def _owner(row: Any) -> UUID:
+    vehicle_id: UUID = row.vehicle_id
+    return vehicle_id
+
+
+class RowsReader(ABC):
+    """Answers what the port `TwinReader` asks of rows and events; who derives from it gives these, and the vehicles."""
+
+    @abstractmethod
+    def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
+        """Return the rows of some vehicles in one table."""
+
+    @abstractmethod
+    def _events_of(self, vehicle_id: UUID) -> Sequence[StoredRecord]:
+        """Return the events of a vehicle."""
+
+    def fits(self, entry: DirectoryEntry, chosen: VehicleFilter) -> bool:
+        """Return whether a vehicle is one of those that a filter chooses."""
+        for wanted, value in ((chosen.vins, entry.vin), (chosen.brands, entry.brand), (chosen.models, entry.model)):
+            if wanted is not None and value not in wanted:
+                return False
+        codes = {row.code for row in self.trouble_codes([entry.vehicle_id]) if row.held}
+        if chosen.has_trouble_code not in (None, bool(codes)):
+            return False
+        if chosen.trouble_codes is not None and not codes & set(chosen.trouble_codes):
+            return False
+        last_seen = self.last_seen([entry.vehicle_id]).get(entry.vehicle_id)
+        return chosen.last_seen_after is None or (last_seen is not None and last_seen > chosen.last_seen_after)
+
+    def signals(
+        self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]
+    ) -> Sequence[SignalRow]:
+        """Return the rows of the signals with one of these paths, or whose path begins with one of the prefixes."""
+        return [
+            row
+            for row in self._signals(vehicle_ids)
+            if (row.path in paths and type(row) is signal_table(row.path)) or row.path.startswith(tuple(prefixes))
+        ]
+
+    def last_seen(self, vehicle_ids: Sequence[UUID]) -> Mapping[UUID, Micros]:
+        """Return the newest captured_at of any signal or trouble code of each vehicle."""
+        found: dict[UUID, Micros] = {}
+        told = [(row.vehicle_id, row.captured_at) for row in self._signals(vehicle_ids)]
+        told += [(row.vehicle_id, row.captured_at) for row in self._of(TroubleCodeRow, vehicle_ids)]
+        for vehicle_id, captured_at in told:
+            found[vehicle_id] = max(captured_at, found.get(vehicle_id, captured_at))
+        return found
+
+    def _signals(self, vehicle_ids: Sequence[UUID]) -> Iterator[SignalRow]:
+        for table in _SIGNAL_TABLES:
+            yield from self._of(table, vehicle_ids)
+
+    def destinations(self, vehicle_ids: Sequence[UUID]) -> Sequence[DestinationRow]:
+        """Return the newest destination of each vehicle that has had one."""
+        return self._of(DestinationRow, vehicle_ids)
+
+    def current_trips(self, vehicle_ids: Sequence[UUID]) -> Sequence[TripRow]:
+        """Return the trip of each vehicle that started last, if it has not ended."""
+        return [trip for trip in self.trips(vehicle_ids, PageOf(1)) if not trip.ended]
+
+    def trip(self, vehicle_id: UUID, trip_id: UUID) -> TripRow | None:
+        """Return one trip."""
+        return next((row for row in self._of(TripRow, [vehicle_id]) if row.trip_id == trip_id), None)
+
+    def trips(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[TripRow]:
+        """Return trips in order of (started_at, trip_id)."""
+        return self._page(self._of(TripRow, vehicle_ids), page, lambda row: (row.started_at, row.trip_id))
+
+    def tracks(self, spans: Sequence[Span]) -> Sequence[tuple[int, TrackRow]]:
+        """Return the pieces of track that touch each span, with the index of the span."""
+        return [
+            (index, row)
+            for index, span in enumerate(spans)
+            for row in self._of(TrackRow, [span.vehicle_id])
+            if row.started_at <= span.ended_at and row.ended_at >= span.started_at
+        ]
+
+    def plays(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[PlayRow]:
+        """Return what was played in order of (started_at,), without what only goes on."""
+        shown: list[PlayRow] = []
+        before: PlayRow | None = None
+        for row in sorted(self._of(PlayRow, vehicle_ids)):
+            pieces = [
+                (each.vehicle_id, each.title, each.artist, each.album, each.source) for each in (row, before or row)
+            ]
+            if not (row.initial and before and pieces[0] == pieces[1]):
+                shown.append(row)
+            before = row
+        return self._page(shown, page, lambda row: (row.started_at,))
+
+    def trouble_codes(self, vehicle_ids: Sequence[UUID]) -> Sequence[TroubleCodeRow]:
+        """Return every trouble code, held or past, in order of ECU, service, code and failure type."""
+        return sorted(self._of(TroubleCodeRow, vehicle_ids), key=lambda row: row[1:5])
+
+    def warnings(self, vehicle_ids: Sequence[UUID]) -> Sequence[WarningRow]:
+        """Return every warning, raised or past, in order of their names."""
+        return sorted(self._of(WarningRow, vehicle_ids), key=lambda row: row.warning)
+
+    def charging(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[ChargingRow]:
+        """Return charging sessions in order of (started_at, session_id)."""
+        return self._page(self._of(ChargingRow, vehicle_ids), page, lambda row: (row.started_at, row.session_id))
+
+    def quality(self, vehicle_ids: Sequence[UUID]) -> Sequence[QualityRow]:
+        """Return how good the telemetry of each vehicle is."""
+        return self._of(QualityRow, vehicle_ids)
+
+    def events(self, vehicle_ids: Sequence[UUID], page: PageOf, topics: Sequence[str] | None) -> Sequence[StoredRecord]:
+        """Return events in order of (version,)."""
+        records = [
+            record
+            for vehicle_id in vehicle_ids
+            for record in self._events_of(vehicle_id)
+            if topics is None or record.topic in topics
+        ]
+        return self._page(records, page, lambda record: (record.version,), lambda record: record.originator_id)
+
+    def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
+        """Return one event."""
+        return next((each for each in self._events_of(vehicle_id) if each.version == version), None)
+
+    @staticmethod
+    def _page(
+        rows: Iterable[T],
+        page: PageOf,
+        key: Callable[[T], tuple[Any, ...]],
+        owner: Callable[[T], UUID] = _owner,
+    ) -> list[T]:
+        """Return the page of each vehicle's rows."""
+        found: list[T] = []
+        counts: dict[UUID, int] = {}
+        for row in sorted(rows, key=key, reverse=page.newest_first):
+            later = page.after is None or (key(row) < page.after if page.newest_first else key(row) > page.after)
+            if later and counts.get(owner(row), 0) < page.limit:
+                counts[owner(row)] = counts.get(owner(row), 0) + 1
+                found.append(row)
+        return found
