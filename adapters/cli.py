@@ -24,7 +24,7 @@ from typer.core import TyperCommand
 from adapters import screens
 from adapters.clock import iso_time, micros_of, now
 from adapters.config import Config
-from adapters.terminal import out, print_found, print_json, print_screen, told_folding
+from adapters.terminal import out, print_found, print_json, print_screen, told_folding, told_verifying
 from domain.clocks import CLOCK_AHEAD_MAX_US, CLOCK_FLOOR
 from domain.errors import BadInputError, FleettwinError
 from domain.units import Micros
@@ -286,6 +286,101 @@ def status(
     with _opened() as twin:
         found = status_data(twin.observe(), twin.digests() if with_digest else {})
     print_found(found, as_json, status_screen)
+
+
+ProjectionArgument = Annotated[str, typer.Argument(metavar="PROJECTION", help="navigation, media or diagnostics.")]
+
+
+@app.command()
+def rebuild(
+    projection: ProjectionArgument,
+    version: Annotated[int, typer.Option(metavar="N", help="The number of the new version.")],
+    from_position: Annotated[
+        int, typer.Option("--from", metavar="POSITION", help="Fold only what comes after this position of the log.")
+    ] = 0,
+    vehicles: Annotated[
+        list[str] | None, typer.Option("--vehicles", metavar="VIN", help="This vehicle only; several: these.")
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="How many processes fill it.")] = 1,
+    max_live_lag: Annotated[
+        int | None,
+        typer.Option(metavar="EVENTS", help="Pause while the version that is shown is behind the log by more."),
+    ] = None,
+) -> None:
+    """Fill a new version of a projection from the log, beside the one that is shown. Killed, it goes on."""
+    from adapters.versions_commands import Wish
+    from adapters.versions_commands import rebuild as fill
+
+    wish = Wish(projection, version, from_position, vehicles or (), workers, max_live_lag)
+    with _opened() as twin:
+        fill(twin, wish)
+
+
+@app.command()
+def compare(
+    projection: ProjectionArgument,
+    left: Annotated[int, typer.Argument(metavar="VERSION", help="One version.")],
+    right: Annotated[int, typer.Argument(metavar="VERSION", help="The other.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show where two versions of a projection tell something else, and from which event on. Exit status 1 if so."""
+    from adapters.versions_commands import compare_screen, compare_versions
+
+    with _opened() as twin:
+        found = compare_versions(twin, projection, left, right)
+    print_found(found, as_json, compare_screen)
+    if found:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def switch(
+    projection: ProjectionArgument, version: Annotated[int, typer.Argument(metavar="VERSION", help="What to show.")]
+) -> None:
+    """Show another version of a projection; the one before goes on beside it."""
+    from adapters.versions_commands import switch as show_version
+
+    with _opened() as twin:
+        show_version(twin, projection, version)
+
+
+@app.command()
+def rollback(projection: ProjectionArgument) -> None:
+    """Show the version of a projection again that was shown before."""
+    from adapters.versions_commands import rollback as show_previous
+
+    with _opened() as twin:
+        show_previous(twin, projection)
+
+
+@app.command()
+def discard(
+    projection: ProjectionArgument, version: Annotated[int, typer.Argument(metavar="VERSION", help="What to delete.")]
+) -> None:
+    """Delete a version of a projection that is not shown."""
+    from adapters.versions_commands import discard as delete_version
+
+    with _opened() as twin:
+        delete_version(twin, projection, version)
+
+
+@app.command()
+def verify(
+    projections: Annotated[
+        list[str] | None, typer.Option("--projection", metavar="NAME", help="This one only; several: these.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that the read models are what the log says, by digests; exit status 1 if they are not."""
+    from adapters.twins import chosen_projections
+    from adapters.versions_commands import verify_projections, verify_screen
+
+    names = [each.name for each in chosen_projections(projections or [])]
+    with _opened() as twin, told_verifying() as tell:
+        found = verify_projections(twin, names, tell)
+    print_found(found, as_json, verify_screen)
+    if not all(each["equal"] for each in found):
+        raise typer.Exit(FAILED)
 
 
 parked_app = typer.Typer(help="Vehicles whose events a projection could not fold.")

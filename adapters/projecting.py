@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,6 +24,7 @@ from projections.runner import BATCH_EVENTS, Runner
 WAIT_MS: Final = 1_000  # for new events, before the end of the process is looked at again
 BACKOFF_S: Final = 1.0  # after a failure that may pass
 PAGES_KEPT: Final = 4  # of `BATCH_EVENTS` decoded events
+LOOKED_S: Final = 2.0  # after which it is looked again which projections there are
 CONFLICTS_MAX: Final = 100  # in a row, while another process moves the same projection
 
 _log: Final = logging.getLogger(__name__)
@@ -87,14 +88,16 @@ def advance(
 
 @dataclass(slots=True)
 class Projecting:
-    """All projections on one feed."""
+    """Projections on one feed. `followed` says which: it is asked again, for versions that come and go meanwhile."""
 
-    projections: Sequence[Projection]
+    followed: Callable[[], Sequence[Projection]]
     feed: Feed
     store: ReadModelStore
     now: Callable[[], Micros]
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
+    _threads: dict[str, threading.Thread] = field(default_factory=dict)  # by the id of the projection
+    _heard: set[str] = field(default_factory=set)  # names of projections whose loop beats
+    _now_followed: Collection[str] = ()
 
     def catch_up(self, tell: Callable[[int, int], None] = lambda *_: None) -> None:
         """Fold everything that the feed has now into every projection; `tell` is given events done and in all.
@@ -104,7 +107,8 @@ class Projecting:
         """
         until = self.feed.last_position()
         feed = _PagesKept(self.feed)
-        behind = {each.id: max(0, until - self.store.position(each)) for each in self.projections}
+        projections = self.followed()
+        behind = {each.id: max(0, until - self.store.position(each)) for each in projections}
         total = sum(behind.values())
 
         def fold(projection: Projection) -> None:
@@ -114,13 +118,13 @@ class Projecting:
 
             advance(projection, feed, self.store, self.now, until, told)
 
-        with ThreadPoolExecutor(len(self.projections), "project") as threads:
-            for done in [threads.submit(fold, projection) for projection in self.projections]:
+        with ThreadPoolExecutor(len(projections), "project") as threads:
+            for done in [threads.submit(fold, projection) for projection in projections]:
                 done.result()
 
     def parked(self) -> list[tuple[Projection, Parked]]:
         """Return every vehicle that a projection has parked."""
-        return [(each, parked) for each in self.projections for parked in self.store.parked(each).values()]
+        return [(each, parked) for each in self.followed() for parked in self.store.parked(each).values()]
 
     def retry(self) -> int:
         """Take every parked vehicle up again, and return how many stay parked."""
@@ -128,18 +132,40 @@ class Projecting:
 
     def start(self, wait: Wait, heartbeats: Mapping[str, Heartbeat] = MappingProxyType({})) -> None:
         """Follow the feed in the background, a thread for each projection; `heartbeats` by its name hear each round."""
-        for projection in self.projections:
-            heartbeat = heartbeats.get(projection.name)
+        self._follow_all(wait, heartbeats)
+        name = "versions"
+        self._threads[name] = threading.Thread(target=self._look, args=(wait,), name=name, daemon=True)
+        self._threads[name].start()
+
+    def _look(self, wait: Wait) -> None:
+        """Look now and then which projections there are to follow."""
+        while not self._stopping.wait(LOOKED_S):
+            try:
+                self._follow_all(wait, {})
+            except FleettwinError as error:
+                _log.warning("it is not known which versions there are: %s", error)
+
+    def _follow_all(self, wait: Wait, heartbeats: Mapping[str, Heartbeat]) -> None:
+        followed = {each.id: each for each in self.followed()}
+        self._now_followed = followed.keys()  # a thread ends where its projection is not among them any more
+        for projection in followed.values():
+            thread = self._threads.get(projection.id)
+            if thread and thread.is_alive():
+                continue
+            self.store.prepare(projection)
+            heartbeat = heartbeats.get(projection.name) if projection.name not in self._heard else None
+            if heartbeat:
+                self._heard.add(projection.name)
             stopping = HeardStopping(self._stopping, heartbeat) if heartbeat else self._stopping
             arguments = (projection, wait, stopping)
             thread = threading.Thread(target=self._follow, args=arguments, name=projection.id, daemon=True)
-            self._threads.append(thread)
+            self._threads[projection.id] = thread
             thread.start()
 
     def stop(self) -> None:
         """End following, after the batch that is being written."""
         self._stopping.set()
-        for thread in self._threads:
+        for thread in list(self._threads.values()):
             thread.join()
         self._threads.clear()
 
@@ -158,7 +184,7 @@ class Projecting:
     def _follow(self, projection: Projection, wait: Wait, stopping: threading.Event) -> None:
         runner: Runner | None = None
         counter = FoldCounter(projection)
-        while not stopping.is_set():
+        while not stopping.is_set() and projection.id in self._now_followed:
             try:
                 if runner is None:
                     runner, counter = self._runner(projection), FoldCounter(projection)

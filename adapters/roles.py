@@ -74,7 +74,12 @@ def run_project(twin: FleetTwin, only: Collection[str]) -> None:
     consumer = twin.event_consumer(only)
     with running(twin, ["project"]) as (stopping,):
         err.print(f"projects {', '.join(each.name for each in chosen_projections(only))}; Ctrl-C stops")
-        consumer.run(stopping)
+        others = twin.projecting_others(only)
+        others.start(twin.records.wait)
+        try:
+            consumer.run(stopping)
+        finally:
+            others.stop()
     err.print("stopped")
 
 

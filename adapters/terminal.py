@@ -83,6 +83,32 @@ def told_publishing(total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
+def told_rebuild(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far a rebuild is; give what is to be called with the events that were read."""
+    began = time.monotonic()
+    with _bar() as bar:
+        task = bar.add_task(name, total=total, detail="")
+
+        def tell(events: int) -> None:
+            rate = events / max(time.monotonic() - began, 1e-3)
+            bar.update(task, completed=events, detail=f"{events:,} of {total:,} events  {rate:,.0f} events/s")
+
+        yield tell
+
+
+@contextmanager
+def told_verifying() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far a proof is; give what is to be called with what is proved, and vehicles done and in all."""
+    with _bar() as bar:
+        task = bar.add_task("verifies", total=None, detail="")
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total, detail=f"{done:,} of {total:,} vehicles")
+
+        yield tell
+
+
+@contextmanager
 def told_simulation(name: str, total_s: float | None) -> Iterator[Callable[[float, int, int], None]]:
     """Show how far a simulation is; give what is to be called with simulated seconds, frames and events so far."""
     began = time.monotonic()

@@ -40,6 +40,15 @@ class RecordLog(Protocol):
     def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
         """Return up to `limit` events after a position."""
 
+    def by_vehicle(
+        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
+    ) -> Sequence[StoredRecord]:
+        """Return up to `limit` events in order of vehicle and version.
+
+        They come after a vehicle's version, are of vehicles up to `last_id`, and their positions above the first and
+        up to the second of `between`.
+        """
+
     def last_position(self) -> int:
         """Return the position of the newest event."""
 
@@ -93,6 +102,12 @@ class VehicleLog:
                 break
             after_version = page[-1].version
         return found
+
+    def by_vehicle(
+        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
+    ) -> Sequence[Recorded]:
+        """Return up to `limit` events in order of vehicle and version: see `RecordLog.by_vehicle`."""
+        return [self._recorded(record) for record in self._records.by_vehicle(place, last_id, between, limit)]
 
     def last_position(self) -> int:
         """Return the position of the newest event."""

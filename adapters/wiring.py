@@ -20,16 +20,19 @@ from adapters.lag import Observation, Observer, Sources
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
+from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.server import EmbeddedServer
 from adapters.postgres.set_aside import PostgresSetAside
 from adapters.postgres.twin_reader import PostgresTwins
 from adapters.projecting import Projecting
+from adapters.projection_versions import followed_projections
 from adapters.signals.catalogue import Catalogue, load_catalogue
 from adapters.twins import PROJECTIONS, chosen_projections
 from adapters.vehicle_log import VehicleLog
 from domain.fleet import Fleet
 from projections.digest import digest
+from projections.projection import Projection
 from projections.runner import BATCH_EVENTS
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ class FleetTwin:
     """Everything in one process: the log, the fleet, the projections, the API."""
 
     config: Config
+    conninfo: str
     records: PostgresEventLog
     read_models: PostgresReadModels
     twins: PostgresTwins
@@ -126,7 +130,8 @@ class FleetTwin:
         from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
         from adapters.project_worker import ProjectWorker  # noqa: PLC0415
 
-        chosen = chosen_projections(only)
+        names = {each.name for each in chosen_projections(only)}
+        chosen = [each for each in self.followed() if each.name in names]
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         ids = self._external_ids(registering=False)
         exchange = ids.to_local if ids else bytes
@@ -201,13 +206,33 @@ class FleetTwin:
         return ExternalIds.registered(self.registry, client) if registering else ExternalIds(self.registry, client)
 
     @cached_property
+    def versions(self) -> PostgresProjectionVersions:
+        """Versions of projections beside each other."""
+        return PostgresProjectionVersions(self.conninfo)
+
+    def followed(self) -> tuple[Projection, ...]:
+        """Return every version of a projection that follows the log."""
+        return followed_projections(self.versions)
+
+    @cached_property
     def projecting(self) -> Projecting:
         """Events to rows."""
-        return Projecting(PROJECTIONS, self.log, self.read_models, now)
+        return Projecting(self.followed, self.log, self.read_models, now)
+
+    def projecting_others(self, only: Collection[str]) -> Projecting:
+        """Return what follows the log itself: versions that became ready after those were chosen that Kafka feeds."""
+        fed = {each.id for each in self.followed()}
+        chosen = {each.name for each in chosen_projections(only)}
+        return Projecting(
+            lambda: [each for each in self.followed() if each.name in chosen and each.id not in fed],
+            self.log,
+            self.read_models,
+            now,
+        )
 
     def digests(self) -> dict[tuple[str, int], str]:
         """Return a fingerprint of the rows of each projection, by its name and version."""
-        return {(each.name, each.version): digest(self.read_models, each) for each in PROJECTIONS}
+        return {(each.name, each.version): digest(self.read_models, each) for each in self.followed()}
 
     @cached_property
     def api(self) -> "Api":
@@ -234,7 +259,7 @@ class MemoryTwin(NamedTuple):
 def memory_twin() -> MemoryTwin:
     """Return twins that nobody else sees."""
     log, read_models = VehicleLog(MemoryEventLog(now), AvroCodec(SchemaRegistry.load())), MemoryReadModels()
-    return MemoryTwin(Fleet(log, MEMORY_VIN_KEY), read_models, Projecting(PROJECTIONS, log, read_models, now))
+    return MemoryTwin(Fleet(log, MEMORY_VIN_KEY), read_models, Projecting(lambda: PROJECTIONS, log, read_models, now))
 
 
 @contextmanager
@@ -250,6 +275,7 @@ def fleet_twin(config: Config) -> Iterator[FleetTwin]:
         stack.callback(read_models.close)
         twins = PostgresTwins(conninfo).open()
         stack.callback(twins.close)
-        for projection in PROJECTIONS:
+        twin = FleetTwin(config, conninfo, records, read_models, twins)
+        for projection in twin.followed():
             read_models.prepare(projection)
-        yield FleetTwin(config, records, read_models, twins)
+        yield twin

@@ -47,7 +47,7 @@ def run() -> Sequence[Result]:
             for projection in fresh:
                 read_models.prepare(projection)
             began = time.perf_counter()
-            Projecting(fresh, log, read_models, lambda: Micros(0)).catch_up()
+            Projecting(lambda fresh=fresh: fresh, log, read_models, lambda: Micros(0)).catch_up()
             seconds[name] = time.perf_counter() - began
         read_models.close()
         records.close()

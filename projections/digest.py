@@ -4,17 +4,33 @@ from hashlib import sha256
 from typing import Final
 
 from projections.ports import ReadModelStore
-from projections.projection import Projection, row_spec
+from projections.projection import Projection, Row, row_spec
 
 _MODULUS: Final = 2**256
 
 
+class Digest:
+    """The sum modulo 2**256 of the SHA-256 of every row with its table."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self.rows = 0
+
+    def add(self, row: Row) -> None:
+        """Add a row."""
+        text = repr((row_spec(type(row)).table, *tuple(row)))  # type: ignore[arg-type]  # a NamedTuple: its repr is exact for every column type
+        self._total = (self._total + int.from_bytes(sha256(text.encode()).digest(), "big")) % _MODULUS
+        self.rows += 1
+
+    def __str__(self) -> str:
+        """Return it in hexadecimal."""
+        return f"{self._total:064x}"
+
+
 def digest(store: ReadModelStore, projection: Projection) -> str:
-    """Return the sum modulo 2**256 of the SHA-256 of every row with its table, in hexadecimal."""
-    total = 0
+    """Return the digest of every row of a projection."""
+    total = Digest()
     for row_type in projection.row_types:
-        table = row_spec(row_type).table
         for row in store.rows(projection, row_type):
-            text = repr((table, *tuple(row)))  # type: ignore[arg-type]  # a NamedTuple: its repr is exact for every column type
-            total = (total + int.from_bytes(sha256(text.encode()).digest(), "big")) % _MODULUS
-    return f"{total:064x}"
+            total.add(row)
+    return str(total)

@@ -102,6 +102,21 @@ class MemoryEventLog(POPOApplicationRecorder):
             self._recorded_at[position - 1],
         )
 
+    def by_vehicle(
+        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
+    ) -> list[StoredRecord]:
+        """Return up to `limit` events in order of vehicle and version: see `adapters.vehicle_log.RecordLog`."""
+        ordered = sorted(
+            self.read(between[0], self.last_position()), key=lambda each: (each.originator_id, each.version)
+        )
+        return [
+            each
+            for each in ordered
+            if (each.originator_id, each.version) > place
+            and each.originator_id <= last_id
+            and each.position <= between[1]
+        ][:limit]
+
     def last_position(self) -> int:
         """Return the position of the newest event, 0 while there is none."""
         return self.max_notification_id() or 0

@@ -2,9 +2,10 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
+from projections.history import Kept
 from projections.ports import Commit, Parked, overtaken
 from projections.projection import Key, Projection, R, Row, row_key, row_spec
 
@@ -64,6 +65,34 @@ class MemoryReadModels:
         with self._lock:
             rows = self._rows[_name(projection), row_type]
             return [rows[key] for key in sorted(rows)]  # type: ignore[misc]  # rows are kept by type
+
+    def of_vehicles(
+        self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]
+    ) -> Mapping[UUID, Sequence[Kept]]:
+        """Return what is kept of each vehicle, for each projection in their order, all of it at one moment."""
+        with self._lock:
+            return {
+                vehicle_id: [
+                    Kept(
+                        self._versions[_name(projection)].get(vehicle_id, 0),
+                        {
+                            row_type: {
+                                key: row
+                                for key, row in self._rows[_name(projection), row_type].items()
+                                if key[0] == vehicle_id
+                            }
+                            for row_type in projection.row_types
+                        },
+                    )
+                    for projection in projections
+                ]
+                for vehicle_id in vehicle_ids
+            }
+
+    def vehicles_with_rows(self, projection: Projection) -> Collection[UUID]:
+        """Return the vehicles that some table has a row of."""
+        with self._lock:
+            return {key[0] for row_type in projection.row_types for key in self._rows[_name(projection), row_type]}
 
     def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
         """Return the parked vehicles."""

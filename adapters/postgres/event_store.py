@@ -171,6 +171,18 @@ class PostgresEventLog(PostgresApplicationRecorder):
         with named_errors():
             return self._records(statement, [originator_id, after_version, limit])
 
+    def by_vehicle(
+        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
+    ) -> list[StoredRecord]:
+        """Return up to `limit` events in order of vehicle and version: see `adapters.vehicle_log.RecordLog`."""
+        statement = (
+            f"{_RECORD} WHERE (originator_id, originator_version) > (%s, %s) AND originator_id <= %s"
+            " AND notification_id > %s AND notification_id <= %s"
+            " ORDER BY originator_id, originator_version LIMIT %s"
+        )
+        with named_errors():
+            return self._records(statement, [*place, last_id, *between, limit])
+
     def last_position(self) -> int:
         """Return the position of the newest event, 0 while there is none."""
         with named_errors():

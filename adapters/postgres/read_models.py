@@ -21,8 +21,9 @@ from adapters.postgres.arrays import ArrayParameter, ElementType, array
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
 from adapters.postgres.pipelined import pipelined
 from domain.errors import BadInputError, PositionConflictError, StoreError
+from projections.history import Kept
 from projections.ports import Commit, Parked
-from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_spec
+from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_key, row_spec
 
 CONNECTIONS_MAX: Final = 4
 ROWS_FETCHED: Final = 5_000  # from a server-side cursor at a time
@@ -132,7 +133,8 @@ class PostgresReadModels:
             f"SELECT {_names(spec.columns, 'r.')}"  # noqa: S608  # names only, from row types
             f" FROM unnest({', '.join(f'%b::{_sql_type(column)}[]' for column in columns)}) AS k ({_names(columns)})"
             # Each is looked up by its key: OFFSET keeps the planner from reading the whole table where keys are many.
-            f" CROSS JOIN LATERAL (SELECT * FROM {_table(projection, spec)} AS r WHERE {_equal(columns)} OFFSET 0) AS r"
+            f" CROSS JOIN LATERAL (SELECT * FROM {table_name(projection, spec)} AS r"
+            f" WHERE {_equal(columns)} OFFSET 0) AS r"
         )
         parameters = [array(_TYPES[c.kind], list(values)) for c, values in zip(columns, of_keys, strict=True)]
         make = row_type._make  # type: ignore[attr-defined]  # a NamedTuple
@@ -143,13 +145,60 @@ class PostgresReadModels:
         """Yield every row of a table in order of its key."""
         spec = row_spec(row_type)
         statement = (
-            f"SELECT {_names(spec.columns)} FROM {_table(projection, spec)}"  # noqa: S608  # names only, from row types
+            f"SELECT {_names(spec.columns)} FROM {table_name(projection, spec)}"  # noqa: S608  # names only, from row types
             f" ORDER BY {_names([_column(spec, name) for name in spec.key])}"
         )
         with self._transaction() as connection, connection.cursor("rows", binary=True) as cursor:
             cursor.itersize = ROWS_FETCHED
             cursor.execute(_sql(statement))
             yield from map(row_type._make, cursor)  # type: ignore[attr-defined]  # a NamedTuple
+
+    def of_vehicles(
+        self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]
+    ) -> Mapping[UUID, Sequence[Kept]]:
+        """Return what is kept of each vehicle, for each projection in their order, all of it at one moment."""
+        ids = array("uuid", list(vehicle_ids))
+        found: dict[UUID, list[Kept]] = {each: [] for each in vehicle_ids}
+        with self._transaction() as connection, connection.cursor(binary=True) as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            for projection in projections:
+                cursor.execute(
+                    "SELECT vehicle_id, last_version FROM projection_vehicles"
+                    " WHERE projection = %s AND version = %s AND vehicle_id = ANY(%b::uuid[])",
+                    [projection.name, projection.version, ids],
+                )
+                versions = dict(cursor.fetchall())
+                rows: dict[UUID, dict[type[Row], dict[Key, Row]]] = {
+                    each: {row_type: {} for row_type in projection.row_types} for each in vehicle_ids
+                }
+                for row_type in projection.row_types:
+                    spec = row_spec(row_type)
+                    table = table_name(projection, spec)
+                    statement = f"SELECT {_names(spec.columns)} FROM {table} WHERE vehicle_id = ANY(%b::uuid[])"  # noqa: S608  # names only, from row types
+                    for values in cursor.execute(_sql(statement), [ids]):
+                        row = row_type._make(values)  # type: ignore[attr-defined]  # a NamedTuple
+                        rows[row.vehicle_id][row_type][row_key(row)] = row
+                for each in vehicle_ids:
+                    found[each].append(Kept(versions.get(each, 0), rows[each]))
+        return found
+
+    def begin_after(self, projection: Projection, position: int) -> None:
+        """Let a projection begin after a position of the log: what comes before counts as folded, into nothing."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO projection_vehicles (projection, version, vehicle_id, last_version)"
+                " SELECT %s, %s, originator_id, max(originator_version) FROM stored_events"
+                " WHERE notification_id <= %s GROUP BY originator_id ON CONFLICT DO NOTHING",
+                [projection.name, projection.version, position],
+            )
+
+    def vehicles_with_rows(self, projection: Projection) -> Collection[UUID]:
+        """Return the vehicles that some table has a row of."""
+        tables = " UNION ".join(
+            f"SELECT vehicle_id FROM {table_name(projection, row_spec(row_type))}"  # noqa: S608  # names only, from row types
+            for row_type in projection.row_types
+        )
+        return {vehicle_id for (vehicle_id,) in self._fetch(_sql(tables), [])}
 
     def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
         """Return the parked vehicles."""
@@ -244,7 +293,7 @@ def _check(connection: Connection[TupleRow], projection: Projection, spec: RowSp
     found = connection.execute(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
         " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        [_table(projection, spec)],
+        [table_name(projection, spec)],
     ).fetchall()
     if found != [(column.name, _sql_type(column)) for column in spec.columns]:
         msg = f"{projection.id}: table {spec.table} has other columns than its rows: a change needs a new version"
@@ -258,7 +307,7 @@ def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowS
     sources = ", ".join(f'"{c.name}"::{_sql_type(c)}' if c.kind.endswith("[]") else f'"{c.name}"' for c in columns)
     others = [column for column in columns if column.name not in spec.key]
     statement = (
-        f"INSERT INTO {_table(projection, spec)} ({_names(columns)}) SELECT {sources}"  # noqa: S608  # names only, from row types
+        f"INSERT INTO {table_name(projection, spec)} ({_names(columns)}) SELECT {sources}"  # noqa: S608  # names only, from row types
         f" FROM unnest({', '.join(f'%b::{_wire_type(column)}[]' for column in columns)}) AS n ({_names(columns)})"
         f" ON CONFLICT ({', '.join(spec.key)})"
         f" DO UPDATE SET ({_names(others)}) = ROW ({_names(others, 'excluded.')})"
@@ -273,7 +322,7 @@ def _delete(connection: Connection[TupleRow], projection: Projection, spec: RowS
         return
     columns = [_column(spec, name) for name in spec.key]
     statement = (
-        f"DELETE FROM {_table(projection, spec)} AS r"  # noqa: S608  # names only, from row types
+        f"DELETE FROM {table_name(projection, spec)} AS r"  # noqa: S608  # names only, from row types
         f" USING unnest({', '.join(f'%b::{_sql_type(column)}[]' for column in columns)})"
         f" AS k ({_names(columns)}) WHERE {_equal(columns)}"
     )
@@ -304,14 +353,15 @@ def _sql(text: str) -> LiteralString:
 def _create(projection: Projection, spec: RowSpec) -> LiteralString:
     columns = [f'"{c.name}" {_sql_type(c)}{"" if c.nullable else " NOT NULL"}' for c in spec.columns]
     text = (
-        f"CREATE TABLE IF NOT EXISTS {_table(projection, spec)}"
+        f"CREATE TABLE IF NOT EXISTS {table_name(projection, spec)}"
         f" ({', '.join(columns)}, PRIMARY KEY ({', '.join(spec.key)}))"
         f"{f' WITH ({_REWRITTEN})' if spec.rewritten else ''}"
     )
     return _sql(text)
 
 
-def _table(projection: Projection, spec: RowSpec) -> str:
+def table_name(projection: Projection, spec: RowSpec) -> str:
+    """Return the name of the table that keeps the rows of a projection."""
     return f"{projection.name}_v{projection.version}_{spec.table}"
 
 

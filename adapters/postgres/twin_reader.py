@@ -17,18 +17,17 @@ from adapters.postgres.twin_statements import (
     APPENDS_ENDED,
     DIRECTORY,
     EVENTS,
+    FOLLOWED,
     HISTORY,
-    IS_NO_MORE_OF_THE_SAME,
-    LAST_SEEN,
     LOG_END,
     POSITIONS,
     RECORDED_AT,
+    SHOWN,
     SIGNAL_TABLES,
-    TRACKS,
     Listed,
-    chosen_vehicles,
+    TwinStatements,
     paged,
-    select,
+    twin_statements,
 )
 from adapters.twins import PROJECTIONS, PageOf, Positions, ProjectionPosition, Span, VehicleFilter, signal_table
 from domain.errors import BadInputError, StoreError
@@ -55,6 +54,7 @@ class PostgresTwinReader:
     def __init__(self, pool: ConnectionPool[Connection[TupleRow]]) -> None:
         self._pool = pool
         self._connection: Connection[TupleRow] | None = None
+        self._shown: TwinStatements | None = None
 
     def close(self) -> None:
         """End the view; should its connection be lost by now, nothing is lost with it."""
@@ -63,12 +63,13 @@ class PostgresTwinReader:
                 self._connection.rollback()
             self._pool.putconn(self._connection)
             self._connection = None
+            self._shown = None
 
     # --- vehicles -----------------------------------------------------------------------------------------------------
 
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
         """Return up to `limit` vehicles in order of their ids, after `after`."""
-        joins, conditions, parameters = chosen_vehicles(chosen)
+        joins, conditions, parameters = self._statements.chosen_vehicles(chosen)
         if after is not None:
             conditions.append("d.vehicle_id > %s")
             parameters.append(after)
@@ -96,13 +97,13 @@ class PostgresTwinReader:
             held = [path for path in paths if signal_table(path) is row_type]
             for values, condition in ((held, "r.path = ANY(%s)"), (prefixes, "r.path ^@ ANY(%s::text[])")):
                 if values:
-                    parts.append(f"{select(row_type)} WHERE r.vehicle_id = ANY(%s) AND {condition}")
+                    parts.append(f"{self._statements.select(row_type)} WHERE r.vehicle_id = ANY(%s) AND {condition}")
                     parameters += [list(vehicle_ids), list(values)]
         return self._rows(SignalRow._make, " UNION ALL ".join(parts), parameters) if parts else []
 
     def last_seen(self, vehicle_ids: Sequence[UUID]) -> Mapping[UUID, Micros]:
         """Return the newest captured_at of any signal or trouble code of each vehicle."""
-        return dict(self._rows(tuple, LAST_SEEN, {"ids": list(vehicle_ids)}))
+        return dict(self._rows(tuple, self._statements.last_seen, {"ids": list(vehicle_ids)}))
 
     # --- navigation ---------------------------------------------------------------------------------------------------
 
@@ -116,23 +117,31 @@ class PostgresTwinReader:
 
     def trip(self, vehicle_id: UUID, trip_id: UUID) -> TripRow | None:
         """Return one trip."""
-        statement: LiteralString = f"{select(TripRow)} WHERE r.vehicle_id = %s AND r.trip_id = %s"
+        statement: LiteralString = f"{self._statements.select(TripRow)} WHERE r.vehicle_id = %s AND r.trip_id = %s"
         return self._row(TripRow._make, statement, [vehicle_id, trip_id])
 
     def trips(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[TripRow]:
         """Return trips in order of (started_at, trip_id)."""
-        return self._page(TripRow._make, Listed(select(TripRow), ("started_at", "trip_id")), vehicle_ids, page)
+        return self._page(
+            TripRow._make, Listed(self._statements.select(TripRow), ("started_at", "trip_id")), vehicle_ids, page
+        )
 
     def tracks(self, spans: Sequence[Span]) -> Sequence[tuple[int, TrackRow]]:
         """Return the pieces of track that touch each span, with the index of the span."""
         parameters = [list(column) for column in zip(*spans, strict=True)]
-        return self._rows(lambda row: (row[0] - 1, TrackRow._make(row[1:])), TRACKS, parameters) if spans else []
+        return (
+            self._rows(lambda row: (row[0] - 1, TrackRow._make(row[1:])), self._statements.tracks, parameters)
+            if spans
+            else []
+        )
 
     # --- media --------------------------------------------------------------------------------------------------------
 
     def plays(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[PlayRow]:
         """Return what was played in order of (started_at,), without what only goes on."""
-        listed = Listed(select(PlayRow), ("started_at",), condition=IS_NO_MORE_OF_THE_SAME)
+        listed = Listed(
+            self._statements.select(PlayRow), ("started_at",), condition=self._statements.is_no_more_of_the_same
+        )
         return self._page(PlayRow._make, listed, vehicle_ids, page)
 
     # --- diagnostics --------------------------------------------------------------------------------------------------
@@ -147,7 +156,7 @@ class PostgresTwinReader:
 
     def charging(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[ChargingRow]:
         """Return charging sessions in order of (started_at, session_id)."""
-        listed = Listed(select(ChargingRow), ("started_at", "session_id"))
+        listed = Listed(self._statements.select(ChargingRow), ("started_at", "session_id"))
         return self._page(ChargingRow._make, listed, vehicle_ids, page)
 
     def quality(self, vehicle_ids: Sequence[UUID]) -> Sequence[QualityRow]:
@@ -169,8 +178,13 @@ class PostgresTwinReader:
 
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
-        wanted = [[each.name for each in PROJECTIONS], [each.version for each in PROJECTIONS]]
-        found = self._rows(tuple, POSITIONS, wanted)
+        shown = self._shown_versions()
+        wanted = [(each.name, shown.get(each.name, each.version)) for each in PROJECTIONS]
+        for name, version in self._rows(tuple, FOLLOWED, []):
+            if (name, version) not in wanted:
+                wanted.append((name, version))
+        names, versions = zip(*wanted, strict=True)
+        found = self._rows(tuple, POSITIONS, [list(names), list(versions)])
         return Positions(found[0][4], [ProjectionPosition(*row[:4]) for row in found])
 
     # --- the past -----------------------------------------------------------------------------------------------------
@@ -205,9 +219,21 @@ class PostgresTwinReader:
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
+    @property
+    def _statements(self) -> TwinStatements:
+        """The statements for the versions that this view shows: the same to its end."""
+        if self._shown is None or self._connection is None:
+            self._shown = twin_statements(frozenset(self._shown_versions().items()))
+        return self._shown
+
+    def _shown_versions(self) -> dict[str, int]:
+        return dict(self._rows(tuple, SHOWN, []))
+
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID], order: LiteralString = "") -> list[R]:
         make: RowMaker[R] = row_type._make  # type: ignore[attr-defined]  # a NamedTuple
-        return self._rows(make, f"{select(row_type)} WHERE r.vehicle_id = ANY(%s){order}", [list(vehicle_ids)])
+        return self._rows(
+            make, f"{self._statements.select(row_type)} WHERE r.vehicle_id = ANY(%s){order}", [list(vehicle_ids)]
+        )
 
     def _page(
         self,

@@ -6,20 +6,15 @@ the planner is never free to read a table from its first row.
 
 # ruff: noqa: S608  # see above
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final, LiteralString, NamedTuple
 
-from adapters.twins import PROJECTIONS, PageOf, VehicleFilter
+from adapters.twins import PageOf, VehicleFilter, projection_of
 from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow
 from projections.media.model import MediaSignalRow, PlayRow
 from projections.navigation.model import NavigationSignalRow, TrackRow
 from projections.projection import Row, row_spec
-
-
-def table(row_type: type[Row]) -> LiteralString:
-    """Return the name of the table that keeps these rows."""
-    projection = next(each for each in PROJECTIONS if row_type in each.row_types)
-    return f"{projection.name}_v{projection.version}_{row_spec(row_type).table}"
 
 
 def columns(row_type: type[Row]) -> LiteralString:
@@ -27,11 +22,7 @@ def columns(row_type: type[Row]) -> LiteralString:
     return ", ".join(f"r.{column.name}" for column in row_spec(row_type).columns)
 
 
-def select(row_type: type[Row]) -> LiteralString:
-    """Return what reads rows, without a condition; the table is called r."""
-    return f"SELECT {columns(row_type)} FROM {table(row_type)} AS r"
-
-
+VERSIONS_REMEMBERED_MAX: Final = 64  # sets of them
 SIGNAL_TABLES: Final = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
 SEEN_TABLES: Final[tuple[type[Row], ...]] = (*SIGNAL_TABLES, TroubleCodeRow)  # what is told there was captured then
 DIRECTORY: Final = "SELECT d.vehicle_id, d.vin, d.brand, d.model, d.registered_at FROM directory AS d"
@@ -39,22 +30,10 @@ EVENTS: Final = (
     "SELECT r.notification_id, r.originator_id, r.originator_version, r.topic, r.state, r.recorded_at"
     " FROM stored_events AS r"
 )
-# A piece found playing that is the one before it, in the order of the primary key, goes on with it.
-IS_NO_MORE_OF_THE_SAME: Final[LiteralString] = (
-    "NOT (r.initial AND (r.title, r.artist, r.album, r.source) IS NOT DISTINCT FROM"
-    f" (SELECT (p.title, p.artist, p.album, p.source) FROM {table(PlayRow)} AS p"
-    " WHERE p.vehicle_id = r.vehicle_id AND p.started_at < r.started_at ORDER BY p.started_at DESC LIMIT 1))"
-)
-LAST_SEEN: Final[LiteralString] = "SELECT s.vehicle_id, max(s.captured_at) FROM ({}) AS s GROUP BY s.vehicle_id".format(
-    " UNION ALL ".join(
-        f"SELECT r.vehicle_id, r.captured_at FROM {table(row_type)} AS r WHERE r.vehicle_id = ANY(%(ids)s)"
-        for row_type in SEEN_TABLES
-    )
-)
-TRACKS: Final[LiteralString] = (
-    f"SELECT s.place, {columns(TrackRow)} FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[])"
-    f" WITH ORDINALITY AS s (vehicle_id, started_at, ended_at, place) JOIN {table(TrackRow)} AS r"
-    " ON r.vehicle_id = s.vehicle_id AND r.started_at <= s.ended_at AND r.ended_at >= s.started_at"
+SHOWN: Final = "SELECT s.projection, s.version FROM shown_projections AS s"
+FOLLOWED: Final = (
+    "SELECT v.projection, v.version FROM projection_versions AS v"
+    " WHERE v.state = 'ready' AND v.from_position = 0 AND v.vehicle_ids IS NULL ORDER BY v.projection, v.version"
 )
 POSITIONS: Final = (
     "SELECT w.name, w.version, coalesce(p.position, 0),"
@@ -109,35 +88,75 @@ def paged(listed: Listed, page: PageOf) -> tuple[LiteralString, dict[str, object
     return statement, parameters
 
 
-def chosen_vehicles(chosen: VehicleFilter) -> tuple[list[LiteralString], list[LiteralString], list[object]]:
-    """Return the joins and conditions of a filter of the directory, called d, and their parameters in this order."""
-    joins: list[LiteralString] = []
-    conditions: list[LiteralString] = []
-    in_joins: list[object] = []
-    in_conditions: list[object] = []
-    codes: LiteralString = (
-        f"SELECT true AS found FROM {table(TroubleCodeRow)} AS c WHERE c.vehicle_id = d.vehicle_id AND c.held"
-    )
-    if chosen.has_trouble_code is not None:
-        joins.append(f" LEFT JOIN LATERAL ({codes} LIMIT 1) AS any_code ON true")
-        conditions.append("any_code.found" if chosen.has_trouble_code else "any_code.found IS NULL")
-    if chosen.trouble_codes is not None:
-        joins.append(f" CROSS JOIN LATERAL ({codes} AND c.code = ANY(%s::text[]) LIMIT 1) AS this_code")
-        in_joins.append(list(chosen.trouble_codes))
-    if chosen.last_seen_after is not None:
+class TwinStatements:
+    """Those that depend on which version of each projection is shown."""
+
+    def __init__(self, versions: Mapping[str, int]) -> None:
+        self._versions = versions
+        # A piece found playing that is the one before it, in the order of the primary key, goes on with it.
+        self.is_no_more_of_the_same: Final[LiteralString] = (
+            "NOT (r.initial AND (r.title, r.artist, r.album, r.source) IS NOT DISTINCT FROM"
+            f" (SELECT (p.title, p.artist, p.album, p.source) FROM {self.table(PlayRow)} AS p"
+            " WHERE p.vehicle_id = r.vehicle_id AND p.started_at < r.started_at ORDER BY p.started_at DESC LIMIT 1))"
+        )
         seen: LiteralString = " UNION ALL ".join(
-            f"SELECT true FROM {table(row_type)} AS s WHERE s.vehicle_id = d.vehicle_id AND s.captured_at > %s"
+            f"SELECT r.vehicle_id, r.captured_at FROM {self.table(row_type)} AS r WHERE r.vehicle_id = ANY(%(ids)s)"
             for row_type in SEEN_TABLES
         )
-        joins.append(f" CROSS JOIN LATERAL ({seen} LIMIT 1) AS seen")
-        in_joins += [chosen.last_seen_after] * len(SEEN_TABLES)
-    named: tuple[tuple[LiteralString, Sequence[str] | None], ...] = (
-        ("vin", chosen.vins),
-        ("brand", chosen.brands),
-        ("model", chosen.models),
-    )
-    for column, values in named:
-        if values is not None:
-            conditions.append(f"d.{column} = ANY(%s::text[])")
-            in_conditions.append(list(values))
-    return joins, conditions, [*in_joins, *in_conditions]
+        self.last_seen: Final[LiteralString] = (
+            f"SELECT s.vehicle_id, max(s.captured_at) FROM ({seen}) AS s GROUP BY s.vehicle_id"
+        )
+        self.tracks: Final[LiteralString] = (
+            f"SELECT s.place, {columns(TrackRow)} FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[])"
+            f" WITH ORDINALITY AS s (vehicle_id, started_at, ended_at, place) JOIN {self.table(TrackRow)} AS r"
+            " ON r.vehicle_id = s.vehicle_id AND r.started_at <= s.ended_at AND r.ended_at >= s.started_at"
+        )
+
+    def table(self, row_type: type[Row]) -> LiteralString:
+        """Return the name of the table that keeps these rows."""
+        projection = projection_of(row_type)
+        version = self._versions.get(projection.name, projection.version)
+        return f"{projection.name}_v{version}_{row_spec(row_type).table}"
+
+    def select(self, row_type: type[Row]) -> LiteralString:
+        """Return what reads rows, without a condition; the table is called r."""
+        return f"SELECT {columns(row_type)} FROM {self.table(row_type)} AS r"
+
+    def chosen_vehicles(self, chosen: VehicleFilter) -> tuple[list[LiteralString], list[LiteralString], list[object]]:
+        """Return joins and conditions of a filter of the directory, called d, and their parameters in this order."""
+        joins: list[LiteralString] = []
+        conditions: list[LiteralString] = []
+        in_joins: list[object] = []
+        in_conditions: list[object] = []
+        codes: LiteralString = (
+            f"SELECT true AS found FROM {self.table(TroubleCodeRow)} AS c WHERE c.vehicle_id = d.vehicle_id AND c.held"
+        )
+        if chosen.has_trouble_code is not None:
+            joins.append(f" LEFT JOIN LATERAL ({codes} LIMIT 1) AS any_code ON true")
+            conditions.append("any_code.found" if chosen.has_trouble_code else "any_code.found IS NULL")
+        if chosen.trouble_codes is not None:
+            joins.append(f" CROSS JOIN LATERAL ({codes} AND c.code = ANY(%s::text[]) LIMIT 1) AS this_code")
+            in_joins.append(list(chosen.trouble_codes))
+        if chosen.last_seen_after is not None:
+            seen: LiteralString = " UNION ALL ".join(
+                f"SELECT true FROM {self.table(row_type)} AS s WHERE s.vehicle_id = d.vehicle_id AND s.captured_at > %s"
+                for row_type in SEEN_TABLES
+            )
+            joins.append(f" CROSS JOIN LATERAL ({seen} LIMIT 1) AS seen")
+            in_joins += [chosen.last_seen_after] * len(SEEN_TABLES)
+        named: tuple[tuple[LiteralString, Sequence[str] | None], ...] = (
+            ("vin", chosen.vins),
+            ("brand", chosen.brands),
+            ("model", chosen.models),
+        )
+        for column, values in named:
+            if values is not None:
+                conditions.append(f"d.{column} = ANY(%s::text[])")
+                in_conditions.append(list(values))
+        return joins, conditions, [*in_joins, *in_conditions]
+
+
+@lru_cache(maxsize=VERSIONS_REMEMBERED_MAX)
+def twin_statements(versions: frozenset[tuple[str, int]]) -> TwinStatements:
+    """Return the statements for the versions that are shown; a projection that is not named has that of the code."""
+    return TwinStatements(dict(versions))

@@ -20,7 +20,7 @@ COMMAND: Final = "from adapters.cli import main; main()"
 TWIN: Final = """
 from adapters.config import Config
 from adapters.wiring import FleetTwin
-twin = FleetTwin(Config.read(), None, None, None)  # what it asks of the database is built, and never asked
+twin = FleetTwin(Config.read(), "", None, None, None)  # what it asks of the database is built, and never asked
 """
 WITHOUT_THE_API: Final = TWIN + "twin.projecting, twin.fleet, twin.catalogue, twin.codec"
 WITH_THE_API: Final = TWIN + "twin.api"

@@ -59,7 +59,7 @@ def topic() -> Topic:
 
 def status() -> dict[str, Any]:
     store = MemoryReadModels()
-    Projecting(PROJECTIONS, VehicleLog(log(), codec()), store, now).catch_up()
+    Projecting(lambda: PROJECTIONS, VehicleLog(log(), codec()), store, now).catch_up()
     return {
         "projections": [
             {"name": each.name, "version": each.version, "lag": 0, "parked": 0, "digest": digest(store, each)}

@@ -70,7 +70,7 @@ class Rig:
         """Return the digests of what the log says."""
         assert self.fleettwin.database is not None
         records, rows = PostgresEventLog.open(self.fleettwin.database), MemoryReadModels()
-        Projecting(PROJECTIONS, VehicleLog(records, codec()), rows, now).catch_up()
+        Projecting(lambda: PROJECTIONS, VehicleLog(records, codec()), rows, now).catch_up()
         records.close()
         return {each.name: digest(rows, each) for each in PROJECTIONS}
 

@@ -87,7 +87,7 @@ def odd_records(draw: st.DrawFn, record: StoredRecord) -> tuple[bytes, bytes, li
 def test_every_event_is_folded_whatever_lies_between(data: st.DataObject, projection: Projection) -> None:
     records, events = log()
     expected, rows, aside = MemoryReadModels(), MemoryReadModels(), MemorySetAside()
-    Projecting([projection], events, expected, lambda: T0).catch_up()
+    Projecting(lambda: [projection], events, expected, lambda: T0).catch_up()
     written = records.read(0, EVENTS)
     partition: list[tuple[bytes, bytes, list[Header]]] = []
     for each in written:

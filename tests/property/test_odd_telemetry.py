@@ -37,5 +37,5 @@ def test_what_can_be_decoded_is_taken_and_folded(values: list[bytes]) -> None:
                 fleet.take([batch])
 
     read_models = MemoryReadModels()
-    Projecting(PROJECTIONS, log, read_models, lambda: T0).catch_up()
+    Projecting(lambda: PROJECTIONS, log, read_models, lambda: T0).catch_up()
     assert not any(read_models.parked(each) for each in PROJECTIONS)

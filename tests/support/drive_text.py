@@ -70,7 +70,7 @@ class DriveRun:
         self.summary: Summary = Ingest(fleet, lambda: RECEIVED_AT).can(job, register, lambda _: None)
         self.events = log.events_of(parsed.vehicle_id(KEY))
         self._models = MemoryReadModels()
-        Projecting(PROJECTIONS, log, self._models, lambda: RECEIVED_AT).catch_up()
+        Projecting(lambda: PROJECTIONS, log, self._models, lambda: RECEIVED_AT).catch_up()
         self._api = Api(MemoryTwinReader(records, self._models), CATALOGUE, codec.decode)
         began_at = job.recording.statistics.first_captured_at
         assert began_at is not None

@@ -70,7 +70,7 @@ def test_only_events_that_are_folded_are_decoded_and_the_rows_are_those_of_the_l
     log = VehicleLog(records, codec())
     log.append(events)
     expected, rows = MemoryReadModels(), MemoryReadModels()
-    Projecting([projection], log, expected, now).catch_up()
+    Projecting(lambda: [projection], log, expected, now).catch_up()
     counting = Counting()
     worker = ProjectWorker([projection], log, rows, counting, MemorySetAside(), now)
     worker.assign([SOURCE])
@@ -137,7 +137,7 @@ def test_who_parks_a_vehicle_says_which_and_why(caplog: pytest.LogCaptureFixture
     worker.take([received(each) for each in records.read(2, 1)])
     assert caplog.records == []  # it is parked already
 
-    Projecting([spoilt], log, MemoryReadModels(), now).catch_up()
+    Projecting(lambda: [spoilt], log, MemoryReadModels(), now).catch_up()
     assert (caplog.records[0].message, about(caplog)) == (parks, (None, 1, VEHICLE_ID, spoilt.id))
 
 
@@ -146,7 +146,7 @@ def published() -> tuple[VehicleLog, list[Received], MemoryReadModels]:
     records, expected = MemoryEventLog(now), MemoryReadModels()
     log = VehicleLog(records, codec())
     log.append(example_events())
-    Projecting(PROJECTIONS, log, expected, now).catch_up()
+    Projecting(lambda: PROJECTIONS, log, expected, now).catch_up()
     return log, [received(each) for each in records.read(0, log.last_position())], expected
 
 

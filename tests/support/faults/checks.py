@@ -118,7 +118,7 @@ def check_relays(places: Places, stored: Sequence[StoredRecord]) -> Iterator[str
 def check_read_models(status: Mapping[str, Any], log: RecordLog) -> Iterator[str]:
     """Find read models that are not what the log says; `status` is what the command of that name tells of them."""
     store = MemoryReadModels()
-    Projecting(PROJECTIONS, VehicleLog(log, codec()), store, now).catch_up()
+    Projecting(lambda: PROJECTIONS, VehicleLog(log, codec()), store, now).catch_up()
     folded = {(each.name, each.version): digest(store, each) for each in PROJECTIONS}
     if status["projections"] == []:
         yield "read models: there are none"

@@ -1,0 +1,128 @@
+"""Versions of projections, as PostgreSQL keeps them: see `adapters.projection_versions`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow, tuple_row
+
+from adapters.clock import now
+from adapters.postgres.read_models import table_name
+from adapters.projection_versions import Shown, VersionState
+from domain.errors import BadInputError, StoreError
+from projections.projection import Projection, row_spec
+
+_KEPT: Final = (
+    "SELECT projection, version, state = 'ready', until_position, from_position, vehicle_ids FROM projection_versions"
+)
+# Everything that is kept by projection and version, beside its rows.
+_BOOKKEEPING: Final[tuple[LiteralString, ...]] = (
+    "projection_versions",
+    "projection_positions",
+    "projection_vehicles",
+    "projection_sources",
+    "parked_vehicles",
+)
+
+
+class PostgresProjectionVersions:
+    """Implements `adapters.projection_versions.ProjectionVersions`. Raises StoreError where nothing answers."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._settings: Final = conninfo_to_dict(conninfo)
+
+    def shown(self) -> Mapping[str, Shown]:
+        """Return what is shown of each projection; absent: the version that the code names."""
+        with self._connection() as connection:
+            found = connection.execute("SELECT projection, version, previous FROM shown_projections").fetchall()
+        return {name: Shown(version, previous) for name, version, previous in found}
+
+    def kept(self) -> Sequence[VersionState]:
+        """Return the versions that were filled, or are being filled, beside those that the code names."""
+        with self._connection() as connection:
+            found = connection.execute(f"{_KEPT} ORDER BY projection, version").fetchall()
+        return [VersionState._make(row) for row in found]
+
+    def begin(self, wanted: VersionState) -> VersionState:
+        """Note that a version is being filled, and return it as it is noted: it may have begun before."""
+        vehicle_ids = None if wanted.vehicle_ids is None else list(wanted.vehicle_ids)
+        with self._connection() as connection:
+            connection.execute(
+                "INSERT INTO projection_versions"
+                " (projection, version, state, until_position, from_position, vehicle_ids)"
+                " VALUES (%s, %s, 'building', %s, %s, %s) ON CONFLICT DO NOTHING",
+                [wanted.projection, wanted.version, wanted.until_position, wanted.from_position, vehicle_ids],
+            )
+            found = connection.execute(
+                f"{_KEPT} WHERE projection = %s AND version = %s", [wanted.projection, wanted.version]
+            ).fetchone()
+        assert found
+        return VersionState._make(found)
+
+    def ready(self, projection: str, version: int) -> None:
+        """Note that a version is filled up to its position, from where it follows the log."""
+        with self._connection() as connection:
+            connection.execute(
+                "UPDATE projection_positions AS p SET position = v.until_position FROM projection_versions AS v"
+                " WHERE (v.projection, v.version) = (%s, %s) AND v.state = 'building'"
+                " AND (p.projection, p.version) = (v.projection, v.version) AND p.position < v.until_position",
+                [projection, version],
+            )
+            connection.execute(
+                "UPDATE projection_versions SET state = 'ready' WHERE projection = %s AND version = %s",
+                [projection, version],
+            )
+
+    def switch(self, projection: str, version: int, before: int) -> None:
+        """Show another version in place of `before`. Raises BadInputError where that is not shown any more."""
+        with self._connection() as connection:
+            connection.execute(
+                "INSERT INTO shown_projections (projection, version, switched_at) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [projection, before, now()],
+            )
+            connection.execute(  # it goes on
+                "INSERT INTO projection_versions (projection, version, state, until_position, from_position)"
+                " VALUES (%s, %s, 'ready', 0, 0) ON CONFLICT DO NOTHING",
+                [projection, before],
+            )
+            changed = connection.execute(
+                "UPDATE shown_projections SET version = %s, previous = version, switched_at = %s"
+                " WHERE projection = %s AND version = %s",
+                [version, now(), projection, before],
+            )
+            if not changed.rowcount:
+                what = f"another version than {before} is shown by now"
+                raise BadInputError(what, where=projection, remedy="see `fleettwin status`")
+
+    def discard(self, projection: Projection) -> None:
+        """Forget a version, and delete its tables."""
+        with self._connection() as connection:
+            for row_type in projection.row_types:
+                table = sql.Identifier(table_name(projection, row_spec(row_type)))
+                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+            for table_of_all in _BOOKKEEPING:
+                connection.execute(
+                    sql.SQL("DELETE FROM {} WHERE projection = %s AND version = %s").format(
+                        sql.Identifier(table_of_all)
+                    ),
+                    [projection.name, projection.version],
+                )
+            connection.execute(
+                "UPDATE shown_projections SET previous = NULL WHERE projection = %s AND previous = %s",
+                [projection.name, projection.version],
+            )
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection[TupleRow]]:
+        """Give a connection whose statements are one transaction."""
+        try:
+            settings: dict[str, Any] = dict(self._settings)
+            with psycopg.connect(**settings, row_factory=tuple_row) as connection:
+                yield connection
+        except psycopg.Error as error:
+            said = str(error).partition(chr(10))[0]
+            raise StoreError(f"the versions of projections cannot be reached: {said}") from error

@@ -1,0 +1,146 @@
+"""Fills a version of a projection from the log, vehicle by vehicle, beside the one that is shown and goes on.
+
+Each vehicle's rows are written together, and how far it is with them: what was killed goes on from there. Vehicles are
+filled up to the position at which the log was when it began; from there on the version follows the log like any other.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from adapters.avro.codec import AvroCodec
+from adapters.avro.registry import SchemaRegistry
+from adapters.clock import now
+from adapters.collector import COLLECTOR
+from adapters.logged_folding import LoggedFolder
+from adapters.postgres.event_store import PostgresEventLog
+from adapters.postgres.read_models import PostgresReadModels
+from adapters.projection_versions import at_version, named
+from adapters.vehicle_log import VehicleLog
+from projections.ports import Commit
+
+PAGE_EVENTS: Final = 20_000  # read, folded and written at a time
+CHUNK_VEHICLES: Final = 16  # that a worker fills before it is given more
+PAUSE_S: Final = 0.25  # between two looks at the live lag, while it is over its budget
+WORKERS_MAX: Final = 64
+
+
+class Job(NamedTuple):
+    """What is filled."""
+
+    projection: str
+    version: int
+    after_position: int
+    until_position: int
+
+
+@dataclass(slots=True)
+class Filler:
+    """Fills vehicles, in one process."""
+
+    log: VehicleLog
+    records: PostgresEventLog
+    store: PostgresReadModels
+
+    def fill(self, job: Job, vehicle_ids: Sequence[UUID]) -> Iterator[int]:
+        """Fill some vehicles, in the order of their ids; yield how many events were read, page by page."""
+        projection = at_version(named(job.projection), job.version)
+        known = self.store.versions(projection, vehicle_ids)
+        done = sorted(each for each in vehicle_ids if known.get(each, 0) > 0) if not job.after_position else []
+        # They are filled in this order: those before the last that was begun are whole.
+        place = (done[-1], known[done[-1]]) if done else (vehicle_ids[0], 0)
+        folder = LoggedFolder(projection, self.log, self.store, now)
+        while True:
+            page = self.log.by_vehicle(place, vehicle_ids[-1], (job.after_position, job.until_position), PAGE_EVENTS)
+            if page:
+                with COLLECTOR.held(len(page)):
+                    folder.take(page, Commit())
+                place = (page[-1].event.originator_id, page[-1].event.originator_version)
+            yield len(page)
+            if len(page) < PAGE_EVENTS:
+                return
+
+
+_opened: Final = ExitStack()  # of a worker process, to its end
+_filler: Filler | None = None
+
+
+@contextmanager
+def filler(conninfo: str) -> Iterator[Filler]:
+    """Give a filler with connections of its own."""
+    with ExitStack() as stack:
+        records = PostgresEventLog.open(conninfo)
+        stack.callback(records.close)
+        store = PostgresReadModels(conninfo).open()
+        stack.callback(store.close)
+        yield Filler(VehicleLog(records, AvroCodec(SchemaRegistry.load())), records, store)
+
+
+def _begin(conninfo: str) -> None:
+    global _filler  # noqa: PLW0603  # a process of the pool has one
+    _filler = _opened.enter_context(filler(conninfo))
+
+
+def _work(job: Job, vehicle_ids: Sequence[UUID]) -> int:
+    assert _filler
+    return sum(_filler.fill(job, vehicle_ids))
+
+
+def chunks(vehicle_ids: Sequence[UUID]) -> list[Sequence[UUID]]:
+    """Return ids in order, some at a time."""
+    ordered = sorted(vehicle_ids)
+    return [ordered[first : first + CHUNK_VEHICLES] for first in range(0, len(ordered), CHUNK_VEHICLES)]
+
+
+def fill_all(
+    conninfo: str,
+    job: Job,
+    vehicle_ids: Sequence[UUID],
+    workers: int,
+    over_budget: Callable[[], bool],
+    tell: Callable[[int], None],
+) -> None:
+    """Fill vehicles with so many worker processes; `tell` is told how many events were read.
+
+    While `over_budget` no more is begun.
+    """
+
+    def held_back() -> None:
+        while over_budget():
+            time.sleep(PAUSE_S)
+
+    if workers == 1:
+        with filler(conninfo) as one:
+            for chunk in chunks(vehicle_ids):
+                held_back()
+                for events in one.fill(job, chunk):
+                    tell(events)
+                    held_back()
+        return
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _begin, (conninfo,)) as pool:
+        running: set[Future[int]] = set()
+        try:
+            for chunk in chunks(vehicle_ids):
+                held_back()
+                running.add(pool.submit(_work, job, chunk))
+                if len(running) >= workers + 1:
+                    running = _done(running, tell)
+            while running:
+                running = _done(running, tell)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _done(running: set[Future[int]], tell: Callable[[int], None]) -> set[Future[int]]:
+    """Wait for one; return the others."""
+    done, others = wait(running, return_when=FIRST_COMPLETED)
+    for each in done:
+        tell(each.result())
+    return others

@@ -1,0 +1,307 @@
+"""Versions of projections on the command line: fill one beside the one that is shown, compare, show it; prove rows."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from adapters.clock import iso_time, now
+from adapters.event_log import DirectoryEntry
+from adapters.projecting import advance
+from adapters.projection_versions import Shown, VersionState, at_version, named
+from adapters.rebuild import WORKERS_MAX, Job, fill_all
+from adapters.tables import Rows
+from adapters.terminal import err, out, told_rebuild
+from adapters.wiring import FleetTwin
+from domain.errors import BadInputError
+from domain.units import Micros
+from domain.vin import Vin
+from projections.history import Difference, Verified, compare, verify
+from projections.projection import Projection
+
+DIFFERENCES_SHOWN_MAX: Final = 1_000  # as a table; as JSON all
+LAG_ASKED_S: Final = 0.25  # how old an answer about the live lag may be
+VEHICLES_AT_ONCE: Final = 50  # whose rows are held while they are compared
+
+
+class Wish(NamedTuple):
+    """What is to be filled."""
+
+    projection: str
+    version: int
+    after_position: int = 0
+    vins: Sequence[str] = ()
+    workers: int = 1
+    max_live_lag: int | None = None  # events
+
+
+def shown_version(twin: FleetTwin, name: str) -> Shown:
+    """Return which version of a projection is shown. Raises BadInputError where there is none of this name."""
+    return twin.versions.shown().get(name) or Shown(named(name).version, None)
+
+
+def rebuild(twin: FleetTwin, wish: Wish) -> None:
+    """Fill a version beside the one that is shown. Raises BadInputError, before anything is written."""
+    projection = at_version(named(wish.projection), wish.version)
+    if not 1 <= wish.workers <= WORKERS_MAX:
+        remedy = f"give a number from 1 to {WORKERS_MAX}"
+        raise BadInputError(f"{wish.workers} workers cannot be", where="--workers", remedy=remedy)
+    end = twin.records.last_position()
+    if not 0 <= wish.after_position <= end:
+        what = f"the log has no position {wish.after_position}"
+        raise BadInputError(what, where="--from", remedy=f"give one from 0 to {end}")
+    vehicle_ids = _vehicle_ids(twin, wish.vins)
+    state = _begin(
+        twin,
+        projection,
+        VersionState(
+            projection.name, projection.version, False, end, wish.after_position, vehicle_ids if wish.vins else None
+        ),
+    )
+    twin.read_models.prepare(projection)
+    if wish.after_position:
+        twin.read_models.begin_after(projection, wish.after_position)
+    job = Job(projection.name, projection.version, state.from_position, state.until_position)
+    began = time.monotonic()
+    events = 0
+    with told_rebuild(projection.id, state.until_position - state.from_position) as show:
+
+        def tell(more: int) -> None:
+            nonlocal events
+            events += more
+            show(events)
+
+        fill_all(twin.conninfo, job, vehicle_ids, wish.workers, _Budget(twin, projection, wish.max_live_lag), tell)
+    if not state.partial:
+        twin.versions.ready(projection.name, projection.version)
+        advance(projection, twin.log, twin.read_models, now, twin.records.last_position())
+    took_s = max(time.monotonic() - began, 1e-3)
+    shown = shown_version(twin, projection.name).version
+    said = f"{projection.id} has {events:,} events of {len(vehicle_ids):,} vehicles, {events / took_s:,.0f} events/s"
+    out.print(f"{said}; compare it: fleettwin compare {projection.name} {shown} {projection.version}")
+
+
+def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> VersionState:
+    kept = {(each.projection, each.version): each for each in twin.versions.kept()}
+    found = kept.get((projection.name, projection.version))
+    if projection.version == shown_version(twin, projection.name).version:
+        what, remedy = "this version is there already", "give a new number"
+        raise BadInputError(what, where=f"{projection.name} --version {projection.version}", remedy=remedy)
+    if found is None:
+        return twin.versions.begin(wanted)
+    if found.ready or found.partial or wanted.partial:
+        remedy = f"give a new number, or `fleettwin discard {projection.name} {projection.version}` first"
+        what = "this version is there already"
+        raise BadInputError(what, where=f"{projection.name} --version {projection.version}", remedy=remedy)
+    err.print(f"goes on with {projection.id}, which was begun up to position {found.until_position:,}")
+    return found
+
+
+def _vehicle_ids(twin: FleetTwin, vins: Sequence[str]) -> list[UUID]:
+    entries = {entry.vin: entry.vehicle_id for entry in twin.records.vehicles()}
+    if not vins:
+        return sorted(entries.values())
+    for vin in vins:
+        if Vin.parse(vin).text not in entries:
+            remedy = "ingest a recording of it first"
+            raise BadInputError("no such vehicle", where=f"VIN {Vin.parse(vin).text}", remedy=remedy)
+    return sorted(entries[Vin.parse(vin).text] for vin in vins)
+
+
+class _Budget:
+    """Whether the version that is shown lags by more than it may."""
+
+    def __init__(self, twin: FleetTwin, projection: Projection, max_lag: int | None) -> None:
+        self._twin = twin
+        self._projection = at_version(projection, shown_version(twin, projection.name).version)
+        self._max_lag = max_lag
+        self._asked_at_s = 0.0
+        self._over = False
+
+    def __call__(self) -> bool:
+        now_s = time.monotonic()
+        if self._max_lag is not None and now_s - self._asked_at_s > LAG_ASKED_S:
+            lag = self._twin.records.last_position() - self._twin.read_models.position(self._projection)
+            self._over, self._asked_at_s = lag > self._max_lag, now_s
+        return self._over
+
+
+def switch(twin: FleetTwin, name: str, version: int) -> None:
+    """Show another version: one moment all readers see the one, the next the other."""
+    projection = at_version(named(name), version)
+    shown = shown_version(twin, projection.name)
+    if version == shown.version:
+        raise BadInputError("this version is shown already", where=f"{name} {version}", remedy="nothing is to be done")
+    kept = {(each.projection, each.version): each for each in twin.versions.kept()}
+    state = kept.get((name, version))
+    if state is None:
+        remedy = f"`fleettwin rebuild {name} --version {version}` fills it"
+        raise BadInputError("there is no such version", where=f"{name} {version}", remedy=remedy)
+    if state.partial or not state.ready:
+        what = "this version lacks events or vehicles" if state.partial else "this version is not filled yet"
+        remedy = (
+            f"`fleettwin rebuild {name} --version` with a new number" if state.partial else "rebuild goes on with it"
+        )
+        raise BadInputError(what, where=f"{name} {version}", remedy=remedy)
+    before = at_version(projection, shown.version)
+    while twin.read_models.position(projection) < twin.read_models.position(before):
+        advance(projection, twin.log, twin.read_models, now, twin.read_models.position(before))
+    twin.versions.switch(name, version, shown.version)
+    out.print(f"{projection.id} is shown, {before.id} goes on beside it: fleettwin rollback {name}")
+
+
+def rollback(twin: FleetTwin, name: str) -> None:
+    """Show the version again that was shown before."""
+    shown = shown_version(twin, name)
+    if shown.previous is None:
+        remedy = "see `fleettwin status` for the versions that there are"
+        raise BadInputError("no version was shown before", where=name, remedy=remedy)
+    switch(twin, name, shown.previous)
+
+
+def discard(twin: FleetTwin, name: str, version: int) -> None:
+    """Delete a version that is not shown."""
+    projection = at_version(named(name), version)
+    if version == shown_version(twin, projection.name).version:
+        raise BadInputError("this version is shown", where=f"{name} {version}", remedy="switch to another one first")
+    if not any((each.projection, each.version) == (name, version) for each in twin.versions.kept()):
+        remedy = "see `fleettwin status` for the versions that there are"
+        raise BadInputError("no such version was filled", where=f"{name} {version}", remedy=remedy)
+    twin.versions.discard(projection)
+    out.print(f"{projection.id} is gone")
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def compare_versions(twin: FleetTwin, name: str, left: int, right: int) -> list[dict[str, Any]]:
+    """Return where two versions tell something else. Raises BadInputError where one of them is not there."""
+    sides = [at_version(named(name), number) for number in (left, right)]
+    kept = {(each.projection, each.version): each for each in twin.versions.kept()}
+    shown = shown_version(twin, name)
+    for side in sides:
+        if (name, side.version) not in kept and side.version not in (
+            shown.version,
+            shown.previous,
+            named(name).version,
+        ):
+            remedy = f"`fleettwin rebuild {name} --version {side.version}` fills it"
+            raise BadInputError("there is no such version", where=f"{name} {side.version}", remedy=remedy)
+    limits = [kept[name, each.version].vehicle_ids for each in sides if (name, each.version) in kept]
+    entries = {entry.vehicle_id: entry for entry in twin.records.vehicles()}
+    chosen = set(entries).intersection(*(set(each) for each in limits if each is not None))
+    return [
+        difference_data(each, entries[each.vehicle_id])
+        for chunk in _chunks(sorted(chosen))
+        for each in compare(sides[0], sides[1], twin.read_models, twin.log, chunk)
+    ]
+
+
+def difference_data(found: Difference, entry: DirectoryEntry) -> dict[str, Any]:
+    """Return a difference as JSON has it."""
+    return {
+        "brand": entry.brand,
+        "vehicleId": str(found.vehicle_id),
+        "vin": entry.vin,
+        "table": found.table,
+        "key": [str(part) for part in found.key],
+        "field": found.field,
+        "left": _plain(found.left),
+        "right": _plain(found.right),
+        "eventVersion": found.event_version,
+        "position": found.position,
+        "recordedAt": None if found.recorded_at is None else iso_time(found.recorded_at),
+    }
+
+
+def compare_screen(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Return the differences as tables: how many by brand and field, then one by one."""
+    if not found:
+        return Text("no difference")
+    counts: dict[tuple[str, str, str], set[str]] = {}
+    for each in found:
+        counts.setdefault((each["brand"], each["table"], each["field"] or "(row)"), set()).add(each["vehicleId"])
+    sums = Rows(("brand", "table", "field", "vehicles"), f"{len(found):,} differences")
+    for (brand, table, field), vehicles in sorted(counts.items()):
+        sums.add_row(brand, table, field, f"{len(vehicles):,}")
+    rows = Rows(("vin", "table", "key", "field", "left", "right", "first event"))
+    for each in found[:DIFFERENCES_SHOWN_MAX]:
+        event = f"version {each['eventVersion']}, position {each['position']}"
+        texts = (_short(each["left"]), _short(each["right"]))
+        rows.add_row(each["vin"], each["table"], " ".join(each["key"]), each["field"] or "(row)", *texts, event)
+    rest = len(found) - DIFFERENCES_SHOWN_MAX
+    return Group(sums, rows, *([Text(f"and {rest:,} more: --json has all")] if rest > 0 else []))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "(none)"
+    return "(row)" if isinstance(value, dict) else str(value)
+
+
+# --- proving ----------------------------------------------------------------------------------------------------------
+
+
+def verify_projections(
+    twin: FleetTwin, names: Collection[str], tell: Callable[[str, int, int], None] = lambda *_: None
+) -> list[dict[str, Any]]:
+    """Compare what is shown with a fold of the log, and return digests and the first difference of each projection."""
+    entries = {entry.vehicle_id: entry for entry in twin.records.vehicles()}
+    found = []
+    for name in names:
+        base = named(name)
+        projection = at_version(base, shown_version(twin, name).version)
+        position = twin.read_models.position(projection)
+        strangers = sorted(set(twin.read_models.vehicles_with_rows(projection)) - entries.keys())
+        result = Verified(0, 0, "0" * 64, "0" * 64, None)
+        for result in verify(projection, twin.read_models, twin.log, _chunks([*sorted(entries), *strangers])):
+            tell(projection.id, result.vehicles, len(entries) + len(strangers))
+        first = result.first
+        unknown = DirectoryEntry(first.vehicle_id, "(not registered)", "", None, Micros(0)) if first else None
+        found.append(
+            {
+                "projection": projection.name,
+                "version": projection.version,
+                "position": position,
+                "vehicles": result.vehicles,
+                "rows": result.rows,
+                "kept": result.kept,
+                "told": result.told,
+                "equal": result.kept == result.told,
+                "first": None
+                if first is None or unknown is None
+                else difference_data(first, entries.get(first.vehicle_id, unknown)),
+            }
+        )
+    return found
+
+
+def verify_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return what was proved."""
+    rows = Rows(("projection", "position", "vehicles", "rows", "digest", ""))
+    lines: list[RenderableType] = []
+    for each in found:
+        name = f"{each['projection']} v{each['version']}"
+        said = "as the log says" if each["equal"] else f"the log says {each['told'][:16]}…"
+        counts = (f"{each['position']:,}", f"{each['vehicles']:,}", f"{each['rows']:,}")
+        rows.add_row(name, *counts, f"{each['kept'][:16]}…", said)
+        if each["first"]:
+            first = each["first"]
+            lines += [Text(f"the first that differs in {name}:"), compare_screen([first])]
+    return Group(rows, *lines)
+
+
+def _chunks(vehicle_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    for first in range(0, len(vehicle_ids), VEHICLES_AT_ONCE):
+        yield vehicle_ids[first : first + VEHICLES_AT_ONCE]

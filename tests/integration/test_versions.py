@@ -1,0 +1,204 @@
+"""Versions of projections beside each other on a real database: filled, compared, shown, proved."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import psycopg
+import pytest
+
+from adapters import demo
+from adapters.clock import now
+from adapters.postgres.projection_versions import PostgresProjectionVersions
+from adapters.postgres.twin_reader import PostgresTwins
+from adapters.projecting import advance
+from adapters.projection_versions import VersionState, at_version, followed_projections, named
+from adapters.rebuild import Job, chunks, filler
+from adapters.twins import ANY_VEHICLE, PageOf
+from adapters.vehicle_log import VehicleLog
+from projections.digest import digest
+from tests.support.command_line import CommandLine
+from tests.support.twins import CODEC, SECOND, T0, World, full_car, postgres_world
+
+VEHICLES: Final = 6
+
+
+@pytest.fixture
+def world(fresh_database: str) -> Iterator[World]:
+    with postgres_world(fresh_database, *(full_car(number) for number in range(VEHICLES))) as made:
+        yield made
+
+
+def ids(world: World) -> list[Any]:
+    return sorted(entry.vehicle_id for entry in world.log.vehicles())
+
+
+def ingest(fleettwin: CommandLine, number: int = 0) -> None:
+    maps = [word for name in demo.MAPPINGS for word in ("--map", name)]
+    with demo.recording() as path:
+        fleettwin.ingest(path, "--vin", f"WVWZZZE1ZTP{number:06d}", "--any-vin", *maps)
+
+
+@pytest.mark.parametrize("name", ["navigation", "media", "diagnostics"])
+def test_a_version_that_was_killed_while_it_was_filled_goes_on_and_is_the_same(
+    world: World, fresh_database: str, name: str
+) -> None:
+    live, beside = named(name), at_version(named(name), 2)
+    world.models.prepare(beside)
+    job = Job(name, 2, 0, world.log.last_position())
+    with filler(fresh_database) as first:
+        next(iter(first.fill(job, ids(world)[:3])))  # and no more
+    assert world.models.versions(beside, ids(world))
+    with filler(fresh_database) as second:
+        for chunk in chunks(ids(world)):
+            assert sum(second.fill(job, chunk))
+    assert digest(world.models, beside) == digest(world.models, live)
+
+
+def test_a_reader_sees_one_version_to_its_end_and_the_next_reader_the_other(world: World, fresh_database: str) -> None:
+    versions, beside = PostgresProjectionVersions(fresh_database), at_version(named("navigation"), 2)
+    world.models.prepare(beside)  # empty: whoever reads it sees nothing
+    twins = PostgresTwins(fresh_database).open()
+    try:
+        with twins.reading() as before:
+            assert before.trips(ids(world), PageOf(1))
+            versions.switch("navigation", 2, 1)
+            assert before.trips(ids(world), PageOf(2))
+            assert before.signals(ids(world), [], [""])
+            with twins.reading() as after:
+                assert not after.trips(ids(world), PageOf(1))
+                first = after.positions().projections[0]
+                assert (first.name, first.version) == ("navigation", 2)
+                assert len(after.vehicles(10, None, ANY_VEHICLE)) == VEHICLES
+        versions.switch("navigation", 1, 2)
+        with twins.reading() as again:
+            assert again.trips(ids(world), PageOf(1))
+        followed = [(each.name, each.version) for each in followed_projections(versions)]
+        assert followed == [("navigation", 1), ("navigation", 2), ("media", 1), ("diagnostics", 1)]
+    finally:
+        twins.close()
+
+
+def test_rebuild_compare_switch_and_rollback_on_the_command_line(fleettwin: CommandLine) -> None:
+    ingest(fleettwin)
+    before = fleettwin.run("status", "--digest", "--json").json["projections"]
+    assert fleettwin.run("rebuild", "navigation", "--version", "2", "--workers", "2").status == 0
+    assert fleettwin.run("compare", "navigation", "1", "2").stdout.strip() == "no difference"
+    assert fleettwin.run("switch", "navigation", "2").status == 0
+    ingest(fleettwin, 1)  # the one that was shown before goes on, too
+    shown = fleettwin.run("status", "--digest", "--json").json["projections"]
+    assert [(each["name"], each["version"]) for each in shown] == [
+        ("navigation", 2), ("media", 1), ("diagnostics", 1), ("navigation", 1)
+    ]  # fmt: skip
+    assert {each["lag"] for each in shown} == {0}
+    digests = {(each["name"], each["version"]): each["digest"] for each in shown}
+    assert digests["navigation", 1] == digests["navigation", 2] != before[0]["digest"]
+    assert fleettwin.run("verify").status == 0
+    assert fleettwin.run("rollback", "navigation").status == 0
+    assert fleettwin.run("discard", "navigation", "2").status == 0
+    assert len(fleettwin.run("status", "--json").json["projections"]) == len(before)
+
+
+def test_a_row_that_the_log_does_not_say_is_found_with_its_event(fleettwin: CommandLine) -> None:
+    ingest(fleettwin)
+    assert fleettwin.run("rebuild", "navigation", "--version", "2").status == 0
+    with psycopg.connect(fleettwin.database or "") as connection:
+        connection.execute("UPDATE navigation_v1_trips SET distance_m = distance_m + 1")
+        ((version, position),) = connection.execute(
+            "SELECT event_version, position FROM navigation_v1_trips"
+        ).fetchall()
+    finished = fleettwin.run("verify", "--json")
+    assert finished.status == 1
+    navigation, *others = json.loads(finished.stdout)
+    assert [each["equal"] for each in (navigation, *others)] == [False, True, True]
+    first = navigation["first"]
+    assert (first["table"], first["field"], first["eventVersion"], first["position"]) == (
+        "trips", "distance_m", version, position
+    )  # fmt: skip
+    assert first["left"] == first["right"] + 1
+    compared = fleettwin.run("compare", "navigation", "1", "2", "--json")
+    assert compared.status == 1
+    (difference,) = json.loads(compared.stdout)
+    assert (difference["field"], difference["left"]) == ("distance_m", first["left"])
+    assert "distance_m" in fleettwin.run("compare", "navigation", "1", "2").stdout
+
+
+def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -> None:
+    ingest(fleettwin)
+    with psycopg.connect(fleettwin.database or "") as connection:
+        connection.execute("UPDATE navigation_v1_destinations SET vehicle_id = gen_random_uuid()")
+    assert fleettwin.run("verify", "--projection", "navigation").status == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("rebuild", "nav", "--version", "2"), "nav"),
+        (("rebuild", "navigation", "--version", "1"), "navigation --version 1"),
+        (("rebuild", "navigation", "--version", "0"), "--version"),
+        (("rebuild", "navigation", "--version", "2", "--workers", "0"), "--workers"),
+        (("rebuild", "navigation", "--version", "2", "--from", "1000000"), "--from"),
+        (("rebuild", "navigation", "--version", "2", "--vehicles", "WVWZZZE1ZTP999999"), "VIN WVWZZZE1ZTP999999"),
+        (("compare", "navigation", "1", "2"), "navigation 2"),
+        (("switch", "navigation", "2"), "navigation 2"),
+        (("switch", "navigation", "1"), "navigation 1"),
+        (("rollback", "navigation"), "navigation"),
+        (("discard", "navigation", "1"), "navigation 1"),
+        (("discard", "navigation", "2"), "navigation 2"),
+        (("verify", "--projection", "nav"), "nav"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_changes_nothing(
+    other_fleettwin: CommandLine, arguments: tuple[str, ...], where: str
+) -> None:
+    finished = other_fleettwin.run(*arguments)
+    assert finished.status == 2
+    assert finished.complaint.startswith(f"fleettwin: {where}: ")
+    assert other_fleettwin.run("status").status == 0  # and the tables are there
+    with psycopg.connect(other_fleettwin.database or "") as connection:
+        assert connection.execute("SELECT count(*) FROM projection_versions").fetchone() == (0,)
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'navigation_v2%'")
+        assert tables.fetchone() == (0,)
+
+
+def test_a_version_that_is_filled_in_parts_is_compared_and_not_shown(fleettwin: CommandLine) -> None:
+    for number in range(2):
+        ingest(fleettwin, number)
+    half = fleettwin.run("status", "--json").json["logPosition"] // 2
+    only = ("--vehicles", "WVWZZZE1ZTP000001")
+    assert fleettwin.run("rebuild", "media", "--version", "2", *only).status == 0
+    assert fleettwin.run("compare", "media", "1", "2").status == 0
+    assert fleettwin.run("rebuild", "media", "--version", "3", "--from", str(half)).status == 0
+    assert fleettwin.run("switch", "media", "2").status == 2
+    assert fleettwin.run("switch", "media", "3").status == 2
+    assert fleettwin.run("rebuild", "media", "--version", "3").status == 2
+
+
+def test_live_events_go_on_while_a_version_is_filled(world: World, fresh_database: str) -> None:
+    live, beside = named("navigation"), at_version(named("navigation"), 2)
+    world.models.prepare(beside)
+    job = Job("navigation", 2, 0, world.log.last_position())
+    car = full_car(90)
+    began = threading.Event()
+
+    def write() -> None:
+        for number in range(20):
+            car.trip(500 + number, T0 + number * 3600 * SECOND)
+            world.write(car)
+            began.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert began.wait(30)
+    with filler(fresh_database) as one:
+        for chunk in chunks(ids(world)):
+            for _ in one.fill(job, chunk):
+                pass
+    thread.join()
+    versions = PostgresProjectionVersions(fresh_database)
+    versions.begin(VersionState("navigation", 2, False, job.until_position))
+    versions.ready("navigation", 2)
+    assert world.models.position(beside) == job.until_position
+    advance(beside, VehicleLog(world.log, CODEC), world.models, now, world.log.last_position())
+    assert digest(world.models, beside) == digest(world.models, live)
