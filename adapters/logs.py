@@ -20,8 +20,11 @@ HIDDEN_VIN: Final = "(VIN)"
 
 _log: Final = logging.getLogger(__name__)
 
-# ISO 3779: 17 characters, no I, O, Q; not the places of a decimal number
-_VIN: Final = re.compile(r"(?<![A-Za-z0-9])(?<!\d\.)[A-HJ-NPR-Z0-9]{17}(?![A-Za-z0-9])")
+# ISO 3779: 17 characters, no I, O, Q, in either case; not the places of a decimal number. What is before it may be a
+# byte as Python or a URL writes it.
+_VIN: Final = re.compile(
+    r"(?:(?<![A-Za-z0-9])|(?<=\\x[0-9a-f]{2})|(?<=%[0-9A-Fa-f]{2}))(?<!\d\.)[A-HJ-NPR-Za-hj-npr-z0-9]{17}(?![A-Za-z0-9])"
+)
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # a newline is written by the renderers
 _FIRST: Final = ("timestamp", "level", "logger", "event", *FIELDS)
 

@@ -30,7 +30,16 @@ from projections.projection import Projection, Recorded
 VEHICLES_REMEMBERED_MAX: Final = 1 << 16  # whose ids are parsed once
 TIMES_REMEMBERED_MAX: Final = 1 << 10  # that are parsed once: events that were written together have the same
 
+FOLLOWED_S_MAX: Final = 20.0  # of the log at a time
+
 _log: Final = logging.getLogger(__name__)
+
+
+class PlacedFeed(Feed, Protocol):
+    """The log, which also tells what it has where."""
+
+    def places(self, positions: Collection[int]) -> Mapping[int, tuple[UUID, int]]:
+        """Return vehicle and version of the events at some positions; absent: the log has not come there."""
 
 
 class Codec(Protocol):
@@ -78,7 +87,9 @@ class _Projector:
         """Read partitions from other positions on; fold from the log what comes before these."""
         said, of = "%s takes from the log what %s", self.projection.id
         _log.info(said, of, why, extra={"projection": of})
-        advance(self.projection, self._log, self._store, self._now, self._log.last_position())
+        end = self._log.last_position()
+        # A group, and whoever wants to end this process, must hear of it in the meantime: then it goes on.
+        advance(self.projection, self._log, self._store, self._now, end, within_s=FOLLOWED_S_MAX)
         self._folder.begin()
         self.take([], positions)
 
@@ -101,7 +112,7 @@ class ProjectWorker:
     def __init__(
         self,
         projections: Sequence[Projection],
-        log: Feed,
+        log: PlacedFeed,
         store: ReadModelStore,
         codec: Codec,
         set_aside: SetAsideStore,
@@ -119,14 +130,12 @@ class ProjectWorker:
         self._exchange = exchange
         folded = {each for projection in projections for each in projection.folds}
         self._passed_over = {each.TOPIC for each in EVENT_TYPES if each not in folded}
-        self._log_end = 0  # as far as is known; asked for when the topic has more
 
     def assign(self, sources: Collection[str]) -> Mapping[str, int]:
         """Begin with partitions; return the position that each is to be read from.
 
         That is where the projection is that was furthest: the others take from the log what they lack.
         """
-        self._log_end = 0  # another log may have taken the place of the one that was read
         left = [each.begin(sources) for each in self._projectors]
         furthest = {source: max(positions[source] for positions in left) for source in sources}
         for projector, positions in zip(self._projectors, left, strict=True):
@@ -154,11 +163,21 @@ class ProjectWorker:
         """
         events: list[Recorded] = []
         refused: list[SetAside] = []
+        read: list[tuple[Received, Recorded]] = []
         for record in records:
             try:
-                events.append(self._read(record))
+                read.append((record, self._read(record)))
             except UnreadableError as error:
                 refused.append(self._refused(record, str(error)))
+        places = self._log.places([each.position for _, each in read]) if read else {}
+        for record, recorded in read:
+            event = recorded.event
+            if (place := places.get(recorded.position)) is None:
+                raise self._ahead(recorded.position)  # what the log will have there is another event
+            if place == (event.originator_id, event.originator_version):
+                events.append(recorded)
+            else:
+                refused.append(self._refused(record, f"the log has another event at position {recorded.position}"))
         if refused:
             self._set_aside.add(refused)
         after = {record.source: record.position + 1 for record in records}
@@ -182,10 +201,10 @@ class ProjectWorker:
             recorded_at = _micros(headers["ce_time"])
             topic = headers["ce_type"].decode()
         except (KeyError, ValueError, TypeError) as error:
-            raise UnreadableError(f"key and headers are not those of an event: {error!r}") from error
+            what = f"{type(error).__name__}, {error}" if isinstance(error, KeyError) else type(error).__name__
+            raise UnreadableError(f"key and headers are not those of an event: {what}") from error
         if not 1 <= version <= position <= INTEGER_MAX:
             raise UnreadableError(f"version {version} at position {position} is no event of a log")
-        self._check_is_there(position)
         try:
             data = self._exchange(record.value or b"")
             # Half of the events of a drive change nothing in media, nor in diagnostics, which may be here alone.
@@ -201,15 +220,11 @@ class ProjectWorker:
             return found[0]
         return Recorded(position, recorded_at, event)
 
-    def _check_is_there(self, position: int) -> None:
-        """Raise StoreError for a position that the log has not come to: what it will have there is another event."""
-        if position > self._log_end:
-            self._log_end = self._log.last_position()
-            if position > self._log_end:
-                raise StoreError(
-                    f"the topic is ahead of the log (a restored backup?): it has position {position}, the log ends at"
-                    f" {self._log_end}; `fleettwin republish --recreate` makes it anew"
-                )
+    def _ahead(self, position: int) -> StoreError:
+        return StoreError(
+            f"the topic is ahead of the log (a restored backup?): it has position {position}, the log ends at"
+            f" {self._log.last_position()}; `fleettwin republish --recreate` makes it anew"
+        )
 
     def _refused(self, record: Received, reason: str) -> SetAside:
         _log.warning(

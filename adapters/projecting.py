@@ -1,7 +1,9 @@
 """Moves every projection along the log: until it has caught up, or for as long as a server runs."""
 
 import logging
+import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ from adapters.collector import COLLECTOR
 from adapters.fold_counter import FoldCounter
 from adapters.heartbeat import HeardStopping, Heartbeat
 from adapters.logged_folding import LoggedRunner
-from domain.errors import FleettwinError, PositionConflictError
+from domain.errors import FleettwinError, PositionConflictError, StoreError
 from domain.units import Micros
 from projections.ports import Feed, Parked, ReadModelStore
 from projections.projection import Projection, Recorded
@@ -69,20 +71,28 @@ def advance(
     now: Callable[[], Micros],
     until: int,
     tell: Callable[[int], None] = lambda _: None,
+    within_s: float = math.inf,
 ) -> None:
-    """Move a projection until a position that the feed has, beside others who may do the same; `tell` is told where."""
-    runner = LoggedRunner(projection, feed, store, now)
+    """Move a projection until a position that the feed has, beside others who may do the same; `tell` is told where.
+
+    Raises StoreError where that takes longer than `within_s`: what was done is done.
+    """
+    runner, counter = LoggedRunner(projection, feed, store, now), FoldCounter(projection)
     conflicts = 0
+    end_s = time.monotonic() + within_s
     with COLLECTOR.held(0):
         while runner.position < until:
+            if time.monotonic() > end_s:
+                raise StoreError(f"{projection.id} is at position {runner.position} of {until}, and goes on")
             try:
                 COLLECTOR.passed(runner.step(min(BATCH_EVENTS, until - runner.position)))
+                counter.tell(runner.counts)
                 conflicts = 0
             except PositionConflictError:  # another process does the same work: go on from where it is
                 conflicts += 1
                 if conflicts > CONFLICTS_MAX:
                     raise
-                runner = LoggedRunner(projection, feed, store, now)
+                runner, counter = LoggedRunner(projection, feed, store, now), FoldCounter(projection)
             tell(runner.position)
 
 

@@ -1,6 +1,6 @@
 """The log of vehicles: domain events on top of a log of bytes, for the write side and as a feed for the read side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -39,6 +39,9 @@ class RecordLog(Protocol):
 
     def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
         """Return up to `limit` events after a position."""
+
+    def places(self, positions: Collection[int]) -> Mapping[int, tuple[UUID, int]]:
+        """Return vehicle and version of the events at some positions; absent: the log has not come there."""
 
     def by_vehicle(
         self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
@@ -102,6 +105,10 @@ class VehicleLog:
                 break
             after_version = page[-1].version
         return found
+
+    def places(self, positions: Collection[int]) -> Mapping[int, tuple[UUID, int]]:
+        """Return vehicle and version of the events at some positions; absent: the log has not come there."""
+        return self._records.places(positions)
 
     def by_vehicle(
         self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -47,7 +48,7 @@ def run() -> Sequence[Result]:
             for projection in fresh:
                 read_models.prepare(projection)
             began = time.perf_counter()
-            Projecting(lambda fresh=fresh: fresh, log, read_models, lambda: Micros(0)).catch_up()
+            Projecting(partial(tuple, fresh), log, read_models, lambda: Micros(0)).catch_up()
             seconds[name] = time.perf_counter() - began
         read_models.close()
         records.close()

@@ -82,7 +82,9 @@ class RecordReader:
             for name, convert in self._conversions:
                 fields[name] = convert(fields[name])
         except (EOFError, IndexError, ValueError, OverflowError, MemoryError) as error:
-            raise UnreadableError(f"its {len(data)} bytes are not of its schema ({error!r})") from error
+            # The representation of an error in text has the bytes in it, which may be those of a VIN.
+            what = f"{type(error).__name__}: {error}" if isinstance(error, UnicodeError) else repr(error)
+            raise UnreadableError(f"its {len(data)} bytes are not of its schema ({what})") from error
         if stream.tell() != len(data):
             raise UnreadableError(f"{len(data) - stream.tell()} bytes are left over at its end")
         if self._defaults:

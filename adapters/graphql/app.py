@@ -151,10 +151,10 @@ class _App:
     async def _read(self, path: str, accept: str) -> Response:
         if path == "/":
             return Response(307, "text/plain", b"", (("location", "/graphql"),))
-        if path == "/ready":
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._ready)
         if self._operation and (answer := self._operation(path, accept)):
             return Response(*answer)
+        if path == "/ready":
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._ready)
         if path == "/health":
             return json_response(200, {"status": "up"})
         found = self._static.get(path) or self._registry.get(path)

@@ -28,7 +28,7 @@ from adapters.kafka.group import join_group, poll
 from adapters.kafka.hanging import HangingTransactions
 from adapters.kafka.last_record import POSITION, VERSION, EventLog, last_position
 from adapters.kafka.partition import partition_of
-from adapters.kafka.relayed import about_another, noted, position_in
+from adapters.kafka.relayed import about_another, mark_in, mark_of, noted, position_in
 from adapters.kafka.sources import SameTopic, TopicGoneError
 from adapters.metrics import ASSIGNED_PARTITIONS, PUBLISHED_EVENTS, RELAY_SECONDS
 from domain.errors import FleettwinError, StoreError
@@ -76,6 +76,7 @@ class Relay:
         self._exchange = exchange
         self._producer: KafkaProducer | None = None
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
+        self._marks: dict[int, str] = {}  # of the events at these positions
         self._unsaid = False  # whether the group does not know them all yet
         self._said_at_s = 0.0
         self._began_s = 0.0
@@ -132,8 +133,10 @@ class Relay:
         if page:
             # A partition that another relay had may be further already: this one catches up with its others first.
             reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
+            self._marks[page[-1].position] = mark_of(page[-1])
             self._publish(page, reached, group, same)
             self._positions = reached
+            self._marks = {each: self._marks[each] for each in set(reached.values())}
             return
         newest = self._log.wait(after, self._wait_ms())
         if newest < after:
@@ -166,6 +169,7 @@ class Relay:
         if found:
             _log.info("publishes %s", ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)))
         self._positions = {each: (self._positions | found)[each] for each in assigned}
+        self._marks = {each: self._marks.get(each) or self._mark_at(each) for each in set(self._positions.values())}
         ASSIGNED_PARTITIONS.labels(self._group).set(len(self._positions))
         return group
 
@@ -177,8 +181,20 @@ class Relay:
             return 0  # also where it holds records: what comes before them went into the other topic only
         # The position of a group that nobody belonged to for a week is gone, the records may be there.
         position = max(position_in(said, self._topic_id) or 0, last_position(self._connection, partition, self._log))
-        self._check_log(f"{partition.topic}/{partition.partition}", position)
+        where = f"{partition.topic}/{partition.partition}"
+        self._check_log(where, position)
+        noted_at = position_in(said, self._topic_id) or 0
+        if noted_at and mark_in(said) and mark_in(said) != self._mark_at(noted_at):
+            raise BehindKafkaError(
+                f"{where} has another event at position {noted_at} than the log: the log is not the one that was"
+                " published (a backup that was restored and has grown since?); restore a newer one, or publish into"
+                " topics of another FLEETTWIN_KAFKA_TOPIC_PREFIX"
+            )
         return position
+
+    def _mark_at(self, position: int) -> str:
+        """Return the mark of the event at a position, none before the first."""
+        return next(map(mark_of, self._log.read(position - 1, 1)), "") if position else ""
 
     def _publish(
         self,
@@ -215,7 +231,7 @@ class Relay:
         group: Any,
         same: SameTopic,
     ) -> None:
-        offsets = {partition: noted(position, self._topic_id) for partition, position in reached.items()}
+        offsets = {each: noted(position, self._topic_id, self._marks[position]) for each, position in reached.items()}
         producer = self._producer = self._producer or self._open_producer()
         with RELAY_SECONDS.time():
             _within(STUCK_S, lambda: self._transact(producer, chosen, offsets, group, same))

@@ -1,15 +1,31 @@
 """How far relays have come, as they note it: the offsets of their group are positions of the log.
 
 Each says which topic it is about (sources.py): a topic that was deleted and made anew holds nothing of what was
-published into the one before, whatever was noted of that.
+published into the one before, whatever was noted of that. And it says which event of the log is there: a log that was
+restored from a backup and has grown since has another one.
 """
+
+from hashlib import sha256
 
 from kafka import OffsetAndMetadata
 
+from adapters.event_log import StoredRecord
 
-def noted(position: int, identity: str) -> OffsetAndMetadata:
+
+def noted(position: int, identity: str, mark: str) -> OffsetAndMetadata:
     """Return what is committed for a partition of the topic with this id that is published up to a position."""
-    return OffsetAndMetadata(position, identity, -1)
+    return OffsetAndMetadata(position, f"{identity}:{mark}", -1)
+
+
+def mark_of(record: StoredRecord) -> str:
+    """Return what tells an event of the log from another one that has its position."""
+    place = f"{record.position} {record.originator_id} {record.version} {record.recorded_at} "
+    return sha256(place.encode() + record.state).hexdigest()[:16]
+
+
+def mark_in(said: OffsetAndMetadata | None) -> str:
+    """Return the mark that was noted; relays once noted none."""
+    return "" if said is None else str(said.metadata or "").partition(":")[2]
 
 
 def about_another(said: OffsetAndMetadata | None, identity: str) -> bool:
@@ -17,7 +33,7 @@ def about_another(said: OffsetAndMetadata | None, identity: str) -> bool:
 
     Without an id it counts as about this one: relays once noted none.
     """
-    return said is not None and bool(said.metadata) and said.metadata != identity
+    return said is not None and bool(said.metadata) and said.metadata.partition(":")[0] != identity
 
 
 def position_in(said: OffsetAndMetadata | None, identity: str) -> int | None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -101,6 +101,11 @@ class MemoryEventLog(POPOApplicationRecorder):
             event.state,
             self._recorded_at[position - 1],
         )
+
+    def places(self, positions: Collection[int]) -> dict[int, tuple[UUID, int]]:
+        """Return vehicle and version of the events at some positions; absent: the log has not come there."""
+        found = [each for position in positions for each in self.read(position - 1, 1) if each.position == position]
+        return {each.position: (each.originator_id, each.version) for each in found}
 
     def by_vehicle(
         self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int

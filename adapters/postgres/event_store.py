@@ -1,6 +1,6 @@
 """The event store: every event once, in one order for the whole log, with what must be stored together with it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, LiteralString, Self
 from uuid import UUID
 
@@ -170,6 +170,15 @@ class PostgresEventLog(PostgresApplicationRecorder):
         )
         with named_errors():
             return self._records(statement, [originator_id, after_version, limit])
+
+    def places(self, positions: Collection[int]) -> dict[int, tuple[UUID, int]]:
+        """Return vehicle and version of the events at some positions; absent: the log has not come there."""
+        statement = (
+            "SELECT notification_id, originator_id, originator_version FROM stored_events"
+            " WHERE notification_id = ANY(%s::bigint[])"
+        )
+        with named_errors():
+            return {row[0]: (row[1], row[2]) for row in self._rows(statement, [list(positions)])}
 
     def by_vehicle(
         self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int

@@ -484,6 +484,16 @@ def test_a_log_that_is_older_than_the_topic_is_not_published_though_the_group_ha
         relay.run(threading.Event())
 
 
+def test_a_log_that_was_restored_and_has_grown_since_is_not_published(here: RelayHere, bootstrap_servers: str) -> None:
+    here.publish(1)
+    other = RelayHere(here.bootstrap_servers, here.topic_prefix, here.group, MemoryEventLog(now), {})
+    for version in range(1, 4):  # as many events as the topic has, and more
+        other.append(version)
+    relay = Relay(Connection(bootstrap_servers), here.topic, PARTITIONS, here.group, other.log)
+    with pytest.raises(BehindKafkaError, match="has another event at position 4 than the log"):
+        relay.run(threading.Event())
+
+
 class SilentConsumer:
     """A client that gets nothing from the brokers."""
 

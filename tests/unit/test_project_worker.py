@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from adapters import project_worker
 from adapters.event_log import StoredRecord
 from adapters.kafka.cloud_events import cloud_event_headers
 from adapters.memory.event_store import MemoryEventLog
@@ -17,7 +18,7 @@ from adapters.projecting import Projecting
 from adapters.received import Received
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
-from domain.errors import PositionConflictError
+from domain.errors import PositionConflictError, StoreError
 from domain.events import EVENT_TYPES, VehicleEvent, VehicleRegistered
 from domain.units import Micros
 from projections.digest import digest
@@ -139,6 +140,84 @@ def test_who_parks_a_vehicle_says_which_and_why(caplog: pytest.LogCaptureFixture
 
     Projecting(lambda: [spoilt], log, MemoryReadModels(), now).catch_up()
     assert (caplog.records[0].message, about(caplog)) == (parks, (None, 1, VEHICLE_ID, spoilt.id))
+
+
+def metric(name: str, projection: Projection) -> float:
+    found = REGISTRY.get_sample_value(f"fleettwin_projection_{name}_total", {"projection": projection.id})
+    return 0.0 if found is None else found
+
+
+COUNTED = ("events", "duplicate_events", "gap_events", "left_out_events")
+
+
+def test_what_was_folded_dropped_filled_and_left_out_is_counted() -> None:
+    projection = PROJECTIONS[0]
+    log, everything, _ = published()
+    before = {name: metric(name, projection) for name in COUNTED}
+    worker = ProjectWorker([projection], log, MemoryReadModels(), codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    worker.take(everything[:3])
+    worker.take([everything[1], *everything[5:7]])  # one again; and two that lack two before them
+    assert {name: metric(name, projection) - before[name] for name in COUNTED} == {
+        "events": 7.0, "duplicate_events": 1.0, "gap_events": 2.0, "left_out_events": 0.0
+    }  # fmt: skip
+
+    def fold(*_: object) -> None:
+        raise ValueError("spoilt")
+
+    spoilt = replace(projection, version=77, folds=dict.fromkeys(EVENT_TYPES, fold))
+    worker = ProjectWorker([spoilt], log, MemoryReadModels(), codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    worker.take(everything[:1])
+    worker.take(everything[1:4])
+    assert metric("left_out_events", spoilt) == 3.0
+
+
+def test_what_is_taken_from_the_log_is_counted_too() -> None:
+    projection = PROJECTIONS[0]
+    log, everything, _ = published()
+    before = metric("events", projection)
+    worker = ProjectWorker([projection], log, MemoryReadModels(), codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    worker.restart({SOURCE: 1})
+    assert metric("events", projection) - before == len(everything)
+
+
+def test_a_long_way_through_the_log_is_gone_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project_worker, "FOLLOWED_S_MAX", -1.0)
+    log, _, _ = published()
+    worker = ProjectWorker([PROJECTIONS[0]], log, MemoryReadModels(), codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    with pytest.raises(StoreError, match=r"is at position 0 of .*, and goes on"):
+        worker.restart({SOURCE: 1})
+
+
+def test_events_of_another_log_are_set_aside() -> None:
+    """A backup was restored, and has grown since: the topic has events of the future that was lost."""
+    log, everything, _ = published()
+    other = everything[3]
+    lost = replace_header(other, "version", b"2")
+    set_aside, rows = MemorySetAside(), MemoryReadModels()
+    worker = ProjectWorker([PROJECTIONS[0]], log, rows, codec(), set_aside, now)
+    worker.assign([SOURCE])
+    worker.take([*everything[:3], lost])
+    assert rows.versions(PROJECTIONS[0], [VEHICLE_ID]) == {VEHICLE_ID: 3}
+    (found,) = set_aside.newest(10)
+    assert found.reason == "the log has another event at position 4"
+
+
+@pytest.mark.parametrize("name", ["version", "position", "ce_time"])
+def test_what_a_header_holds_does_not_get_out_of_it(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    log, everything, _ = published()
+    worker = ProjectWorker([PROJECTIONS[0]], log, MemoryReadModels(), codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    worker.take([replace_header(everything[0], name, b"\x01WVWZZZE1ZTP000042")])
+    assert "key and headers are not those of an event: ValueError" in caplog.text
+    assert "000042" not in caplog.text
+
+
+def replace_header(record: Received, name: str, value: bytes) -> Received:
+    return record._replace(headers=[(each, value if each == name else old) for each, old in record.headers])
 
 
 def published() -> tuple[VehicleLog, list[Received], MemoryReadModels]:

@@ -87,6 +87,16 @@ class FaultyLog:
     def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
         return self._as_understood(self._log.read(after_position, limit))
 
+    def places(self, positions: Collection[int]) -> Mapping[int, tuple[UUID, int]]:
+        self._read()
+        return self._log.places(positions)
+
+    def by_vehicle(
+        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
+    ) -> Sequence[StoredRecord]:
+        self._read()
+        return self._as_understood(self._log.by_vehicle(place, last_id, between, limit))
+
     def last_position(self) -> int:
         return self._log.last_position()
 
