@@ -290,6 +290,13 @@ def test_serve_answers_and_stops_at_ctrl_c(driven: CommandLine) -> None:
         assert urlsplit(address).hostname == "127.0.0.1"
         assert asked(address, STATE_QUERY, vin=VIN)["vehicle"] == driven.state(VIN)
 
+        # What every role tells of itself.
+        while httpx.get(urljoin(address, "/ready"), timeout=PATIENCE_S).json() != {"status": "ready"}:
+            assert process.poll() is None
+        assert httpx.get(urljoin(address, "/health"), timeout=PATIENCE_S).status_code == 200
+        metrics = httpx.get(urljoin(address, "/metrics"), timeout=PATIENCE_S).text
+        assert '\nfleettwin_projection_lag_events{projection="navigation v1"} 0.0\n' in metrics
+
         page = httpx.get(address, headers={"accept": "text/html"}, timeout=PATIENCE_S)
         assert page.headers["content-type"].startswith("text/html")
         links = Links()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from adapters import demo
 from adapters.kafka.client import Connection
 from adapters.kafka.topics import check_topics, create_topics, topic_settings
 from domain.errors import BadInputError
@@ -100,11 +101,20 @@ def test_a_role_checks_that_its_topics_are_as_it_was_told(connection: Connection
         check_topics(connection, 3, topic_prefix)
 
 
-@pytest.mark.parametrize("command", ["run ingest", "run relay", "run project", "republish"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("run ingest", "run relay", "run project", "republish"),
+        "simulate --vehicles 1 --live --hours 0.1 --speedup 60 --to kafka",
+        "ingest RECORDING --vin WVWZZZE1ZTP000042 --map fleettwin --to kafka",
+    ],
+)
 def test_a_start_against_another_number_of_partitions_is_refused_in_one_line(
     command: str, kafka_fleettwin: CommandLine
 ) -> None:
-    complaint = kafka_fleettwin.run(*command.split(), KAFKA_PARTITIONS=str(PARTITIONS + 1)).complaint
+    with demo.recording() as path:
+        words = [path if word == "RECORDING" else word for word in command.split()]
+        complaint = kafka_fleettwin.run(*words, KAFKA_PARTITIONS=str(PARTITIONS + 1)).complaint
     assert complaint.startswith("fleettwin: topic ")
     assert f" has {PARTITIONS} partitions, and the settings say {PARTITIONS + 1}; set " in complaint
 
