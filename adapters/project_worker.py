@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Final, Protocol, cast
 from uuid import UUID
 
 from adapters.avro.wire import UnreadableError
@@ -19,6 +19,7 @@ from adapters.logged_folding import LoggedFolder
 from adapters.metrics import SET_ASIDE
 from adapters.projecting import advance
 from adapters.received import Received
+from adapters.recorded import PassedOver
 from adapters.set_aside import SetAside, SetAsideStore
 from domain.errors import StoreError, UnknownEventError
 from domain.events import EVENT_TYPES, VehicleEvent
@@ -50,13 +51,6 @@ class Codec(Protocol):
 
     def is_of(self, topic: str, data: bytes) -> bool:
         """Whether `data` begins as the events of a topic do; what follows is not read."""
-
-
-class PassedOver(NamedTuple):
-    """Stands for an event of a type that no projection folds: only its version counts."""
-
-    originator_id: UUID
-    originator_version: int
 
 
 class _Projector:

@@ -44,7 +44,6 @@ class Filler:
     """Fills vehicles, in one process."""
 
     log: VehicleLog
-    records: PostgresEventLog
     store: PostgresReadModels
 
     def fill(self, job: Job, vehicle_ids: Sequence[UUID]) -> Iterator[int]:
@@ -55,8 +54,9 @@ class Filler:
         # They are filled in this order: those before the last that was begun are whole.
         place = (done[-1], known[done[-1]]) if done else (vehicle_ids[0], 0)
         folder = LoggedFolder(projection, self.log, self.store, now)
+        topics, between = {each.TOPIC for each in projection.folds}, (job.after_position, job.until_position)
         while True:
-            page = self.log.by_vehicle(place, vehicle_ids[-1], (job.after_position, job.until_position), PAGE_EVENTS)
+            page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, topics)
             if page:
                 with COLLECTOR.held(len(page)):
                     folder.take(page, Commit())
@@ -78,7 +78,7 @@ def filler(conninfo: str) -> Iterator[Filler]:
         stack.callback(records.close)
         store = PostgresReadModels(conninfo).open()
         stack.callback(store.close)
-        yield Filler(VehicleLog(records, AvroCodec(SchemaRegistry.load())), records, store)
+        yield Filler(VehicleLog(records, AvroCodec(SchemaRegistry.load())), store)
 
 
 def _begin(conninfo: str) -> None:

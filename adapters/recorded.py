@@ -1,12 +1,21 @@
 """Events of the log as the read side takes them: decoded, each with its place."""
 
 from collections.abc import Callable
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from adapters.event_log import StoredRecord
 from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from projections.projection import Recorded, UnreadableEvent
+
+
+class PassedOver(NamedTuple):
+    """Stands for an event of a type that no projection folds: only its version counts."""
+
+    originator_id: UUID
+    originator_version: int
+
 
 Decode = Callable[[str, bytes, UUID, int], VehicleEvent]  # topic, bytes, vehicle and version
 
@@ -25,3 +34,9 @@ def recorded(record: StoredRecord, decode: Decode) -> Recorded:
             reason=str(error),
         )
     return Recorded(record.position, record.recorded_at, event)
+
+
+def passed_over(record: StoredRecord) -> Recorded:
+    """Return what stands for an event that is not decoded, since nobody folds it."""
+    event = PassedOver(record.originator_id, record.version)
+    return Recorded(record.position, record.recorded_at, cast("VehicleEvent", event))

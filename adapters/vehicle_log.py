@@ -9,7 +9,7 @@ from eventsourcing.persistence import StoredEvent
 from adapters.avro.codec import AvroCodec
 from adapters.avro.mapper import AvroMapper
 from adapters.event_log import StoredRecord
-from adapters.recorded import recorded
+from adapters.recorded import passed_over, recorded
 from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
@@ -111,10 +111,18 @@ class VehicleLog:
         return self._records.places(positions)
 
     def by_vehicle(
-        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
+        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int, topics: Collection[str]
     ) -> Sequence[Recorded]:
-        """Return up to `limit` events in order of vehicle and version: see `RecordLog.by_vehicle`."""
-        return [self._recorded(record) for record in self._records.by_vehicle(place, last_id, between, limit)]
+        """Return up to `limit` events in order of vehicle and version: see `RecordLog.by_vehicle`.
+
+        Those of other topics than these are passed over, but for one whose bytes are none of its topic.
+        """
+        return [
+            self._recorded(each)
+            if each.topic in topics or not self._codec.is_of(each.topic, each.state)
+            else passed_over(each)
+            for each in self._records.by_vehicle(place, last_id, between, limit)
+        ]
 
     def last_position(self) -> int:
         """Return the position of the newest event."""
