@@ -369,17 +369,21 @@ def verify(
     projections: Annotated[
         list[str] | None, typer.Option("--projection", metavar="NAME", help="This one only; several: these.")
     ] = None,
+    position: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Print the digest of what the log says at this position, which may be past."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that the read models are what the log says, by digests; exit status 1 if they are not."""
     from adapters.twins import chosen_projections
-    from adapters.versions_commands import verify_projections, verify_screen
+    from adapters.versions_commands import digests_at, verify_projections, verify_screen
 
     names = [each.name for each in chosen_projections(projections or [])]
     with _opened() as twin, told_verifying() as tell:
-        found = verify_projections(twin, names, tell)
+        found = verify_projections(twin, names, tell) if position is None else digests_at(twin, names, position, tell)
     print_found(found, as_json, verify_screen)
-    if not all(each["equal"] for each in found):
+    if any(each["equal"] is False for each in found):
         raise typer.Exit(FAILED)
 
 

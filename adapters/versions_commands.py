@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 from domain.units import Micros
 from domain.vin import Vin
-from projections.history import Difference, Verified, compare, verify
+from projections.history import Difference, Verified, compare, told_at, verify
 from projections.projection import Projection
 
 DIFFERENCES_SHOWN_MAX: Final = 1_000  # as a table; as JSON all
@@ -287,14 +288,42 @@ def verify_projections(
     return found
 
 
+def digests_at(
+    twin: FleetTwin, names: Collection[str], position: int, tell: Callable[[str, int, int], None] = lambda *_: None
+) -> list[dict[str, Any]]:
+    """Return the digest of what the log says at a position, for each projection. Raises BadInputError beyond its end.
+
+    Rows that are kept are compared where the projection is at that position.
+    """
+    end = twin.records.last_position()
+    if not 0 <= position <= end:
+        what = f"the log has no position {position}"
+        raise BadInputError(what, where="--position", remedy=f"give one from 0 to {end}")
+    vehicle_ids = sorted(entry.vehicle_id for entry in twin.records.vehicles())
+    found = []
+    for name in names:
+        projection = at_version(named(name), shown_version(twin, name).version)
+        if twin.read_models.position(projection) == position == end:
+            found += verify_projections(twin, [name], tell)
+            continue
+        told = told_at(projection, twin.log, vehicle_ids, position, partial(tell, projection.id))
+        numbers = {"position": position, "vehicles": len(vehicle_ids), "rows": told.rows}
+        of = {"projection": projection.name, "version": projection.version}
+        found.append({**of, **numbers, "kept": None, "told": str(told), "equal": None, "first": None})
+    return found
+
+
 def verify_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Return what was proved."""
     rows = Rows(("projection", "position", "vehicles", "rows", "digest", ""))
     lines: list[RenderableType] = []
     for each in found:
         name = f"{each['projection']} v{each['version']}"
-        said = "as the log says" if each["equal"] else f"the log says {each['told'][:16]}…"
         counts = (f"{each['position']:,}", f"{each['vehicles']:,}", f"{each['rows']:,}")
+        if each["kept"] is None:
+            rows.add_row(name, *counts, f"{each['told'][:16]}…", "what the log says; the rows are elsewhere")
+            continue
+        said = "as the log says" if each["equal"] else f"the log says {each['told'][:16]}…"
         rows.add_row(name, *counts, f"{each['kept'][:16]}…", said)
         if each["first"]:
             first = each["first"]

@@ -1,7 +1,7 @@
 """What the rows of vehicles must be, and where two versions of a projection first tell something else."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from domain.units import Micros
@@ -9,6 +9,8 @@ from projections.digest import Digest
 from projections.folding import fold_past
 from projections.ports import Commit
 from projections.projection import Key, Projection, R, Recorded, Row, row_key, row_spec
+
+VERSION_MAX: Final = 2**62  # more events than a vehicle can have
 
 
 class Kept(NamedTuple):
@@ -117,6 +119,20 @@ def verify(
             vehicles += 1
             first = first or next(differences(vehicle_id, (projection, rows), (projection, right), events), None)
         yield Verified(vehicles, told.rows, str(kept), str(told), first)
+
+
+def told_at(
+    projection: Projection, log: Histories, vehicle_ids: Sequence[UUID], position: int, tell: Callable[[int, int], None]
+) -> Digest:
+    """Return the digest of what the log says up to a position; `tell` is told how many vehicles are done, and in all."""
+    told = Digest()
+    for done, vehicle_id in enumerate(vehicle_ids, 1):
+        events = [each for each in log.history(vehicle_id, 0, VERSION_MAX) if each.position <= position]
+        for of_type in rows_after(projection, events).values():
+            for row in of_type.values():
+                told.add(row)
+        tell(done, len(vehicle_ids))
+    return told
 
 
 def compare(

@@ -124,6 +124,19 @@ def test_a_row_that_the_log_does_not_say_is_found_with_its_event(fleettwin: Comm
     assert "distance_m" in fleettwin.run("compare", "navigation", "1", "2").stdout
 
 
+def test_the_digest_of_a_position_that_is_past_is_what_it_was(fleettwin: CommandLine) -> None:
+    ingest(fleettwin)
+    before = {each["projection"]: each for each in fleettwin.run("verify", "--json").json}
+    position = before["media"]["position"]
+    same = fleettwin.run("verify", "--position", str(position), "--json").json
+    assert [each["equal"] for each in same] == [True] * 3
+    ingest(fleettwin, 1)
+    past = fleettwin.run("verify", "--position", str(position), "--json").json
+    assert {each["projection"]: each["told"] for each in past} == {name: each["kept"] for name, each in before.items()}
+    assert [each["equal"] for each in past] == [None] * 3
+    assert "what the log says; the rows are elsewhere" in fleettwin.run("verify", "--position", "1").stdout
+
+
 def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -> None:
     ingest(fleettwin)
     with psycopg.connect(fleettwin.database or "") as connection:
@@ -147,6 +160,7 @@ def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -
         (("discard", "navigation", "1"), "navigation 1"),
         (("discard", "navigation", "2"), "navigation 2"),
         (("verify", "--projection", "nav"), "nav"),
+        (("verify", "--position", "1000000"), "--position"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_changes_nothing(
