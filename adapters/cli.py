@@ -387,6 +387,25 @@ def verify(
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def export(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="events, navigation, media or diagnostics.")],
+    out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder of its own is made in it.")],
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Not before this time of the cars' clocks (ISO 8601).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Not after this time of the cars' clocks (ISO 8601).")
+    ] = None,
+) -> None:
+    """Write events or read models as Parquet, for DuckDB, Polars, pandas and others."""
+    from adapters.export_command import export as write
+
+    begin, end = (text and _moment(option, text) for option, text in (("--from", since), ("--to", until)))
+    with _opened() as twin:
+        write(twin, what, out_folder, begin or None, end or None)
+
+
 parked_app = typer.Typer(help="Vehicles whose events a projection could not fold.")
 app.add_typer(parked_app, name="parked")
 

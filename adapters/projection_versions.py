@@ -57,12 +57,15 @@ class ProjectionVersions(Protocol):
         """Forget a version, and delete its tables."""
 
 
-def named(name: str) -> Projection:
-    """Return the projection of this name, with the version that the code names. Raises BadInputError."""
+def named(name: str, *others: str) -> Projection:
+    """Return the projection of this name, with the version that the code names.
+
+    Raises BadInputError, which names what there is: the projections, and others that may be named in their place.
+    """
     for each in PROJECTIONS:
         if each.name == name:
             return each
-    known = ", ".join(each.name for each in PROJECTIONS)
+    known = ", ".join([*others, *(each.name for each in PROJECTIONS)])
     raise BadInputError("there is no such projection", where=name, remedy=f"give one of {known}")
 
 

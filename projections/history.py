@@ -124,7 +124,7 @@ def verify(
 def told_at(
     projection: Projection, log: Histories, vehicle_ids: Sequence[UUID], position: int, tell: Callable[[int, int], None]
 ) -> Digest:
-    """Return the digest of what the log says up to a position; `tell` is told how many vehicles are done, and in all."""
+    """Return the digest of what the log says up to a position; `tell` is told how many vehicles are done, of all."""
     told = Digest()
     for done, vehicle_id in enumerate(vehicle_ids, 1):
         events = [each for each in log.history(vehicle_id, 0, VERSION_MAX) if each.position <= position]

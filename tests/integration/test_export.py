@@ -1,0 +1,113 @@
+"""Histories as Parquet: read as any tool reads them, all or nothing."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from adapters import demo, parquet_export
+from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.parquet_export import export_events
+from domain.errors import BadInputError
+from domain.events import EVENT_TYPES
+from projections.projection import Recorded
+from tests.support.command_line import CommandLine
+from tests.support.events import VEHICLE_ID, codec, example_events
+
+VIN = "WVWZZZE1ZTP000042"
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ds.dataset(folder, format="parquet", partitioning="hive").to_table().to_pylist()
+    return found
+
+
+def ingest(fleettwin: CommandLine) -> None:
+    maps = [word for name in demo.MAPPINGS for word in ("--map", name)]
+    with demo.recording() as path:
+        fleettwin.ingest(path, "--vin", VIN, "--brand", "Škoda", *maps)
+
+
+def examples() -> list[tuple[StoredRecord, Recorded]]:
+    found = []
+    for position, event in enumerate(example_events(), 1):
+        state = codec().encode(event)
+        record = StoredRecord(
+            position, event.originator_id, event.originator_version, event.TOPIC, state, event.received_at
+        )
+        found.append((record, Recorded(position, event.received_at, event)))
+    return found
+
+
+def test_events_of_every_type_are_columns_and_the_bytes_of_the_log(tmp_path: Path) -> None:
+    entries = {VEHICLE_ID: DirectoryEntry(VEHICLE_ID, VIN, "Audi", None, examples()[0][0].recorded_at)}
+    count = export_events(tmp_path / "events", examples(), entries, lambda _: True)
+    assert count == len(examples())
+    folders = {each.name for each in (tmp_path / "events").iterdir()}
+    assert folders == {f"type={each.TOPIC}" for each in EVENT_TYPES}
+    for record, recorded in examples():
+        table = pq.read_table(tmp_path / "events" / f"type={record.topic}" / "part-0.parquet", partitioning=None)
+        assert len(set(table.column_names)) == len(table.column_names)
+        (row,) = (each for each in table.to_pylist() if each["position"] == record.position)
+        assert codec().decode(record.topic, row["data"], VEHICLE_ID, row["version"]) == recorded.event
+        assert row["vehicle_id"] == str(VEHICLE_ID)
+        assert row["captured_at"].timestamp() == pytest.approx(recorded.event.captured_at / 1e6, abs=1e-6)
+
+
+def test_what_the_twin_shows_is_what_other_tools_read(fleettwin: CommandLine, tmp_path: Path) -> None:
+    ingest(fleettwin)
+    for what in ("events", "navigation", "media", "diagnostics"):
+        assert fleettwin.run("export", what, "--out", tmp_path / "out").status == 0
+    events = fleettwin.run("events", VIN, "--json").json
+    by_type = {path.name.removeprefix("type="): read(path) for path in (tmp_path / "out/events").iterdir()}
+    assert sum(map(len, by_type.values())) == len(events)
+    assert {name: len(rows) for name, rows in by_type.items()} == {
+        name: sum(each["type"] == name for each in events) for name in by_type
+    }
+    (trip,) = read(tmp_path / "out/navigation/trips")
+    shown = fleettwin.run("show", VIN, "--json").json["navigation"]["trips"]["edges"][0]["node"]
+    assert (trip["brand"], trip["distance_m"], trip["energy_kwh"]) == ("Škoda", shown["distanceM"], shown["energyKwh"])
+    assert {row["path"] for row in read(tmp_path / "out/media/signals")}
+
+
+def test_a_stretch_of_the_vehicles_time_is_chosen(fleettwin: CommandLine, tmp_path: Path) -> None:
+    ingest(fleettwin)
+    times = ("--from", "2026-06-01T07:20:00Z", "--to", "2026-06-01T07:21:00+00:00")
+    assert fleettwin.run("export", "events", "--out", tmp_path, *times).status == 0
+    found = [row for path in (tmp_path / "events").iterdir() for row in read(path)]
+    assert found
+    assert {(row["captured_at"].hour, row["captured_at"].minute) for row in found} <= {(7, 20), (7, 21)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("nav", "--out", "x"), "nav"),
+        (("events", "--out", "x", "--from", "yesterday"), "--from"),
+        (("events", "--out", "x", "--from", "2026-06-02T00:00:00Z", "--to", "2026-06-01T00:00:00Z"), "--to"),
+        (("events", "--out", "/proc/nobody"), "/proc/nobody/events"),
+    ],
+)
+def test_what_cannot_be_is_one_line(other_fleettwin: CommandLine, arguments: tuple[str, ...], where: str) -> None:
+    assert other_fleettwin.run("export", *arguments).complaint.startswith(f"fleettwin: {where}: ")
+
+
+def test_an_export_that_is_there_is_not_overwritten(other_fleettwin: CommandLine, tmp_path: Path) -> None:
+    assert other_fleettwin.run("export", "media", "--out", tmp_path).status == 0
+    assert "is there already" in other_fleettwin.run("export", "media", "--out", tmp_path).complaint
+
+
+def test_a_full_disk_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(parquet_export, "ROWS_AT_ONCE", 1)
+    written = pq.ParquetWriter.write_table
+    calls = iter(range(100))
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", lambda *given: written(*given) if next(calls) < 5 else fill())
+    with pytest.raises(BadInputError, match="the disk is full"):
+        export_events(tmp_path / "events", examples(), {}, lambda _: True)
+    assert list(tmp_path.iterdir()) == []
