@@ -1,4 +1,4 @@
-"""A new version of a projection filled from the log, by one process and by two, beside one event a transaction.
+"""A new version of a projection filled from the log, by one process and by two.
 
 The log holds the drives of 80 vehicles, side by side.
 """
@@ -12,7 +12,6 @@ from typing import Final
 
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
-from adapters.clock import now
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.server import EmbeddedServer
@@ -23,13 +22,11 @@ from adapters.vehicle_log import VehicleLog
 from bench.project import fleet_events
 from bench.report import Result
 from projections.digest import digest
-from projections.runner import Runner
 
 VEHICLES: Final = 80
 APPENDED_AT_ONCE: Final = 5_000
 BAR: Final = 100_000  # events/s a core
 TWO_WORKERS_BAR: Final = 1.7  # times one
-ONE_BY_ONE_EVENTS: Final = 2_000  # of the peer
 
 
 def run() -> Sequence[Result]:
@@ -49,13 +46,6 @@ def run() -> Sequence[Result]:
         results = []
         for projection in PROJECTIONS:
             name = f"{projection.name}, {count:,} events of {VEHICLES} vehicles"
-            beside = at_version(projection, 9)
-            models.prepare(beside)
-            runner = Runner(beside, log, models, now)
-            began = time.perf_counter()
-            for _ in range(ONE_BY_ONE_EVENTS):
-                runner.step(1)
-            one_by_one = ONE_BY_ONE_EVENTS / (time.perf_counter() - began)
             rates = []
             for workers in (1, 2):
                 version = at_version(projection, 1 + workers)
@@ -74,14 +64,6 @@ def run() -> Sequence[Result]:
                     peer=rates[0],
                     peer_name="one worker",
                     bar=TWO_WORKERS_BAR,
-                ),
-                Result(
-                    name=f"rebuild {name}, beside one event a transaction",
-                    unit="events/s",
-                    ours=rates[0],
-                    peer=one_by_one,
-                    peer_name="one event a transaction",
-                    bar=80.0,
                 ),
             ]
         models.close()

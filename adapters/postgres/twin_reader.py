@@ -17,7 +17,6 @@ from adapters.postgres.twin_statements import (
     APPENDS_ENDED,
     DIRECTORY,
     EVENTS,
-    FOLLOWED,
     HISTORY,
     LOG_END,
     POSITIONS,
@@ -178,13 +177,8 @@ class PostgresTwinReader:
 
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
-        shown = self._shown_versions()
-        wanted = [(each.name, shown.get(each.name, each.version)) for each in PROJECTIONS]
-        for name, version in self._rows(tuple, FOLLOWED, []):
-            if (name, version) not in wanted:
-                wanted.append((name, version))
-        names, versions = zip(*wanted, strict=True)
-        found = self._rows(tuple, POSITIONS, [list(names), list(versions)])
+        named = [[each.name for each in PROJECTIONS], [each.version for each in PROJECTIONS]]
+        found = self._rows(tuple, POSITIONS, named)
         return Positions(found[0][4], [ProjectionPosition(*row[:4]) for row in found])
 
     # --- the past -----------------------------------------------------------------------------------------------------

@@ -31,16 +31,20 @@ EVENTS: Final = (
     " FROM stored_events AS r"
 )
 SHOWN: Final = "SELECT s.projection, s.version FROM shown_projections AS s"
-FOLLOWED: Final = (
-    "SELECT v.projection, v.version FROM projection_versions AS v"
-    " WHERE v.state = 'ready' AND v.from_position = 0 AND v.vehicle_ids IS NULL ORDER BY v.projection, v.version"
-)
+# Of the versions that are shown, and then of those that follow the log beside them.
 POSITIONS: Final = (
-    "SELECT w.name, w.version, coalesce(p.position, 0),"
+    "WITH shown AS (SELECT n.name, coalesce(s.version, n.version) AS version, n.place"
+    " FROM unnest(%s::text[], %s::bigint[]) WITH ORDINALITY AS n (name, version, place)"
+    " LEFT JOIN shown_projections AS s ON s.projection = n.name),"
+    " wanted AS (SELECT n.name, n.version, 0 AS beside, n.place FROM shown AS n UNION ALL"
+    " SELECT v.projection, v.version, 1, n.place FROM projection_versions AS v"
+    " JOIN shown AS n ON n.name = v.projection AND n.version <> v.version"
+    " WHERE v.state = 'ready' AND v.from_position = 0 AND v.vehicle_ids IS NULL)"
+    " SELECT w.name, w.version, coalesce(p.position, 0),"
     " (SELECT count(*) FROM parked_vehicles AS k WHERE k.projection = w.name AND k.version = w.version),"
     " (SELECT coalesce(max(e.notification_id), 0) FROM stored_events AS e)"
-    " FROM unnest(%s::text[], %s::bigint[]) WITH ORDINALITY AS w (name, version, place)"
-    " LEFT JOIN projection_positions AS p ON p.projection = w.name AND p.version = w.version ORDER BY w.place"
+    " FROM wanted AS w LEFT JOIN projection_positions AS p ON p.projection = w.name AND p.version = w.version"
+    " ORDER BY w.beside, w.place, w.version"
 )
 
 

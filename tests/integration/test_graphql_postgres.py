@@ -105,12 +105,12 @@ def test_a_page_with_everything_in_it_is_as_many_statements_for_one_vehicle_as_f
     world: World, first: int
 ) -> None:
     document = f"{{ vehicles(first: {first}) {{ edges {{ node {{ {EVERYTHING} }} }} }} }}"
-    assert len(statements(world.twins, document)) == 14
+    assert len(statements(world.twins, document)) == 15  # one of them asks which versions are shown
 
 
-def test_a_page_with_three_models_is_two_statements(world: World) -> None:
+def test_a_page_with_three_models_is_two_statements_and_one_for_their_versions(world: World) -> None:
     models = "navigation { speed { value } } media { title { value } } diagnostics { odometer { value unit } }"
-    assert len(statements(world.twins, f"{{ vehicles(first: 50) {{ edges {{ node {{ id {models} }} }} }} }}")) == 2
+    assert len(statements(world.twins, f"{{ vehicles(first: 50) {{ edges {{ node {{ id {models} }} }} }} }}")) == 3
 
 
 def test_a_document_that_asks_for_no_data_takes_no_connection(server: EmbeddedServer) -> None:
