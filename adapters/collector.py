@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-EVENTS_MAX: Final = 256_000  # after which it collects, whoever still holds it
+EVENTS_MAX: Final = 32_000  # after which it collects, whoever still holds it: what was made since
+WHOLE_EVERY: Final = (
+    64  # collections: with everything that is there, which stops a process with many vehicles for 0.3 s
+)
+OLDEST: Final = 2  # generation of Python's collector
+YOUNGER: Final = 1
 BATCH_EVENTS: Final = 4_000  # about what is folded while it is held once
 
 
@@ -21,6 +26,7 @@ class Collector:
         self._lock = threading.Lock()
         self._holders = 0
         self._events = 0
+        self._collections = 0
         self._enabled = True  # before somebody held it
 
     @contextmanager
@@ -50,8 +56,10 @@ class Collector:
             due = self._events >= EVENTS_MAX
             if due:
                 self._events = 0
+                self._collections += 1
+            whole = self._collections % WHOLE_EVERY == 0
         if due:
-            gc.collect()
+            gc.collect(OLDEST if whole else YOUNGER)
 
 
 def settle() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.collector import BATCH_EVENTS, EVENTS_MAX, Collector, settle
+from adapters.collector import BATCH_EVENTS, EVENTS_MAX, WHOLE_EVERY, Collector, settle
 
 
 class Node:
@@ -91,3 +91,18 @@ def test_what_is_there_when_a_process_has_settled_is_not_walked_through_any_more
     finally:
         gc.unfreeze()
     assert any(each is node for each in gc.get_objects())
+
+
+def test_what_has_grown_old_is_collected_now_and_then_only() -> None:
+    collector = Collector()
+    node = Node()
+    gc.collect()  # it is of the oldest generation from here on
+    gone = weakref.ref(node)
+
+    with collector.held(0):
+        del node
+        for _ in range(WHOLE_EVERY - 1):
+            collector.passed(EVENTS_MAX)
+        assert gone() is not None
+        collector.passed(EVENTS_MAX)
+        assert gone() is None
