@@ -30,6 +30,13 @@ def own_fields(event: VehicleEvent) -> dict[str, Any]:
     return {name: value for name, value in vars(event).items() if name not in _ENVELOPE}
 
 
+def check_position(position: int, end: int, *, where: str) -> None:
+    """Raise BadInputError for a position that a log which ends at `end` has not come to."""
+    if not 0 <= position <= end:
+        what = f"the log has no position {position}"
+        raise BadInputError(what, where=where, remedy=f"give one from 0 to {end}")
+
+
 def other_vin_key(where: str) -> BadInputError:
     """Return the error of a VIN that is registered already, under an id that another key gave it."""
     return BadInputError(

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from adapters.clock import iso_time, now
-from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.event_log import DirectoryEntry, StoredRecord, check_position
 from adapters.recorded import Decode, recorded
 from adapters.rows_reader import RowsReader
 from adapters.twins import Positions, VehicleFilter, projection_of
@@ -62,10 +62,7 @@ def resolved_position(present: Present, as_of: Micros | None, known_at: Micros |
         return present.position_at(known_at)
     if known_at is not None:
         raise BadInputError("position and knownAt exclude each other", where="position", remedy="give one of them")
-    end = present.position_at(None)
-    if not 0 <= position <= end:
-        what = f"the log has no position {position}"
-        raise BadInputError(what, where="position", remedy=f"give one from 0 to {end}")
+    check_position(position, present.position_at(None), where="position")
     return position
 
 
@@ -122,10 +119,6 @@ class PastReader(RowsReader):
     def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
         """Return the events of vehicles up to a position, in order of vehicle and version."""
         return self._present.history(vehicle_ids, min(until_position, self._moment.position))
-
-    def rows(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> Sequence[R]:
-        """Return the rows of some vehicles in one table."""
-        return self._of(row_type, vehicle_ids)
 
     def _exists(self, entry: DirectoryEntry) -> bool:
         return bool(self._events_told(entry.vehicle_id))

@@ -77,14 +77,6 @@ def at_version(projection: Projection, version: int) -> Projection:
     return replace(projection, version=version)
 
 
-def shown_projections(versions: ProjectionVersions) -> tuple[Projection, ...]:
-    """Return every projection at the version that is shown."""
-    shown = versions.shown()
-    return tuple(
-        replace(each, version=shown[each.name].version) if each.name in shown else each for each in PROJECTIONS
-    )
-
-
 def followed_projections(versions: ProjectionVersions) -> tuple[Projection, ...]:
     """Return every projection at each version that follows the log: the shown one first, then the others.
 

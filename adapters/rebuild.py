@@ -91,10 +91,10 @@ def _work(job: Job, vehicle_ids: Sequence[UUID]) -> int:
     return sum(_filler.fill(job, vehicle_ids))
 
 
-def chunks(vehicle_ids: Sequence[UUID]) -> list[Sequence[UUID]]:
-    """Return ids in order, some at a time."""
-    ordered = sorted(vehicle_ids)
-    return [ordered[first : first + CHUNK_VEHICLES] for first in range(0, len(ordered), CHUNK_VEHICLES)]
+def chunks(vehicle_ids: Sequence[UUID], size: int = CHUNK_VEHICLES) -> Iterator[Sequence[UUID]]:
+    """Yield ids in their order, some at a time."""
+    for first in range(0, len(vehicle_ids), size):
+        yield vehicle_ids[first : first + size]
 
 
 def fill_all(
@@ -105,7 +105,7 @@ def fill_all(
     over_budget: Callable[[], bool],
     tell: Callable[[int], None],
 ) -> None:
-    """Fill vehicles with so many worker processes; `tell` is told how many events were read.
+    """Fill vehicles, in the order of their ids, with so many processes; `tell` is told how many events were read.
 
     While `over_budget` no more is begun.
     """

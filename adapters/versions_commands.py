@@ -1,7 +1,7 @@
 """Versions of projections on the command line: fill one beside the one that is shown, compare, show it; prove rows."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from adapters.clock import iso_time, now
-from adapters.event_log import DirectoryEntry
+from adapters.event_log import DirectoryEntry, check_position
 from adapters.projecting import advance
 from adapters.projection_versions import Shown, VersionState, at_version, named
-from adapters.rebuild import WORKERS_MAX, Job, fill_all
+from adapters.rebuild import WORKERS_MAX, Job, chunks, fill_all
 from adapters.tables import Rows
 from adapters.terminal import err, out, told_rebuild
 from adapters.wiring import FleetTwin
@@ -51,9 +51,7 @@ def rebuild(twin: FleetTwin, wish: Wish) -> None:
         remedy = f"give a number from 1 to {WORKERS_MAX}"
         raise BadInputError(f"{wish.workers} workers cannot be", where="--workers", remedy=remedy)
     end = twin.records.last_position()
-    if not 0 <= wish.after_position <= end:
-        what = f"the log has no position {wish.after_position}"
-        raise BadInputError(what, where="--from", remedy=f"give one from 0 to {end}")
+    check_position(wish.after_position, end, where="--from")
     vehicle_ids = _vehicle_ids(twin, wish.vins)
     state = _begin(
         twin,
@@ -86,7 +84,7 @@ def rebuild(twin: FleetTwin, wish: Wish) -> None:
 
 
 def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> VersionState:
-    kept = {(each.projection, each.version): each for each in twin.versions.kept()}
+    kept = _kept(twin)
     found = kept.get((projection.name, projection.version))
     if projection.version == shown_version(twin, projection.name).version:
         what, remedy = "this version is there already", "give a new number"
@@ -99,6 +97,10 @@ def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> Ver
         raise BadInputError(what, where=f"{projection.name} --version {projection.version}", remedy=remedy)
     err.print(f"goes on with {projection.id}, which was begun up to position {found.until_position:,}")
     return found
+
+
+def _kept(twin: FleetTwin) -> dict[tuple[str, int], VersionState]:
+    return {(each.projection, each.version): each for each in twin.versions.kept()}
 
 
 def _vehicle_ids(twin: FleetTwin, vins: Sequence[str]) -> list[UUID]:
@@ -136,7 +138,7 @@ def switch(twin: FleetTwin, name: str, version: int) -> None:
     shown = shown_version(twin, projection.name)
     if version == shown.version:
         raise BadInputError("this version is shown already", where=f"{name} {version}", remedy="nothing is to be done")
-    kept = {(each.projection, each.version): each for each in twin.versions.kept()}
+    kept = _kept(twin)
     state = kept.get((name, version))
     if state is None:
         remedy = f"`fleettwin rebuild {name} --version {version}` fills it"
@@ -168,7 +170,7 @@ def discard(twin: FleetTwin, name: str, version: int) -> None:
     projection = at_version(named(name), version)
     if version == shown_version(twin, projection.name).version:
         raise BadInputError("this version is shown", where=f"{name} {version}", remedy="switch to another one first")
-    if not any((each.projection, each.version) == (name, version) for each in twin.versions.kept()):
+    if (name, version) not in _kept(twin):
         remedy = "see `fleettwin status` for the versions that there are"
         raise BadInputError("no such version was filled", where=f"{name} {version}", remedy=remedy)
     twin.versions.discard(projection)
@@ -181,7 +183,7 @@ def discard(twin: FleetTwin, name: str, version: int) -> None:
 def compare_versions(twin: FleetTwin, name: str, left: int, right: int) -> list[dict[str, Any]]:
     """Return where two versions tell something else. Raises BadInputError where one of them is not there."""
     sides = [at_version(named(name), number) for number in (left, right)]
-    kept = {(each.projection, each.version): each for each in twin.versions.kept()}
+    kept = _kept(twin)
     shown = shown_version(twin, name)
     for side in sides:
         if (name, side.version) not in kept and side.version not in (
@@ -196,7 +198,7 @@ def compare_versions(twin: FleetTwin, name: str, left: int, right: int) -> list[
     chosen = set(entries).intersection(*(set(each) for each in limits if each is not None))
     return [
         difference_data(each, entries[each.vehicle_id])
-        for chunk in _chunks(sorted(chosen))
+        for chunk in chunks(sorted(chosen), VEHICLES_AT_ONCE)
         for each in compare(sides[0], sides[1], twin.read_models, twin.log, chunk)
     ]
 
@@ -266,7 +268,9 @@ def verify_projections(
         position = twin.read_models.position(projection)
         strangers = sorted(set(twin.read_models.vehicles_with_rows(projection)) - entries.keys())
         result = Verified(0, 0, "0" * 64, "0" * 64, None)
-        for result in verify(projection, twin.read_models, twin.log, _chunks([*sorted(entries), *strangers])):
+        for result in verify(
+            projection, twin.read_models, twin.log, chunks([*sorted(entries), *strangers], VEHICLES_AT_ONCE)
+        ):
             tell(projection.id, result.vehicles, len(entries) + len(strangers))
         first = result.first
         unknown = DirectoryEntry(first.vehicle_id, "(not registered)", "", None, Micros(0)) if first else None
@@ -296,9 +300,7 @@ def digests_at(
     Rows that are kept are compared where the projection is at that position.
     """
     end = twin.records.last_position()
-    if not 0 <= position <= end:
-        what = f"the log has no position {position}"
-        raise BadInputError(what, where="--position", remedy=f"give one from 0 to {end}")
+    check_position(position, end, where="--position")
     vehicle_ids = sorted(entry.vehicle_id for entry in twin.records.vehicles())
     found = []
     for name in names:
@@ -329,8 +331,3 @@ def verify_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
             first = each["first"]
             lines += [Text(f"the first that differs in {name}:"), compare_screen([first])]
     return Group(rows, *lines)
-
-
-def _chunks(vehicle_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
-    for first in range(0, len(vehicle_ids), VEHICLES_AT_ONCE):
-        yield vehicle_ids[first : first + VEHICLES_AT_ONCE]

@@ -1,9 +1,8 @@
 """Transactions that a coordinator has ended and a partition has not, on brokers that crash."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,6 +20,7 @@ from adapters.kafka.relay import Relay
 from adapters.kafka.topics import create_topics
 from adapters.memory.event_store import MemoryEventLog
 from tests.support.kafka import PARTITIONS
+from tests.support.running import running
 
 pytestmark = pytest.mark.broker
 
@@ -101,20 +101,6 @@ def look(connection: Connection, prefix: str = f"{GROUP}-") -> None:
         HangingTransactions(client, TOPIC, prefix).end_now_and_then()
 
 
-@contextmanager
-def running_relay(connection: Connection) -> Iterator[None]:
-    """Run a relay of the group, which has nothing to publish."""
-    stopping = threading.Event()
-    relay = Relay(connection, TOPIC, PARTITIONS, GROUP, MemoryEventLog(now))
-    thread = threading.Thread(target=relay.run, args=(stopping,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(PATIENCE_S)
-
-
 def test_a_transaction_that_a_crash_left_open_is_aborted(
     kafka_distribution: Distribution, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -138,7 +124,8 @@ def test_a_transaction_that_a_crash_left_open_is_aborted(
             committed(connection)
         look(connection, prefix="another's-")
         assert read(connection) is None
-        with running_relay(connection):
+        relay = Relay(connection, TOPIC, PARTITIONS, GROUP, MemoryEventLog(now))  # which has nothing to publish
+        with running(relay.run):
             wait(lambda: read(connection) == everywhere())
         assert committed(connection) is None
         assert caplog.text.count("aborted the transaction") == PARTITIONS + 1

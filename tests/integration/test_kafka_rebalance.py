@@ -32,6 +32,7 @@ from domain.vin import Vin
 from tests.support.batches import T0, Stream, drive
 from tests.support.events import registry
 from tests.support.kafka import PARTITIONS
+from tests.support.running import running
 
 pytestmark = pytest.mark.broker
 
@@ -92,14 +93,8 @@ def batches() -> list[SignalBatch]:
 def worker(connection: Connection, prefix: str, log: Log) -> Iterator[None]:
     taking = IngestWorker(fleet_on(log), TelemetryCodec(registry()), log, MemorySetAside(), now)
     consumer = PartitionConsumer(connection, f"{prefix}telemetry", f"{prefix}ingest", taking, BATCHES_MAX)
-    stopping = threading.Event()
-    thread = threading.Thread(target=consumer.run, args=(stopping,))
-    thread.start()
-    try:
+    with running(consumer.run):
         yield
-    finally:
-        stopping.set()
-        thread.join(PATIENCE_S)
 
 
 def wait(happened: Callable[[], object]) -> None:

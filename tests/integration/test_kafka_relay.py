@@ -40,6 +40,7 @@ from domain.errors import StoreError
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
 from tests.support.kafka import PARTITIONS, remake_topic
+from tests.support.running import running
 from tests.support.tcp_proxy import Link, TcpProxy
 
 pytestmark = pytest.mark.broker
@@ -171,15 +172,9 @@ class RelayHere:
 
     @contextmanager
     def running(self, at: str = "") -> Iterator[None]:
-        stopping = threading.Event()
         relay = Relay(Connection(at or self.bootstrap_servers), self.topic, PARTITIONS, self.group, self.log)
-        thread = threading.Thread(target=relay.run, args=(stopping,))
-        thread.start()
-        try:
+        with running(relay.run):
             yield
-        finally:
-            stopping.set()
-            thread.join(PATIENCE_S)
 
     def wait(self, published: Callable[[], bool]) -> None:
         """Read the topic from its beginning until something is published."""

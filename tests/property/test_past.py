@@ -32,7 +32,7 @@ def rows_then(events: Sequence[VehicleEvent], as_of: Micros | None, position: in
         (projection.name, row_spec(row_type).table, *row_key(row)): row
         for projection in PROJECTIONS
         for row_type in projection.row_types
-        for row in read.rows(row_type, [VEHICLE_ID])
+        for row in read._of(row_type, [VEHICLE_ID])
     }
 
 
