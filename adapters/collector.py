@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-EVENTS_MAX: Final = 32_000  # after which it collects, whoever still holds it: what was made since
+EVENTS_MAX: Final = 8_000  # after which it collects, whoever still holds it: what was made since
 WHOLE_EVERY: Final = (
-    64  # collections: with everything that is there, which stops a process with many vehicles for 0.3 s
+    256  # collections: with everything that is there, which stops a process with many vehicles for 0.3 s
 )
 OLDEST: Final = 2  # generation of Python's collector
 YOUNGER: Final = 1

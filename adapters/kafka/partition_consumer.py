@@ -9,6 +9,7 @@ A topic that was deleted and made anew is another one (sources.py): it is looked
 
 import logging
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, Final
@@ -29,8 +30,7 @@ BACKOFF_S: Final = 1.0  # after a failure that may pass
 POLL_INTERVAL_MS_MAX: Final = 300_000  # who does not ask for records for so long has lost its partitions
 FETCH_BYTES_MAX: Final = 16 * 1_048_576
 STEP_RECORDS_MIN: Final = 100  # that a step counts for, in terms of what it leaves behind in memory
-FETCH_BYTES_MIN: Final = 256 * 1_024  # or what has come within `GATHERED_MS`: a transaction of few records costs most
-GATHERED_MS: Final = 25
+GATHERED_MS: Final = 60  # from one step to the next, at least: a transaction of few records costs most
 
 _log: Final = logging.getLogger(__name__)
 
@@ -95,8 +95,10 @@ class PartitionConsumer:
                     self._added = _Added()
                     consumer = self._added.consumer = stack.enter_context(closing(self._open()))
                     while not stopping.is_set():
+                        began_s = time.monotonic()
                         taken = self._step(consumer, client, same, stopping)
                         COLLECTOR.passed(max(taken, STEP_RECORDS_MIN))
+                        stopping.wait(max(0.0, began_s + GATHERED_MS / 1_000 - time.monotonic()))
             except (KafkaError, FleettwinError) as error:
                 _log.warning("the reader of %s begins anew: %s", self._topic, with_remedy(error))
                 stopping.wait(BACKOFF_S)
@@ -116,8 +118,7 @@ class PartitionConsumer:
             max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
             max_poll_records=self._records_max,
             fetch_max_bytes=FETCH_BYTES_MAX,
-            fetch_min_bytes=FETCH_BYTES_MIN,
-            fetch_max_wait_ms=GATHERED_MS,
+            fetch_max_wait_ms=POLL_MS,  # records have gathered before it is asked for them
         )
 
     def _step(

@@ -35,7 +35,7 @@ from domain.errors import FleettwinError, StoreError
 
 EVENTS_MAX: Final = 2_000  # in one transaction
 WAIT_MS: Final = 500  # for new events, before the group is heard again
-GATHERED_MS: Final = 20  # between two pages: a transaction of few events costs most
+GATHERED_MS: Final = 40  # between two pages: a transaction of few events costs most
 SAID_MS: Final = 100  # after which positions are said though nothing was to be published
 BACKOFF_S: Final = 1.0  # after a failure that may pass
 TRANSACTION_TIMEOUT_MS: Final = 10_000  # a relay that is silent for so long in a transaction has lost it

@@ -9,7 +9,7 @@ from kafka.errors import KafkaError
 
 from adapters.kafka import client as kafka_client
 from adapters.kafka.client import Connection
-from adapters.kafka.partition_consumer import PartitionConsumer
+from adapters.kafka.partition_consumer import BACKOFF_S, PartitionConsumer
 from adapters.received import Received
 
 
@@ -62,11 +62,12 @@ class Consumer:
 
 
 class Once(threading.Event):
-    """Is set by who waits for it."""
+    """Is set by who waits for it after a failure."""
 
-    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002  # of the real one
-        self.set()
-        return True
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout is None or timeout >= BACKOFF_S:
+            self.set()
+        return self.is_set()
 
 
 @pytest.mark.parametrize(
