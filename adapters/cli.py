@@ -517,6 +517,15 @@ def run_relay_role() -> None:
         run_relay(twin)
 
 
+@run_app.command(name="snapshots")
+def run_snapshots_role() -> None:
+    """Make snapshots of the twins behind the log, from which the past is folded; one is enough, more do no harm."""
+    from adapters.roles import run_snapshots
+
+    with _logged() as twin:
+        run_snapshots(twin)
+
+
 @app.command()
 def republish(
     recreate: Annotated[

@@ -55,6 +55,9 @@ RELAY_SECONDS: Final = Histogram(
     registry=REGISTRY,
 )
 
+# --- snapshots --------------------------------------------------------------------------------------------------------
+SNAPSHOTS: Final = Counter("fleettwin_snapshots_total", "Snapshots of vehicles made.", registry=REGISTRY)
+
 # --- projections ------------------------------------------------------------------------------------------------------
 PROJECTED: Final = Counter(
     "fleettwin_projection_events_total", "Events folded by a projection.", ["projection"], registry=REGISTRY

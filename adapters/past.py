@@ -5,7 +5,9 @@ clock may have come late, and then belongs to that moment; what the log held doe
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -13,22 +15,17 @@ from adapters.clock import iso_time, now
 from adapters.event_log import DirectoryEntry, StoredRecord, check_position
 from adapters.recorded import Decode, recorded
 from adapters.rows_reader import RowsReader
-from adapters.twins import Positions, VehicleFilter, projection_of
+from adapters.twins import PageOf, Positions, VehicleFilter, projection_of
 from domain.errors import BadInputError
 from domain.units import Micros
 from projections.as_of import until
 from projections.folding import fold_past
-from projections.projection import Key, Projection, R, Recorded, Row
+from projections.navigation.model import TrackRow
+from projections.projection import Key, Projection, R, Recorded, Row, row_key, row_spec
+from projections.snapshots import Moment, Range, RowsOf, SnapshotReader
 
 VEHICLES_AT_ONCE: Final = 100  # whose rows are held while a filter looks for those that fit
 _IDENTITY: Final = ("vins", "brands", "models")  # what of a filter does not change with time
-
-
-class Moment(NamedTuple):
-    """What the past is seen from: the log up to a position, and the vehicles' clock up to a time (None: any)."""
-
-    position: int
-    as_of: Micros | None = None
 
 
 class Present(Protocol):
@@ -49,8 +46,12 @@ class Present(Protocol):
     def position_at(self, known_at: Micros | None) -> int:
         """Return the position of the newest event that was recorded by then."""
 
-    def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
-        """Return the events of vehicles up to a position, in order of vehicle and version."""
+    def history(self, ranges: Sequence[Range], until_position: int) -> Sequence[StoredRecord]:
+        """Return events of vehicles up to a position, in order of vehicle and version."""
+
+    @property
+    def snapshots(self) -> SnapshotReader:
+        """Rows of vehicles as they were."""
 
 
 def resolved_position(present: Present, as_of: Micros | None, known_at: Micros | None, position: int | None) -> int:
@@ -66,12 +67,32 @@ def resolved_position(present: Present, as_of: Micros | None, known_at: Micros |
     return position
 
 
-class _NoRows:
-    """Where every history begins."""
+class _Folded(NamedTuple):
+    """What was folded of one vehicle and projection: the rows of its snapshot, and what came after it."""
 
-    def load(self, _: Projection, __: type[R], ___: Collection[Key]) -> Mapping[Key, R]:
-        """Return none."""
-        return {}
+    states: RowsOf
+    written: Mapping[type[Row], Mapping[Key, Row | None]]  # None: deleted
+
+
+class _Snapshots:
+    """Rows to fold on top of."""
+
+    def __init__(self, read: SnapshotReader, projection: Projection, versions: Mapping[UUID, int]) -> None:
+        self._read = read
+        self._versions = versions
+        self.states = read.states(projection, versions) if versions else {}
+
+    def load(self, _: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
+        """Return the rows with these keys."""
+        if row_spec(row_type).grows:
+            kept = [key for key in keys if key[0] in self._versions]
+            return self._read.load(row_type, kept, self._versions) if kept else {}
+        found: dict[Key, Any] = {}
+        for key in keys:
+            row = self.states.get(key[0], {}).get(row_type, {}).get(key)
+            if row is not None:
+                found[key] = row
+        return found
 
 
 class PastReader(RowsReader):
@@ -81,9 +102,9 @@ class PastReader(RowsReader):
         self._present = present
         self._decode = decode
         self._moment = moment
-        self._records: dict[UUID, list[StoredRecord]] = {}
-        self._told: dict[UUID, list[tuple[StoredRecord, Recorded]]] = {}  # by then
-        self._rows: dict[str, dict[UUID, Mapping[type[Row], Sequence[Any]]]] = defaultdict(dict)  # by projection
+        self._versions: dict[UUID, int] = {}  # of the snapshots that are folded on top of; 0: there is none
+        self._told: dict[UUID, list[Recorded]] = {}  # after the snapshot, by then
+        self._folded: dict[str, dict[UUID, _Folded]] = defaultdict(dict)  # by projection
 
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
         """Return up to `limit` vehicles in order of their ids, after `after`."""
@@ -116,61 +137,143 @@ class PastReader(RowsReader):
         """Return the position of the newest event that was recorded by then."""
         return self._present.position_at(known_at)
 
-    def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
-        """Return the events of vehicles up to a position, in order of vehicle and version."""
-        return self._present.history(vehicle_ids, min(until_position, self._moment.position))
+    def history(self, ranges: Sequence[Range], until_position: int) -> Sequence[StoredRecord]:
+        """Return events of vehicles up to a position, in order of vehicle and version."""
+        return self._present.history(ranges, min(until_position, self._moment.position))
+
+    @property
+    def snapshots(self) -> SnapshotReader:
+        """Rows of vehicles as they were."""
+        return self._present.snapshots
+
+    def events(self, vehicle_ids: Sequence[UUID], page: PageOf, topics: Sequence[str] | None) -> Sequence[StoredRecord]:
+        """Return events in order of (version,)."""
+        wanted: dict[UUID, list[StoredRecord]] = {each: [] for each in vehicle_ids}
+        of_vehicle = {
+            vehicle_id: self._ranges_of_page(ranges, page)
+            for vehicle_id, ranges in groupby(
+                self.snapshots.ranges(dict.fromkeys(vehicle_ids, 0), self._moment), attrgetter("vehicle_id")
+            )
+        }
+        while of_vehicle:  # of each the next range, all of them together
+            ranges = [each for left in of_vehicle.values() for each in [next(left, None)] if each]
+            if not ranges:
+                break
+            found = self.history(sorted(ranges), self._moment.position)
+            for record in reversed(found) if page.newest_first else found:
+                kept = wanted[record.originator_id]
+                fits = topics is None or record.topic in topics
+                if fits and len(kept) < page.limit and self._is_told(record) and _is_after(record, page):
+                    kept.append(record)
+            of_vehicle = {each: left for each, left in of_vehicle.items() if len(wanted[each]) < page.limit}
+        records = [record for kept in wanted.values() for record in kept]
+        return sorted(records, key=lambda record: record.version, reverse=page.newest_first)
+
+    def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
+        """Return one event."""
+        found = self.history([Range(vehicle_id, version - 1, version)], self._moment.position)
+        return next((each for each in found if self._is_told(each)), None)
 
     def _exists(self, entry: DirectoryEntry) -> bool:
-        return bool(self._events_told(entry.vehicle_id))
+        self._read([entry.vehicle_id])
+        return bool(self._versions[entry.vehicle_id] or self._told[entry.vehicle_id])
 
     def _if_exists(self, entry: DirectoryEntry | None) -> DirectoryEntry | None:
         return entry if entry and self._exists(entry) else None
 
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
+        return self._rows(row_type, vehicle_ids, None)
+
+    def _tracks(self, vehicle_id: UUID, begin: Micros, end: Micros) -> list[TrackRow]:
+        return self._rows(TrackRow, [vehicle_id], (begin, end))
+
+    def _rows(self, row_type: type[R], vehicle_ids: Sequence[UUID], between: tuple[Micros, Micros] | None) -> list[R]:
+        """Return the rows of a type; `between`: those at least that touch this stretch of time."""
         projection = projection_of(row_type)
-        kept = self._rows[projection.id]
-        missing = [each for each in vehicle_ids if each not in kept]
-        if missing:
-            self._fold(projection, missing)
-        return [row for vehicle_id in vehicle_ids for row in kept[vehicle_id].get(row_type, ())]
-
-    def _fold(self, projection: Projection, vehicle_ids: Sequence[UUID]) -> None:
-        self._read(vehicle_ids)
-        events = [each for vehicle_id in vehicle_ids for _, each in self._events_told(vehicle_id)]
-        written = fold_past(_NoRows(), projection, events).upserts
-        grouped: dict[UUID, dict[type[Row], list[Row]]] = {each: defaultdict(list) for each in vehicle_ids}
-        for row_type, rows in written.items():
-            for row in rows:
-                grouped[row.vehicle_id][row_type].append(row)
-        self._rows[projection.id].update(grouped)
-
-    def _events_of(self, vehicle_id: UUID) -> Sequence[StoredRecord]:
-        return [record for record, _ in self._events_told(vehicle_id)]
-
-    def _events_told(self, vehicle_id: UUID) -> Sequence[tuple[StoredRecord, Recorded]]:
-        """Return what a vehicle had told by then, as records of the log and as far as they told it."""
-        found = self._told.get(vehicle_id)
-        if found is None:
-            self._read([vehicle_id])
-            as_of = self._moment.as_of
-            found = self._told[vehicle_id] = []
-            for record in self._records[vehicle_id]:
-                whole = recorded(record, self._decode)
-                event = whole.event if as_of is None else until(whole.event, as_of)
-                if event:
-                    found.append((record, whole._replace(event=event)))
+        folded = self._folded[projection.id]
+        self._fold(projection, [each for each in vehicle_ids if each not in folded])
+        before: dict[UUID, dict[Key, Any]] = defaultdict(dict)
+        if row_spec(row_type).grows:
+            versions = {each: self._versions[each] for each in vehicle_ids if self._versions[each]}
+            for row in self.snapshots.grown(row_type, versions, between) if versions else ():
+                before[row.vehicle_id][row_key(row)] = row
+        found: list[Any] = []
+        for vehicle_id in vehicle_ids:
+            states, written = folded[vehicle_id]
+            rows = {**(before[vehicle_id] or states.get(row_type, {})), **written.get(row_type, {})}
+            found += [row for row in rows.values() if row is not None]
         return found
 
+    def _fold(self, projection: Projection, vehicle_ids: Sequence[UUID]) -> None:
+        if not vehicle_ids:
+            return
+        self._read(vehicle_ids)
+        versions = {each: self._versions[each] for each in vehicle_ids if self._versions[each]}
+        before = _Snapshots(self.snapshots, projection, versions)
+        commit = fold_past(before, projection, [each for of in vehicle_ids for each in self._told[of]])
+        written: dict[UUID, dict[type[Row], dict[Key, Row | None]]] = {
+            each: {row_type: {} for row_type in projection.row_types} for each in vehicle_ids
+        }
+        for row_type, keys in commit.deletes.items():
+            for key in keys:
+                written[key[0]][row_type][key] = None
+        for row_type, rows in commit.upserts.items():
+            for row in rows:
+                written[row.vehicle_id][row_type][row_key(row)] = row
+        self._folded[projection.id].update(
+            {each: _Folded(before.states.get(each, {}), written[each]) for each in vehicle_ids}
+        )
+
+    def _events_of(self, vehicle_id: UUID) -> Sequence[StoredRecord]:
+        """Return what a vehicle had told by then."""
+        ranges = self.snapshots.ranges({vehicle_id: 0}, self._moment)
+        return [each for each in self.history(ranges, self._moment.position) if self._is_told(each)]
+
     def _read(self, vehicle_ids: Iterable[UUID]) -> None:
-        missing = [each for each in vehicle_ids if each not in self._records]
-        if missing:
-            self._records.update({each: [] for each in missing})
-            for record in self._present.history(missing, self._moment.position):
-                self._records[record.originator_id].append(record)
+        """Find the snapshots of vehicles, and read what they told after these."""
+        missing = [each for each in vehicle_ids if each not in self._told]
+        if not missing:
+            return
+        newest = self.snapshots.newest(missing, self._moment)
+        versions = {each: newest[each].to_version if each in newest else 0 for each in missing}
+        self._versions.update(versions)
+        self._told.update({each: [] for each in missing})
+        ranges = self.snapshots.ranges(versions, self._moment)
+        for record in self._present.history(ranges, self._moment.position):
+            event = self._as_told(record)
+            if event:
+                self._told[record.originator_id].append(event)
+
+    def _as_told(self, record: StoredRecord) -> Recorded | None:
+        """Return what an event had told by then; None: nothing."""
+        whole, as_of = recorded(record, self._decode), self._moment.as_of
+        event = whole.event if as_of is None else until(whole.event, as_of)
+        return whole._replace(event=event) if event else None
+
+    def _is_told(self, record: StoredRecord) -> bool:
+        return self._moment.as_of is None or self._as_told(record) is not None
+
+    def _ranges_of_page(self, ranges: Iterable[Range], page: PageOf) -> Iterator[Range]:
+        """Give the ranges that a page of events may be in, in its order."""
+        chosen = list(ranges)
+        if page.after is not None:
+            (version,) = page.after
+            chosen = [
+                each
+                for each in chosen
+                if (each.after_version + 1 < version if page.newest_first else each.to_version > version)
+            ]
+        return iter(chosen[::-1] if page.newest_first else chosen)
 
     def _forget(self, vehicle_ids: Iterable[UUID]) -> None:
         for vehicle_id in vehicle_ids:
-            self._records.pop(vehicle_id, None)
+            self._versions.pop(vehicle_id, None)
             self._told.pop(vehicle_id, None)
-            for kept in self._rows.values():
-                kept.pop(vehicle_id, None)
+            for folded in self._folded.values():
+                folded.pop(vehicle_id, None)
+
+
+def _is_after(record: StoredRecord, page: PageOf) -> bool:
+    if page.after is None:
+        return True
+    return (record.version,) < page.after if page.newest_first else (record.version,) > page.after

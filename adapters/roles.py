@@ -37,6 +37,14 @@ def run_relay(twin: FleetTwin) -> None:
     err.print("stopped")
 
 
+def run_snapshots(twin: FleetTwin) -> None:
+    """Make the snapshots that the past is folded from."""
+    with running(twin, ["snapshots"]) as (stopping,):
+        err.print("makes snapshots; Ctrl-C stops")
+        twin.snapshotting.run(stopping)
+    err.print("stopped")
+
+
 @contextmanager
 def running(twin: FleetTwin, loops: Sequence[str]) -> Iterator[list[HeardStopping]]:
     """Give each loop what tells it that the process is to end: what is underway is finished first.

@@ -92,9 +92,13 @@ class RowsReader(ABC):
         return [
             (index, row)
             for index, span in enumerate(spans)
-            for row in self._of(TrackRow, [span.vehicle_id])
+            for row in self._tracks(span.vehicle_id, span.started_at, span.ended_at)
             if row.started_at <= span.ended_at and row.ended_at >= span.started_at
         ]
+
+    def _tracks(self, vehicle_id: UUID, begin: Micros, end: Micros) -> Sequence[TrackRow]:  # noqa: ARG002  # for others
+        """Return the pieces of track of a vehicle that touch a stretch of time, and maybe more."""
+        return self._of(TrackRow, [vehicle_id])
 
     def plays(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[PlayRow]:
         """Return what was played in order of (started_at,), without what only goes on."""

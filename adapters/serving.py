@@ -31,12 +31,14 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
     with operation.observing():
         if project:
             twin.projecting.start(twin.records.wait, heartbeats)
+            twin.snapshotting.start()
         settle()
         try:
             _Server(settings, queries).run([listener])
         except KeyboardInterrupt:
             err.print("stopped")
         finally:
+            twin.snapshotting.stop()
             twin.projecting.stop()
 
 

@@ -24,10 +24,12 @@ from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.server import EmbeddedServer
 from adapters.postgres.set_aside import PostgresSetAside
+from adapters.postgres.snapshots import PostgresSnapshots, fetch_from
 from adapters.postgres.twin_reader import PostgresTwins
 from adapters.projecting import Projecting
 from adapters.projection_versions import followed_projections
 from adapters.signals.catalogue import Catalogue, load_catalogue
+from adapters.snapshotting import Snapshotting
 from adapters.twins import PROJECTIONS, chosen_projections
 from adapters.vehicle_log import VehicleLog
 from domain.fleet import Fleet
@@ -218,6 +220,11 @@ class FleetTwin:
     def projecting(self) -> Projecting:
         """Events to rows."""
         return Projecting(self.followed, self.log, self.read_models, now)
+
+    @cached_property
+    def snapshotting(self) -> Snapshotting:
+        """Rows of vehicles as they were, now and then."""
+        return Snapshotting(self.records, self.codec.decode, PostgresSnapshots(fetch_from(self.records.datastore)))
 
     def projecting_others(self, only: Collection[str]) -> Projecting:
         """Return what follows the log itself: versions that became ready after those were chosen that Kafka feeds."""

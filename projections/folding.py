@@ -152,10 +152,12 @@ class _Session:
 def fold_past(source: RowSource, projection: Projection, batch: Iterable[Recorded]) -> Commit:
     """Return what events change in the rows of `source`; those of a vehicle are in order, some may lack.
 
-    As when it is folded live, an event that fails leaves the rows of its vehicle as they were before it, for good.
+    As when it is folded live, an event that fails leaves the rows of its vehicle as they were before it, for good; such
+    a vehicle is among those `left_out`.
     """
     session = _Session(source, projection, batch)
     session.prefetch()
+    commit = Commit()
     for vehicle_id, events in session.batches.items():
         for recorded in events:
             try:
@@ -163,8 +165,8 @@ def fold_past(source: RowSource, projection: Projection, batch: Iterable[Recorde
             except Exception:
                 if session.store_failed:
                     raise
+                commit.left_out[vehicle_id] = events[-1].event.originator_version
                 break
-    commit = Commit()
     session.collect(commit)
     return commit
 

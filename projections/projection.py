@@ -108,15 +108,19 @@ class RowSpec(NamedTuple):
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     rewritten: bool = False
+    grows: bool = False
 
 
 _KINDS: Final = {UUID: "uuid", str: "text", int: "int", float: "float", bool: "bool"}
 
 
-def table(name: str, *, key: tuple[str, ...], rewritten: bool = False) -> Callable[[type[R]], type[R]]:
+def table(
+    name: str, *, key: tuple[str, ...], rewritten: bool = False, grows: bool = False
+) -> Callable[[type[R]], type[R]]:
     """Declare a NamedTuple as the row of a table; its first columns are those of `key`, `vehicle_id` first.
 
     `rewritten`: most writes find the row there, as those of newest values do; a store may leave room for that.
+    `grows`: there is a row for each thing that happened, so that a vehicle has the more of them the older it is.
     """
 
     def declare(row_type: type[R]) -> type[R]:
@@ -125,7 +129,7 @@ def table(name: str, *, key: tuple[str, ...], rewritten: bool = False) -> Callab
         if key[0] != "vehicle_id" or key != tuple(column.name for column in columns[: len(key)]):
             msg = f"{row_type.__name__}: the key {key} must begin with vehicle_id, and be the first columns"
             raise TypeError(msg)
-        row_type.SPEC = RowSpec(name, columns, key, rewritten)  # type: ignore[attr-defined]
+        row_type.SPEC = RowSpec(name, columns, key, rewritten, grows)  # type: ignore[attr-defined]
         row_type.KEY_OF = itemgetter(slice(len(key)))  # type: ignore[attr-defined]
         row_type.KEY_IN_VEHICLE_OF = itemgetter(slice(1, len(key)))  # type: ignore[attr-defined]
         return row_type

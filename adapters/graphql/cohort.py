@@ -13,11 +13,12 @@ from adapters.graphql.envelope import MeasuredValue, measured
 from adapters.graphql.fields import computed
 from adapters.graphql.lookahead import summary
 from adapters.graphql.port import Catalogue, Decode, TwinReader
-from adapters.past import Moment, PastReader, resolved_position
+from adapters.past import PastReader, resolved_position
 from adapters.twins import Span, newest
 from domain.units import Micros
 from projections.navigation.model import Fix, TrackRow, merge_track
 from projections.signal_rows import SignalRow
+from projections.snapshots import Moment
 
 TRACKS_A_STATEMENT: Final = 100  # trips whose tracks are read, and held, at a time
 _NEEDS_AGE: Final = frozenset({"status", "reason"})

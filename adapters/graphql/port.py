@@ -13,6 +13,7 @@ from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRo
 from projections.media.model import PlayRow
 from projections.navigation.model import DestinationRow, TrackRow, TripRow
 from projections.signal_rows import SignalRow
+from projections.snapshots import Range, SnapshotReader
 
 
 class TwinReader(Protocol):
@@ -89,8 +90,12 @@ class TwinReader(Protocol):
         May begin a new view. Raises BadInputError for a time that has not come.
         """
 
-    def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
-        """Return the events of vehicles up to a position, in order of vehicle and version."""
+    def history(self, ranges: Sequence[Range], until_position: int) -> Sequence[StoredRecord]:
+        """Return events of vehicles up to a position, in order of vehicle and version."""
+
+    @property
+    def snapshots(self) -> SnapshotReader:
+        """Rows of vehicles as they were."""
 
 
 class Twins(Protocol):

@@ -7,19 +7,22 @@ from uuid import UUID
 
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.memory.event_store import MemoryEventLog
+from adapters.memory.snapshots import MemorySnapshots
 from adapters.rows_reader import RowsReader
 from adapters.twins import PROJECTIONS, Positions, ProjectionPosition, VehicleFilter, projection_of
 from domain.units import Micros
 from projections.ports import ReadModelStore
 from projections.projection import R
+from projections.snapshots import Range, SnapshotReader
 
 
 class MemoryTwinReader(RowsReader):
     """Reads log and read models as they are: the view stays the same only while nobody writes."""
 
-    def __init__(self, log: MemoryEventLog, store: ReadModelStore) -> None:
+    def __init__(self, log: MemoryEventLog, store: ReadModelStore, snapshots: SnapshotReader | None = None) -> None:
         self._log = log
         self._store = store
+        self.snapshots = snapshots or MemorySnapshots()
 
     @contextmanager
     def reading(self) -> Iterator[Self]:
@@ -52,13 +55,13 @@ class MemoryTwinReader(RowsReader):
         records = self._log.read(0, self._log.last_position())
         return max((each.position for each in records if known_at is None or each.recorded_at <= known_at), default=0)
 
-    def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
-        """Return the events of vehicles up to a position, in order of vehicle and version."""
+    def history(self, ranges: Sequence[Range], until_position: int) -> Sequence[StoredRecord]:
+        """Return events of vehicles up to a position, in order of vehicle and version."""
         return [
             each
-            for vehicle_id in sorted(vehicle_ids)
-            for each in self._log.events_of(vehicle_id)
-            if each.position <= until_position
+            for vehicle_id, after_version, to_version in sorted(ranges)
+            for each in self._log.events_of(vehicle_id, after_version)
+            if each.position <= until_position and each.version <= to_version
         ]
 
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:

@@ -13,6 +13,8 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.postgres.arrays import array
+from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.twin_statements import (
     APPENDS_ENDED,
     DIRECTORY,
@@ -36,6 +38,7 @@ from projections.media.model import PlayRow
 from projections.navigation.model import DestinationRow, TrackRow, TripRow
 from projections.projection import R
 from projections.signal_rows import SignalRow
+from projections.snapshots import Range, SnapshotReader
 
 CONNECTIONS_MAX: Final = 8
 CONNECTION_WAIT_S: Final = 5.0
@@ -207,9 +210,16 @@ class PostgresTwinReader:
             low, high = (middle, high) if recorded_at <= known_at else (low, middle)
         return low
 
-    def history(self, vehicle_ids: Sequence[UUID], until_position: int) -> Sequence[StoredRecord]:
-        """Return the events of vehicles up to a position, in order of vehicle and version."""
-        return self._rows(StoredRecord._make, HISTORY, [list(vehicle_ids), until_position])
+    def history(self, ranges: Sequence[Range], until_position: int) -> Sequence[StoredRecord]:
+        """Return events of vehicles up to a position, in order of vehicle and version."""
+        ids, after, until = zip(*ranges, strict=True) if ranges else ((), (), ())
+        parameters = [array("uuid", ids), array("bigint", after), array("bigint", until), until_position]
+        return self._rows(StoredRecord._make, HISTORY, parameters)
+
+    @property
+    def snapshots(self) -> SnapshotReader:
+        """Rows of vehicles as they were."""
+        return PostgresSnapshots(self._rows)
 
     # --- how ----------------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,8 @@ POSITIONS: Final = (
 
 
 HISTORY: Final[LiteralString] = (
-    f"SELECT e.* FROM unnest(%s::uuid[]) AS v (id) CROSS JOIN LATERAL ({EVENTS} WHERE r.originator_id = v.id"
+    "SELECT e.* FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[]) AS v (id, after, until) CROSS JOIN LATERAL"
+    f" ({EVENTS} WHERE r.originator_id = v.id AND r.originator_version > v.after AND r.originator_version <= v.until"
     " AND r.notification_id <= %s) AS e ORDER BY e.originator_id, e.originator_version"
 )
 LOG_END: Final = (

@@ -59,7 +59,7 @@ class WarningRow(NamedTuple):
     position: int
 
 
-@table("charging", key=("vehicle_id", "session_id"))
+@table("charging", key=("vehicle_id", "session_id"), grows=True)
 class ChargingRow(NamedTuple):
     """A charging session; `ended_at` None: its stream has not told its end."""
 

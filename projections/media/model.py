@@ -15,7 +15,7 @@ class MediaSignalRow(SignalRow):
     __slots__ = ()
 
 
-@table("plays", key=("vehicle_id", "started_at"))
+@table("plays", key=("vehicle_id", "started_at"), grows=True)
 class PlayRow(NamedTuple):
     """A piece that began to play at `started_at`, or was found playing then where a stream begins (`initial`)."""
 

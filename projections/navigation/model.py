@@ -15,7 +15,7 @@ class NavigationSignalRow(SignalRow):
     __slots__ = ()
 
 
-@table("trips", key=("vehicle_id", "trip_id"), rewritten=True)
+@table("trips", key=("vehicle_id", "trip_id"), rewritten=True, grows=True)
 class TripRow(NamedTuple):
     """A trip. `ended_at` is its last known moment; it is over when `ended`."""
 
@@ -32,7 +32,7 @@ class TripRow(NamedTuple):
     position: int
 
 
-@table("tracks", key=("vehicle_id", "event_version"))
+@table("tracks", key=("vehicle_id", "event_version"), grows=True)
 class TrackRow(NamedTuple):
     """A piece of track: fixes of one stream as columns of equal length, in order of time."""
 

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from adapters.clock import now
 from adapters.graphql.port import Twins
-from adapters.past import Moment, PastReader
+from adapters.past import PastReader
 from adapters.twins import ANY_VEHICLE, PROJECTIONS, PageOf, Span, VehicleFilter, newest, signal_table
 from domain import events as e
 from domain import paths
 from domain.units import Micros
 from projections.navigation.model import TripRow
+from projections.snapshots import Moment
 from tests.support.databases import new_database
 from tests.support.twins import CATALOGUE, CODEC, SECOND, T0, Car, World, full_car, memory_world, postgres_world
 

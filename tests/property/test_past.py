@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.past import Moment, PastReader
+from adapters.past import PastReader
 from adapters.twins import PROJECTIONS
 from domain import events as e
 from domain.events import VehicleEvent
@@ -15,6 +15,7 @@ from domain.signals import SignalBatch
 from domain.units import Micros
 from projections.as_of import told, until
 from projections.projection import Row, row_key, row_spec
+from projections.snapshots import Moment
 from tests.support.batches import VEHICLE_ID, cuts, interleaved, stories, streams_of
 from tests.support.events import events_of
 from tests.support.given import Car
