@@ -15,7 +15,7 @@ from adapters.clock import iso_time, now
 from adapters.event_log import DirectoryEntry, StoredRecord, check_position
 from adapters.recorded import Decode, recorded
 from adapters.rows_reader import RowsReader
-from adapters.twins import PageOf, Positions, VehicleFilter, projection_of
+from adapters.twins import PROJECTIONS, PageOf, Positions, VehicleFilter, projection_of
 from domain.errors import BadInputError
 from domain.units import Micros
 from projections.as_of import until
@@ -113,6 +113,8 @@ class PastReader(RowsReader):
         while len(found) < limit:
             entries = self._present.vehicles(VEHICLES_AT_ONCE, after, of_identity)
             self._read([entry.vehicle_id for entry in entries])
+            for projection in PROJECTIONS if chosen != of_identity else ():  # of all of them together
+                self._fold(projection, [entry.vehicle_id for entry in entries])
             fitting = [entry for entry in entries if self._exists(entry) and self.fits(entry, chosen)]
             found += fitting
             self._forget({entry.vehicle_id for entry in entries} - {entry.vehicle_id for entry in fitting})

@@ -40,21 +40,26 @@ class RowsReader(ABC):
         for wanted, value in ((chosen.vins, entry.vin), (chosen.brands, entry.brand), (chosen.models, entry.model)):
             if wanted is not None and value not in wanted:
                 return False
-        codes = {row.code for row in self.trouble_codes([entry.vehicle_id]) if row.held}
-        if chosen.has_trouble_code not in (None, bool(codes)):
-            return False
-        if chosen.trouble_codes is not None and not codes & set(chosen.trouble_codes):
-            return False
+        if chosen.has_trouble_code is not None or chosen.trouble_codes is not None:
+            codes = {row.code for row in self.trouble_codes([entry.vehicle_id]) if row.held}
+            if chosen.has_trouble_code not in (None, bool(codes)):
+                return False
+            if chosen.trouble_codes is not None and not codes & set(chosen.trouble_codes):
+                return False
+        if chosen.last_seen_after is None:
+            return True
         last_seen = self.last_seen([entry.vehicle_id]).get(entry.vehicle_id)
-        return chosen.last_seen_after is None or (last_seen is not None and last_seen > chosen.last_seen_after)
+        return last_seen is not None and last_seen > chosen.last_seen_after
 
     def signals(
         self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]
     ) -> Sequence[SignalRow]:
         """Return the rows of the signals with one of these paths, or whose path begins with one of the prefixes."""
+        tables = _SIGNAL_TABLES if prefixes else {signal_table(path): None for path in paths}
         return [
             row
-            for row in self._signals(vehicle_ids)
+            for table in tables
+            for row in self._of(table, vehicle_ids)
             if (row.path in paths and type(row) is signal_table(row.path)) or row.path.startswith(tuple(prefixes))
         ]
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.units import Micros
 from projections.projection import Key, Projection, R, Row
 
-BLOCK_EVENTS: Final = 128  # of one vehicle; half as many are folded on top of a snapshot, in the middle
+BLOCK_EVENTS: Final = 32  # of one vehicle; up to twice as many are folded on top of a snapshot
 
 
 class Moment(NamedTuple):

@@ -181,7 +181,9 @@ def test_of_what_another_program_has_folded_nothing_is_seen(server: Any) -> None
 
 def test_rows_that_grow_are_as_they_were_after_each_block(new_log: Callable[[], Log]) -> None:
     log = new_log()
-    trip, other = (TripRow(VEHICLE_ID, UUID(int=number), T0, T0, False, None, Metres(0.1), None, T0, 1, 1) for number in (1, 2))
+    trip, other = (
+        TripRow(VEHICLE_ID, UUID(int=number), T0, T0, False, None, Metres(0.1), None, T0, 1, 1) for number in (1, 2)
+    )
     longer = trip._replace(ended_at=Micros(T0 + 60), distance_m=Metres(1e300), end_reason=ODD)
     written: list[dict[UUID, TripRow | None]] = [
         {trip.trip_id: trip, other.trip_id: other},
