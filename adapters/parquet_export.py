@@ -6,6 +6,7 @@ events at once can.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -27,7 +28,7 @@ from domain.signals import SignalValue
 from domain.units import Micros
 from projections.projection import Projection, Recorded, UnreadableEvent, row_spec
 
-ROWS_AT_ONCE: Final = 20_000  # of one file, held until they are written
+ITEMS_AT_ONCE: Final = 100_000  # rows of one file, and items of the lists in them: held until they are written
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _VALUE: Final = pa.struct(
     [("number", pa.float64()), ("integer", pa.int64()), ("text", pa.string()), ("flag", pa.bool_())]
@@ -72,6 +73,7 @@ class _Files:
         self._folder = folder
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
+        self._items: Counter[str] = Counter()
         self._schemas: dict[str, pa.Schema] = {}
 
     def add(self, partition: str, schema: pa.Schema, row: Mapping[str, Any]) -> None:
@@ -79,7 +81,8 @@ class _Files:
         waiting = self._rows.setdefault(partition, [])
         self._schemas.setdefault(partition, schema)
         waiting.append(row)
-        if len(waiting) >= ROWS_AT_ONCE:
+        self._items[partition] += 1 + sum(len(value) for value in row.values() if type(value) is list)
+        if self._items[partition] >= ITEMS_AT_ONCE:
             self._write(partition)
 
     def expect(self, folder: str, partition: str, schema: pa.Schema) -> None:
@@ -103,7 +106,7 @@ class _Files:
                 continue
 
     def _write(self, partition: str) -> None:
-        rows, self._rows[partition] = self._rows[partition], []
+        rows, self._rows[partition], self._items[partition] = self._rows[partition], [], 0
         if not rows:
             return
         schema = self._schemas[partition]

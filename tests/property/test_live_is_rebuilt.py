@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from adapters.memory.read_models import MemoryReadModels
 from domain.errors import PositionConflictError, StoreError
 from domain.events import EVENT_TYPES, VehicleEvent
+from domain.units import Micros
 from projections.digest import digest
 from projections.folding import Folder
 from projections.history import verify
@@ -30,10 +31,10 @@ from tests.support.events import example_events
 from tests.support.read_side import PROJECTIONS, ListFeed, recorded, runner
 
 EXAMPLES: Final = example_events()
-TIMES: Final = (T0, T0 + 1, T0 + 1_000_000, T0 - 1_000_000)  # few, so that events meet: older, equal and newer ones
+TIMES: Final = [Micros(T0 + later_us) for later_us in (0, 1, 1_000_000, -1_000_000)]  # few, so that events meet
 
 TROUBLES_MAX: Final = 12  # in a row of batches; then all goes well, or it would never end
-STALE: Final = OTHERS[1]  # the vehicle that tells every type of event
+TALKATIVE: Final = OTHERS[1]  # the vehicle that tells every type of event
 
 
 @st.composite
@@ -42,7 +43,7 @@ def told(draw: st.DrawFn) -> list[Recorded]:
     lived = draw(logs(vehicles=2))
     again = draw(st.lists(st.sampled_from(EXAMPLES), max_size=20))
     every = [
-        replace(event, originator_id=STALE, originator_version=version, captured_at=draw(st.sampled_from(TIMES)))
+        replace(event, originator_id=TALKATIVE, originator_version=version, captured_at=draw(st.sampled_from(TIMES)))
         for version, event in enumerate(draw(st.permutations([*EXAMPLES, *again])), 1)
     ]
     mixed = draw(st.lists(st.booleans(), min_size=len(lived), max_size=len(lived)))
@@ -167,7 +168,7 @@ def test_every_trouble_comes_and_every_projection_has_rows_of_the_vehicle_that_t
             follow(data, foreseen(data, live), stuttering(data, events), store)
             seen.update(store.seen)
             for row_type in live.row_types:
-                if any(row.vehicle_id == STALE for row in store.rows(live, row_type)):
+                if any(row.vehicle_id == TALKATIVE for row in store.rows(live, row_type)):
                     tables.add((live.name, row_type.__name__))
 
     watch()

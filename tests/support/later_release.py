@@ -106,5 +106,5 @@ def later_release(folder: Path) -> Iterator[AvroCodec]:
         for module in (e, parquet_export, project_worker, graphql_events):
             patch.setattr(module, "EVENT_TYPES", EVENT_TYPES)
         patch.setattr(graphql_events, "TOPICS", tuple(each.TOPIC for each in EVENT_TYPES))
-        patch.setitem(upcasts.UPCASTS, Former.TOPIC, Upcast(OdometerAdvanced.TOPIC, in_kilometres))  # type: ignore[arg-type]  # nobody but a test changes it
+        patch.setitem(upcasts.UPCASTS, Former.TOPIC, Upcast(OdometerAdvanced.TOPIC, in_kilometres))
         yield AvroCodec(registry, EVENT_TYPES)

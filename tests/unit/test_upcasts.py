@@ -2,8 +2,10 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -104,6 +106,18 @@ def test_a_release_that_only_knows_the_former_topic_refuses_the_new_one(next_cod
     event = next_codec.decode(later.Former.TOPIC, BYTES, VEHICLE_ID, 1)
     with pytest.raises(UnknownEventError, match=rf"{later.OdometerAdvanced.TOPIC}: no schema has the id 29"):
         codec().decode(event.TOPIC, next_codec.encode(event), VEHICLE_ID, 1)
+
+
+def test_the_upcast_that_the_readme_shows_is_one() -> None:
+    (code,) = re.findall(
+        r"^ +```python\n(.*?)^ +```$", (SCHEMAS / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    shown: dict[str, Any] = {}
+    exec(f"from domain.upcasts import *\n{dedent(code)}", shown)  # noqa: S102  # the page is ours
+    ((former, upcast),) = shown["UPCASTS"].items()
+    assert (former, upcast.topic) == (later.Former.TOPIC, later.OdometerAdvanced.TOPIC)
+    fields = vars(codec().decode(former, BYTES, VEHICLE_ID, 1))
+    assert upcast.fields(fields) == later.in_kilometres(fields)
 
 
 def test_topics_in_a_row_lead_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
