@@ -1,16 +1,21 @@
 """Histories as Parquet, for tools of others: events by type, rows of read models by table, partitioned as Hive does.
 
-What is exported is written beside its place and moved there when it is whole: what was stopped leaves nothing.
+What is exported is written beside its place and moved there when it is whole: what was stopped leaves nothing. Every
+type of event and every table is there, also without a row, and a column has one type wherever it is: whoever reads all
+events at once can.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from errno import ENOSPC
+from itertools import zip_longest
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hints
+from urllib.parse import quote
 from uuid import UUID
 
 import pyarrow as pa
@@ -18,12 +23,12 @@ import pyarrow.parquet as pq
 
 from adapters.event_log import DirectoryEntry, StoredRecord
 from domain.errors import BadInputError
-from domain.events import VehicleEvent
+from domain.events import EVENT_TYPES, LateSamplesRecorded, SignalsSampled, TrackExtended, TripsRearranged, VehicleEvent
 from domain.signals import SignalValue
 from domain.units import Micros
 from projections.projection import Projection, Recorded, UnreadableEvent, row_spec
 
-ROWS_AT_ONCE: Final = 20_000  # of one file, held until they are written
+ITEMS_AT_ONCE: Final = 100_000  # rows of one file, and items of the lists in them: held until they are written
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _VALUE: Final = pa.struct(
     [("number", pa.float64()), ("integer", pa.int64()), ("text", pa.string()), ("flag", pa.bool_())]
@@ -45,7 +50,20 @@ _OF_LOG: Final = [
     ("captured_at", _TIME),
     ("received_at", _TIME),
 ]
+UNREADABLE: Final = "unreadable"  # the type of events whose bytes this release cannot read
 _VALUES: Final = frozenset(get_args(SignalValue))
+_IDENTITY: Final = [("brand", pa.string()), ("model", pa.string())]
+_UNKNOWN: Final = "unknown"  # the brand of a vehicle that nobody told
+# Columns of equal length in an event: one list here, whose items have them as fields.
+_TOGETHER: Final[Mapping[type[VehicleEvent], str]] = {
+    SignalsSampled: "samples",
+    LateSamplesRecorded: "samples",
+    TrackExtended: "fixes",
+    TripsRearranged: "trips",
+}
+_APART: Final = frozenset({"removed_trip_ids"})  # as long as it likes
+
+Columns = list[tuple[str, pa.DataType, Callable[[Any], Any]]]  # name, type, and what gives the value of an event or row
 
 
 class _Files:
@@ -55,6 +73,7 @@ class _Files:
         self._folder = folder
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
+        self._items: Counter[str] = Counter()
         self._schemas: dict[str, pa.Schema] = {}
 
     def add(self, partition: str, schema: pa.Schema, row: Mapping[str, Any]) -> None:
@@ -62,8 +81,14 @@ class _Files:
         waiting = self._rows.setdefault(partition, [])
         self._schemas.setdefault(partition, schema)
         waiting.append(row)
-        if len(waiting) >= ROWS_AT_ONCE:
+        self._items[partition] += 1 + sum(len(value) for value in row.values() if type(value) is list)
+        if self._items[partition] >= ITEMS_AT_ONCE:
             self._write(partition)
+
+    def expect(self, folder: str, partition: str, schema: pa.Schema) -> None:
+        """Have a file without rows in a folder in which there is none else, so that who asks for it finds nothing."""
+        if not any(each == folder or each.startswith(f"{folder}/") for each in self._rows):
+            self._open("/".join(filter(None, (folder, partition))), schema)
 
     def close(self) -> None:
         """Write what waits, and end every file."""
@@ -81,15 +106,18 @@ class _Files:
                 continue
 
     def _write(self, partition: str) -> None:
-        rows, self._rows[partition] = self._rows[partition], []
+        rows, self._rows[partition], self._items[partition] = self._rows[partition], [], 0
         if not rows:
             return
         schema = self._schemas[partition]
         if partition not in self._writers:
-            path = self._folder / partition / "part-0.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._writers[partition] = pq.ParquetWriter(path, schema, compression="zstd")
+            self._open(partition, schema)
         self._writers[partition].write_table(pa.Table.from_pylist(rows, schema=schema))
+
+    def _open(self, partition: str, schema: pa.Schema) -> None:
+        path = self._folder / partition / "part-0.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writers[partition] = pq.ParquetWriter(path, schema, compression="zstd")
 
 
 @contextmanager
@@ -122,17 +150,14 @@ def export_events(
     chosen: Callable[[Micros], bool],
 ) -> int:
     """Write events by type, with the very bytes that the log holds; return how many. Raises BadInputError."""
-    schemas: dict[type[VehicleEvent], tuple[pa.Schema, list[tuple[str, Callable[[Any], Any]]]]] = {}
+    kinds = {kind: _columns_of(kind) for kind in (*EVENT_TYPES, UnreadableEvent)}
+    schemas = {kind: _schema_of(columns) for kind, columns in kinds.items()}
     count = 0
     with whole_or_nothing(folder) as files:
         for record, recorded in events:
             event = recorded.event
             if not chosen(event.captured_at):
                 continue
-            kind = type(event)
-            if kind not in schemas:
-                schemas[kind] = _schema_of(kind)
-            schema, columns = schemas[kind]
             row = {
                 "position": record.position,
                 "recorded_at": record.recorded_at,
@@ -141,11 +166,14 @@ def export_events(
                 "captured_at": event.captured_at,
                 "received_at": event.received_at,
                 **_identity(entries, event.originator_id),
-                **{name: convert(getattr(event, name)) for name, convert in columns},
+                **{name: value_of(event) for name, _, value_of in kinds[type(event)]},
+                "topic": record.topic,
                 "data": record.state,
             }
-            files.add(f"type={record.topic}", schema, row)
+            files.add(_type_of(type(event)), schemas[type(event)], row)
             count += 1
+        for kind in EVENT_TYPES:
+            files.expect(_type_of(kind), "", schemas[kind])
     return count
 
 
@@ -160,21 +188,20 @@ def export_rows(
     count = 0
     with whole_or_nothing(folder) as files:
         for row_type in projection.row_types:
-            hints = get_type_hints(row_type)
+            table, hints = row_spec(row_type).table, get_type_hints(row_type)
             names = [column.name for column in row_spec(row_type).columns]
-            typed = [(name, *_column(hints[name])) for name in names]
-            schema = pa.schema([("model", pa.string()), *((name, kind) for name, kind, _ in typed)])
+            columns = [_own_column(name, hints[name]) for name in names]
+            schema = pa.schema([("model", pa.string()), *((name, kind) for name, kind, _ in columns)])
             time = next((name for name in ("captured_at", "started_at") if name in names), None)
             for row in rows(row_type):
                 if time is not None and not chosen(getattr(row, time)):
                     continue
                 identity = _identity(entries, row.vehicle_id)
-                told = {name: convert(getattr(row, name)) for name, _, convert in typed}
-                brand = identity["brand"] or "unknown"
-                files.add(
-                    f"{row_spec(row_type).table}/brand={_path_of(brand)}", schema, {"model": identity["model"], **told}
-                )
+                told = {name: value_of(row) for name, _, value_of in columns}
+                brand = _path_of(identity["brand"] or _UNKNOWN)
+                files.add(f"{table}/brand={brand}", schema, {"model": identity["model"], **told})
                 count += 1
+            files.expect(table, f"brand={_UNKNOWN}", schema)
     return count
 
 
@@ -184,22 +211,58 @@ def _identity(entries: Mapping[UUID, DirectoryEntry], vehicle_id: UUID) -> dict[
 
 
 def _path_of(text: str) -> str:
-    """Return a text as Hive writes it in the name of a folder: what a path could not hold as percent and hex digits."""
-    return (
-        "".join(each if each.isalnum() or each in "-_ ." else f"%{ord(each):02X}" for each in text).strip(". ") or "%00"
+    """Return a text as Hive writes it in the name of a folder: what a path could not hold as percent and hex digits.
+
+    Spaces and dots at its ends are such: some file systems and readers drop them.
+    """
+    begin, end = len(text) - len(text.lstrip(". ")), len(text.rstrip(". "))
+    return "".join(
+        each if each.isalnum() or each in "-_" or (each in " ." and begin <= place < end) else _percent(each)
+        for place, each in enumerate(text)
     )
 
 
-def _schema_of(kind: type[VehicleEvent]) -> tuple[pa.Schema, list[tuple[str, Callable[[Any], Any]]]]:
+def _percent(character: str) -> str:
+    return quote(character, safe="") if character != "." else "%2E"  # which `quote` never does
+
+
+def _type_of(kind: type[VehicleEvent]) -> str:
+    """Return the partition of events of a class: their topic of today, whatever it was when they were written."""
+    return f"type={kind.TOPIC or UNREADABLE}"
+
+
+def _schema_of(columns: Columns) -> pa.Schema:
+    own = [(name, kind) for name, kind, _ in columns if name not in dict(_IDENTITY)]  # which `VehicleRegistered` tells
+    return pa.schema([*_OF_LOG, *_IDENTITY, *own, ("topic", pa.string()), ("data", pa.binary())])
+
+
+def _columns_of(kind: type[VehicleEvent]) -> Columns:
+    """Return the columns that events of a class have of their own."""
     hints = get_type_hints(kind)
     own = [each.name for each in fields(kind) if each.name not in _ENVELOPE]
-    if issubclass(kind, UnreadableEvent):
-        own = ["reason"]
-    typed = [(name, *_column(hints[name])) for name in own]
-    identity = [("brand", pa.string()), ("model", pa.string())]
-    columns = [*_OF_LOG, *identity, *((name, type_) for name, type_, _ in typed if name not in ("brand", "model"))]
-    schema = pa.schema([*columns, ("data", pa.binary())])
-    return schema, [(name, convert) for name, _, convert in typed]
+    together = [name for name in own if kind in _TOGETHER and get_origin(hints[name]) is list and name not in _APART]
+    columns = [_own_column(name, hints[name]) for name in own if name not in together]
+    if together:
+        columns.append((_TOGETHER[kind], *_items(together, hints)))
+    return columns
+
+
+def _own_column(name: str, hint: Any) -> tuple[str, pa.DataType, Callable[[Any], Any]]:
+    type_, convert = _column(hint)
+    return name, type_, lambda each: convert(getattr(each, name))
+
+
+def _items(names: Sequence[str], hints: Mapping[str, Any]) -> tuple[pa.DataType, Callable[[Any], Any]]:
+    """Return the type of columns of equal length as one list, and what gives the list of an event."""
+    typed = {name: _column(get_args(hints[name])[0]) for name in names}
+    if "path" in typed:
+        typed.setdefault("changed", (pa.bool_(), _as_it_is))  # late samples do not have it, and are samples as well
+
+    def items(event: Any) -> list[dict[str, Any]]:
+        columns = [map(typed[name][1], getattr(event, name)) for name in names]
+        return [dict(zip(names, values, strict=True)) for values in zip_longest(*columns)]
+
+    return pa.list_(pa.struct([(name, kind) for name, (kind, _) in typed.items()])), items
 
 
 def _column(hint: Any) -> tuple[pa.DataType, Callable[[Any], Any]]:
@@ -227,7 +290,15 @@ def _text(value: UUID | None) -> str | None:
 
 
 def _value(value: Any) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    name = {bool: "flag", int: "integer", float: "number"}.get(type(value), "text")
-    return {name: value}
+    """Return a value by what it is. Every number is a `number`; one that was an integer is that, exactly, as well."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return {"flag": value}
+        case int():
+            return {"number": float(value), "integer": value}
+        case float():
+            return {"number": value}
+        case _:
+            return {"text": value}

@@ -25,6 +25,7 @@ from domain.errors import StoreError, UnknownEventError
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.signals import INTEGER_MAX
 from domain.units import Micros
+from domain.upcasts import topics_of
 from projections.ports import Commit, Feed, Moved, ReadModelStore
 from projections.projection import Projection, Recorded
 
@@ -123,7 +124,7 @@ class ProjectWorker:
         self._now = now
         self._exchange = exchange
         folded = {each for projection in projections for each in projection.folds}
-        self._passed_over = {each.TOPIC for each in EVENT_TYPES if each not in folded}
+        self._passed_over = topics_of(each for each in EVENT_TYPES if each not in folded)
 
     def assign(self, sources: Collection[str]) -> Mapping[str, int]:
         """Begin with partitions; return the position that each is to be read from.

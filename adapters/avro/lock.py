@@ -1,8 +1,9 @@
 """The lock of the schemas: what is released stays as it is, since events in the log are read with it for ever.
 
-`python -m adapters.avro.lock --check` ends with status 1 where a released schema changed or is gone, where one is not
-locked, and where a new version does more than add optional fields. `--update` gives new schemas their ids; it changes
-nothing that is locked.
+So do the examples beside each: they are what tests know of the events that were written with it.
+`python -m adapters.avro.lock --check` ends with status 1 where a released schema or its examples changed or are gone,
+where one is not locked, and where a new version does more than add optional fields. `--update` gives new schemas their
+ids; it changes nothing that is locked.
 """
 
 import argparse
@@ -44,6 +45,10 @@ def faults(files: Sequence[SchemaFile], lock: Lock) -> list[str]:
     ids = [locked.id for locked in lock.values()]
     if len(set(ids)) < len(ids):
         found.append(f"{LOCK_NAME}: an id is given twice")
+    found += [
+        f"{LOCK_NAME}: nothing has the id {gone}: the entry of a released schema is gone"
+        for gone in sorted(set(range(1, max(ids, default=0) + 1)) - set(ids))
+    ]
     return found
 
 
@@ -57,6 +62,11 @@ def _schema_faults(file: SchemaFile, lock: Lock) -> Iterator[str]:
     locked = lock.get((file.topic, file.version))
     if locked and locked.sha256 != file.sha256:
         yield f"{file.path}: a released schema has changed: restore it, and put the change into v{file.version + 1}"
+    examples = file.examples_sha256
+    if examples is None:
+        yield f"{file.examples}: a schema needs examples: {'restore' if locked else 'write'} them"
+    elif locked and locked.examples_sha256 != examples:
+        yield f"{file.examples}: the examples of a released schema have changed: restore them"
 
 
 def _evolution_faults(older: SchemaFile, newer: SchemaFile) -> Iterator[str]:
@@ -84,8 +94,12 @@ def unlocked(files: Sequence[SchemaFile], lock: Lock) -> list[SchemaFile]:
 def extended(files: Sequence[SchemaFile], lock: Lock) -> Lock:
     """Return the lock with the next ids for the schemas that have none, in the order of `files`."""
     first = max((locked.id for locked in lock.values()), default=0) + 1
-    new = enumerate(unlocked(files, lock), start=first)
-    return {**lock, **{(file.topic, file.version): Locked(number, file.sha256) for number, file in new}}
+    found = dict(lock)
+    for number, file in enumerate(unlocked(files, lock), start=first):
+        examples = file.examples_sha256
+        assert examples is not None  # `faults` says so before
+        found[file.topic, file.version] = Locked(number, file.sha256, examples)
+    return found
 
 
 def write_lock(folder: Path, lock: Lock) -> None:
@@ -105,11 +119,10 @@ def main(arguments: Sequence[str], folder: Path = SCHEMAS) -> int:
     update: bool = parser.parse_args(arguments).update
     try:
         files, lock = read_schemas(folder), read_lock(folder)
+        new, found = unlocked(files, lock), faults(files, lock)
     except BadInputError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    new = unlocked(files, lock)
-    found = faults(files, lock)
     if not update:
         found += [f"{file.path}: not locked: run {UPDATE_COMMAND}" for file in new]
     if not files:

@@ -45,8 +45,17 @@ class SchemaFile:
     @property
     def sha256(self) -> str:
         """The hash of the whole schema, docs and attributes of our own included, whatever its layout."""
-        canonical = json.dumps(self.definition, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return _sha256(self.definition)
+
+    @property
+    def examples(self) -> Path:
+        """The file of examples beside it."""
+        return self.path.with_name(f"{self.path.stem}.examples.json")
+
+    @property
+    def examples_sha256(self) -> str | None:
+        """The hash of its examples, whatever their layout; None where there is no such file."""
+        return _sha256(_read_json(self.examples)) if self.examples.exists() else None
 
 
 class Locked(NamedTuple):
@@ -54,6 +63,7 @@ class Locked(NamedTuple):
 
     id: int
     sha256: str
+    examples_sha256: str
 
 
 Lock = Mapping[tuple[str, int], Locked]  # by topic and version
@@ -104,12 +114,22 @@ def read_schemas(folder: Path) -> tuple[SchemaFile, ...]:
     )
 
 
-def _read_schema(path: Path, version: int) -> SchemaFile:
+def _read_json(path: Path) -> Any:
     try:
-        definition = json.loads(path.read_text(encoding="utf-8"))
-        return SchemaFile(path, definition["topic"], version, definition)
+        return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise BadInputError("this is not JSON", where=f"{path}:{error.lineno}", remedy="correct it") from error
+
+
+def _sha256(told: Any) -> str:
+    canonical = json.dumps(told, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _read_schema(path: Path, version: int) -> SchemaFile:
+    definition = _read_json(path)
+    try:
+        return SchemaFile(path, definition["topic"], version, definition)
     except (KeyError, TypeError) as error:
         remedy = 'give the record the TOPIC of its event as "topic"'
         raise BadInputError("this schema names no topic", where=str(path), remedy=remedy) from error

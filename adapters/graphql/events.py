@@ -14,21 +14,26 @@ from adapters.graphql.scalars import Int64, Json
 from domain.errors import BadInputError
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.units import Micros
+from domain.upcasts import today, topics_of
 
 TOPICS: Final = tuple(event_type.TOPIC for event_type in EVENT_TYPES)
 NEAREST_TYPES: Final = 3  # that an error names
 
 
 def chosen_topics(types: list[str] | None) -> tuple[str, ...] | None:
-    """Return the topics that a caller names, None for all. Raises `BadInputError` for one that is none."""
+    """Return the topics of the types that a caller names, None for all. Raises `BadInputError` for one that is none.
+
+    Whoever names a former topic means the type of event that it is today.
+    """
     for topic in types or ():
-        if topic not in TOPICS:
+        if today(topic) not in TOPICS:
             near = _near(topic)
             remedy = (
                 f"did you mean {' or '.join(map(repr, near))}?" if near else "leave it out: every event tells its type"
             )
             raise BadInputError(f"{topic[:60]!r} is no type of event", where="types", remedy=remedy)
-    return None if types is None else tuple(types)
+    named = {today(topic) for topic in types or ()}
+    return None if types is None else tuple(sorted(topics_of(each for each in EVENT_TYPES if each.TOPIC in named)))
 
 
 def _near(topic: str) -> list[str]:
@@ -51,7 +56,7 @@ class Event(Node):
     event: strawberry.Private[VehicleEvent]
 
     id: ID = computed(lambda each: event_id_of(each.record.originator_id, each.record.version))
-    type: str = computed(lambda each: each.record.topic, 'Its permanent name, e.g. "vehicle.trip_started.v1".')
+    type: str = computed(lambda each: each.event.TOPIC, 'Its permanent name, e.g. "vehicle.trip_started.v1".')
     version: Int64 = computed(lambda each: each.record.version, "1, 2, 3 … in the vehicle's history.")
     position: Int64 = computed(lambda each: each.record.position, "1, 2, 3 … in the whole log.")
     captured_at: Micros = computed(

@@ -22,6 +22,7 @@ from adapters.twins import PageOf
 from domain.errors import BadInputError
 from domain.events import VehicleDecommissioned
 from domain.units import Micros
+from domain.upcasts import topics_of
 from projections.signal_rows import SignalRow
 
 PATHS_MAX: Final = 1_000  # that one field may name
@@ -42,7 +43,7 @@ def _decommissioned_at(twin: Twin) -> Micros | None:
         lambda read, ids: read.events(ids, PageOf(1), None),
         lambda record: record.originator_id,
     )
-    if not newest or newest[0].topic != VehicleDecommissioned.TOPIC:
+    if not newest or newest[0].topic not in topics_of([VehicleDecommissioned]):
         return None
     return event_node(cohort.context, newest[0]).event.captured_at
 

@@ -24,6 +24,7 @@ from adapters.logs import FIELDS
 from adapters.metrics import OBSERVED, REGISTRY
 from domain.events import EVENT_TYPES, StreamEvent
 from domain.warnings import WARNINGS
+from tests.support.events import record_name
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -218,7 +219,7 @@ def test_every_event_is_described_with_its_fields_and_what_is_personal(event_typ
     assert len(entries) == 1
     told = " ".join(entries[0].split()).rpartition("ields")[2]
     (*_, newest) = sorted(
-        (ROOT / "schemas/avro").glob(f"v*/{event_type.__name__}.avsc"), key=lambda path: int(path.parent.name[1:])
+        (ROOT / "schemas/avro").glob(f"v*/{record_name(event_type)}.avsc"), key=lambda path: int(path.parent.name[1:])
     )
     schema = json.loads(newest.read_text(encoding="utf-8"))
     own = [each for each in schema["fields"] if each["name"] not in StreamEvent.__dataclass_fields__]

@@ -104,7 +104,7 @@ def test_a_full_disk_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: p
     def fill(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(parquet_export, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(parquet_export, "ITEMS_AT_ONCE", 1)
     written = pq.ParquetWriter.write_table
     calls = iter(range(100))
     monkeypatch.setattr(pq.ParquetWriter, "write_table", lambda *given: written(*given) if next(calls) < 5 else fill())

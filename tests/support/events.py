@@ -18,6 +18,7 @@ from adapters.avro.registry import SCHEMAS, RegisteredSchema, SchemaRegistry
 from adapters.avro.wire import PREFIX
 from domain import events as e
 from domain.signals import Quality, SignalValue
+from domain.upcasts import today, topics_of
 
 VEHICLE_ID: Final = UUID("0b8e2f3a-7d61-5c9f-8a10-c4d5e6f70819")
 LONGS: Final = st.integers(-(2**63), 2**63 - 1)
@@ -103,14 +104,25 @@ def codec() -> AvroCodec:
     return AvroCodec(registry())
 
 
-def example_path(schema: RegisteredSchema) -> Path:
+def record_name(event_type: type[e.VehicleEvent]) -> str:
+    """Return the name of the record of an event type: its own, with the number of its topic after the first."""
+    number = event_type.TOPIC.rpartition(".v")[2]
+    return event_type.__name__ if number == "1" else f"{event_type.__name__}V{number}"
+
+
+def is_written(schema: RegisteredSchema) -> bool:
+    """Whether this release writes with a schema: the newest of a topic that is no former one."""
+    return schema is registry().by_topic[schema.topic][-1] and today(schema.topic) == schema.topic
+
+
+def example_path(schema: RegisteredSchema, folder: Path = SCHEMAS) -> Path:
     """Return the file of examples beside a schema."""
-    return SCHEMAS / f"v{schema.version}" / f"{schema.definition['name']}.examples.json"
+    return folder / f"v{schema.version}" / f"{schema.definition['name']}.examples.json"
 
 
-def example_bytes(schema: RegisteredSchema) -> list[bytes]:
+def example_bytes(schema: RegisteredSchema, folder: Path = SCHEMAS) -> list[bytes]:
     """Return the examples of a schema in the wire format, as fastavro writes them with the published schema."""
-    told = json.loads(example_path(schema).read_text(encoding="utf-8"))
+    told = json.loads(example_path(schema, folder).read_text(encoding="utf-8"))
     lines = io.StringIO("\n".join(json.dumps(example) for example in told))  # Avro's JSON encoding, one record a line
     encoded = []
     for record in json_reader(lines, dict(schema.definition)):
@@ -123,7 +135,7 @@ def example_bytes(schema: RegisteredSchema) -> list[bytes]:
 
 def example_events() -> list[e.VehicleEvent]:
     """Return every example of every schema, as the events 1, 2, 3 … of one vehicle."""
-    topics = {event_type.TOPIC for event_type in e.EVENT_TYPES}
+    topics = topics_of(e.EVENT_TYPES)
     schemas = [schema for schema in registry().by_id.values() if schema.topic in topics]
     stored = [(schema.topic, data) for schema in schemas for data in example_bytes(schema)]
     return [codec().decode(topic, data, VEHICLE_ID, version) for version, (topic, data) in enumerate(stored, start=1)]

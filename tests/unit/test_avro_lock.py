@@ -30,6 +30,7 @@ def field(schema: Any, name: str) -> Any:
 
 def second_version(folder: Path, edit: Callable[[Any], object], name: str = "TripStarted") -> Path:
     (folder / "v2").mkdir()
+    shutil.copy(folder / "v1" / f"{name}.examples.json", folder / "v2")
     path = Path(shutil.copy(folder / "v1" / f"{name}.avsc", folder / "v2"))
     change(path, edit)
     return path
@@ -84,6 +85,53 @@ def test_a_released_schema_that_is_gone_is_found(folder: Path, capsys: pytest.Ca
     (folder / "v1" / "TripStarted.avsc").unlink()
     assert lock.main(["--check"], folder) == 1
     assert "vehicle.trip_started.v1, version 1: released, but its file is gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda examples: examples.pop(),
+        lambda examples: examples.append(examples[0]),
+        lambda examples: examples.reverse(),
+        lambda examples: examples[0].update(started_at=1),
+        lambda examples: examples[0].pop("trip_id"),
+    ],
+)
+def test_any_change_of_released_examples_is_found(
+    folder: Path, edit: Callable[[Any], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "v1" / "TripStarted.examples.json"
+    change(path, edit)
+    for task in ("--check", "--update"):
+        assert lock.main([task], folder) == 1
+        assert capsys.readouterr().err == f"{path}: the examples of a released schema have changed: restore them\n"
+
+
+def test_released_examples_that_are_gone_are_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "v1" / "TripStarted.examples.json"
+    path.unlink()
+    assert lock.main(["--check"], folder) == 1
+    assert capsys.readouterr().err == f"{path}: a schema needs examples: restore them\n"
+
+
+def test_another_layout_of_the_same_examples_is_no_change(folder: Path) -> None:
+    change(folder / "v1" / "TripStarted.examples.json", lambda _: None)
+    assert lock.main(["--check"], folder) == 0
+
+
+def test_a_new_schema_without_examples_gets_no_id(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    second_version(folder, lambda schema: schema["fields"].append(optional("driver")))
+    (folder / "v2" / "TripStarted.examples.json").unlink()
+    assert lock.main(["--update"], folder) == 1
+    assert "v2/TripStarted.examples.json: a schema needs examples: write them" in capsys.readouterr().err
+
+
+def test_a_released_type_that_is_gone_with_its_entry_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (folder / "v1").glob("TripStarted.*"):
+        path.unlink()
+    change(folder / LOCK_NAME, lambda told: told.pop("vehicle.trip_started.v1"))
+    assert lock.main(["--check"], folder) == 1
+    assert capsys.readouterr().err == (f"{LOCK_NAME}: nothing has the id 18: the entry of a released schema is gone\n")
 
 
 def test_a_schema_without_a_lock_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,6 +219,7 @@ def test_an_id_that_is_given_twice_is_found(folder: Path, capsys: pytest.Capture
     ("name", "text", "fault"),
     [
         ("v1/TripStarted.avsc", "{", "TripStarted.avsc:1: this is not JSON"),
+        ("v1/TripStarted.examples.json", "[", "TripStarted.examples.json:1: this is not JSON"),
         ("v1/TripStarted.avsc", '{"type": "record"}', "this schema names no topic"),
         ("v1/TripStarted.avsc", "[]", "this schema names no topic"),
         (LOCK_NAME, "{", "this is no lock of schemas"),

@@ -49,6 +49,9 @@ def later(tmp_path: Path) -> AvroCodec:
     schema["fields"].append({"name": "app", "type": ["null", "string"], "default": None, "doc": "The app that plays."})
     (folder / "v2").mkdir()
     (folder / "v2" / "MediaSourceSelected.avsc").write_text(json.dumps(schema), encoding="utf-8")
+    examples = json.loads((folder / "v1" / "MediaSourceSelected.examples.json").read_text(encoding="utf-8"))
+    told = [examples[0] | {"app": {"string": "Podcasts"}}, examples[-1] | {"app": None}]
+    (folder / "v2" / "MediaSourceSelected.examples.json").write_text(json.dumps(told), encoding="utf-8")
     assert lock.main(["--update"], folder) == 0
     others = [event_type for event_type in e.EVENT_TYPES if event_type is not e.MediaSourceSelected]
     return AvroCodec(SchemaRegistry.load(folder), (*others, MediaSourceSelected))

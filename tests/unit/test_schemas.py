@@ -11,7 +11,8 @@ from adapters.avro import telemetry
 from adapters.avro.registry import SCHEMAS, RegisteredSchema, read_schemas
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.units import Degrees, KilometresPerHour, KilowattHours, Metres, Micros, Percent, Seconds
-from tests.support.events import branches, event_fields, example_bytes, example_path, registry
+from domain.upcasts import topics_of
+from tests.support.events import branches, event_fields, example_bytes, example_path, record_name, registry
 
 NEWEST: Final = {topic: versions[-1] for topic, versions in registry().by_topic.items()}
 PERSONAL: Final = {"location", "media", "identity"}
@@ -60,7 +61,7 @@ def units(annotation: Any) -> set[Any]:
 @by_event_type
 def test_the_newest_schema_has_exactly_the_fields_of_its_event(event_type: type[VehicleEvent]) -> None:
     schema = NEWEST[event_type.TOPIC].definition
-    assert schema["name"] == event_type.__name__
+    assert schema["name"] == record_name(event_type)
     assert {field["name"]: field["type"] for field in schema["fields"]} == {
         name: avro_type(name, annotation) for name, annotation in event_fields(event_type).items()
     }
@@ -101,7 +102,7 @@ def test_a_schema_has_examples_the_first_complete_the_last_with_all_that_may_be_
 
 
 def test_there_is_a_schema_for_every_topic_and_no_other() -> None:
-    assert set(registry().by_topic) == {event_type.TOPIC for event_type in EVENT_TYPES} | {telemetry.TOPIC}
+    assert set(registry().by_topic) == topics_of(EVENT_TYPES) | {telemetry.TOPIC}
 
 
 def test_no_file_of_examples_is_left_over() -> None:
