@@ -24,7 +24,8 @@ from projections.navigation.model import TrackRow
 from projections.projection import Key, Projection, R, Recorded, Row, row_key, row_spec
 from projections.snapshots import Moment, Range, RowsOf, SnapshotReader
 
-VEHICLES_AT_ONCE: Final = 100  # whose rows are held while a filter looks for those that fit
+VEHICLES_AT_ONCE: Final = 128  # whose rows are held while a filter looks for those that fit
+VEHICLES_AT_ONCE_MIN: Final = 16
 _IDENTITY: Final = ("vins", "brands", "models")  # what of a filter does not change with time
 
 
@@ -111,14 +112,15 @@ class PastReader(RowsReader):
         of_identity = VehicleFilter(**{name: getattr(chosen, name) for name in _IDENTITY})
         found: list[DirectoryEntry] = []
         while len(found) < limit:
-            entries = self._present.vehicles(VEHICLES_AT_ONCE, after, of_identity)
+            count = min(VEHICLES_AT_ONCE, max(VEHICLES_AT_ONCE_MIN, limit - len(found)))
+            entries = self._present.vehicles(count, after, of_identity)
             self._read([entry.vehicle_id for entry in entries])
             for projection in PROJECTIONS if chosen != of_identity else ():  # of all of them together
                 self._fold(projection, [entry.vehicle_id for entry in entries])
             fitting = [entry for entry in entries if self._exists(entry) and self.fits(entry, chosen)]
             found += fitting
             self._forget({entry.vehicle_id for entry in entries} - {entry.vehicle_id for entry in fitting})
-            if len(entries) < VEHICLES_AT_ONCE:
+            if len(entries) < count:
                 break
             after = entries[-1].vehicle_id
         return found[:limit]

@@ -1,6 +1,7 @@
 """Snapshots in PostgreSQL: see `projections.snapshots`."""
 
 # ruff: noqa: S608  # statements are put together of what is written here, every value is a parameter
+# Lateral joins with LIMIT or OFFSET: each vehicle is looked up by key, whatever the planner believes of their number.
 
 import json
 from collections import defaultdict
@@ -35,16 +36,16 @@ _RANGES: Final = (
     " FROM unnest(%(ids)b::uuid[], %(versions)b::bigint[]) AS v (id, version) LEFT JOIN LATERAL"
     " (SELECT b.to_version, b.to_position FROM snapshot_blocks AS b WHERE b.fold = %(fold)s AND b.vehicle_id = v.id"
     " ORDER BY b.to_version DESC LIMIT 1) AS l ON true)"
-    " SELECT b.vehicle_id, b.after_version, b.to_version FROM v JOIN snapshot_blocks AS b ON b.fold = %(fold)s"
-    " AND b.vehicle_id = v.id AND b.to_version > v.version AND b.first_told <= %(as_of)s"
-    " AND b.from_position <= %(position)s"
+    " SELECT b.vehicle_id, b.after_version, b.to_version FROM v CROSS JOIN LATERAL"
+    " (SELECT b.* FROM snapshot_blocks AS b WHERE b.fold = %(fold)s AND b.vehicle_id = v.id AND b.to_version > v.version AND b.first_told <= %(as_of)s"
+    " AND b.from_position <= %(position)s OFFSET 0) AS b"
     " UNION ALL SELECT v.id, coalesce(v.to_version, 0), %(end)s FROM v"
     " WHERE coalesce(v.to_position, 0) < %(position)s ORDER BY 1, 2"
 )
 _STATES: Final = (
     "SELECT s.vehicle_id, s.rows FROM unnest(%(ids)b::uuid[], %(versions)b::bigint[]) AS v (id, version)"
-    " JOIN snapshot_states AS s ON s.fold = %(fold)s AND s.vehicle_id = v.id AND s.to_version = v.version"
-    " AND s.projection = %(projection)s"
+    " CROSS JOIN LATERAL (SELECT s.vehicle_id, s.rows FROM snapshot_states AS s WHERE s.fold = %(fold)s"
+    " AND s.vehicle_id = v.id AND s.to_version = v.version AND s.projection = %(projection)s OFFSET 0) AS s"
 )
 _LOAD: Final = (
     "SELECT k.id, r.key, r.row FROM unnest(%(ids)b::uuid[], %(keys)b::text[], %(versions)b::bigint[])"
