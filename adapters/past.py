@@ -22,7 +22,7 @@ from projections.as_of import until
 from projections.folding import fold_past
 from projections.navigation.model import TrackRow
 from projections.projection import Key, Projection, R, Recorded, Row, row_key, row_spec
-from projections.snapshots import Moment, Range, RowsOf, SnapshotReader
+from projections.snapshots import Moment, Newest, Range, RowsOf, SnapshotReader
 
 VEHICLES_AT_ONCE: Final = 128  # whose rows are held while a filter looks for those that fit
 VEHICLES_AT_ONCE_MIN: Final = 16
@@ -186,21 +186,46 @@ class PastReader(RowsReader):
         return entry if entry and self._exists(entry) else None
 
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
-        return self._rows(row_type, vehicle_ids, None)
+        return self._rows(row_type, vehicle_ids, self._kept(row_type, vehicle_ids) if row_spec(row_type).grows else ())
 
     def _tracks(self, vehicle_id: UUID, begin: Micros, end: Micros) -> list[TrackRow]:
-        return self._rows(TrackRow, [vehicle_id], (begin, end))
+        return self._rows(TrackRow, [vehicle_id], self._kept(TrackRow, [vehicle_id], (begin, end)))
 
-    def _rows(self, row_type: type[R], vehicle_ids: Sequence[UUID], between: tuple[Micros, Micros] | None) -> list[R]:
-        """Return the rows of a type; `between`: those at least that touch this stretch of time."""
+    def _newest(
+        self, row_type: type[R], vehicle_ids: Sequence[UUID], page: PageOf, count: int
+    ) -> tuple[list[R], Collection[UUID]]:
+        if not page.newest_first:
+            return self._of(row_type, vehicle_ids), ()
+        newest = Newest(count, None if page.after is None else page.after[0])
+        kept: list[Any] = self._kept(row_type, vehicle_ids, None, newest)
+        begins: dict[UUID, list[Micros]] = defaultdict(list)
+        for row in kept:
+            begins[row.vehicle_id].append(row.started_at)
+        # Of those that began with the first it is not known what was before them, of earlier ones whether they are all.
+        floors = {vehicle_id: min(each) for vehicle_id, each in begins.items() if len(each) >= count}
+        rows: list[Any] = self._rows(row_type, vehicle_ids, kept)
+        return [row for row in rows if row.vehicle_id not in floors or row.started_at > floors[row.vehicle_id]], floors
+
+    def _kept(
+        self,
+        row_type: type[R],
+        vehicle_ids: Sequence[UUID],
+        between: tuple[Micros, Micros] | None = None,
+        newest: Newest | None = None,
+    ) -> list[R]:
+        """Return what snapshots have of a type that grows."""
+        self._read(vehicle_ids)
+        versions = {each: self._versions[each] for each in vehicle_ids if self._versions[each]}
+        return list(self.snapshots.grown(row_type, versions, between, newest)) if versions else []
+
+    def _rows(self, row_type: type[R], vehicle_ids: Sequence[UUID], kept: Iterable[R]) -> list[R]:
+        """Return the rows of a type, where snapshots have `kept` of those that grow."""
         projection = projection_of(row_type)
         folded = self._folded[projection.id]
         self._fold(projection, [each for each in vehicle_ids if each not in folded])
         before: dict[UUID, dict[Key, Any]] = defaultdict(dict)
-        if row_spec(row_type).grows:
-            versions = {each: self._versions[each] for each in vehicle_ids if self._versions[each]}
-            for row in self.snapshots.grown(row_type, versions, between) if versions else ():
-                before[row.vehicle_id][row_key(row)] = row
+        for row in kept:
+            before[row.vehicle_id][row_key(row)] = row
         found: list[Any] = []
         for vehicle_id in vehicle_ids:
             states, written = folded[vehicle_id]

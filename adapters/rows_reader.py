@@ -1,8 +1,9 @@
 """Twins read by going through all the rows of the vehicles asked about: every answer but where the rows come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from adapters.event_log import DirectoryEntry, StoredRecord
@@ -16,7 +17,19 @@ from projections.signal_rows import SignalRow
 
 _SIGNAL_TABLES = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
 
+MORE: Final = 8  # times as many rows, where a page is not full
+
 T = TypeVar("T")
+
+
+def _without_what_goes_on(rows: Iterable[PlayRow]) -> Iterator[PlayRow]:
+    """Give what was played, without a piece that is found playing and is the one before."""
+    before: PlayRow | None = None
+    for row in sorted(rows):
+        pieces = [(each.vehicle_id, each.title, each.artist, each.album, each.source) for each in (row, before or row)]
+        if not (row.initial and before and pieces[0] == pieces[1]):
+            yield row
+        before = row
 
 
 def _owner(row: Any) -> UUID:
@@ -90,7 +103,7 @@ class RowsReader(ABC):
 
     def trips(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[TripRow]:
         """Return trips in order of (started_at, trip_id)."""
-        return self._page(self._of(TripRow, vehicle_ids), page, lambda row: (row.started_at, row.trip_id))
+        return self._page_of(TripRow, vehicle_ids, page, lambda row: (row.started_at, row.trip_id))
 
     def tracks(self, spans: Sequence[Span]) -> Sequence[tuple[int, TrackRow]]:
         """Return the pieces of track that touch each span, with the index of the span."""
@@ -107,16 +120,7 @@ class RowsReader(ABC):
 
     def plays(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[PlayRow]:
         """Return what was played in order of (started_at,), without what only goes on."""
-        shown: list[PlayRow] = []
-        before: PlayRow | None = None
-        for row in sorted(self._of(PlayRow, vehicle_ids)):
-            pieces = [
-                (each.vehicle_id, each.title, each.artist, each.album, each.source) for each in (row, before or row)
-            ]
-            if not (row.initial and before and pieces[0] == pieces[1]):
-                shown.append(row)
-            before = row
-        return self._page(shown, page, lambda row: (row.started_at,))
+        return self._page_of(PlayRow, vehicle_ids, page, lambda row: (row.started_at,), _without_what_goes_on)
 
     def trouble_codes(self, vehicle_ids: Sequence[UUID]) -> Sequence[TroubleCodeRow]:
         """Return every trouble code, held or past, in order of ECU, service, code and failure type."""
@@ -128,7 +132,7 @@ class RowsReader(ABC):
 
     def charging(self, vehicle_ids: Sequence[UUID], page: PageOf) -> Sequence[ChargingRow]:
         """Return charging sessions in order of (started_at, session_id)."""
-        return self._page(self._of(ChargingRow, vehicle_ids), page, lambda row: (row.started_at, row.session_id))
+        return self._page_of(ChargingRow, vehicle_ids, page, lambda row: (row.started_at, row.session_id))
 
     def quality(self, vehicle_ids: Sequence[UUID]) -> Sequence[QualityRow]:
         """Return how good the telemetry of each vehicle is."""
@@ -147,6 +151,37 @@ class RowsReader(ABC):
     def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
         """Return one event."""
         return next((each for each in self._events_of(vehicle_id) if each.version == version), None)
+
+    def _newest(
+        self,
+        row_type: type[R],
+        vehicle_ids: Sequence[UUID],
+        page: PageOf,  # noqa: ARG002  # for others
+        count: int,  # noqa: ARG002
+    ) -> tuple[list[R], Collection[UUID]]:
+        """Return the rows of a type that a page may be of, and the vehicles whose rows these are not all of.
+
+        Of these there are about so many, with all that began after the first of them.
+        """
+        return self._of(row_type, vehicle_ids), ()
+
+    def _page_of(
+        self,
+        row_type: type[R],
+        vehicle_ids: Sequence[UUID],
+        page: PageOf,
+        key: Callable[[R], tuple[Any, ...]],
+        chosen: Callable[[Iterable[R]], Iterable[R]] = iter,
+    ) -> list[R]:
+        """Return the page of each vehicle's rows that are `chosen`, by themselves and the row before."""
+        count = page.limit + 1
+        while True:
+            rows, cut_off = self._newest(row_type, vehicle_ids, page, count)
+            found = self._page(chosen(rows), page, key)
+            counts = Counter(row.vehicle_id for row in found)
+            if all(counts[vehicle_id] == page.limit for vehicle_id in cut_off):
+                return found
+            count *= MORE
 
     @staticmethod
     def _page(

@@ -41,6 +41,16 @@ class Range(NamedTuple):
     to_version: int
 
 
+class Newest(NamedTuple):
+    """Of rows with a `started_at`: so many of each vehicle, the newest, and those that began when the last of them did.
+
+    `until`: of those only that had begun by then.
+    """
+
+    rows: int
+    until: Micros | None = None
+
+
 RowsOf = Mapping[type[Row], Mapping[Key, Row]]
 
 
@@ -68,9 +78,13 @@ class SnapshotReader(Protocol):
         """Return rows of a type that grows, by key, of vehicles that have a version."""
 
     def grown(
-        self, row_type: type[R], versions: Mapping[UUID, int], between: tuple[Micros, Micros] | None = None
+        self,
+        row_type: type[R],
+        versions: Mapping[UUID, int],
+        between: tuple[Micros, Micros] | None = None,
+        newest: Newest | None = None,
     ) -> Sequence[R]:
-        """Return all rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
+        """Return rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
 
 
 class SnapshotStore(SnapshotReader, Protocol):

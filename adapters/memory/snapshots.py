@@ -1,12 +1,12 @@
 """Snapshots in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
 from domain.units import Micros
 from projections.projection import Key, Projection, R, Row
-from projections.snapshots import END_VERSION, Block, Moment, Range, RowsOf, Snapshot
+from projections.snapshots import END_VERSION, Block, Moment, Newest, Range, RowsOf, Snapshot
 
 
 class MemorySnapshots:
@@ -60,13 +60,26 @@ class MemorySnapshots:
         return {key: row for key, row in self._grown(row_type, versions).items() if key in keys}
 
     def grown(
-        self, row_type: type[R], versions: Mapping[UUID, int], between: tuple[Micros, Micros] | None = None
+        self,
+        row_type: type[R],
+        versions: Mapping[UUID, int],
+        between: tuple[Micros, Micros] | None = None,
+        newest: Newest | None = None,
     ) -> Sequence[R]:
-        """Return all rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
-        touches: Callable[[Any], bool] = lambda row: (  # noqa: E731
-            between is None or (row.started_at <= between[1] and row.ended_at >= between[0])
-        )
-        return [row for row in self._grown(row_type, versions).values() if touches(row)]
+        """Return rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
+        rows: list[Any] = list(self._grown(row_type, versions).values())
+        if between:
+            rows = [row for row in rows if row.started_at <= between[1] and row.ended_at >= between[0]]
+        if newest is None:
+            return rows
+        found: list[Any] = []
+        for vehicle_id in versions:
+            of_vehicle = [row for row in rows if row.vehicle_id == vehicle_id]
+            if newest.until is not None:
+                of_vehicle = [row for row in of_vehicle if row.started_at <= newest.until]
+            begins = sorted((row.started_at for row in of_vehicle), reverse=True)[: newest.rows]
+            found += [row for row in of_vehicle if row.started_at >= begins[-1]] if begins else []
+        return found
 
     def _grown(self, row_type: type[R], versions: Mapping[UUID, int]) -> dict[Key, R]:
         found: dict[Key, Row] = {}

@@ -19,7 +19,7 @@ from adapters.postgres.errors import named_errors
 from adapters.twins import PROJECTIONS, projection_of
 from domain.units import Micros
 from projections.projection import Key, Projection, R, Row, row_key, row_spec
-from projections.snapshots import END_VERSION, Block, Moment, Range, RowsOf, Snapshot
+from projections.snapshots import END_VERSION, Block, Moment, Newest, Range, RowsOf, Snapshot
 
 _BLOCK: Final = (
     "SELECT b.vehicle_id, b.after_version, b.to_version, b.from_position, b.to_position, b.first_told, b.all_told_by"
@@ -37,8 +37,8 @@ _RANGES: Final = (
     " (SELECT b.to_version, b.to_position FROM snapshot_blocks AS b WHERE b.fold = %(fold)s AND b.vehicle_id = v.id"
     " ORDER BY b.to_version DESC LIMIT 1) AS l ON true)"
     " SELECT b.vehicle_id, b.after_version, b.to_version FROM v CROSS JOIN LATERAL"
-    " (SELECT b.* FROM snapshot_blocks AS b WHERE b.fold = %(fold)s AND b.vehicle_id = v.id AND b.to_version > v.version AND b.first_told <= %(as_of)s"
-    " AND b.from_position <= %(position)s OFFSET 0) AS b"
+    " (SELECT b.* FROM snapshot_blocks AS b WHERE b.fold = %(fold)s AND b.vehicle_id = v.id"
+    " AND b.to_version > v.version AND b.first_told <= %(as_of)s AND b.from_position <= %(position)s OFFSET 0) AS b"
     " UNION ALL SELECT v.id, coalesce(v.to_version, 0), %(end)s FROM v"
     " WHERE coalesce(v.to_position, 0) < %(position)s ORDER BY 1, 2"
 )
@@ -55,10 +55,13 @@ _LOAD: Final = (
 )
 _GROWN: Final = (
     "SELECT v.id, r.key, r.row FROM unnest(%(ids)b::uuid[], %(versions)b::bigint[]) AS v (id, version)"
-    " CROSS JOIN LATERAL (SELECT DISTINCT ON (r.key) r.key, r.row, r.started_at, r.ended_at FROM snapshot_rows AS r"
+    " CROSS JOIN LATERAL (SELECT r.key, r.row FROM"
+    " (SELECT DISTINCT ON (r.key) r.key, r.row, r.started_at, r.ended_at FROM snapshot_rows AS r"
     " WHERE r.fold = %(fold)s AND r.vehicle_id = v.id AND r.kind = %(kind)s AND r.to_version <= v.version"
     " ORDER BY r.key, r.to_version DESC) AS r WHERE r.row IS NOT NULL"
     " AND (%(begin)s::bigint IS NULL OR (r.started_at <= %(end)s AND r.ended_at >= %(begin)s))"
+    " AND (%(until)s::bigint IS NULL OR r.started_at <= %(until)s)"
+    " ORDER BY r.started_at DESC FETCH FIRST %(count)s ROWS WITH TIES) AS r"
 )
 # One statement, so that all of it is there or nothing.
 _ADD: Final = (
@@ -146,13 +149,19 @@ class PostgresSnapshots:
         return {row_key(row): row for row in rows}
 
     def grown(
-        self, row_type: type[R], versions: Mapping[UUID, int], between: tuple[Micros, Micros] | None = None
+        self,
+        row_type: type[R],
+        versions: Mapping[UUID, int],
+        between: tuple[Micros, Micros] | None = None,
+        newest: Newest | None = None,
     ) -> Sequence[R]:
-        """Return all rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
+        """Return rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
         if not versions:
             return []
         begin, end = between or (None, None)
-        parameters = {**_versions(versions), "fold": self._fold, "kind": _kind(row_type), "begin": begin, "end": end}
+        count, until = newest or (END_VERSION, None)
+        chosen = {"begin": begin, "end": end, "count": count, "until": until}
+        parameters = {**_versions(versions), "fold": self._fold, "kind": _kind(row_type), **chosen}
         return self._fetch(_reader(row_type), _GROWN, parameters)
 
     def add(self, snapshots: Sequence[Snapshot]) -> None:

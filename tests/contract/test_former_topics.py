@@ -24,7 +24,7 @@ from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.set_aside import MemorySetAside
 from adapters.memory.twin_reader import MemoryTwinReader
 from adapters.parquet_export import export_events
-from adapters.past import Moment, PastReader
+from adapters.past import PastReader
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.twin_reader import PostgresTwins
@@ -41,6 +41,7 @@ from projections.diagnostics.projector import DIAGNOSTICS
 from projections.digest import digest
 from projections.history import compare, verify
 from projections.runner import Runner
+from projections.snapshots import Moment
 from tests.support.databases import new_database
 from tests.support.later_release import Former, OdometerAdvanced, as_told_later, later_release
 from tests.support.twins import CATALOGUE, CODEC, SECOND, T0, Car, full_car

@@ -87,9 +87,13 @@ def everything(log: Log, moment: Moment, spans: Sequence[Span] = (), page: PageO
             for row_type in projection.row_types
             for row in read._of(row_type, [VEHICLE_ID])
         }
-        events = read.events([VEHICLE_ID], page or PageOf(100), None)
+        page = page or PageOf(100)
+        events = read.events([VEHICLE_ID], page, None)
+        time = None if page.after is None else T0 + page.after[0] * 7_000_000
+        trips = read.trips([VEHICLE_ID], page._replace(after=time and (time, UUID(int=1 << 127))))
+        plays = read.plays([VEHICLE_ID], page._replace(after=time and (time,)))
         first = read.event(VEHICLE_ID, 1)
-        return rows, sorted(read.tracks(spans)), events, first, read._events_of(VEHICLE_ID)
+        return rows, sorted(read.tracks(spans)), events, first, trips, plays, read._events_of(VEHICLE_ID)
 
 
 def histories() -> st.SearchStrategy[list[VehicleEvent]]:
