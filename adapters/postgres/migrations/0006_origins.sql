@@ -32,7 +32,7 @@ BEGIN
         INSERT INTO stream_origins (vehicle_id, stream_id, from_sequence, decoder, mapping)
             SELECT origin_vehicle_ids[n], origin_stream_ids[n], from_sequences[n], decoders[n], mappings[n]
             WHERE (decoders[n], mappings[n]) IS DISTINCT FROM (
-                SELECT o.decoder, o.mapping FROM stream_origins AS o
+                SELECT (o.decoder, o.mapping) FROM stream_origins AS o
                 WHERE o.vehicle_id = origin_vehicle_ids[n] AND o.stream_id = origin_stream_ids[n] AND o.from_sequence <= from_sequences[n]
                 ORDER BY o.from_sequence DESC LIMIT 1
             )
