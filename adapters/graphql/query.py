@@ -85,7 +85,7 @@ def _one(info: Info[Context, None], seen: Seen, entry: DirectoryEntry | None) ->
 
 def _vehicle_key(text: str, *, where: str) -> UUID:
     """Return the vehicle that an id names. Raises `BadInputError`."""
-    key = read_id(text)
+    key = read_id(text, where=where)
     if key.kind != "vehicle":
         what = f"this is the id of {_ARTICLE[key.kind]} {key.kind}"
         raise BadInputError(what, where=where, remedy="use node(id:), or a vehicle's id")
