@@ -37,7 +37,7 @@ def explain_screen(explained: Mapping[str, Any]) -> RenderableType:
         table.add_row("batch", f"{batch['streamId']}, sequence {batch['sequence']}")
         for name in ("decoder", "mapping"):
             table.add_row(name, batch["origin"][name] if batch["origin"] else NOT_RECORDED)
-    for name, text in _times(explained["times"] or {}):
+    for name, text in _times(explained["times"]) if explained["times"] else ():
         table.add_row(name, text)
     return table
 
@@ -49,16 +49,16 @@ def _value(value: Mapping[str, Any]) -> str:
 
 
 def _times(times: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each time that is known with what passed since the one before."""
-    raw, captured = times.get("capturedAtRaw"), times.get("capturedAt")
-    if raw and raw != captured:
-        yield "the car's clock", f"{_time(raw)}, wrong by {_passed(captured, raw)}"
-    before = captured
-    exact = "read model" if times.get("projectedAtIsExact") else "read model, at the latest"
-    named = (("captured", captured), ("received", times.get("receivedAt")), ("recorded", times.get("recordedAt")))
-    for name, at in (*named, (exact, times.get("projectedAt"))):
+    """Yield each time that is known, with what passed since the one before."""
+    raw, before = times["capturedAtRaw"], times["capturedAt"]
+    if raw and raw != before:
+        yield "the car's clock", f"{_time(raw)}, wrong by {_passed(before, raw)}"
+    yield "captured", _time(before)
+    shown = "read model" if times["projectedAtIsExact"] else "read model, at the latest"
+    for name, key in (("received", "receivedAt"), ("recorded", "recordedAt"), (shown, "projectedAt")):
+        at = times[key]
         if at:
-            yield name, _time(at) + ("" if at is captured else f", {_passed(before, at)}")
+            yield name, f"{_time(at)}, {_passed(before, at)}"
             before = at
 
 

@@ -280,6 +280,7 @@ def test_the_way_of_a_value_is_its_event_its_origin_and_when_its_projection_wrot
     car.sample(T0, {paths.SPEED: 30.0, paths.MEDIA_ARTIST: "Artist"})
     stream = StreamProgress(car.events[-1].stream_id)  # type: ignore[attr-defined]  # an event of a stream
     world.write(car)
+    read: Any
     with world.twins.reading() as read:
         rows = read.signals([car.id], [paths.SPEED, paths.MEDIA_ARTIST], [])
         assert [read.hops(row).origin for row in rows] == [None, None]
