@@ -275,6 +275,10 @@ def test_every_signal_of_the_catalogue_is_asked_of_the_table_that_keeps_it(world
     }
 
 
+def told(decoder: str, sequence: int) -> tuple[OriginFrom, ...]:
+    return (OriginFrom(sequence, Origin(decoder, "a mapping")),)
+
+
 def test_the_way_of_a_value_is_its_event_its_origin_and_when_its_projection_wrote_the_vehicle(world: World) -> None:
     car = Car(3001)
     car.sample(T0, {paths.SPEED: 30.0, paths.MEDIA_ARTIST: "Artist"})
@@ -286,8 +290,13 @@ def test_the_way_of_a_value_is_its_event_its_origin_and_when_its_projection_wrot
         assert [read.hops(row).origin for row in rows] == [None, None]
         assert read.hops(rows[0]._replace(event_version=99)) is None
 
-    told = (OriginFrom(1, Origin("car.dbc", "vw_meb")),)
-    world.log.append([], [ProgressChange(car.id, stream, stream.taken(1, final=False), told)])
+    other = StreamProgress("another")
+    steps = [
+        ProgressChange(car.id, stream, stream.taken(3, final=False), told("car.dbc", 1) + told("too late", 3)),
+        ProgressChange(car.id, other, other.taken(2, final=False), told("of another stream", 2)),
+        ProgressChange(full_car(1).id, stream, stream.taken(2, final=False), told("of another vehicle", 2)),
+    ]
+    world.log.append([], steps)
     car.code(T0 + SECOND)  # is not of navigation, and yet an event of the vehicle
     before = now()
     world.write(car)
@@ -296,7 +305,7 @@ def test_the_way_of_a_value_is_its_event_its_origin_and_when_its_projection_wrot
             record, origin, projected = read.hops(row)
             assert (record.originator_id, record.version, record.position) == (car.id, 2, row.position)
             assert record == read.event(car.id, 2)
-            assert origin == Origin("car.dbc", "vw_meb")
+            assert origin == Origin("car.dbc", "a mapping")
             if isinstance(world.twins, PastTwins):
                 assert projected is None  # no read model holds the past
             else:
