@@ -37,6 +37,7 @@ PROGRAM: Final = "fleettwin"
 BAD_INPUT: Final = 2  # exit status
 FAILED: Final = 1  # exit status: a query that had errors
 EVENTS_AT_ONCE: Final = 100  # a page of GraphQL
+ROOT_BRANCH: Final = "Vehicle."  # of every path of VSS; what `show` prints leaves it away
 DOCUMENT_BYTES_MAX: Final = 1 << 20
 UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]  # Typer exports it under no name of its own
 
@@ -55,6 +56,13 @@ ToOption = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VinArgument = Annotated[str, typer.Argument(metavar="VIN", help="The vehicle identification number.")]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="TIME", help="As the car had told by this time of its clock (ISO 8601)."),
+]
+KnownAtOption = Annotated[
+    str | None, typer.Option("--known-at", metavar="TIME", help="As it was known here at this time (ISO 8601).")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -222,24 +230,36 @@ def simulate(  # noqa: PLR0913, PLR0917  # options
 @app.command()
 def show(
     vin: VinArgument,
-    as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", metavar="TIME", help="As the car had told by this time of its clock (ISO 8601)."),
-    ] = None,
-    known_at: Annotated[
-        str | None, typer.Option("--known-at", metavar="TIME", help="As it was known here at this time (ISO 8601).")
-    ] = None,
+    as_of: AsOfOption = None,
+    known_at: KnownAtOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a twin, as it is or as it was: signals, trips, trouble codes, warnings."""
-    moment = {
-        name: iso_time(_moment(option, text))
-        for name, option, text in (("asOf", "--as-of", as_of), ("knownAt", "--known-at", known_at))
-        if text is not None
-    }
+    moment = _past(as_of, known_at)
     with _opened() as twin:
         found = _vehicle(twin, screens.TWIN_QUERY, vin, **moment)
         print_found(found, as_json, screens.twin)
+
+
+@app.command()
+def explain(
+    vin: VinArgument,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A signal's VSS path, with or without Vehicle.")],
+    as_of: AsOfOption = None,
+    known_at: KnownAtOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where a value comes from: event, batch, decoder and mapping, and when it was where."""
+    from adapters.explain_screen import EXPLAIN_QUERY, explain_screen
+
+    parsed, moment = Vin.parse(vin), _past(as_of, known_at)
+    _check_text("PATH", path)
+    whole = path if path.startswith(ROOT_BRANCH) else ROOT_BRANCH + path
+    with _opened() as twin:
+        found = _data(twin, EXPLAIN_QUERY, vehicle=parsed.text, path=whole, **moment)["explain"]
+    if found is None:
+        raise _no_vehicle(parsed, then=bool(moment))
+    print_found(found, as_json, explain_screen)
 
 
 @app.command()
@@ -714,6 +734,15 @@ def _moment(option: str, text: str) -> Micros:
     if time.tzinfo is None:
         raise BadInputError("the time has no zone", where=option, remedy="add Z, or an offset like +02:00")
     return micros_of(time)
+
+
+def _past(as_of: str | None, known_at: str | None) -> dict[str, str]:
+    """Return the times that a twin of the past is asked for, as variables of GraphQL."""
+    return {
+        name: iso_time(_moment(option, text))
+        for name, option, text in (("asOf", "--as-of", as_of), ("knownAt", "--known-at", known_at))
+        if text is not None
+    }
 
 
 def _recording_time(text: str) -> Micros:

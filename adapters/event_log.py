@@ -8,6 +8,7 @@ from domain.errors import BadInputError
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange as ConsumedChange  # noqa: PLC0414  # an explicit re-export
 from domain.fleet import DirectoryEntry as DirectoryEntry  # noqa: PLC0414
+from domain.fleet import OriginFrom as OriginFrom  # noqa: PLC0414
 from domain.fleet import ProgressChange as ProgressChange  # noqa: PLC0414
 from domain.units import Micros
 

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -25,6 +26,7 @@ from adapters.can.live import LiveBus
 from adapters.can.recordings import Recording, open_recording
 from adapters.can.translate import CanTranslator, DbcReader
 from adapters.can.vins import VinListener
+from adapters.origin import can_origin, rows_origin
 from adapters.rows.recording import RowRecording, open_rows
 from adapters.sampling import SampleColumn
 from adapters.signals.batches import Batcher
@@ -98,7 +100,9 @@ class Ingest:
             began_at = job.began_at(statistics.last_captured_at or first_at, first_at)
             offset_us = began_at - first_at
         received_at = self._now()  # a file is received at one moment
-        stream = _Stream(self._fleet, register(), job.stream_id, job.mapping, summary, lambda: received_at, offset_us)
+        origin = can_origin(recording.format, job.mapping, job.dbcs)
+        batcher = Batcher(register(), job.stream_id, offset_us, origin)
+        stream = _Stream(self._fleet, batcher, job.mapping, summary, lambda: received_at)
         translator = CanTranslator(job.mapping, job.dbcs)
         for block in recording.blocks():
             said = translator.translate(block)
@@ -121,9 +125,10 @@ class Ingest:
         stream: _Stream | None = None
         try:
             for block in job.bus.blocks():
-                stream = stream or _Stream(
-                    self._fleet, register(), f"live:{job.session}", job.mapping, summary, self._now
-                )
+                if stream is None:
+                    origin = can_origin("live bus", job.mapping, job.dbcs)
+                    batcher = Batcher(register(), f"live:{job.session}", origin=origin)
+                    stream = _Stream(self._fleet, batcher, job.mapping, summary, self._now)
                 said = translator.translate(block)
                 stream.add(said.columns, said.trouble_codes)
                 summary.frames = job.bus.statistics.frames
@@ -146,8 +151,15 @@ class Ingest:
         total = 2 * recording.bytes_total
         vehicles = {name: register(name) for name in summary.vehicles}
         received_at = self._now()  # a file is received at one moment
+        origin = rows_origin(recording.format, job.mapping)
         streams = {
-            name: _Stream(self._fleet, vehicle, job.stream_id(name), job.mapping, summary, lambda: received_at)
+            name: _Stream(
+                self._fleet,
+                Batcher(vehicle, job.stream_id(name), origin=origin),
+                job.mapping,
+                summary,
+                lambda: received_at,
+            )
             for name, vehicle in vehicles.items()
         }
         for block in recording.blocks():
@@ -272,19 +284,18 @@ class _Stream:
     def __init__(
         self,
         fleet: Takes,
-        vehicle_id: UUID,
-        stream_id: str,
+        batcher: Batcher,
         mapping: SignalMapping,
         summary: Summary,
         received_at: Callable[[], Micros],
-        clock_offset_us: int | None = None,
     ) -> None:
         self._fleet = fleet
         self._summary = summary
         self._received_at = received_at
         self._changes = ChangeDetector(mapping)
-        self._batcher = Batcher(vehicle_id, stream_id, clock_offset_us)
+        self._batcher = batcher
         self._waiting: list[SignalBatch] = []
+        self._repeats = False  # what was taken last had been taken before
         self._started: set[UUID] = set()
         self._told: dict[UUID, list[TrackExtended]] = {}  # first and last of each trip
 
@@ -312,7 +323,10 @@ class _Stream:
                 self._flush()
 
     def _flush(self) -> None:
+        if self._repeats and self._waiting:  # these may be the first that are new: what reads them may be new, too
+            self._waiting[0] = replace(self._waiting[0], origin=self._batcher.origin)
         taken = take_in_turn(self._fleet, self._waiting)
+        self._repeats = taken.duplicates == len(self._waiting)
         self._waiting = []
         self._summary.duplicate_batches += taken.duplicates
         self._summary.events.update(type(event).__name__ for event in taken.events)

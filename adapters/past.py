@@ -15,13 +15,14 @@ from adapters.clock import iso_time, now
 from adapters.event_log import DirectoryEntry, StoredRecord, check_position
 from adapters.recorded import Decode, recorded
 from adapters.rows_reader import RowsReader
-from adapters.twins import PROJECTIONS, PageOf, Positions, VehicleFilter, projection_of
+from adapters.twins import PROJECTIONS, Hops, PageOf, Positions, VehicleFilter, projection_of
 from domain.errors import BadInputError
 from domain.units import Micros
 from projections.as_of import until
 from projections.folding import fold_past
 from projections.navigation.model import TrackRow
 from projections.projection import Key, Projection, R, Recorded, Row, row_key, row_spec
+from projections.signal_rows import SignalRow
 from projections.snapshots import Moment, Newest, Range, RowsOf, SnapshotReader
 
 VEHICLES_AT_ONCE: Final = 128  # whose rows are held while a filter looks for those that fit
@@ -40,6 +41,9 @@ class Present(Protocol):
 
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
+
+    def hops(self, row: SignalRow) -> Hops | None:
+        """Return what the value of a row went through; None: its event is not in the log."""
 
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
@@ -132,6 +136,11 @@ class PastReader(RowsReader):
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return self._if_exists(self._present.vehicle_by_vin(vin))
+
+    def hops(self, row: SignalRow) -> Hops | None:
+        """Return what the value of a row went through; no read model holds the past, so none has a time."""
+        found = self._present.hops(row)
+        return found and found._replace(projected=None)
 
     def positions(self) -> Positions:
         """Return the position of the log and of each projection, now."""

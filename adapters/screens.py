@@ -101,7 +101,7 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
 def _signals(signals: Iterable[Mapping[str, Any]]) -> Rows:
     table = Rows(("signal", "value", "unit", "captured"), "signals (Vehicle.…)")
     for signal in signals:
-        value = _text(signal["value"])
+        value = text_of(signal["value"])
         if signal["status"] == "STALE":
             value += " (stale)"
         elif signal["status"] != "OK":
@@ -152,11 +152,12 @@ def _codes(codes: Iterable[Mapping[str, Any]]) -> Rows:
 def _table(title: str, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Rows:
     table = Rows(columns, title)
     for row in rows:
-        table.add_row(*(_time(row[column]) if column.endswith("At") else _text(row[column]) for column in columns))
+        table.add_row(*(_time(row[column]) if column.endswith("At") else text_of(row[column]) for column in columns))
     return table
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Return a value as a person reads it; none is empty."""
     return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
@@ -171,7 +172,7 @@ def events(nodes: Iterable[Mapping[str, Any]]) -> Rows:
 
 
 def _short(value: object) -> str:
-    return f"{len(value)} values" if isinstance(value, list) else _text(value)
+    return f"{len(value)} values" if isinstance(value, list) else text_of(value)
 
 
 def parked(found: Iterable[Mapping[str, Any]]) -> RenderableType:
@@ -189,7 +190,7 @@ def parked_details(found: Iterable[Mapping[str, Any]]) -> RenderableType:
         event = each["event"] or {"type": "(not in the log)", "data": {}}
         rows = {**each, "left out": f"versions {each['version']} to {each['newestVersion']}", "event": event["type"]}
         for name in ("projection", "vehicleId", "left out", "position", "attempts", "parkedAt", "error", "event"):
-            table.add_row(name, _time(rows[name]) if name.endswith("At") else _text(rows[name]))
+            table.add_row(name, _time(rows[name]) if name.endswith("At") else text_of(rows[name]))
         for name, value in (event["data"] or {"bytes": event.get("bytes"), "unreadable": event["unreadable"]}).items():
             table.add_row(f"  {name}", _short(value))
     return table

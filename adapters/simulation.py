@@ -15,6 +15,7 @@ from adapters.can.frames import FrameBlock
 from adapters.can.translate import CanTranslator
 from adapters.ingest import Takes, take_in_turn
 from adapters.jobs import can_dbcs, mapping_of
+from adapters.origin import can_origin
 from adapters.signals.batches import Batcher
 from adapters.signals.catalogue import Catalogue
 from adapters.signals.changes import ChangeDetector
@@ -135,7 +136,7 @@ class _Stream:
         self.car = car
         self._translator = CanTranslator(mapping, dbcs)
         self._changes = ChangeDetector(mapping)
-        self._batcher = Batcher(vehicle_id, stream_id)
+        self._batcher = Batcher(vehicle_id, stream_id, origin=can_origin("simulated bus", mapping, dbcs))
 
     def step(self, from_us: int, until_us: int, origin_us: int) -> tuple[int, list[SignalBatch]]:
         """Return how many frames a span of simulated time has, and the batches that the car sends at its end."""

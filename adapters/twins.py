@@ -4,7 +4,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from adapters.event_log import StoredRecord
 from domain.errors import BadInputError
+from domain.signals import Origin
 from domain.units import Micros
 from projections.diagnostics.model import DiagnosticsSignalRow
 from projections.diagnostics.projector import DIAGNOSTICS
@@ -82,6 +84,21 @@ class Positions(NamedTuple):
     def lag(self, projection: ProjectionPosition) -> int:
         """Return how many events of the log a projection has not taken yet."""
         return max(0, self.log_position - projection.position)
+
+
+class Projected(NamedTuple):
+    """When a projection last wrote a vehicle, and the version of the newest event that it had folded by then."""
+
+    version: int
+    at: Micros
+
+
+class Hops(NamedTuple):
+    """What a value went through on its way into a row."""
+
+    record: StoredRecord  # the event that told it
+    origin: Origin | None  # of the batch that made this event; None: its stream has not told
+    projected: Projected | None  # None: not known
 
 
 def signal_table(path: str) -> type[SignalRow]:

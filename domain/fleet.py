@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.errors import UnknownVehicleError, VersionConflictError
 from domain.events import VehicleEvent
-from domain.signals import SignalBatch
+from domain.signals import Origin, SignalBatch
 from domain.streams import StreamProgress
 from domain.units import Micros
 from domain.vehicle import Vehicle, project_vehicle
@@ -22,12 +22,20 @@ from domain.vin import Vin
 VEHICLES_CACHED_MAX: Final = 10_000
 
 
+class OriginFrom(NamedTuple):
+    """What the batches of a stream come from, from a sequence number on."""
+
+    sequence: int
+    origin: Origin
+
+
 class ProgressChange(NamedTuple):
     """A step of a stream of batches, taken only if the log has it at `before` (new: `StreamProgress(stream_id)`)."""
 
     vehicle_id: UUID
     before: StreamProgress
     after: StreamProgress
+    origins: tuple[OriginFrom, ...] = ()  # that its batches have told
 
 
 class ConsumedChange(NamedTuple):
@@ -140,7 +148,11 @@ class Fleet:
                     continue
                 cached.progress[batch.stream_id] = after
                 key = (batch.vehicle_id, batch.stream_id)
-                steps[key] = ProgressChange(batch.vehicle_id, steps[key].before if key in steps else before, after)
+                known = steps.get(key)
+                origins = known.origins if known else ()
+                if batch.origin:
+                    origins = (*origins, OriginFrom(batch.sequence, batch.origin))
+                steps[key] = ProgressChange(batch.vehicle_id, known.before if known else before, after, origins)
                 events += cached.vehicle.collect_events()
             position = self._append(events, list(steps.values()), consumed)
         self._forget()

@@ -76,13 +76,20 @@ class TroubleCodeReport(NamedTuple):
     codes: tuple[TroubleCodeStatus, ...]
 
 
+class Origin(NamedTuple):
+    """What turned what a car sent into the samples of a stream: names and hashes that tell it from any other."""
+
+    decoder: str  # e.g. "fleettwin 0.1.0, candump: fleettwin.dbc sha256:0123456789ab, OBD-II and UDS answers"
+    mapping: str  # e.g. "vw_meb sha256:0123456789ab"; "none": the rows name VSS paths themselves
+
+
 @dataclass(frozen=True, slots=True)
 class SignalBatch:
     """What one vehicle sent in one piece.
 
     `sequence` counts 1, 2, 3 … without a hole in a stream; `final` marks a stream's last batch. `reference_at` is the
     best known true time of what has the newest time, for a recording whose clock cannot be trusted (None:
-    `received_at`).
+    `received_at`). `origin` is told by the first batch of a stream, and where it changes; None: as before.
     """
 
     vehicle_id: UUID
@@ -93,3 +100,4 @@ class SignalBatch:
     trouble_codes: tuple[TroubleCodeReport, ...] = ()
     final: bool = False
     reference_at: Micros | None = None
+    origin: Origin | None = None

@@ -10,6 +10,7 @@ from adapters.avro.registry import SchemaRegistry
 from adapters.avro.wire import RecordReaders, RecordWriter, UnreadableError
 from domain.clocks import SHOWN_MAX, SHOWN_MIN
 from domain.signals import (
+    Origin,
     Quality,
     Sample,
     SignalBatch,
@@ -21,6 +22,7 @@ from domain.signals import (
 TOPIC: Final = "telemetry.signal_batch.v1"  # of the schema, and the type of its CloudEvents
 
 NAME_CHARACTERS_MAX: Final = 200  # of what names a stream, a signal, a control unit or a code: all of them are keys
+ORIGIN_CHARACTERS_MAX: Final = 2_000  # of what tells a decoder or a mapping
 
 _QUALITIES: Final = {int(quality): quality for quality in Quality}
 _SAMPLE: Final = ("sample_path", "sample_captured_at", "sample_value", "sample_quality")
@@ -28,6 +30,7 @@ _REPORT: Final = ("report_ecu", "report_captured_at", "report_service", "report_
 _CODE: Final = ("code", "code_failure_type", "code_status", "code_active")
 _NAMES: Final = ("sample_path", "report_ecu", "report_service", "code")
 _TIMES: Final = ("sample_captured_at", "report_captured_at")
+_ORIGIN: Final = ("origin_decoder", "origin_mapping")
 _BYTES: Final = ("code_failure_type", "code_status")
 
 
@@ -63,6 +66,8 @@ class TelemetryCodec:
             "code_failure_type": [code.failure_type for code in codes],
             "code_status": [code.status for code in codes],
             "code_active": [code.active for code in codes],
+            "origin_decoder": batch.origin and batch.origin.decoder,
+            "origin_mapping": batch.origin and batch.origin.mapping,
         }
         data = self._writer.write(fields, "SignalBatch")
         return self._ids.to_external(data) if self._ids else data
@@ -87,6 +92,7 @@ class TelemetryCodec:
             tuple(_reports(fields)),
             fields["final"],
             fields["reference_at"],
+            None if fields["origin_decoder"] is None else Origin(fields["origin_decoder"], fields["origin_mapping"]),
         )
 
 
@@ -100,6 +106,11 @@ def _refuse_the_impossible(fields: dict[str, Any]) -> None:
             raise UnreadableError(f"its {name} has a character NUL")
         if max(map(len, names), default=0) > NAME_CHARACTERS_MAX:
             raise UnreadableError(f"its {name} has more than {NAME_CHARACTERS_MAX} characters")
+    decoder, mapping = origin = [fields[name] for name in _ORIGIN]
+    if (decoder is None) != (mapping is None):
+        raise UnreadableError(f"it has one of {' and '.join(_ORIGIN)} without the other")
+    if decoder is not None and ("\0" in decoder + mapping or max(map(len, origin)) > ORIGIN_CHARACTERS_MAX):
+        raise UnreadableError(f"its origin has a character NUL, or more than {ORIGIN_CHARACTERS_MAX} characters")
     received_at, reference_at = fields["received_at"], fields["reference_at"]
     whole = [("received_at", [received_at]), ("reference_at", [] if reference_at is None else [reference_at])]
     for name, times in [*whole, *((name, fields[name]) for name in _TIMES)]:

@@ -9,6 +9,7 @@ Overlapping signals and signals beyond their message are let through (`strict=Fa
 mapped signals are decoded.
 """
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -54,9 +55,10 @@ class Dbc:
     messages: dict[int, Message]
     _refs: dict[str, tuple[SignalRef, ...]]
     _signals: dict[SignalRef, Signal]
+    sha256: str = ""  # of the file's bytes, hexadecimal
 
     @classmethod
-    def of(cls, path: Path, messages: Iterable[Message]) -> "Dbc":
+    def of(cls, path: Path, messages: Iterable[Message], sha256: str = "") -> "Dbc":
         """Return the messages of a file; one name may stand for several identifiers."""
         by_id = {message.frame_id | (EXTENDED_ID if message.is_extended_frame else 0): message for message in messages}
         refs: dict[str, list[SignalRef]] = defaultdict(list)
@@ -67,7 +69,7 @@ class Dbc:
                 if ref not in signals:
                     refs[signal.name].append(ref)
                 signals[ref] = signal
-        return cls(path, by_id, {name: tuple(found) for name, found in refs.items()}, signals)
+        return cls(path, by_id, {name: tuple(found) for name, found in refs.items()}, signals, sha256)
 
     def refs(self, signal: str, message: str | None = None) -> tuple[SignalRef, ...]:
         """Return where a signal of this name is (in `message` only, if one is given); empty if nowhere."""
@@ -85,10 +87,11 @@ class Dbc:
 def load_dbc(path: Path) -> Dbc:
     """Read a DBC file; raises BadInputError naming file, line and remedy."""
     try:
-        text = _decoded(path.read_bytes())
+        raw = path.read_bytes()
     except OSError as error:
         what = f"the DBC file cannot be read ({error.strerror})"
         raise BadInputError(what, where=str(path), remedy="give the path of a readable DBC file") from error
+    text = _decoded(raw)
     try:
         database = cantools.database.load_string(_repaired(text), database_format="dbc", strict=False)
     except UnsupportedDatabaseFormatError as error:
@@ -105,7 +108,7 @@ def load_dbc(path: Path) -> Dbc:
                     f"{message.name}.{signal.name} has the multiplexer {signal.multiplexer_signal}, which is not there"
                 )
                 raise BadInputError(what, where=str(path), remedy="correct its SG_ or SG_MUL_VAL_ line")
-    return Dbc.of(path, database.messages)
+    return Dbc.of(path, database.messages, hashlib.sha256(raw).hexdigest())
 
 
 def opendbc_path(name: str) -> Path:

@@ -61,15 +61,15 @@ def event_id_of(vehicle_id: UUID, version: int) -> str:
     return _text(_ID["event"].pack(b"E", vehicle_id.bytes, version))
 
 
-def read_id(text: str) -> NodeKey:
-    """Return what a global id names. Raises `BadInputError`."""
+def read_id(text: str, *, where: str = "id") -> NodeKey:
+    """Return what a global id names. Raises `BadInputError`; `where` says who asked."""
     data = _data(text)
     for kind, tag in _ID_TAGS.items():
         if data[:1] == tag and len(data) == _ID[kind].size:
             _, vehicle, *part = _ID[kind].unpack(data)
             return NodeKey(kind, UUID(bytes=vehicle), _part(part[0]) if part else None)
     raise BadInputError(
-        f"{_short(text)} is no id of this API", where="id", remedy="give an id that this API has returned"
+        f"{_short(text)} is no id of this API", where=where, remedy="give an id that this API has returned"
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
-from adapters.twins import PageOf, Positions, Span, VehicleFilter
+from adapters.twins import Hops, PageOf, Positions, Span, VehicleFilter
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
 from projections.media.model import PlayRow
@@ -80,6 +80,9 @@ class TwinReader(Protocol):
 
     def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
         """Return one event."""
+
+    def hops(self, row: SignalRow) -> Hops | None:
+        """Return what the value of a row went through; None: its event is not in the log."""
 
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""

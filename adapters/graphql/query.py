@@ -9,6 +9,7 @@ from strawberry import ID, Info
 from adapters.event_log import DirectoryEntry
 from adapters.graphql.cohort import Cohort, Context, Seen, Tracks
 from adapters.graphql.errors import MEANINGS
+from adapters.graphql.explanation import Explanation, explained
 from adapters.graphql.fields import resolved
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
@@ -20,7 +21,7 @@ from adapters.graphql.vehicle import Vehicle, event_node
 from adapters.twins import VehicleFilter as Chosen
 from domain.errors import BadInputError
 from domain.units import Micros
-from domain.vin import Vin
+from domain.vin import VIN_LENGTH, Vin
 
 AsOf = Annotated[
     Micros | None,
@@ -32,6 +33,12 @@ AsOf = Annotated[
 KnownAt = Annotated[
     Micros | None,
     strawberry.argument(description="As it was known at this time of our clock. The answer never changes."),
+]
+Position = Annotated[
+    Int64 | None,
+    strawberry.argument(
+        description="As of this position of the log, as seenPosition told it: for the next page of a list."
+    ),
 ]
 NO_TIME: Final = Micros(0)  # in a cursor
 
@@ -76,6 +83,22 @@ def _one(info: Info[Context, None], seen: Seen, entry: DirectoryEntry | None) ->
     return None if entry is None else Vehicle(twin=_cohort(info, seen, entry).twins()[0])
 
 
+def _vehicle_key(text: str, *, where: str) -> UUID:
+    """Return the vehicle that an id names. Raises `BadInputError`."""
+    key = read_id(text, where=where)
+    if key.kind != "vehicle":
+        what = f"this is the id of {_ARTICLE[key.kind]} {key.kind}"
+        raise BadInputError(what, where=where, remedy="use node(id:), or a vehicle's id")
+    return key.vehicle_id
+
+
+def _named(seen: Seen, text: str) -> DirectoryEntry | None:
+    """Return the vehicle with a VIN or an id, which is longer. Raises `BadInputError` for what is neither."""
+    if len(text.strip()) <= VIN_LENGTH:
+        return seen.read.vehicle_by_vin(Vin.parse(text).text)
+    return seen.read.vehicle(_vehicle_key(text, where="vehicle"))
+
+
 @strawberry.type(
     description="The twins of a fleet. An error's extensions.code is one of: "
     + "; ".join(f"{code} ({meaning})" for code, meaning in MEANINGS.items())
@@ -95,12 +118,7 @@ class Query:
         id: ID | None = None,  # noqa: A002  # its name in the schema
         as_of: AsOf = None,
         known_at: KnownAt = None,
-        position: Annotated[
-            Int64 | None,
-            strawberry.argument(
-                description="As of this position of the log, as seenPosition told it: for the next page of a list."
-            ),
-        ] = None,
+        position: Position = None,
     ) -> Vehicle | None:
         """Return a vehicle."""
         if (vin is None) == (id is None):
@@ -109,14 +127,26 @@ class Query:
         seen = info.context.seen(as_of, known_at, position)
         if vin is not None:
             return _one(info, seen, seen.read.vehicle_by_vin(Vin.parse(vin).text))
-        key = read_id(str(id))
-        if key.kind != "vehicle":
-            raise BadInputError(
-                f"this is the id of {_ARTICLE[key.kind]} {key.kind}",
-                where="id",
-                remedy="use node(id:), or a vehicle's id",
-            )
-        return _one(info, seen, seen.read.vehicle(key.vehicle_id))
+        return _one(info, seen, seen.read.vehicle(_vehicle_key(str(id), where="id")))
+
+    @resolved(
+        "Where the newest value of a signal comes from: event, batch, decoder, mapping, and the times of each. Null:"
+        " there is no such vehicle, or there was none yet."
+    )
+    def explain(
+        self,
+        info: Info[Context, None],
+        vehicle: Annotated[ID, strawberry.argument(description="Its VIN, or its id.")],
+        path: Annotated[str, strawberry.argument(description="The COVESA VSS path of the signal.")],
+        *,
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
+        position: Position = None,
+    ) -> Explanation | None:
+        """Return where a value comes from."""
+        seen = info.context.seen(as_of, known_at, position)
+        entry = _named(seen, str(vehicle))
+        return None if entry is None else explained(_cohort(info, seen, entry).twins()[0], path)
 
     @resolved(
         "Vehicles in the order of their ids. Of the past (asOf, knownAt) every page is seen from one position of the "

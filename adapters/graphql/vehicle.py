@@ -48,7 +48,7 @@ def _decommissioned_at(twin: Twin) -> Micros | None:
     return event_node(cohort.context, newest[0]).event.captured_at
 
 
-def _signal(twin: Twin, path: str) -> Signal:
+def signal_of(twin: Twin, path: str) -> Signal:
     """Return a signal; one that the vehicle never sent must be of the catalogue."""
     row = twin.cohort.signal(twin.id, path)
     if row is None:
@@ -93,7 +93,7 @@ class Vehicle(Node):
     @resolved("The newest sample of any signal, by its COVESA VSS path; null only where there is no such path.")
     def signal(self, path: str) -> Signal | None:
         """Return a signal."""
-        return _signal(self.twin, path)
+        return signal_of(self.twin, path)
 
     @resolved(
         "Several signals: those of `paths` in this order, or those at or below the branch `prefix` that the vehicle "
@@ -114,7 +114,7 @@ class Vehicle(Node):
         if len(paths) > PATHS_MAX:
             remedy = f"name at most {PATHS_MAX}, or give a prefix"
             raise BadInputError(f"{len(paths)} paths are too many", where="paths", remedy=remedy)
-        return [_signal(self.twin, path) for path in paths]
+        return [signal_of(self.twin, path) for path in paths]
 
     @resolved("The vehicle's events as the log keeps them.")
     def events(

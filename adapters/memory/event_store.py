@@ -11,6 +11,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord, other_vin_key
 from domain.errors import VersionConflictError
+from domain.signals import Origin
 from domain.streams import StreamProgress
 from domain.units import Micros
 
@@ -32,6 +33,7 @@ class MemoryEventLog(POPOApplicationRecorder):
         self._progress: dict[UUID, dict[str, StreamProgress]] = {}
         self._directory: dict[UUID, DirectoryEntry] = {}
         self._consumed: dict[str, int] = {}
+        self._origins: dict[tuple[UUID, str], dict[int, Origin]] = {}  # by stream, and the sequence that tells it
         self._appended = threading.Condition(self._database_lock)
 
     def close(self) -> None:
@@ -67,6 +69,7 @@ class MemoryEventLog(POPOApplicationRecorder):
                 raise VersionConflictError(str(error)) from error
             for change in progress:
                 self._progress.setdefault(change.vehicle_id, {})[change.after.stream_id] = change.after
+                self._note_origins(change)
             self._directory.update({entry.vehicle_id: entry for entry in directory})
             self._consumed.update({change.source: change.after for change in consumed})
         return positions or []
@@ -136,6 +139,18 @@ class MemoryEventLog(POPOApplicationRecorder):
         """Return how far each stream of a vehicle has been taken."""
         with self._database_lock:
             return dict(self._progress.get(vehicle_id, {}))
+
+    def origin_of(self, vehicle_id: UUID, stream_id: str, sequence: int) -> Origin | None:
+        """Return what a batch came from, None where its stream has not told."""
+        with self._database_lock:
+            told = self._origins.get((vehicle_id, stream_id), {})
+            return told.get(max((each for each in told if each <= sequence), default=0))
+
+    def _note_origins(self, change: ProgressChange) -> None:
+        stream_id = change.after.stream_id
+        for sequence, origin in change.origins:
+            if self.origin_of(change.vehicle_id, stream_id, sequence) != origin:
+                self._origins.setdefault((change.vehicle_id, stream_id), {})[sequence] = origin
 
     def consumed_position(self, source: str) -> int:
         """Return what comes next in a source of batches, 0 for one that has not been read yet."""

@@ -2,9 +2,12 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
+from adapters.clock import now
+from adapters.twins import Projected
+from domain.units import Micros
 from projections.history import Kept
 from projections.ports import Commit, Parked, overtaken
 from projections.projection import Key, Projection, R, Row, row_key, row_spec
@@ -13,12 +16,14 @@ _Name = tuple[str, int]
 
 
 class MemoryReadModels:
-    """Implements `projections.ports.ReadModelStore`, for any number of threads."""
+    """Implements `projections.ports.ReadModelStore`, for any number of threads; `clock` dates what is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], Micros] = now) -> None:
+        self._clock = clock
         self._lock = threading.RLock()
         self._positions: defaultdict[_Name, int] = defaultdict(int)
         self._versions: defaultdict[_Name, dict[UUID, int]] = defaultdict(dict)
+        self._projected: defaultdict[_Name, dict[UUID, Projected]] = defaultdict(dict)
         self._parked: defaultdict[_Name, dict[UUID, Parked]] = defaultdict(dict)
         self._consumed: defaultdict[_Name, dict[str, int]] = defaultdict(dict)
         self._complete: defaultdict[_Name, dict[str, int]] = defaultdict(dict)
@@ -89,6 +94,11 @@ class MemoryReadModels:
                 for vehicle_id in vehicle_ids
             }
 
+    def projected(self, projection: Projection, vehicle_id: UUID) -> Projected | None:
+        """Return when a vehicle was written last, None for never."""
+        with self._lock:
+            return self._projected[_name(projection)].get(vehicle_id)
+
     def vehicles_with_rows(self, projection: Projection) -> Collection[UUID]:
         """Return the vehicles that some table has a row of."""
         with self._lock:
@@ -113,6 +123,8 @@ class MemoryReadModels:
             for row_type, rows in commit.upserts.items():
                 self._rows[name, row_type].update({row_key(row): _typed(row) for row in rows})
             self._versions[name].update({vehicle_id: moved.after for vehicle_id, moved in commit.versions.items()})
+            at = self._clock()
+            self._projected[name].update({each: Projected(moved.after, at) for each, moved in commit.versions.items()})
             parked = self._parked[name]
             for vehicle_id in commit.unpark:
                 del parked[vehicle_id]

@@ -7,19 +7,20 @@ from uuid import UUID
 
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.memory.event_store import MemoryEventLog
+from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.snapshots import MemorySnapshots
 from adapters.rows_reader import RowsReader
-from adapters.twins import PROJECTIONS, Positions, ProjectionPosition, VehicleFilter, projection_of
+from adapters.twins import PROJECTIONS, Hops, Positions, ProjectionPosition, VehicleFilter, projection_of, signal_table
 from domain.units import Micros
-from projections.ports import ReadModelStore
 from projections.projection import R
+from projections.signal_rows import SignalRow
 from projections.snapshots import Range, SnapshotReader
 
 
 class MemoryTwinReader(RowsReader):
     """Reads log and read models as they are: the view stays the same only while nobody writes."""
 
-    def __init__(self, log: MemoryEventLog, store: ReadModelStore, snapshots: SnapshotReader | None = None) -> None:
+    def __init__(self, log: MemoryEventLog, store: MemoryReadModels, snapshots: SnapshotReader | None = None) -> None:
         self._log = log
         self._store = store
         self.snapshots = snapshots or MemorySnapshots()
@@ -41,6 +42,14 @@ class MemoryTwinReader(RowsReader):
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return self._log.find_vehicle(vin)
+
+    def hops(self, row: SignalRow) -> Hops | None:
+        """Return what the value of a row went through; None: its event is not in the log."""
+        record = self.event(row.vehicle_id, row.event_version)
+        if record is None:
+            return None
+        origin = self._log.origin_of(row.vehicle_id, row.stream_id, row.sequence)
+        return Hops(record, origin, self._store.projected(projection_of(signal_table(row.path)), row.vehicle_id))
 
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""

@@ -24,6 +24,7 @@ class Numbers(NamedTuple):
     kind: ElementType
     number: LiteralString
     called: str
+    moved_at: LiteralString | None = None  # the column of when it was moved, by the database's clock
 
 
 class Expected(NamedTuple):
@@ -40,7 +41,8 @@ class Expected(NamedTuple):
             raise overtaken(self.projection, self.otherwise)
 
 
-VERSIONS: Final = Numbers("projection_vehicles", "vehicle_id", "uuid", "last_version", "at version ")
+_NOW_US: Final = "(SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"  # once for all rows
+VERSIONS: Final = Numbers("projection_vehicles", "vehicle_id", "uuid", "last_version", "at version ", "projected_at")
 CONSUMED: Final = Numbers("projection_sources", "source", "text", "next", "at ")
 
 
@@ -48,12 +50,13 @@ def move(
     connection: Connection[TupleRow], projection: Projection, numbers: Numbers, moves: Mapping[Any, Moved]
 ) -> Iterator[Expected]:
     """Move numbers; one that is not there yet is 0."""
-    table, key, kind, number, called = numbers
+    table, key, kind, number, called, moved_at = numbers
+    column, moment, dated = (f", {moved_at}", f", {_NOW_US}", f", {moved_at} = {_NOW_US}") if moved_at else ("", "", "")
     name = [projection.name, projection.version]
     known = sorted((each, *moved) for each, moved in moves.items() if moved.before)
     if known:
         statement = (
-            f"UPDATE {table} AS t SET {number} = n.after"  # noqa: S608  # names only, from above
+            f"UPDATE {table} AS t SET {number} = n.after{dated}"  # noqa: S608  # names only, from above
             f" FROM unnest(%b::{kind}[], %b::bigint[], %b::bigint[]) AS n (key, before, after)"
             # Each is looked up by its key: OFFSET keeps the planner from another order, which it takes where it has
             # no statistics yet, and which costs the product of both numbers.
@@ -66,10 +69,10 @@ def move(
     new = sorted((each, moved.after) for each, moved in moves.items() if not moved.before)
     if new:
         statement = (
-            f"INSERT INTO {table} AS t (projection, version, {key}, {number})"  # noqa: S608  # as above
-            f" SELECT %s, %s, n.key, n.after FROM unnest(%b::{kind}[], %b::bigint[]) AS n (key, after)"
+            f"INSERT INTO {table} AS t (projection, version, {key}, {number}{column})"  # noqa: S608  # as above
+            f" SELECT %s, %s, n.key, n.after{moment} FROM unnest(%b::{kind}[], %b::bigint[]) AS n (key, after)"
             f" ON CONFLICT (projection, version, {key})"
-            f" DO UPDATE SET {number} = excluded.{number} WHERE t.{number} = 0"
+            f" DO UPDATE SET {number} = excluded.{number}{dated} WHERE t.{number} = 0"
         )
         done = connection.execute(statement, [*name, *_columns(kind, new)], prepare=True)
         yield Expected(done, len(new), projection, f"{_some(new)} not {called}0 any more")

@@ -23,6 +23,7 @@ from adapters.postgres.parameters import append_call, missing_ranges
 from adapters.postgres.schema import migrate
 from adapters.postgres.writer import Writer
 from domain.errors import StoreError
+from domain.signals import Origin
 from domain.streams import StreamProgress
 
 _RECORD: Final = (
@@ -210,6 +211,15 @@ class PostgresEventLog(PostgresApplicationRecorder):
                 row[0]: StreamProgress(row[0], row[1], missing_ranges(row[2]), row[3])
                 for row in self._rows(statement, [vehicle_id])
             }
+
+    def origin_of(self, vehicle_id: UUID, stream_id: str, sequence: int) -> Origin | None:
+        """Return what a batch came from, None where its stream has not told."""
+        statement = (
+            "SELECT decoder, mapping FROM stream_origins WHERE vehicle_id = %s AND stream_id = %s"
+            " AND from_sequence <= %s ORDER BY from_sequence DESC LIMIT 1"
+        )
+        with named_errors():
+            return next(map(Origin._make, self._rows(statement, [vehicle_id, stream_id, sequence])), None)
 
     def consumed_position(self, source: str) -> int:
         """Return what comes next in a source of batches, 0 for one that has not been read yet."""

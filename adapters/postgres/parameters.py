@@ -37,13 +37,24 @@ def append_call(
         array("text", [entry.model for entry in directory]),
         array("bigint", [entry.registered_at for entry in directory]),
     ]
-    if not consumed:
+    told = [(change, *each) for change in progress for each in change.origins]
+    if not consumed and not told:
         return b"append_with_progress", with_progress
-    return b"append_consumed", [
+    with_consumed = [
         *with_progress,
         array("text", [step.source for step in consumed]),
         array("bigint", [step.before for step in consumed]),
         array("bigint", [step.after for step in consumed]),
+    ]
+    if not told:
+        return b"append_consumed", with_consumed
+    return b"append_with_origins", [
+        *with_consumed,
+        array("uuid", [change.vehicle_id for change, _, _ in told]),
+        array("text", [change.after.stream_id for change, _, _ in told]),
+        array("bigint", [sequence for _, sequence, _ in told]),
+        array("text", [origin.decoder for _, _, origin in told]),
+        array("text", [origin.mapping for _, _, origin in told]),
     ]
 
 

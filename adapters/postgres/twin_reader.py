@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from typing import Final, LiteralString, Self, TypeVar
+from typing import Any, Final, LiteralString, Self, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -20,6 +20,7 @@ from adapters.postgres.twin_statements import (
     DIRECTORY,
     EVENTS,
     HISTORY,
+    HOPS,
     LOG_END,
     POSITIONS,
     RECORDED_AT,
@@ -30,8 +31,20 @@ from adapters.postgres.twin_statements import (
     paged,
     twin_statements,
 )
-from adapters.twins import PROJECTIONS, PageOf, Positions, ProjectionPosition, Span, VehicleFilter, signal_table
+from adapters.twins import (
+    PROJECTIONS,
+    Hops,
+    PageOf,
+    Positions,
+    Projected,
+    ProjectionPosition,
+    Span,
+    VehicleFilter,
+    projection_of,
+    signal_table,
+)
 from domain.errors import BadInputError, StoreError
+from domain.signals import Origin
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
 from projections.media.model import PlayRow
@@ -178,6 +191,19 @@ class PostgresTwinReader:
         statement: LiteralString = f"{EVENTS} WHERE r.originator_id = %s AND r.originator_version = %s"
         return self._row(StoredRecord._make, statement, [vehicle_id, version])
 
+    def hops(self, row: SignalRow) -> Hops | None:
+        """Return what the value of a row went through; None: its event is not in the log."""
+        projection = projection_of(signal_table(row.path))
+        asked = {
+            "id": row.vehicle_id,
+            "event": row.event_version,
+            "stream": row.stream_id,
+            "sequence": row.sequence,
+            "projection": projection.name,
+            "version": self._statements.version(projection),
+        }
+        return next(iter(self._rows(_hops, HOPS, asked)), None)
+
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
         named = [[each.name for each in PROJECTIONS], [each.version for each in PROJECTIONS]]
@@ -275,6 +301,15 @@ class PostgresTwinReader:
             self._connection = self._pool.getconn(CONNECTION_WAIT_S)
         with self._connection.cursor(binary=True, row_factory=lambda _: make) as cursor:
             return cursor.execute(statement, parameters, prepare=True).fetchall()
+
+
+def _hops(found: Sequence[Any]) -> Hops:
+    *event, decoder, mapping, version, projected_at = found
+    return Hops(
+        StoredRecord._make(event),
+        None if decoder is None else Origin(decoder, mapping),
+        None if projected_at is None else Projected(version, projected_at),
+    )
 
 
 class PostgresTwins:

@@ -14,7 +14,7 @@ from adapters.twins import PageOf, VehicleFilter, projection_of
 from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow
 from projections.media.model import MediaSignalRow, PlayRow
 from projections.navigation.model import NavigationSignalRow, TrackRow
-from projections.projection import Row, row_spec
+from projections.projection import Projection, Row, row_spec
 
 
 def columns(row_type: type[Row]) -> LiteralString:
@@ -63,6 +63,19 @@ RECORDED_AT: Final = "SELECT e.recorded_at FROM stored_events AS e WHERE e.notif
 # The lock of append_events (migrations/0001_event_log.sql), shared, so that readers do not wait for each other.
 APPENDS_ENDED: Final = (
     "SELECT pg_advisory_xact_lock_shared((x'666C6565'::bigint << 32) + 'stored_events'::regclass::oid::bigint)::text"
+)
+
+
+# What the value of a row went through: its event, the origin of the batch that made it, and when the row's projection
+# last wrote the vehicle.
+HOPS: Final[LiteralString] = (
+    "SELECT e.*, o.decoder, o.mapping, p.last_version, p.projected_at"
+    f" FROM ({EVENTS} WHERE r.originator_id = %(id)s AND r.originator_version = %(event)s) AS e"
+    " LEFT JOIN LATERAL (SELECT s.decoder, s.mapping FROM stream_origins AS s WHERE s.vehicle_id = %(id)s"
+    " AND s.stream_id = %(stream)s AND s.from_sequence <= %(sequence)s"
+    " ORDER BY s.from_sequence DESC LIMIT 1) AS o ON true"
+    " LEFT JOIN projection_vehicles AS p"
+    " ON p.projection = %(projection)s AND p.version = %(version)s AND p.vehicle_id = %(id)s"
 )
 
 
@@ -121,8 +134,11 @@ class TwinStatements:
     def table(self, row_type: type[Row]) -> LiteralString:
         """Return the name of the table that keeps these rows."""
         projection = projection_of(row_type)
-        version = self._versions.get(projection.name, projection.version)
-        return f"{projection.name}_v{version}_{row_spec(row_type).table}"
+        return f"{projection.name}_v{self.version(projection)}_{row_spec(row_type).table}"
+
+    def version(self, projection: Projection) -> int:
+        """Return which version of a projection is shown."""
+        return self._versions.get(projection.name, projection.version)
 
     def select(self, row_type: type[Row]) -> LiteralString:
         """Return what reads rows, without a condition; the table is called r."""

@@ -24,6 +24,7 @@ FUNCTIONS: Final = {
     b"append_events": 4,
     b"append_with_progress": 17,
     b"append_consumed": 20,
+    b"append_with_origins": 25,
 }  # and how many arrays they take
 
 _BIGINT: Final = struct.Struct(">q")

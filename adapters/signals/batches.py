@@ -21,7 +21,7 @@ from uuid import UUID
 import numpy as np
 
 from adapters.sampling import SampleColumn
-from domain.signals import Quality, Sample, SignalBatch, TroubleCodeReport
+from domain.signals import Origin, Quality, Sample, SignalBatch, TroubleCodeReport
 from domain.units import Micros
 
 BATCH_SAMPLES_WANTED: Final = 1_000  # samples and trouble code reports; a batch with them ends with its last moment
@@ -38,11 +38,12 @@ Entry = Sample | TroubleCodeReport
 
 @dataclass(slots=True)
 class Batcher:
-    """Cuts one stream of one vehicle."""
+    """Cuts one stream of one vehicle. `origin` goes with the first batch."""
 
     vehicle_id: UUID
     stream_id: str
     clock_offset_us: int | None = None  # true time - vehicle clock, where the recording tells it: gives `reference_at`
+    origin: Origin | None = None
     _sequence: int = 0
     _open: list[Entry] = field(default_factory=list)
     _last: dict[str, int] = field(default_factory=dict)  # last captured_at of each column
@@ -90,6 +91,7 @@ class Batcher:
             tuple(entry for entry in entries if isinstance(entry, TroubleCodeReport)),
             final,
             reference_at,
+            self.origin if self._sequence == 1 else None,
         )
 
     def _merged(self, columns: Sequence[SampleColumn], reports: Sequence[TroubleCodeReport]) -> Iterable[Entry]:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -41,17 +41,23 @@ def _block(loader: _Loader, node: yaml.MappingNode) -> Block:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _block)
 
 
-def read_document(path: Path) -> Block:
-    """Return a YAML or JSON (by its first character) document that is a mapping; raises BadInputError."""
-    remedy = "give a mapping file: a vspec overlay in YAML, or a VSS tree in JSON"
+_REMEDY: Final = "give a mapping file: a vspec overlay in YAML, or a VSS tree in JSON"
+
+
+def read_document(path: Path) -> bytes:
+    """Return the bytes of a document; raises BadInputError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except OSError as error:
-        raise BadInputError(f"cannot be read ({error.strerror})", where=str(path), remedy=remedy) from error
-    except UnicodeDecodeError as error:
-        raise BadInputError("is no UTF-8 text", where=str(path), remedy=remedy) from error
+        raise BadInputError(f"cannot be read ({error.strerror})", where=str(path), remedy=_REMEDY) from error
+
+
+def parsed_document(raw: bytes, path: Path) -> Block:
+    """Return a YAML or JSON (by its first character) document that is a mapping; raises BadInputError."""
     try:
-        document = _parsed(text)
+        document = _parsed(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadInputError("is no UTF-8 text", where=str(path), remedy=_REMEDY) from error
     except json.JSONDecodeError as error:
         what = f"no valid JSON ({error.msg})"
         raise BadInputError(
@@ -62,9 +68,9 @@ def read_document(path: Path) -> Block:
         what = f"no valid YAML ({error.problem or error.context})"
         raise BadInputError(what, where=where, remedy="correct this line, or the one before it") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise BadInputError("no valid YAML", where=str(path), remedy=remedy) from error
+        raise BadInputError("no valid YAML", where=str(path), remedy=_REMEDY) from error
     if not isinstance(document, Block):
-        raise BadInputError("is no mapping of signals", where=str(path), remedy=remedy)
+        raise BadInputError("is no mapping of signals", where=str(path), remedy=_REMEDY)
     return document
 
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from adapters.signals.blocks import is_number
 from adapters.signals.catalogue import Catalogue, leaves
-from adapters.signals.documents import Block, read_document
+from adapters.signals.documents import Block, parsed_document, read_document
 from adapters.signals.entries import OWN_BLOCK, EntryReader
-from adapters.signals.rules import HEARTBEAT_US, ChangeRule, SignalMapping, SignalRule
+from adapters.signals.rules import HEARTBEAT_US, ChangeRule, MappingFile, SignalMapping, SignalRule
 from domain.errors import BadInputError
 
 _HEADER_KEYS: Final = ("dbc", "platform", "heartbeat_ms")
@@ -63,6 +63,7 @@ def combined(mappings: Sequence[SignalMapping]) -> SignalMapping:
         changes,
         tuple(dict.fromkeys(file for mapping in mappings for file in mapping.dbc_files)),
         tuple(dict.fromkeys(platform for mapping in mappings for platform in mapping.platforms)),
+        tuple(dict.fromkeys(file for mapping in mappings for file in mapping.files)),
     )
 
 
@@ -71,7 +72,8 @@ def _bundled() -> Any:
 
 
 def _read(path: Path, name: str, catalogue: Catalogue) -> SignalMapping:
-    document = read_document(path)
+    raw = read_document(path)
+    document = parsed_document(raw, path)
     header = _header(document, path)
     reader = EntryReader(str(path), catalogue, round(header.get("heartbeat_ms", HEARTBEAT_US / 1000) * 1000))
     rules: list[SignalRule] = []
@@ -90,6 +92,7 @@ def _read(path: Path, name: str, catalogue: Catalogue) -> SignalMapping:
         changes,
         tuple(str(file) for file in ([dbc] if isinstance(dbc, str) else dbc)),
         (str(header["platform"]),) if "platform" in header else (),
+        (MappingFile(name, hashlib.sha256(raw).hexdigest()),),
     )
 
 
@@ -125,13 +128,14 @@ def _mapping(
     changes: dict[str, ChangeRule],
     dbc_files: tuple[str, ...],
     platforms: tuple[str, ...],
+    files: tuple[MappingFile, ...],
 ) -> SignalMapping:
     content = {
         "rules": [_content(rule) for rule in rules],
         "changes": {path: asdict(rule) for path, rule in changes.items()},
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    return SignalMapping(name, tuple(rules), changes, digest, dbc_files, platforms)
+    return SignalMapping(name, tuple(rules), changes, digest, dbc_files, platforms, files)
 
 
 def _content(rule: SignalRule) -> dict[str, Any]:

@@ -165,6 +165,13 @@ TOGETHER: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
+class MappingFile(NamedTuple):
+    """A mapping file as it was read."""
+
+    name: str
+    sha256: str  # of its bytes, hexadecimal
+
+
 @dataclass(frozen=True)
 class SignalMapping:
     """One mapping file, or several combined."""
@@ -175,6 +182,7 @@ class SignalMapping:
     digest: str  # of everything that decides which samples come out
     dbc_files: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()  # whose end-to-end checksums the frames carry
+    files: tuple[MappingFile, ...] = ()
 
     def change_rule(self, path: str) -> ChangeRule:
         """Return which samples of a path are told."""

@@ -10,10 +10,11 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange
+from adapters.event_log import ConsumedChange, DirectoryEntry, OriginFrom, ProgressChange
 from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
 from domain.errors import BadInputError, VersionConflictError
+from domain.signals import Origin
 from domain.streams import StreamProgress
 from domain.units import Micros
 
@@ -55,7 +56,7 @@ def new_log(request: pytest.FixtureRequest) -> EventLog:
         return MemoryEventLog()
     log: PostgresEventLog = request.getfixturevalue("postgres_log")
     with psycopg.connect(request.getfixturevalue("database")) as connection:
-        connection.execute("TRUNCATE stored_events, stream_progress, directory, consumed_positions")
+        connection.execute("TRUNCATE stored_events, stream_progress, stream_origins, directory, consumed_positions")
     return log
 
 
@@ -204,6 +205,57 @@ def test_a_writer_that_missed_a_late_batch_fails(log: EventLog) -> None:
     with pytest.raises(VersionConflictError):
         log.append([], [step(far.after, 6)])
     assert log.progress_of(CAR) == {"drive": late.after}
+
+
+# --- where batches come from ------------------------------------------------------------------------------------------
+
+DECODER, OTHER_DECODER = Origin("car.dbc sha256:0011", "vw_meb sha256:2233"), Origin("änderung.dbc", "vw_meb")
+
+
+def told(change: ProgressChange, *origins: tuple[int, Origin]) -> ProgressChange:
+    return change._replace(origins=tuple(OriginFrom(*each) for each in origins))
+
+
+@pytest.mark.parametrize("consumed", [(), (ConsumedChange("telemetry/0", 0, 17),)])
+def test_an_origin_counts_from_the_batch_that_told_it(log: EventLog, consumed: tuple[ConsumedChange, ...]) -> None:
+    change = told(step(None, 9), (1, DECODER), (5, OTHER_DECODER))
+    other = told(step(None, 3, car=OTHER_CAR), (2, OTHER_DECODER))
+    assert log.append([event(1)], [change, step(None, 1, stream_id="parked"), other], consumed=consumed) == [1]
+    assert [log.origin_of(CAR, "drive", sequence) for sequence in (1, 4, 5, 99)] == [
+        *[DECODER] * 2,
+        *[OTHER_DECODER] * 2,
+    ]
+    assert [log.origin_of(OTHER_CAR, "drive", sequence) for sequence in (1, 2)] == [None, OTHER_DECODER]
+    assert log.origin_of(CAR, "parked", 1) is None
+    assert log.consumed_position("telemetry/0") == (17 if consumed else 0)
+    assert log.progress_of(CAR)["drive"] == change.after
+
+
+def test_an_origin_is_kept_also_without_events_and_may_come_late(log: EventLog) -> None:
+    far = step(None, 5)
+    log.append([], [far])
+    assert log.origin_of(CAR, "drive", 5) is None
+    log.append([], [told(step(far.after, 1), (1, DECODER))])
+    assert log.origin_of(CAR, "drive", 5) == DECODER
+
+
+def test_an_origin_that_is_known_is_not_kept_again(request: pytest.FixtureRequest, log: EventLog) -> None:
+    first = told(step(None, 4), (1, DECODER), (3, DECODER), (4, OTHER_DECODER))
+    log.append([], [first])
+    log.append([], [told(step(first.after, 9), (8, DECODER), (9, DECODER))])
+    if isinstance(log, MemoryEventLog):
+        kept = list(log._origins[CAR, "drive"])
+    else:
+        with psycopg.connect(request.getfixturevalue("database")) as connection:
+            kept = [row[0] for row in connection.execute("SELECT from_sequence FROM stream_origins ORDER BY 1")]
+    assert kept == [1, 4, 8]
+
+
+def test_an_append_that_is_refused_tells_no_origin(log: EventLog) -> None:
+    log.append([event(1)])
+    with pytest.raises(VersionConflictError):
+        log.append([event(1)], [told(step(None, 1), (1, DECODER))])
+    assert log.origin_of(CAR, "drive", 1) is None
 
 
 # --- sources of batches -----------------------------------------------------------------------------------------------

@@ -11,11 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.clock import now
+from adapters.event_log import OriginFrom, ProgressChange
 from adapters.graphql.port import Twins
 from adapters.past import PastReader
 from adapters.twins import ANY_VEHICLE, PROJECTIONS, PageOf, Span, VehicleFilter, newest, signal_table
 from domain import events as e
 from domain import paths
+from domain.signals import Origin
+from domain.streams import StreamProgress
 from domain.units import Micros
 from projections.navigation.model import TripRow
 from projections.snapshots import Moment
@@ -23,6 +26,7 @@ from tests.support.databases import new_database
 from tests.support.twins import CATALOGUE, CODEC, SECOND, T0, Car, World, full_car, memory_world, postgres_world
 
 HOUR = 3600 * SECOND
+CLOCKS_APART_US = SECOND  # of this process and of the database, on one machine
 
 
 @dataclass
@@ -270,6 +274,44 @@ def test_every_signal_of_the_catalogue_is_asked_of_the_table_that_keeps_it(world
         "MediaSignalRow",
         "DiagnosticsSignalRow",
     }
+
+
+def told(decoder: str, sequence: int) -> tuple[OriginFrom, ...]:
+    return (OriginFrom(sequence, Origin(decoder, "a mapping")),)
+
+
+def test_the_way_of_a_value_is_its_event_its_origin_and_when_its_projection_wrote_the_vehicle(world: World) -> None:
+    car = Car(3001)
+    car.sample(T0, {paths.SPEED: 30.0, paths.MEDIA_ARTIST: "Artist"})
+    stream = StreamProgress(car.events[-1].stream_id)  # type: ignore[attr-defined]  # an event of a stream
+    world.write(car)
+    read: Any
+    with world.twins.reading() as read:
+        rows = read.signals([car.id], [paths.SPEED, paths.MEDIA_ARTIST], [])
+        assert [read.hops(row).origin for row in rows] == [None, None]
+        assert read.hops(rows[0]._replace(event_version=99)) is None
+
+    other = StreamProgress("another")
+    steps = [
+        ProgressChange(car.id, stream, stream.taken(3, final=False), told("car.dbc", 1) + told("too late", 3)),
+        ProgressChange(car.id, other, other.taken(2, final=False), told("of another stream", 2)),
+        ProgressChange(full_car(1).id, stream, stream.taken(2, final=False), told("of another vehicle", 2)),
+    ]
+    world.log.append([], steps)
+    car.code(T0 + SECOND)  # is not of navigation, and yet an event of the vehicle
+    before = now()
+    world.write(car)
+    with world.twins.reading() as read:
+        for row in rows:
+            record, origin, projected = read.hops(row)
+            assert (record.originator_id, record.version, record.position) == (car.id, 2, row.position)
+            assert record == read.event(car.id, 2)
+            assert origin == Origin("car.dbc", "a mapping")
+            if isinstance(world.twins, PastTwins):
+                assert projected is None  # no read model holds the past
+            else:
+                assert projected.version == 3
+                assert before - CLOCKS_APART_US <= projected.at <= now() + CLOCKS_APART_US
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])

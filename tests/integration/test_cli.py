@@ -116,6 +116,7 @@ def test_every_reading_command_prints_a_screen(driven: CommandLine) -> None:
     ("arguments", "asks_the_api"),
     [
         (["show", VIN], True),
+        (["explain", VIN, "Speed"], True),
         (["events", VIN], True),
         (["status", "--digest"], False),
         (["parked", "list"], False),

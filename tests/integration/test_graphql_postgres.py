@@ -22,6 +22,7 @@ from adapters.twins import ANY_VEHICLE, PageOf, Span, VehicleFilter
 from domain import paths
 from domain.errors import StoreError
 from domain.units import Micros
+from projections.signal_rows import SignalRow
 from tests.support.databases import database, new_database, server
 from tests.support.twins import (
     CATALOGUE,
@@ -49,6 +50,9 @@ DOCUMENTS = [
         warnings { warning value } } } } } }""",
     """{ vehicles(first: 100) { edges { node { events(first: 100, order: NEWEST_FIRST) { edges { cursor node {
         id type version position capturedAt data } } } } } } }""",
+    f"""{{ explain(vehicle: "{vin_of(1)}", path: "{paths.SPEED}") {{
+        value {{ value status eventId }} event {{ id type }}
+        batch {{ streamId sequence origin {{ decoder }} }} times {{ capturedAtRaw capturedAt receivedAt }} }} }}""",
 ]
 
 
@@ -113,6 +117,12 @@ def test_a_page_with_three_models_is_two_statements_and_one_for_their_versions(w
     assert len(statements(world.twins, f"{{ vehicles(first: 50) {{ edges {{ node {{ id {models} }} }} }} }}")) == 3
 
 
+def test_the_way_of_a_value_is_one_statement_more_than_the_value(world: World) -> None:
+    fields = "value { value } event { id } batch { origin { decoder } } times { recordedAt projectedAt }"
+    asked = statements(world.twins, f'{{ explain(vehicle: "{vin_of(1)}", path: "{paths.SPEED}") {{ {fields} }} }}')
+    assert len(asked) == 4  # the vehicle, which versions are shown, the value, its way
+
+
 def test_a_document_that_asks_for_no_data_takes_no_connection(server: EmbeddedServer) -> None:
     with new_database(server) as conninfo:
         twins = PostgresTwins(conninfo)  # its pool is not open: taking a connection would fail
@@ -149,6 +159,10 @@ INSERT INTO media_v1_plays
 INSERT INTO diagnostics_v1_trouble_codes
     SELECT d.vehicle_id, '7E8', 's', 'P000' || c, -1, true, true, 1, 1, 1, NULL, '{{}}', 1, 1, 's', 1, 1, 1
     FROM directory AS d, generate_series(1, 9) AS c WHERE d.registered_at % 5 = 0;
+INSERT INTO stream_origins
+    SELECT d.vehicle_id, 's' || s, 1, 'decoder', 'mapping' FROM directory AS d, generate_series(1, 10) AS s;
+INSERT INTO projection_vehicles
+    SELECT p, 1, d.vehicle_id, 10, {T0} FROM directory AS d, unnest(ARRAY['navigation', 'media', 'diagnostics']) AS p;
 INSERT INTO stored_events (notification_id, recorded_at, originator_version, originator_id, topic, state)
     SELECT row_number() OVER (), 1, v, d.vehicle_id, 'vehicle.trip_started.v1', ''
     FROM directory AS d, generate_series(1, 10) AS v;
@@ -166,6 +180,7 @@ def many(server: EmbeddedServer) -> Iterator[PostgresTwins]:
         yield world.twins
 
 
+SOME_CAR = UUID("00000000-0000-8000-8000-000000001000")
 QUESTIONS: dict[str, tuple[str, Sequence[Any]]] = {
     "vehicles": ("vehicles", (51, None, ANY_VEHICLE)),
     "vehicles after one": ("vehicles", (51, UUID("00000000-0000-8000-8000-000000001000"), ANY_VEHICLE)),
@@ -190,6 +205,10 @@ QUESTIONS: dict[str, tuple[str, Sequence[Any]]] = {
     "events": ("events", (PageOf(6), None)),
     "events of a type": ("events", (PageOf(6), ["vehicle.trip_started.v1"])),
     "positions": ("positions", ()),
+    "hops": (
+        "hops",
+        (SignalRow(SOME_CAR, paths.SPEED, "number", 1, None, None, 0, T0, T0, "s7", 1, 7, 1),),
+    ),
 }
 OF_VEHICLES = {"signals", "last_seen", "trips", "current_trips", "plays", "trouble_codes", "events"}
 
@@ -204,7 +223,7 @@ def test_no_question_about_fifty_vehicles_reads_a_table_of_the_whole_fleet(many:
         watched.plans.clear()
         getattr(read, name)(*([ids] if name in OF_VEHICLES else []), *arguments)
     ((statement, plan),) = watched.plans
-    for table in ("directory", "signals", "trips", "plays", "stored_events"):
+    for table in ("directory", "signals", "trips", "plays", "stored_events", "stream_origins", "projection_vehicles"):
         if f'_{table}"' in plan or f'"{table}"' in plan:
             assert not _scanned(json.loads(plan), table), f"{statement}\n{plan}"
     assert _rows_read(json.loads(plan)) < 5_000, f"{statement}\n{plan}"

@@ -99,6 +99,15 @@ def told(fleettwin: CommandLine, vin: str) -> list[dict[str, Any]]:
     return [{name: value for name, value in event.items() if name != "position"} for event in events]
 
 
+def origins(fleettwin: CommandLine) -> list[tuple[Any, ...]]:
+    """Return what the streams come from."""
+    assert fleettwin.database is not None
+    with psycopg.connect(fleettwin.database) as connection:
+        return connection.execute(
+            "SELECT * FROM stream_origins ORDER BY vehicle_id, stream_id, from_sequence"
+        ).fetchall()
+
+
 @pytest.fixture
 def rig(kafka_fleettwin: CommandLine, bootstrap_servers: str, topic_prefix: str) -> Rig:
     return Rig(kafka_fleettwin, bootstrap_servers, f"{topic_prefix}telemetry")
@@ -125,6 +134,7 @@ def test_a_recording_over_kafka_is_the_twin_that_it_is_without(rig: Rig, other_f
     assert (worker.returncode, said.splitlines()[-1]) == (0, "stopped")
     assert sum(rig.ends().values()) == 2 * sent["batches"]
     assert told(rig.fleettwin, demo.VIN) == told(other_fleettwin, demo.VIN)
+    assert origins(rig.fleettwin) == origins(other_fleettwin) != []
 
 
 def test_a_batch_is_a_cloud_event_under_the_key_of_its_vehicle(rig: Rig) -> None:

@@ -11,6 +11,7 @@ from adapters.avro.registry import SchemaRegistry
 from adapters.can.live import LiveBus
 from adapters.ingest import Ingest, LiveJob
 from adapters.memory.event_store import MemoryEventLog
+from adapters.origin import can_origin
 from adapters.signals.catalogue import load_catalogue
 from adapters.signals.mapping import load_mapping
 from adapters.summary import Progress
@@ -26,7 +27,8 @@ FRAMES = 300
 
 
 def test_what_a_bus_says_is_in_the_log_when_the_listening_stops() -> None:
-    log = VehicleLog(MemoryEventLog(), AvroCodec(SchemaRegistry.load()))
+    records = MemoryEventLog()
+    log = VehicleLog(records, AvroCodec(SchemaRegistry.load()))
     fleet = Fleet(log, b"a key for tests only")
     mapping = load_mapping("obd2", load_catalogue())
     bus = LiveBus("virtual", "twin")
@@ -55,7 +57,9 @@ def test_what_a_bus_says_is_in_the_log_when_the_listening_stops() -> None:
     assert vehicle is not None
     assert vehicle.state.signals[SPEED].value is not None
     assert summaries[0].samples == summaries[0].frames
-    assert log.progress_of(registered[0])["live:" + str(UUID(int=1))].final
+    stream_id = "live:" + str(UUID(int=1))
+    assert log.progress_of(registered[0])[stream_id].final
+    assert records.origin_of(registered[0], stream_id, 1) == can_origin("live bus", mapping, ())
 
 
 def _speed(kmh: int) -> can.Message:

@@ -1,18 +1,19 @@
 """Batches as bytes: what was sent is read, and what is no batch is refused with its reason."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, Final
 
 import pytest
-from fastavro import schemaless_reader
+from fastavro import schemaless_reader, schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.avro.telemetry import NAME_CHARACTERS_MAX, TOPIC, TelemetryCodec
+from adapters.avro.telemetry import NAME_CHARACTERS_MAX, ORIGIN_CHARACTERS_MAX, TOPIC, TelemetryCodec
 from adapters.avro.wire import PREFIX, UnreadableError
 from domain.clocks import SHOWN_MAX, SHOWN_MIN
-from domain.signals import Quality, Sample, SignalBatch, TroubleCodeReport, TroubleCodeStatus, recordable
+from domain.signals import Origin, Quality, Sample, SignalBatch, TroubleCodeReport, TroubleCodeStatus, recordable
 from domain.units import Micros
 from tests.support.events import DOUBLES, VEHICLE_ID, registry
 from tests.support.odd_batches import bytes_of
@@ -30,6 +31,7 @@ CODES: Final = st.builds(TroubleCodeStatus, NAMES, BYTES, BYTES, st.booleans())
 REPORTS: Final = st.builds(
     TroubleCodeReport, NAMES, TIMES, NAMES, st.booleans(), st.lists(CODES, max_size=4).map(tuple)
 )
+TEXTS: Final = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=ORIGIN_CHARACTERS_MAX)
 BATCHES: Final = st.builds(
     SignalBatch,
     st.uuids(),
@@ -40,7 +42,9 @@ BATCHES: Final = st.builds(
     st.lists(REPORTS, max_size=3).map(tuple),
     st.booleans(),
     st.none() | TIMES,
+    st.none() | st.builds(Origin, TEXTS, TEXTS),
 )
+OLD_SCHEMA: Final = registry().by_topic[TOPIC][0]
 
 
 def fields_of(data: bytes) -> dict[str, Any]:
@@ -67,6 +71,18 @@ def test_what_was_sent_is_read_as_the_vehicle_would_record_it(sent: SignalBatch)
     assert (read.vehicle_id, read.stream_id, read.sequence) == (sent.vehicle_id, sent.stream_id, sent.sequence)
     assert (read.received_at, read.final, read.reference_at) == (sent.received_at, sent.final, sent.reference_at)
     assert read.trouble_codes == sent.trouble_codes
+    assert read.origin == sent.origin
+
+
+@given(BATCHES)
+def test_a_batch_of_the_first_schema_is_read_and_tells_no_origin(sent: SignalBatch) -> None:
+    fields = fields_of(CODEC.encode(sent))
+    old = {field["name"]: fields[field["name"]] for field in OLD_SCHEMA.definition["fields"]}
+    stream = BytesIO()
+    schemaless_writer(stream, json.loads(OLD_SCHEMA.text), old)
+    data = PREFIX.pack(0, OLD_SCHEMA.id) + stream.getvalue()
+    read = CODEC.decode(data, sent.vehicle_id)
+    assert read == replace(CODEC.decode(CODEC.encode(sent), sent.vehicle_id), origin=None)
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda body: PREFIX.pack(0, SCHEMA.id) + body))
@@ -109,6 +125,10 @@ def test_a_batch_that_is_cut_or_goes_on_is_refused(data: st.DataObject) -> None:
         ({"reference_at": -(2**63)}, "its reference_at is before 1900 or after 2199"),
         ({"sample_captured_at": [0, 2**63 - 1]}, "its sample_captured_at is before 1900 or after 2199"),
         ({"report_captured_at": [-(2**62)]}, "its report_captured_at is before 1900 or after 2199"),
+        ({"origin_decoder": "car.dbc"}, "it has one of origin_decoder and origin_mapping without the other"),
+        ({"origin_mapping": ""}, "it has one of origin_decoder and origin_mapping without the other"),
+        ({"origin_decoder": "a\0b", "origin_mapping": ""}, "its origin has a character NUL"),
+        ({"origin_decoder": "", "origin_mapping": "x" * 2001}, "or more than 2000 characters"),
         ({"code_status": [None, 256]}, "its code_status is no byte"),
         ({"code_failure_type": [-1, None]}, "its code_failure_type is no byte"),
     ],

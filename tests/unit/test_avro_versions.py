@@ -47,7 +47,7 @@ def later(tmp_path: Path) -> AvroCodec:
     folder = Path(shutil.copytree(SCHEMAS, tmp_path / "avro"))
     schema = json.loads((folder / "v1" / "MediaSourceSelected.avsc").read_text(encoding="utf-8"))
     schema["fields"].append({"name": "app", "type": ["null", "string"], "default": None, "doc": "The app that plays."})
-    (folder / "v2").mkdir()
+    (folder / "v2").mkdir(exist_ok=True)
     (folder / "v2" / "MediaSourceSelected.avsc").write_text(json.dumps(schema), encoding="utf-8")
     examples = json.loads((folder / "v1" / "MediaSourceSelected.examples.json").read_text(encoding="utf-8"))
     told = [examples[0] | {"app": {"string": "Podcasts"}}, examples[-1] | {"app": None}]

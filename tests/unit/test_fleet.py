@@ -12,8 +12,8 @@ from domain import events as e
 from domain import fleet as fleet_module
 from domain.errors import RejectedCommandError, UnknownVehicleError, VersionConflictError
 from domain.events import VehicleEvent
-from domain.fleet import ConsumedChange, DirectoryEntry, Fleet, ProgressChange
-from domain.signals import SignalBatch
+from domain.fleet import ConsumedChange, DirectoryEntry, Fleet, OriginFrom, ProgressChange
+from domain.signals import Origin, SignalBatch
 from domain.streams import StreamProgress
 from domain.units import Micros
 from domain.vin import Vin
@@ -33,6 +33,7 @@ class Log:
     progress: dict[UUID, dict[str, StreamProgress]] = field(default_factory=dict)
     directory: list[DirectoryEntry] = field(default_factory=list)
     consumed: list[ConsumedChange] = field(default_factory=list)
+    origins: list[OriginFrom] = field(default_factory=list)
     reads: int = 0
     fails: Exception | None = None
 
@@ -62,6 +63,7 @@ class Log:
                 raise VersionConflictError("moved")
         for change in progress:
             self.progress[change.vehicle_id][change.after.stream_id] = change.after
+            self.origins += change.origins
         self.events += events
         self.directory += directory
         self.consumed += consumed
@@ -157,6 +159,16 @@ def test_a_batch_without_news_moves_its_stream() -> None:
 
     assert taken == ([], 0, 0)
     assert fleet.progress(ID, "a") == log.progress[ID]["a"] == StreamProgress("a", 2)
+
+
+def test_what_a_batch_tells_of_its_origin_is_noted_with_its_stream_and_once() -> None:
+    log = Log()
+    fleet, (first, second, third) = a_fleet(log), doors()
+    one, other = Origin("car.dbc", "obd2"), Origin("car.dbc", "vw_meb")
+    told = [replace(first, origin=one), second, replace(third, origin=other)]
+    fleet.take([*told, told[0]])
+    fleet.take(told)
+    assert log.origins == [OriginFrom(1, one), OriginFrom(3, other)]
 
 
 def test_a_stream_that_has_not_begun_has_come_nowhere() -> None:

@@ -18,7 +18,7 @@ from adapters.set_aside import VALUE_BYTES_MAX
 from adapters.vehicle_log import VehicleLog
 from domain.errors import StoreError, UnstorableError, VersionConflictError
 from domain.fleet import Fleet, ProgressChange
-from domain.signals import SignalBatch
+from domain.signals import Origin, SignalBatch
 from domain.vin import Vin
 from tests.support.batches import T0, VEHICLE_ID, sample
 from tests.support.events import codec, registry
@@ -110,6 +110,15 @@ def test_a_batch_of_which_no_event_can_be_made_is_set_aside_by_itself(error: Exc
     assert (aside.position, str(error) in aside.reason) == (1, True)
     assert bench.log.consumed_position(SOURCE) == 3
     assert bench.worker.counts._replace(events=0) == Counts(records=3, batches=2, set_aside=1)
+
+
+def test_what_a_batch_tells_of_its_origin_comes_over_the_topic() -> None:
+    bench, origin = Bench(), Origin("car.dbc sha256:0011", "vw_meb")
+
+    bench.worker.take([record(0, replace(BATCH, origin=origin)), record(1, replace(BATCH, sequence=2))])
+
+    assert [bench.log.origin_of(ID, BATCH.stream_id, sequence) for sequence in (1, 2)] == [origin, origin]
+    assert bench.log.consumed_position(SOURCE) == 2
 
 
 def test_while_the_store_does_not_answer_nothing_is_set_aside() -> None:

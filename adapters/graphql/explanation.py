@@ -1,0 +1,134 @@
+"""Where a value comes from: its event, the batch that made this, what the batch came from, and when each saw it."""
+
+from functools import cached_property
+
+import strawberry
+
+from adapters.graphql.cohort import Twin
+from adapters.graphql.envelope import Signal
+from adapters.graphql.events import Event
+from adapters.graphql.fields import computed
+from adapters.graphql.scalars import Int64
+from adapters.graphql.vehicle import event_node, signal_of
+from adapters.twins import Hops
+from domain.events import StreamEvent
+from domain.signals import Origin
+from domain.units import Micros
+from projections.signal_rows import SignalRow
+
+
+class Way:
+    """What the value of a row went through, read when it is first asked for."""
+
+    def __init__(self, twin: Twin, row: SignalRow) -> None:
+        self._twin = twin
+        self.row = row
+
+    @cached_property
+    def hops(self) -> Hops | None:
+        """What the log and the read model know of it."""
+        return self._twin.cohort.seen.read.hops(self.row)
+
+    @cached_property
+    def event(self) -> Event | None:
+        """The event that told it."""
+        return None if self.hops is None else event_node(self._twin.cohort.context, self.hops.record)
+
+    @property
+    def shown_at(self) -> Micros | None:
+        """The time that the car's clock showed."""
+        if self.event is None or not isinstance(self.event.event, StreamEvent):
+            return None
+        return Micros(self.row.captured_at - self.event.event.clock_offset_us)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the vehicle was written last for the event of this value."""
+        projected = self.hops and self.hops.projected
+        return projected is not None and projected.version == self.row.event_version
+
+
+@strawberry.type(description="What turned what a car sent into samples, as its stream told.")
+class BatchOrigin:
+    """What turned what a car sent into samples."""
+
+    origin: strawberry.Private[Origin]
+
+    decoder: str = computed(
+        lambda each: each.origin.decoder,
+        "The program with its version, the format, and each file that it decoded with, by name and SHA-256.",
+    )
+    mapping: str = computed(
+        lambda each: each.origin.mapping,
+        'Each mapping file by name and SHA-256; "none": rows that name VSS paths themselves.',
+    )
+
+
+@strawberry.type(description="A piece of what a vehicle sent.")
+class TelemetryBatch:
+    """A piece of what a vehicle sent."""
+
+    way: strawberry.Private[Way]
+
+    stream_id: str = computed(lambda batch: batch.way.row.stream_id, "A recording, or a session of a live bus.")
+    sequence: Int64 = computed(lambda batch: batch.way.row.sequence, "1, 2, 3 … in its stream.")
+    origin: BatchOrigin | None = computed(
+        lambda batch: _origin(batch.way.hops), "Null: it was not recorded; nothing is guessed."
+    )
+
+
+def _origin(hops: Hops | None) -> BatchOrigin | None:
+    return None if hops is None or hops.origin is None else BatchOrigin(origin=hops.origin)
+
+
+@strawberry.type(description="When a value was where, in the order of its way.")
+class ValueTimes:
+    """When a value was where."""
+
+    way: strawberry.Private[Way]
+
+    captured_at_raw: Micros | None = computed(
+        lambda times: times.way.shown_at, "When the car measured it, as its clock showed."
+    )
+    captured_at: Micros = computed(
+        lambda times: times.way.row.captured_at, "The same, corrected where that clock was wrong."
+    )
+    received_at: Micros = computed(lambda times: times.way.row.received_at, "When it reached us.")
+    recorded_at: Micros | None = computed(
+        lambda times: times.way.hops and times.way.hops.record.recorded_at, "When its event was recorded in the log."
+    )
+    projected_at: Micros | None = computed(
+        lambda times: times.way.hops and times.way.hops.projected and times.way.hops.projected.at,
+        "When the read model last wrote the vehicle: since then at the latest the value is there. Null: not known, or a"
+        " value of the past, which no read model holds.",
+    )
+    projected_at_is_exact: bool = computed(
+        lambda times: times.way.is_exact, "Whether that was for the event of this value."
+    )
+
+
+@strawberry.type(description="Where the newest value of a signal comes from.")
+class Explanation:
+    """Where a value comes from."""
+
+    way: strawberry.Private[Way | None]
+
+    value: Signal = strawberry.field(description="The value in its envelope.")
+    event: Event | None = computed(
+        lambda each: each.way and each.way.event, "The event that told it. Null: it was never received."
+    )
+    batch: TelemetryBatch | None = computed(
+        lambda each: each.way and TelemetryBatch(way=each.way),
+        "The batch with which this event was decided. Null: it was never received.",
+    )
+    times: ValueTimes | None = computed(
+        lambda each: each.way and ValueTimes(way=each.way), "When it was where. Null: it was never received."
+    )
+
+
+def explained(twin: Twin, path: str) -> Explanation:
+    """Return where the newest value of a signal comes from; one that was never sent must be of the catalogue."""
+    value = signal_of(twin, path)
+    row = value.row
+    assert row is None or isinstance(row, SignalRow)
+    return Explanation(value=value, way=None if row is None else Way(twin, row))
