@@ -104,7 +104,7 @@ def test_nothing_is_written_under_a_former_topic(next_codec: AvroCodec) -> None:
 
 def test_a_release_that_only_knows_the_former_topic_refuses_the_new_one(next_codec: AvroCodec) -> None:
     event = next_codec.decode(later.Former.TOPIC, BYTES, VEHICLE_ID, 1)
-    with pytest.raises(UnknownEventError, match=rf"{later.OdometerAdvanced.TOPIC}: no schema has the id 29"):
+    with pytest.raises(UnknownEventError, match=rf"{later.OdometerAdvanced.TOPIC}: no schema has the id 30"):
         codec().decode(event.TOPIC, next_codec.encode(event), VEHICLE_ID, 1)
 
 
