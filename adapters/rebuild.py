@@ -24,7 +24,7 @@ from adapters.projection_versions import at_version, named
 from adapters.vehicle_log import VehicleLog
 from projections.ports import Commit
 
-PAGE_EVENTS: Final = 20_000  # read, folded and written at a time
+PAGE_EVENTS: Final = 5_000  # read, folded and written at a time
 CHUNK_VEHICLES: Final = 16  # that a worker fills before it is given more
 PAUSE_S: Final = 0.25  # between two looks at the live lag, while it is over its budget
 WORKERS_MAX: Final = 64

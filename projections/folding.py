@@ -55,9 +55,14 @@ class _VehicleRows(Rows):
     def __init__(self, vehicle_id: UUID, loader: _Loader) -> None:
         self._vehicle_id = vehicle_id
         self._loader = loader
+        self._new = False
         self._loaded: defaultdict[type[Row], dict[Key, Row | None]] = defaultdict(dict)
         self._written: defaultdict[type[Row], dict[Key, Any]] = defaultdict(dict)  # None: deleted
         self._undo: list[tuple[dict[Key, Any], Key, Any]] = []  # what the present event replaced
+
+    def begin_new(self) -> None:
+        """Take it that the store holds no row of this vehicle: none of its events was folded."""
+        self._new = True
 
     def loaded(self, row_type: type[Row], key: Key, row: Row | None) -> None:
         """Take a row that the store holds, or that it holds none."""
@@ -66,6 +71,8 @@ class _VehicleRows(Rows):
     def get(self, row_type: type[R], *key: Any) -> R | None:
         row = self._written[row_type].get(key, _NOTHING)
         if row is _NOTHING:
+            if self._new:
+                return None
             loaded = self._loaded[row_type]
             if key not in loaded:
                 loaded[key] = self._loader.load(row_type, (self._vehicle_id, *key))
@@ -123,10 +130,13 @@ class _Session:
         """Whether a row could not be loaded."""
         return self._loader.failed
 
-    def prefetch(self) -> None:
-        """Load the rows that folding the batch will ask for, one statement a table."""
+    def prefetch(self, versions: Mapping[UUID, int]) -> None:
+        """Load the rows that folding the batch will ask for, one statement a table; none of a vehicle at version 0."""
         wanted: defaultdict[type[Row], dict[Key, None]] = defaultdict(dict)
         for vehicle_id, batch in self.batches.items():
+            if versions.get(vehicle_id) == 0:
+                self.rows[vehicle_id].begin_new()
+                continue
             of_vehicle: dict[tuple[type[Row], Key], None] = {}
             for recorded in batch:
                 try:
@@ -155,7 +165,7 @@ def fold_past(source: RowSource, projection: Projection, batch: Iterable[Recorde
     As when it is folded live, an event that fails leaves the rows of its vehicle as they were before it, for good.
     """
     session = _Session(source, projection, batch)
-    session.prefetch()
+    session.prefetch({})
     for vehicle_id, events in session.batches.items():
         for recorded in events:
             try:
@@ -229,7 +239,7 @@ class Folder:
         """
         session = _Session(self._store, self.projection, batch)
         self._load_versions(session.batches.keys())
-        session.prefetch()
+        session.prefetch(self._versions)
         counts = self.counts
         for vehicle_id, events in session.batches.items():
             if vehicle_id in self._parked:
@@ -250,7 +260,7 @@ class Folder:
         vehicle_id = parked.vehicle_id
         session = _Session(self._store, self.projection, events)
         self._load_versions([vehicle_id])
-        session.prefetch()
+        session.prefetch(self._versions)
         commit = Commit(None)
         counts = self.counts
         if vehicle_id in session.batches:

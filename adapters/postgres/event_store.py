@@ -190,7 +190,8 @@ class PostgresEventLog(PostgresApplicationRecorder):
             " ORDER BY originator_id, originator_version LIMIT %s"
         )
         with named_errors():
-            return self._records(statement, [*place, last_id, *between, limit])
+            # A plan that is kept knows nothing of the limit: it may sort all that is left for each page.
+            return self._fetch(statement, [*place, last_id, *between, limit], _stored_record, prepare=False)
 
     def last_position(self) -> int:
         """Return the position of the newest event, 0 while there is none."""
@@ -287,14 +288,19 @@ class PostgresEventLog(PostgresApplicationRecorder):
         return self._fetch(statement, parameters, tuple_row)
 
     def _fetch(
-        self, statement: LiteralString, parameters: Sequence[object], row_factory: BaseRowFactory[Row]
+        self,
+        statement: LiteralString,
+        parameters: Sequence[object],
+        row_factory: BaseRowFactory[Row],
+        *,
+        prepare: bool = True,
     ) -> list[Row]:
         def attempt() -> list[Row]:
             with (
                 self.datastore.get_connection() as connection,
                 connection.cursor(binary=True, row_factory=row_factory) as cursor,
             ):
-                return cursor.execute(statement, parameters, prepare=True).fetchall()
+                return cursor.execute(statement, parameters, prepare=prepare).fetchall()
 
         return again(attempt)
 
