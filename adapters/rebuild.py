@@ -56,13 +56,13 @@ class Filler:
         folder = LoggedFolder(projection, self.log, self.store, now)
         topics, between = {each.TOPIC for each in projection.folds}, (job.after_position, job.until_position)
         while True:
-            page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, topics)
-            if page:
-                with COLLECTOR.held(len(page)):
-                    folder.take(page, Commit())
-                place = (page[-1].event.originator_id, page[-1].event.originator_version)
-            yield len(page)
-            if len(page) < PAGE_EVENTS:
+            events, page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, topics)
+            if page.events:
+                with COLLECTOR.held(page.events):
+                    folder.take(events, Commit(), page.reach)
+                place = page.place
+            yield page.events
+            if page.events < PAGE_EVENTS:
                 return
 
 

@@ -22,6 +22,8 @@ ERROR_LENGTH_MAX: Final = 2_000  # characters of an error that are kept
 VERSIONS_CACHED_MAX: Final = 100_000  # vehicles whose last version is remembered between batches
 
 
+Reach = Mapping[UUID, tuple[int, int]]
+NO_REACH: Final[Reach] = {}
 _NOTHING: Final = object()  # that a batch has not written a row
 
 
@@ -116,13 +118,17 @@ class _VehicleRows(Rows):
 class _Session:
     """What one batch folds, vehicle by vehicle: the order within one vehicle is all that matters."""
 
-    def __init__(self, store: RowSource, projection: Projection, batch: Iterable[Recorded]) -> None:
+    def __init__(
+        self, store: RowSource, projection: Projection, batch: Iterable[Recorded], vehicles: Iterable[UUID] = ()
+    ) -> None:
         self._store = store
         self._projection = projection
         self._loader = _Loader(store, projection)
         self.batches: defaultdict[UUID, list[Recorded]] = defaultdict(list)  # of each vehicle
         for recorded in batch:
             self.batches[recorded.event.originator_id].append(recorded)
+        for vehicle_id in vehicles:  # of which there may be no event
+            self.batches[vehicle_id]  # made, where it is missing
         self.rows = {vehicle_id: _VehicleRows(vehicle_id, self._loader) for vehicle_id in self.batches}
 
     @property
@@ -231,23 +237,23 @@ class Folder:
                 self._versions.pop(vehicle_id, None)
             self._parked = parked
 
-    def take(self, batch: Iterable[Recorded], commit: Commit) -> None:
+    def take(self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH) -> None:
         """Fold events and write them with what `commit` says of positions.
 
-        A vehicle whose event fails is left out from that event on. Raises `PositionConflictError` where another process
-        was first.
+        Of a vehicle with a `reach`, the events after the one version, up to the other, that are not in the batch change
+        nothing. A vehicle whose event fails is left out from that event on. Raises `PositionConflictError` where
+        another process was first.
         """
-        session = _Session(self._store, self.projection, batch)
+        session = _Session(self._store, self.projection, batch, reach)
         self._load_versions(session.batches.keys())
         session.prefetch(self._versions)
         counts = self.counts
         for vehicle_id, events in session.batches.items():
             if vehicle_id in self._parked:
-                newest = max(recorded.event.originator_version for recorded in events)
-                commit.left_out[vehicle_id] = newest
+                commit.left_out[vehicle_id] = _newest(events, reach.get(vehicle_id))
                 counts = counts._replace(left_out=counts.left_out + len(events))
             else:
-                counts = self._take_vehicle(vehicle_id, session, commit, counts, 0)
+                counts = self._take_vehicle(vehicle_id, session, commit, counts, 0, reach.get(vehicle_id))
         self._write(session, commit)
         self.counts = counts
 
@@ -275,18 +281,27 @@ class Folder:
         return self._parked.get(vehicle_id)
 
     def _take_vehicle(
-        self, vehicle_id: UUID, session: _Session, commit: Commit, counts: Counts, attempts: int
+        self,
+        vehicle_id: UUID,
+        session: _Session,
+        commit: Commit,
+        counts: Counts,
+        attempts: int,
+        reach: tuple[int, int] | None = None,
     ) -> Counts:
         """Fold what a batch has of a vehicle, and what it lacks; tell `commit` how far that came."""
         rows, events = session.rows[vehicle_id], session.batches[vehicle_id]
         before = last = self._versions[vehicle_id]
         duplicates = filled = 0
         failed = False
+        whole = reach is not None and reach[0] <= last  # what the batch lacks changes nothing
         for recorded in events:
             version = recorded.event.originator_version
             if version <= last:
                 duplicates += 1  # its rows are there
                 continue
+            if whole:
+                last = version - 1
             missed = self._history.history(vehicle_id, last, version - 1) if version > last + 1 else ()
             for each in (*missed, recorded):
                 try:
@@ -297,8 +312,7 @@ class Folder:
                 except Exception as error:
                     if session.store_failed:
                         raise  # no fault of the event
-                    newest = max(event.event.originator_version for event in events)
-                    commit.park.append(self._park(each, error, attempts + 1, newest))
+                    commit.park.append(self._park(each, error, attempts + 1, _newest(events, reach)))
                     failed = True
                     break
                 last = each.event.originator_version
@@ -306,6 +320,8 @@ class Folder:
             else:
                 continue
             break
+        if whole and reach and not failed:
+            last = max(last, reach[1])
         if last != before or failed:  # what another process has folded since has not failed
             commit.versions[vehicle_id] = Moved(before, last)
         return counts._replace(
@@ -344,3 +360,9 @@ class Folder:
         return Parked(
             event.originator_id, version, recorded.position, text, attempts, self._now(), max(version, newest_version)
         )
+
+
+def _newest(events: Sequence[Recorded], reach: tuple[int, int] | None) -> int:
+    """Return the newest version of a vehicle that a batch covers."""
+    versions: list[int] = [recorded.event.originator_version for recorded in events]
+    return max(versions + list(reach or ()))

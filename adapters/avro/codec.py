@@ -1,6 +1,6 @@
 """Events as bytes, by the schemas of their topics."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 from uuid import UUID
 
@@ -45,6 +45,10 @@ class AvroCodec:
         event = _new(self._types[topic])
         _set(event, "__dict__", fields)  # what the schema gave fits; the constructor of a frozen class is far slower
         return event
+
+    def starts_of_others(self, topics: Collection[str]) -> list[tuple[str, bytes]]:
+        """Return every other topic with what the bytes of its events begin with, for each of its schemas."""
+        return [(topic, start) for topic, start in self._readers.starts() if topic not in topics]
 
     def is_of(self, topic: str, data: bytes) -> bool:
         """Whether `data` begins as the events of a topic do; what follows is not read."""

@@ -111,6 +111,10 @@ class RecordReaders:
             for schema in versions
         }
 
+    def starts(self) -> list[tuple[str, bytes]]:
+        """Return each topic with what records of one of its schemas begin with."""
+        return [(reader.topic, start) for start, reader in self._readers.items()]
+
     def find(self, topic: str, data: bytes) -> RecordReader:
         """Return what reads these bytes. Raises `UnreadableError` for bytes that are none of this topic."""
         reader = self._readers.get(data[: PREFIX.size])

@@ -14,8 +14,16 @@ from eventsourcing.persistence import (
 from eventsourcing.postgres import PostgresApplicationRecorder
 from psycopg.rows import BaseRowFactory, Row, RowMaker, tuple_row
 
-from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord
+from adapters.event_log import (
+    ConsumedChange,
+    DirectoryEntry,
+    ProgressChange,
+    StoredRecord,
+    VehiclePage,
+    vehicle_page,
+)
 from adapters.metrics import INGEST_SECONDS
+from adapters.postgres.arrays import array
 from adapters.postgres.datastore import Datastore, again
 from adapters.postgres.errors import named, named_errors
 from adapters.postgres.listener import Listener
@@ -25,9 +33,8 @@ from adapters.postgres.writer import Writer
 from domain.errors import StoreError
 from domain.streams import StreamProgress
 
-_RECORD: Final = (
-    "SELECT notification_id, originator_id, originator_version, topic, state, recorded_at FROM stored_events"
-)
+_COLUMNS: Final = "SELECT notification_id, originator_id, originator_version, topic, state, recorded_at"
+_RECORD: Final = f"{_COLUMNS} FROM stored_events"
 
 
 class PostgresEventLog(PostgresApplicationRecorder):
@@ -181,17 +188,38 @@ class PostgresEventLog(PostgresApplicationRecorder):
             return {row[0]: (row[1], row[2]) for row in self._rows(statement, [list(positions)])}
 
     def by_vehicle(
-        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
-    ) -> list[StoredRecord]:
+        self,
+        place: tuple[UUID, int],
+        last_id: UUID,
+        between: tuple[int, int],
+        limit: int,
+        passed: Collection[tuple[str, bytes]] = (),
+    ) -> VehiclePage:
         """Return up to `limit` events in order of vehicle and version: see `adapters.vehicle_log.RecordLog`."""
-        statement = (
-            f"{_RECORD} WHERE (originator_id, originator_version) > (%s, %s) AND originator_id <= %s"
+        chosen: LiteralString = (
+            "FROM stored_events WHERE (originator_id, originator_version) > (%s, %s) AND originator_id <= %s"
             " AND notification_id > %s AND notification_id <= %s"
-            " ORDER BY originator_id, originator_version LIMIT %s"
         )
+        counted: LiteralString = (
+            "SELECT originator_id, min(originator_version), max(originator_version), count(*) FROM"  # noqa: S608  # as below
+            f" (SELECT originator_id, originator_version {chosen} ORDER BY originator_id, originator_version LIMIT %s)"
+            " AS page GROUP BY originator_id ORDER BY originator_id"
+        )
+        taken: LiteralString = (
+            f"{_COLUMNS} {chosen} AND (originator_id, originator_version) <= (%s, %s)"  # noqa: S608  # from above
+            " AND (topic, substring(state FOR 5)) NOT IN (SELECT * FROM unnest(%b::text[], %b::bytea[]))"
+            " ORDER BY originator_id, originator_version"
+        )
+        where = [*place, last_id, *between]
         with named_errors():
-            # A plan that is kept knows nothing of the limit: it may sort all that is left for each page.
-            return self._fetch(statement, [*place, last_id, *between, limit], _stored_record, prepare=False)
+            # Plans that are kept know nothing of the limit: they may sort all that is left for each page.
+            found = self._fetch(counted, [*where, limit], tuple_row, prepare=False)
+            page = vehicle_page([], found, place)
+            starts = [array("text", [topic for topic, _ in passed]), array("bytea", [start for _, start in passed])]
+            if found:
+                parameters = [*where, *page.place, *starts]
+                page.records.extend(self._fetch(taken, parameters, _stored_record, prepare=False))
+        return page
 
     def last_position(self) -> int:
         """Return the position of the newest event, 0 while there is none."""
