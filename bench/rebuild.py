@@ -6,8 +6,7 @@ of a processor, PostgreSQL's included.
 """
 
 import gc
-import os
-import resource
+import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -39,20 +38,17 @@ TWO_WORKERS_BAR: Final = 1.8  # times one
 PEER_BAR: Final = 10.0
 PEER_WARM_UP_S: Final = 1.0
 PEER_S: Final = 6.0
-SIZES: Final = tuple(int(size) for size in os.environ.get("BENCH_REBUILD_EVENTS", "100000,1000000").split(","))
-GROWTH_BAR: Final = 1.1  # of the memory of a worker, from the smallest log to the largest
-MEMORY_OF: Final = "diagnostics"
 
 
 def run() -> Sequence[Result]:
-    """Fill each projection three ways and compare rows; then fill one from logs that are longer and longer."""
+    """Fill each projection three ways, and compare rows."""
     events = fleet_events(VEHICLES)
     folded = {each.name: sum(type(event) in each.folds for event in events) for each in PROJECTIONS}
     once = len(events)
     count = COPIES * once
     with tempfile.TemporaryDirectory() as folder, EmbeddedServer(Path(folder)) as server:
         conninfo = server.conninfo()
-        few = append(conninfo, events)
+        append(conninfo, events)
         del events
         gc.collect()
         for turn in range(1, COPIES):
@@ -67,7 +63,6 @@ def run() -> Sequence[Result]:
                 f" {COPIES * folded[projection.name]:,}"
             )
             results += _filled(conninfo, projection.name, models, vehicle_ids, count, postgres, name)
-        results += _memory(conninfo, models, once, few)
         models.close()
     return results
 
@@ -87,7 +82,7 @@ def _filled(
         models.prepare(chosen)
         job = Job(chosen.name, chosen.version, 0, count)
         before = cpu_with_children_s(postgres)
-        took_s, cpu_s, _ = _beside(_fill, conninfo, job, vehicle_ids, workers)
+        took_s, cpu_s, _ = in_own_process(fill, conninfo, job, vehicle_ids, workers)
         rates.append(count / took_s)
         rate_a_core = rate_a_core or count / (cpu_s + cpu_with_children_s(postgres) - before)
     assert digest(models, at_version(named(of), 2)) == digest(models, at_version(named(of), 3))
@@ -134,52 +129,22 @@ def _peer(conninfo: str, of: str, models: PostgresReadModels) -> float:
     return float((last - first) / took)
 
 
-def _fill(told: Pipe, conninfo: str, job: Job, vehicle_ids: Sequence[UUID], workers: int) -> None:
+def fill(told: Pipe, conninfo: str, job: Job, vehicle_ids: Sequence[UUID], workers: int) -> None:
     """Fill in a process of its own; tell seconds, seconds of its processor, and peak memory, MB."""
     began, cpu = time.perf_counter(), time.process_time()
     fill_all(conninfo, job, vehicle_ids, workers, lambda: False, lambda _: None)
     took_s = time.perf_counter() - began
-    told.send((took_s, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    told.send((took_s, time.process_time() - cpu, peak_mb()))
 
 
-def _memory(conninfo: str, models: PostgresReadModels, count: int, few: Sequence[UUID]) -> list[Result]:
-    """Fill from logs of several lengths."""
-    found: list[tuple[int, float, float]] = []
-    copies = COPIES
-    for number, size in enumerate(SIZES):
-        while copies < round(size / count):
-            copy(conninfo, count, copies)
-            copies += 1
-        vehicle_ids = registered(conninfo) if size > COPIES * count else few
-        events = (copies if vehicle_ids is not few else 1) * count
-        projection = at_version(named(MEMORY_OF), 20 + number)
-        models.prepare(projection)
-        job = Job(projection.name, projection.version, 0, copies * count)
-        took_s, _, peak_mb = _beside(_fill, conninfo, job, vehicle_ids, 1)
-        found.append((events, took_s, peak_mb))
-    smallest = found[0][2]
-    return [
-        result
-        for events, took_s, peak_mb in found
-        for result in (
-            Result(
-                name=f"rebuild {MEMORY_OF}, a log of {events:,} events",
-                unit="events/s",
-                ours=events / took_s,
-                bar=BAR,
-            ),
-            Result(
-                name=f"peak memory of the process that rebuilds {MEMORY_OF}, a log of {events:,} events",
-                unit="MB",
-                ours=peak_mb,
-                bar=smallest * GROWTH_BAR,
-                lower_is_better=True,
-            ),
-        )
-    ]
+def peak_mb() -> float:
+    """Return the peak memory of this process, MB, of which getrusage(2) would tell that of who started it (proc(5))."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024  # type: ignore[index]  # it is there
 
 
-def _beside(work: Callable[..., None], *arguments: object) -> Any:
+def in_own_process(work: Callable[..., None], *arguments: object) -> Any:
+    """Return what some work tells that is done in a process of its own."""
     context = get_context("spawn")
     receive, told = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(told, *arguments))

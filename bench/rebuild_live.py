@@ -35,7 +35,7 @@ from adapters.projecting import Projecting
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
 from bench.copies import append, copy, registered
-from bench.distributed import beside, cpu_s, cpu_with_children_s
+from bench.distributed import VIN_KEY, beside, cpu_s, cpu_with_children_s
 from bench.project import fleet_events
 from bench.report import Result
 
@@ -83,6 +83,10 @@ def run() -> Sequence[Result]:
                 share = busy_s / (time.monotonic() - began_s) / (os.cpu_count() or 1)
                 Console().print(f"PostgreSQL and projector use {share:.0%} of the machine; {rebuilt}")
             first += took
+        found = connection.execute("SELECT sum(last_version) FROM projection_vehicles WHERE version > 1").fetchone()
+        assert found
+        assert found[0], Path(folder, "rebuild.log").read_text()
+        Console().print(f"{found[0]:,} events were rebuilt meanwhile")
     quiet, busy = lags
     what = f"{APPENDS_A_SECOND * APPEND_EVENTS:,} events/s live, appended to visible"
     return [
@@ -204,7 +208,7 @@ class _Rebuilds:
 
 def _rebuild(conninfo: str, folder: str, version: int) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLEETTWIN_")}
-    own = {"FLEETTWIN_HOME": f"{folder}/home", "FLEETTWIN_VIN_KEY": "bench", "FLEETTWIN_DATABASE_URL": conninfo}
+    own = {"FLEETTWIN_HOME": f"{folder}/home", "FLEETTWIN_VIN_KEY": VIN_KEY, "FLEETTWIN_DATABASE_URL": conninfo}
     command = [*_PROGRAM, "rebuild", "navigation", "--version", str(version), "--max-live-lag", str(MAX_LIVE_LAG)]
     return subprocess.Popen(
         command, env=inherited | own, stdout=subprocess.DEVNULL, stderr=Path(folder, "rebuild.log").open("ab")
