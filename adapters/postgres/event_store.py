@@ -196,29 +196,29 @@ class PostgresEventLog(PostgresApplicationRecorder):
         passed: Collection[tuple[str, bytes]] = (),
     ) -> VehiclePage:
         """Return up to `limit` events in order of vehicle and version: see `adapters.vehicle_log.RecordLog`."""
+        # In order and limited at first, so that it is read by the index: how much lies between two places is misjudged.
         chosen: LiteralString = (
-            "FROM stored_events WHERE (originator_id, originator_version) > (%s, %s) AND originator_id <= %s"
-            " AND notification_id > %s AND notification_id <= %s"
+            "FROM (SELECT * FROM stored_events"
+            " WHERE (originator_id, originator_version) > (%s, %s) AND originator_id <= %s"
+            " AND notification_id > %s AND notification_id <= %s ORDER BY originator_id, originator_version LIMIT %s)"
+            " AS page"
         )
         counted: LiteralString = (
-            "SELECT originator_id, min(originator_version), max(originator_version), count(*) FROM"  # noqa: S608  # as below
-            f" (SELECT originator_id, originator_version {chosen} ORDER BY originator_id, originator_version LIMIT %s)"
-            " AS page GROUP BY originator_id ORDER BY originator_id"
+            f"SELECT originator_id, min(originator_version), max(originator_version), count(*) {chosen}"
+            " GROUP BY originator_id ORDER BY originator_id"
         )
         taken: LiteralString = (
-            f"{_COLUMNS} {chosen} AND (originator_id, originator_version) <= (%s, %s)"  # noqa: S608  # from above
-            " AND (topic, substring(state FOR 5)) NOT IN (SELECT * FROM unnest(%b::text[], %b::bytea[]))"
+            f"{_COLUMNS} {chosen}"  # noqa: S608  # from above
+            " WHERE (topic, substring(state FOR 5)) NOT IN (SELECT * FROM unnest(%b::text[], %b::bytea[]))"
             " ORDER BY originator_id, originator_version"
         )
-        where = [*place, last_id, *between]
+        where = [*place, last_id, *between, limit]
+        starts = [array("text", [topic for topic, _ in passed]), array("bytea", [start for _, start in passed])]
         with named_errors():
             # Plans that are kept know nothing of the limit: they may sort all that is left for each page.
-            found = self._fetch(counted, [*where, limit], tuple_row, prepare=False)
-            page = vehicle_page([], found, place)
-            starts = [array("text", [topic for topic, _ in passed]), array("bytea", [start for _, start in passed])]
-            if found:
-                parameters = [*where, *page.place, *starts]
-                page.records.extend(self._fetch(taken, parameters, _stored_record, prepare=False))
+            page = vehicle_page([], self._fetch(counted, where, tuple_row, prepare=False), place)
+            if page.events:
+                page.records.extend(self._fetch(taken, [*where, *starts], _stored_record, prepare=False))
         return page
 
     def last_position(self) -> int:
