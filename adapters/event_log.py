@@ -1,5 +1,6 @@
 """What goes into and comes out of an event log, whichever technology keeps it."""
 
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -12,6 +13,9 @@ from domain.fleet import OriginFrom as OriginFrom  # noqa: PLC0414
 from domain.fleet import ProgressChange as ProgressChange  # noqa: PLC0414
 from domain.units import Micros
 
+PREFIX_BYTES: Final = (
+    5  # (also in the SQL of the event store) that the bytes of an event begin with: they say of which schema it is
+)
 _ENVELOPE: Final = {field.name for field in fields(VehicleEvent)}
 
 
@@ -24,6 +28,31 @@ class StoredRecord(NamedTuple):
     topic: str
     state: bytes
     recorded_at: Micros  # never goes down as the position goes up
+
+
+class VehiclePage(NamedTuple):
+    """Events in order of vehicle and version, without those that were to be passed over."""
+
+    records: list[StoredRecord]
+    reach: dict[
+        UUID, tuple[int, int]
+    ]  # of each vehicle: every event after the one version, up to the other, is among them or passed over
+    events: int  # passed over ones too
+    place: tuple[UUID, int]  # vehicle and version of the last
+
+
+def vehicle_page(
+    records: list[StoredRecord], found: Iterable[tuple[UUID, int, int, int]], place: tuple[UUID, int]
+) -> VehiclePage:
+    """Make a page; `found` tells the first and the last version of each vehicle and how many there are, in order."""
+    reach: dict[UUID, tuple[int, int]] = {}
+    events = 0
+    for vehicle_id, first, last, count in found:
+        if count == last - first + 1:
+            reach[vehicle_id] = (first - 1, last)
+        events += count
+        place = (vehicle_id, last)
+    return VehiclePage(records, reach, events, place)
 
 
 def own_fields(event: VehicleEvent) -> dict[str, Any]:

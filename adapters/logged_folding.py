@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from projections.folding import Folder
+from projections.folding import NO_REACH, Folder, Reach
 from projections.ports import Commit
 from projections.projection import Recorded
 from projections.runner import Runner
@@ -15,9 +15,9 @@ _log: Final = logging.getLogger(__name__)
 class LoggedFolder(Folder):
     """A folder that says it."""
 
-    def take(self, batch: Iterable[Recorded], commit: Commit) -> None:
+    def take(self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH) -> None:
         """Fold events and write them."""
-        super().take(batch, commit)
+        super().take(batch, commit, reach)
         for each in commit.park:
             where = {"vehicle_id": each.vehicle_id, "projection": self.projection.id, "position": each.position}
             said = "%s parks vehicle %s at position %d (see `fleettwin parked show`): %s"

@@ -25,7 +25,7 @@ from adapters.vehicle_log import VehicleLog
 from domain.upcasts import topics_of
 from projections.ports import Commit
 
-PAGE_EVENTS: Final = 20_000  # read, folded and written at a time
+PAGE_EVENTS: Final = 5_000  # read, folded and written at a time
 CHUNK_VEHICLES: Final = 16  # that a worker fills before it is given more
 PAUSE_S: Final = 0.25  # between two looks at the live lag, while it is over its budget
 WORKERS_MAX: Final = 64
@@ -57,13 +57,13 @@ class Filler:
         folder = LoggedFolder(projection, self.log, self.store, now)
         topics, between = topics_of(projection.folds), (job.after_position, job.until_position)
         while True:
-            page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, topics)
-            if page:
-                with COLLECTOR.held(len(page)):
-                    folder.take(page, Commit())
-                place = (page[-1].event.originator_id, page[-1].event.originator_version)
-            yield len(page)
-            if len(page) < PAGE_EVENTS:
+            events, page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, topics)
+            if page.events:
+                with COLLECTOR.held(page.events):
+                    folder.take(events, Commit(), page.reach)
+                place = page.place
+            yield page.events
+            if page.events < PAGE_EVENTS:
                 return
 
 

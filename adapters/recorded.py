@@ -1,7 +1,7 @@
 """Events of the log as the read side takes them: decoded, each with its place."""
 
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from uuid import UUID
 
 from adapters.event_log import StoredRecord
@@ -34,9 +34,3 @@ def recorded(record: StoredRecord, decode: Decode) -> Recorded:
             reason=str(error),
         )
     return Recorded(record.position, record.recorded_at, event)
-
-
-def passed_over(record: StoredRecord) -> Recorded:
-    """Return what stands for an event that is not decoded, since nobody folds it."""
-    event = PassedOver(record.originator_id, record.version)
-    return Recorded(record.position, record.recorded_at, cast("VehicleEvent", event))

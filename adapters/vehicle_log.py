@@ -8,8 +8,8 @@ from eventsourcing.persistence import StoredEvent
 
 from adapters.avro.codec import AvroCodec
 from adapters.avro.mapper import AvroMapper
-from adapters.event_log import StoredRecord
-from adapters.recorded import passed_over, recorded
+from adapters.event_log import StoredRecord, VehiclePage
+from adapters.recorded import recorded
 from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
@@ -44,12 +44,17 @@ class RecordLog(Protocol):
         """Return vehicle and version of the events at some positions; absent: the log has not come there."""
 
     def by_vehicle(
-        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
-    ) -> Sequence[StoredRecord]:
+        self,
+        place: tuple[UUID, int],
+        last_id: UUID,
+        between: tuple[int, int],
+        limit: int,
+        passed: Collection[tuple[str, bytes]] = (),
+    ) -> VehiclePage:
         """Return up to `limit` events in order of vehicle and version.
 
         They come after a vehicle's version, are of vehicles up to `last_id`, and their positions above the first and
-        up to the second of `between`.
+        up to the second of `between`. Those of a topic whose bytes begin as `passed` says are only counted.
         """
 
     def last_position(self) -> int:
@@ -112,17 +117,13 @@ class VehicleLog:
 
     def by_vehicle(
         self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int, topics: Collection[str]
-    ) -> Sequence[Recorded]:
+    ) -> tuple[Sequence[Recorded], VehiclePage]:
         """Return up to `limit` events in order of vehicle and version: see `RecordLog.by_vehicle`.
 
         Those of other topics than these are passed over, but for one whose bytes are none of its topic.
         """
-        return [
-            self._recorded(each)
-            if each.topic in topics or not self._codec.is_of(each.topic, each.state)
-            else passed_over(each)
-            for each in self._records.by_vehicle(place, last_id, between, limit)
-        ]
+        page = self._records.by_vehicle(place, last_id, between, limit, self._codec.starts_of_others(topics))
+        return [self._recorded(each) for each in page.records], page
 
     def last_position(self) -> int:
         """Return the position of the newest event."""

@@ -1,5 +1,6 @@
 """Versions of projections on the command line: fill one beside the one that is shown, compare, show it; prove rows."""
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -24,6 +25,7 @@ from projections.history import Difference, Verified, compare, told_at, verify
 from projections.projection import Projection
 
 DIFFERENCES_SHOWN_MAX: Final = 1_000  # as a table; as JSON all
+GIVES_WAY: Final = 19  # the lowest priority that a process can have (nice(2))
 LAG_ASKED_S: Final = 0.25  # how old an answer about the live lag may be
 VEHICLES_AT_ONCE: Final = 50  # whose rows are held while they are compared
 
@@ -64,6 +66,8 @@ def rebuild(twin: FleetTwin, wish: Wish) -> None:
     if wish.after_position:
         twin.read_models.begin_after(projection, wish.after_position)
     job = Job(projection.name, projection.version, state.from_position, state.until_position)
+    if wish.max_live_lag is not None:
+        os.nice(GIVES_WAY)  # workers inherit it; what PostgreSQL does for them has its own
     began = time.monotonic()
     events = 0
     with told_rebuild(projection.id, state.until_position - state.from_position) as show:

@@ -22,6 +22,8 @@ ERROR_LENGTH_MAX: Final = 2_000  # characters of an error that are kept
 VERSIONS_CACHED_MAX: Final = 100_000  # vehicles whose last version is remembered between batches
 
 
+Reach = Mapping[UUID, tuple[int, int]]
+NO_REACH: Final[Reach] = {}
 _NOTHING: Final = object()  # that a batch has not written a row
 
 
@@ -55,9 +57,14 @@ class _VehicleRows(Rows):
     def __init__(self, vehicle_id: UUID, loader: _Loader) -> None:
         self._vehicle_id = vehicle_id
         self._loader = loader
+        self._new = False
         self._loaded: defaultdict[type[Row], dict[Key, Row | None]] = defaultdict(dict)
         self._written: defaultdict[type[Row], dict[Key, Any]] = defaultdict(dict)  # None: deleted
         self._undo: list[tuple[dict[Key, Any], Key, Any]] = []  # what the present event replaced
+
+    def begin_new(self) -> None:
+        """Take it that the store holds no row of this vehicle: none of its events was folded."""
+        self._new = True
 
     def loaded(self, row_type: type[Row], key: Key, row: Row | None) -> None:
         """Take a row that the store holds, or that it holds none."""
@@ -66,6 +73,8 @@ class _VehicleRows(Rows):
     def get(self, row_type: type[R], *key: Any) -> R | None:
         row = self._written[row_type].get(key, _NOTHING)
         if row is _NOTHING:
+            if self._new:
+                return None
             loaded = self._loaded[row_type]
             if key not in loaded:
                 loaded[key] = self._loader.load(row_type, (self._vehicle_id, *key))
@@ -109,13 +118,17 @@ class _VehicleRows(Rows):
 class _Session:
     """What one batch folds, vehicle by vehicle: the order within one vehicle is all that matters."""
 
-    def __init__(self, store: RowSource, projection: Projection, batch: Iterable[Recorded]) -> None:
+    def __init__(
+        self, store: RowSource, projection: Projection, batch: Iterable[Recorded], vehicles: Iterable[UUID] = ()
+    ) -> None:
         self._store = store
         self._projection = projection
         self._loader = _Loader(store, projection)
         self.batches: defaultdict[UUID, list[Recorded]] = defaultdict(list)  # of each vehicle
         for recorded in batch:
             self.batches[recorded.event.originator_id].append(recorded)
+        for vehicle_id in vehicles:  # of which there may be no event
+            self.batches[vehicle_id]  # made, where it is missing
         self.rows = {vehicle_id: _VehicleRows(vehicle_id, self._loader) for vehicle_id in self.batches}
 
     @property
@@ -123,10 +136,13 @@ class _Session:
         """Whether a row could not be loaded."""
         return self._loader.failed
 
-    def prefetch(self) -> None:
-        """Load the rows that folding the batch will ask for, one statement a table."""
+    def prefetch(self, versions: Mapping[UUID, int]) -> None:
+        """Load the rows that folding the batch will ask for, one statement a table; none of a vehicle at version 0."""
         wanted: defaultdict[type[Row], dict[Key, None]] = defaultdict(dict)
         for vehicle_id, batch in self.batches.items():
+            if versions.get(vehicle_id) == 0:
+                self.rows[vehicle_id].begin_new()
+                continue
             of_vehicle: dict[tuple[type[Row], Key], None] = {}
             for recorded in batch:
                 try:
@@ -156,7 +172,7 @@ def fold_past(source: RowSource, projection: Projection, batch: Iterable[Recorde
     a vehicle is among those `left_out`.
     """
     session = _Session(source, projection, batch)
-    session.prefetch()
+    session.prefetch({})
     commit = Commit()
     for vehicle_id, events in session.batches.items():
         for recorded in events:
@@ -223,23 +239,23 @@ class Folder:
                 self._versions.pop(vehicle_id, None)
             self._parked = parked
 
-    def take(self, batch: Iterable[Recorded], commit: Commit) -> None:
+    def take(self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH) -> None:
         """Fold events and write them with what `commit` says of positions.
 
-        A vehicle whose event fails is left out from that event on. Raises `PositionConflictError` where another process
-        was first.
+        Of a vehicle with a `reach`, the events after the one version, up to the other, that are not in the batch change
+        nothing. A vehicle whose event fails is left out from that event on. Raises `PositionConflictError` where
+        another process was first.
         """
-        session = _Session(self._store, self.projection, batch)
+        session = _Session(self._store, self.projection, batch, reach)
         self._load_versions(session.batches.keys())
-        session.prefetch()
+        session.prefetch(self._versions)
         counts = self.counts
         for vehicle_id, events in session.batches.items():
             if vehicle_id in self._parked:
-                newest = max(recorded.event.originator_version for recorded in events)
-                commit.left_out[vehicle_id] = newest
+                commit.left_out[vehicle_id] = _newest(events, reach.get(vehicle_id))
                 counts = counts._replace(left_out=counts.left_out + len(events))
             else:
-                counts = self._take_vehicle(vehicle_id, session, commit, counts, 0)
+                counts = self._take_vehicle(vehicle_id, session, commit, counts, 0, reach.get(vehicle_id))
         self._write(session, commit)
         self.counts = counts
 
@@ -252,7 +268,7 @@ class Folder:
         vehicle_id = parked.vehicle_id
         session = _Session(self._store, self.projection, events)
         self._load_versions([vehicle_id])
-        session.prefetch()
+        session.prefetch(self._versions)
         commit = Commit(None)
         counts = self.counts
         if vehicle_id in session.batches:
@@ -267,18 +283,27 @@ class Folder:
         return self._parked.get(vehicle_id)
 
     def _take_vehicle(
-        self, vehicle_id: UUID, session: _Session, commit: Commit, counts: Counts, attempts: int
+        self,
+        vehicle_id: UUID,
+        session: _Session,
+        commit: Commit,
+        counts: Counts,
+        attempts: int,
+        reach: tuple[int, int] | None = None,
     ) -> Counts:
         """Fold what a batch has of a vehicle, and what it lacks; tell `commit` how far that came."""
         rows, events = session.rows[vehicle_id], session.batches[vehicle_id]
         before = last = self._versions[vehicle_id]
         duplicates = filled = 0
         failed = False
+        whole = reach is not None and reach[0] <= last  # what the batch lacks changes nothing
         for recorded in events:
             version = recorded.event.originator_version
             if version <= last:
                 duplicates += 1  # its rows are there
                 continue
+            if whole:
+                last = version - 1
             missed = self._history.history(vehicle_id, last, version - 1) if version > last + 1 else ()
             for each in (*missed, recorded):
                 try:
@@ -289,8 +314,7 @@ class Folder:
                 except Exception as error:
                     if session.store_failed:
                         raise  # no fault of the event
-                    newest = max(event.event.originator_version for event in events)
-                    commit.park.append(self._park(each, error, attempts + 1, newest))
+                    commit.park.append(self._park(each, error, attempts + 1, _newest(events, reach)))
                     failed = True
                     break
                 last = each.event.originator_version
@@ -298,6 +322,8 @@ class Folder:
             else:
                 continue
             break
+        if whole and reach and not failed:
+            last = max(last, reach[1])
         if last != before or failed:  # what another process has folded since has not failed
             commit.versions[vehicle_id] = Moved(before, last)
         return counts._replace(
@@ -336,3 +362,9 @@ class Folder:
         return Parked(
             event.originator_id, version, recorded.position, text, attempts, self._now(), max(version, newest_version)
         )
+
+
+def _newest(events: Sequence[Recorded], reach: tuple[int, int] | None) -> int:
+    """Return the newest version of a vehicle that a batch covers."""
+    versions: list[int] = [recorded.event.originator_version for recorded in events]
+    return max(versions + list(reach or ()))

@@ -1,6 +1,6 @@
 """Events as bytes, by the schemas of their topics."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 from uuid import UUID
 
@@ -66,6 +66,10 @@ class AvroCodec:
             # One event that nobody thought of stops its vehicle, not the feed; the error's text may have a VIN in it.
             raise UnreadableError(f"its upcast to {today(topic)} fails ({type(error).__name__})") from error
         return fields
+
+    def starts_of_others(self, topics: Collection[str]) -> list[tuple[str, bytes]]:
+        """Return every other topic with what the bytes of its events begin with, for each of its schemas."""
+        return [(topic, start) for topic, start in self._readers.starts() if topic not in topics]
 
     def is_of(self, topic: str, data: bytes) -> bool:
         """Whether `data` begins as the events of a topic do; what follows is not read."""

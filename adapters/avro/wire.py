@@ -17,6 +17,7 @@ from uuid import UUID
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from adapters.avro.fit import fits
+from adapters.avro.quick import quick_reader
 from adapters.avro.registry import RegisteredSchema, SchemaRegistry
 
 PREFIX: Final = Struct(">BI")
@@ -61,13 +62,14 @@ class RecordWriter:
 class RecordReader:
     """Reads records of one schema, as the newest version of it would have them."""
 
-    __slots__ = ("_conversions", "_defaults", "_schema", "topic")
+    __slots__ = ("_conversions", "_defaults", "_quick", "_schema", "topic")
 
     def __init__(self, schema: RegisteredSchema, newest: RegisteredSchema) -> None:
         fields = schema.definition["fields"]
         names = {field["name"] for field in fields}
         self.topic = schema.topic
         self._schema = _in_process(schema)
+        self._quick = quick_reader(fields, PREFIX.size)
         self._conversions = _conversions(fields, uuid=_parsed_uuid, names=_shared, union=None)
         self._defaults = {
             field["name"]: field["default"] for field in newest.definition["fields"] if field["name"] not in names
@@ -75,6 +77,14 @@ class RecordReader:
 
     def read(self, data: bytes) -> dict[str, Any]:
         """Return the fields of a record, whose prefix is not looked at. Raises `UnreadableError`."""
+        fields = self._quick(data) if self._quick else None
+        if fields is None:
+            fields = self._read(data)
+        if self._defaults:
+            fields.update(copy.deepcopy(self._defaults))
+        return fields
+
+    def _read(self, data: bytes) -> dict[str, Any]:
         stream = BytesIO(data)
         stream.seek(PREFIX.size)
         try:
@@ -87,8 +97,6 @@ class RecordReader:
             raise UnreadableError(f"its {len(data)} bytes are not of its schema ({what})") from error
         if stream.tell() != len(data):
             raise UnreadableError(f"{len(data) - stream.tell()} bytes are left over at its end")
-        if self._defaults:
-            fields.update(copy.deepcopy(self._defaults))
         return fields
 
 
@@ -102,6 +110,10 @@ class RecordReaders:
             for versions in map(registry.by_topic.__getitem__, topics)
             for schema in versions
         }
+
+    def starts(self) -> list[tuple[str, bytes]]:
+        """Return each topic with what records of one of its schemas begin with."""
+        return [(reader.topic, start) for start, reader in self._readers.items()]
 
     def find(self, topic: str, data: bytes) -> RecordReader:
         """Return what reads these bytes. Raises `UnreadableError` for bytes that are none of this topic."""

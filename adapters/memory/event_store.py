@@ -9,7 +9,16 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from adapters.event_log import ConsumedChange, DirectoryEntry, ProgressChange, StoredRecord, other_vin_key
+from adapters.event_log import (
+    PREFIX_BYTES,
+    ConsumedChange,
+    DirectoryEntry,
+    ProgressChange,
+    StoredRecord,
+    VehiclePage,
+    other_vin_key,
+    vehicle_page,
+)
 from domain.errors import VersionConflictError
 from domain.signals import Origin
 from domain.streams import StreamProgress
@@ -111,19 +120,31 @@ class MemoryEventLog(POPOApplicationRecorder):
         return {each.position: (each.originator_id, each.version) for each in found}
 
     def by_vehicle(
-        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
-    ) -> list[StoredRecord]:
+        self,
+        place: tuple[UUID, int],
+        last_id: UUID,
+        between: tuple[int, int],
+        limit: int,
+        passed: Collection[tuple[str, bytes]] = (),
+    ) -> VehiclePage:
         """Return up to `limit` events in order of vehicle and version: see `adapters.vehicle_log.RecordLog`."""
         ordered = sorted(
             self.read(between[0], self.last_position()), key=lambda each: (each.originator_id, each.version)
         )
-        return [
+        page = [
             each
             for each in ordered
             if (each.originator_id, each.version) > place
             and each.originator_id <= last_id
             and each.position <= between[1]
         ][:limit]
+        versions: dict[UUID, list[int]] = {}
+        for each in page:
+            versions.setdefault(each.originator_id, []).append(each.version)
+        found = [(vehicle_id, of_it[0], of_it[-1], len(of_it)) for vehicle_id, of_it in versions.items()]
+        starts = {*passed}
+        taken = [each for each in page if (each.topic, each.state[:PREFIX_BYTES]) not in starts]
+        return vehicle_page(taken, found, place)
 
     def last_position(self) -> int:
         """Return the position of the newest event, 0 while there is none."""

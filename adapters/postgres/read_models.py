@@ -227,10 +227,7 @@ class PostgresReadModels:
             expected += move(connection, projection, VERSIONS, commit.versions)
             expected += leave_out(connection, projection, commit.left_out)
             expected += unpark(connection, projection, commit.unpark)
-            for row_type, keys in commit.deletes.items():
-                _delete(connection, projection, row_spec(row_type), keys)
-            for row_type, rows in commit.upserts.items():
-                _upsert(connection, projection, row_spec(row_type), rows)
+            write_rows(connection, projection, commit)
             for parked in commit.park:
                 connection.execute(
                     "INSERT INTO parked_vehicles (projection, version, vehicle_id, event_version, position, error,"
@@ -298,6 +295,14 @@ def _check(connection: Connection[TupleRow], projection: Projection, spec: RowSp
     if found != [(column.name, _sql_type(column)) for column in spec.columns]:
         msg = f"{projection.id}: table {spec.table} has other columns than its rows: a change needs a new version"
         raise StoreError(msg)
+
+
+def write_rows(connection: Connection[TupleRow], projection: Projection, commit: Commit) -> None:
+    """Write the rows of a step."""
+    for row_type, keys in commit.deletes.items():
+        _delete(connection, projection, row_spec(row_type), keys)
+    for row_type, rows in commit.upserts.items():
+        _upsert(connection, projection, row_spec(row_type), rows)
 
 
 def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowSpec, rows: Sequence[Row]) -> None:

@@ -385,3 +385,22 @@ def test_the_library_selects_by_version(log: EventLog) -> None:
     assert [found.originator_version for found in log.select_events(CAR)] == [1, 2, 3, 4]
     assert [found.originator_version for found in log.select_events(CAR, gt=1, lte=3)] == [2, 3]
     assert [found.originator_version for found in log.select_events(CAR, desc=True, limit=2)] == [4, 3]
+
+
+def test_what_is_passed_over_by_vehicle_is_only_counted(log: EventLog) -> None:
+    first, second = sorted((CAR, OTHER_CAR))
+    passed = [("a", b"\0\0\0\0\1")]
+    states = [("a", b"\0\0\0\0\1x"), ("b", b"\0\0\0\0\1x"), ("a", b"\0\0\0\0\2x"), ("a", b"\0\0\0\0\1y"), ("a", b"")]
+    for vehicle_id in (first, second):
+        log.append([StoredEvent(vehicle_id, at, *each) for at, each in enumerate(states, start=1)])
+    page = log.by_vehicle((first, 0), second, (0, 10), 7, passed)
+    assert [(each.originator_id, each.version) for each in page.records] == [
+        *((first, version) for version in (2, 3, 5)),
+        (second, 2),
+    ]
+    assert (page.reach, page.events, page.place) == ({first: (0, 5), second: (0, 2)}, 7, (second, 2))
+    page = log.by_vehicle(page.place, second, (0, 9), 7, passed)
+    assert [(each.originator_id, each.version) for each in page.records] == [(second, 3)]
+    assert (page.reach, page.events, page.place) == ({second: (2, 4)}, 2, (second, 4))
+    page = log.by_vehicle(page.place, second, (0, 9), 7, passed)
+    assert (page.records, page.reach, page.events, page.place) == ([], {}, 0, (second, 4))

@@ -76,8 +76,12 @@ def test_a_batch_is_one_transaction_with_the_last_row_of_each_key() -> None:
 
 
 def test_the_rows_of_a_batch_are_loaded_at_once() -> None:
-    store, feed = WatchedStore(), ListFeed(recorded(history() + history(vehicle_id=OTHER_ID)))
-    runner(DIAGNOSTICS, feed, store).step()
+    both = [each for pair in zip(history(), history(vehicle_id=OTHER_ID), strict=True) for each in pair]
+    store = WatchedStore()
+    running = runner(DIAGNOSTICS, ListFeed(recorded(both)), store)
+    running.step(2)
+    assert store.loads == []  # of a vehicle that is new there are none
+    running.step()
 
     assert store.loads == [2]
 
@@ -181,6 +185,7 @@ def test_an_event_whose_keys_cannot_be_told_parks_its_vehicle_too() -> None:
 def test_a_store_that_fails_parks_nobody() -> None:
     store = WatchedStore()
     running = runner(replace(DIAGNOSTICS, keys=lambda _: ()), ListFeed(recorded(history())), store)
+    running.step(1)
     store.fails = True
 
     with pytest.raises(ConnectionError):

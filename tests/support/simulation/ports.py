@@ -11,7 +11,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from adapters.event_log import StoredRecord
+from adapters.event_log import StoredRecord, VehiclePage
 from adapters.vehicle_log import RecordLog
 from domain.errors import StoreError
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
@@ -92,10 +92,16 @@ class FaultyLog:
         return self._log.places(positions)
 
     def by_vehicle(
-        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int
-    ) -> Sequence[StoredRecord]:
+        self,
+        place: tuple[UUID, int],
+        last_id: UUID,
+        between: tuple[int, int],
+        limit: int,
+        passed: Collection[tuple[str, bytes]] = (),
+    ) -> VehiclePage:
         self._read()
-        return self._as_understood(self._log.by_vehicle(place, last_id, between, limit))
+        page = self._log.by_vehicle(place, last_id, between, limit, passed)
+        return page._replace(records=list(self._as_understood(page.records)))
 
     def last_position(self) -> int:
         return self._log.last_position()
