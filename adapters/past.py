@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from adapters.clock import iso_time, now
+from adapters.collector import COLLECTOR
 from adapters.event_log import DirectoryEntry, StoredRecord, check_position
 from adapters.recorded import Decode, recorded
 from adapters.rows_reader import RowsReader
@@ -276,11 +277,12 @@ class PastReader(RowsReader):
         versions = {each: newest[each].to_version if each in newest else 0 for each in missing}
         self._versions.update(versions)
         self._told.update({each: [] for each in missing})
-        ranges = self.snapshots.ranges(versions, self._moment)
-        for record in self._present.history(ranges, self._moment.position):
-            event = self._as_told(record)
-            if event:
-                self._told[record.originator_id].append(event)
+        records = self._present.history(self.snapshots.ranges(versions, self._moment), self._moment.position)
+        with COLLECTOR.held(len(records)):
+            for record in records:
+                event = self._as_told(record)
+                if event:
+                    self._told[record.originator_id].append(event)
 
     def _as_told(self, record: StoredRecord) -> Recorded | None:
         """Return what an event had told by then; None: nothing."""
