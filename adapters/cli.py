@@ -426,6 +426,17 @@ def export(
         write(twin, what, out_folder, begin or None, end or None)
 
 
+@app.command(name="import")
+def import_events(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export events --out` was given.")],
+) -> None:
+    """Load exported events into an empty store: the same positions, the same twins."""
+    from adapters.import_command import import_events as load
+
+    with _opened() as twin:
+        load(twin, folder)
+
+
 parked_app = typer.Typer(help="Vehicles whose events a projection could not fold.")
 app.add_typer(parked_app, name="parked")
 
