@@ -315,9 +315,12 @@ ProjectionArgument = Annotated[str, typer.Argument(metavar="PROJECTION", help="n
 def rebuild(
     projection: ProjectionArgument,
     version: Annotated[int, typer.Option(metavar="N", help="The number of the new version.")],
-    from_position: Annotated[
-        int, typer.Option("--from", metavar="POSITION", help="Fold only what comes after this position of the log.")
-    ] = 0,
+    begin: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="POSITION|TIME", help="Fold only what comes after this position, or time of our clock."
+        ),
+    ] = "0",
     vehicles: Annotated[
         list[str] | None, typer.Option("--vehicles", metavar="VIN", help="This vehicle only; several: these.")
     ] = None,
@@ -328,12 +331,14 @@ def rebuild(
     ] = None,
 ) -> None:
     """Fill a new version of a projection from the log, beside the one that is shown. Killed, it goes on."""
-    from adapters.versions_commands import Wish
+    from adapters.versions_commands import Wish, position_at
     from adapters.versions_commands import rebuild as fill
 
-    wish = Wish(projection, version, from_position, vehicles or (), workers, max_live_lag)
+    number = begin.removeprefix("-").isdecimal()
+    known_at = None if number else _moment("--from", begin)
     with _opened() as twin:
-        fill(twin, wish)
+        position = int(begin) if known_at is None else position_at(twin, known_at, "--from")
+        fill(twin, Wish(projection, version, position, vehicles or (), workers, max_live_lag))
 
 
 @app.command()
@@ -424,6 +429,17 @@ def export(
     begin, end = (text and _moment(option, text) for option, text in (("--from", since), ("--to", until)))
     with _opened() as twin:
         write(twin, what, out_folder, begin or None, end or None)
+
+
+@app.command(name="import")
+def import_events(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export events --out` was given.")],
+) -> None:
+    """Load exported events into an empty store: the same positions, the same twins."""
+    from adapters.import_command import import_events as load
+
+    with _opened() as twin:
+        load(twin, folder)
 
 
 parked_app = typer.Typer(help="Vehicles whose events a projection could not fold.")

@@ -30,7 +30,8 @@ def export(twin: FleetTwin, what: str, folder: Path, begin: Micros | None, end: 
 
     entries = {entry.vehicle_id: entry for entry in twin.records.vehicles()}
     if projection is None:
-        count = export_events(folder / EVENTS, _events(twin), entries, chosen)
+        with twin.records.beside() as (until, streams):
+            count = export_events(folder / EVENTS, _events(twin, until), entries, chosen, streams)
     else:
         shown = at_version(projection, shown_version(twin, what).version)
         count = export_rows(
@@ -39,9 +40,9 @@ def export(twin: FleetTwin, what: str, folder: Path, begin: Micros | None, end: 
     out.print(f"{count:,} {'events' if projection is None else 'rows'} are in {folder / what}")
 
 
-def _events(twin: FleetTwin) -> Iterator[tuple[StoredRecord, Recorded]]:
-    """Give the events that the log holds now, in its order."""
-    position, until = 0, twin.records.last_position()
+def _events(twin: FleetTwin, until: int) -> Iterator[tuple[StoredRecord, Recorded]]:
+    """Give the events of the log up to a position, in its order."""
+    position = 0
     while position < until:
         page = twin.records.read(position, min(PAGE_EVENTS, until - position))
         for record in page:

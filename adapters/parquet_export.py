@@ -50,6 +50,7 @@ _OF_LOG: Final = [
     ("captured_at", _TIME),
     ("received_at", _TIME),
 ]
+STREAMS: Final = "_streams.ndjson"  # what is kept beside the log; readers of Parquet pass over names like this
 UNREADABLE: Final = "unreadable"  # the type of events whose bytes this release cannot read
 _VALUES: Final = frozenset(get_args(SignalValue))
 _IDENTITY: Final = [("brand", pa.string()), ("model", pa.string())]
@@ -84,6 +85,11 @@ class _Files:
         self._items[partition] += 1 + sum(len(value) for value in row.values() if type(value) is list)
         if self._items[partition] >= ITEMS_AT_ONCE:
             self._write(partition)
+
+    def add_text(self, name: str, lines: Iterable[str]) -> None:
+        """Write a file of lines."""
+        with (self._folder / name).open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
 
     def expect(self, folder: str, partition: str, schema: pa.Schema) -> None:
         """Have a file without rows in a folder in which there is none else, so that who asks for it finds nothing."""
@@ -148,12 +154,17 @@ def export_events(
     events: Iterable[tuple[StoredRecord, Recorded]],
     entries: Mapping[UUID, DirectoryEntry],
     chosen: Callable[[Micros], bool],
+    streams: Iterable[str] = (),
 ) -> int:
-    """Write events by type, with the very bytes that the log holds; return how many. Raises BadInputError."""
+    """Write events by type, with the very bytes that the log holds; return how many. Raises BadInputError.
+
+    `streams` are lines about what is kept beside the log; they are read first.
+    """
     kinds = {kind: _columns_of(kind) for kind in (*EVENT_TYPES, UnreadableEvent)}
     schemas = {kind: _schema_of(columns) for kind, columns in kinds.items()}
     count = 0
     with whole_or_nothing(folder) as files:
+        files.add_text(STREAMS, streams)
         for record, recorded in events:
             event = recorded.event
             if not chosen(event.captured_at):

@@ -46,6 +46,14 @@ def shown_version(twin: FleetTwin, name: str) -> Shown:
     return twin.versions.shown().get(name) or Shown(named(name).version, None)
 
 
+def position_at(twin: FleetTwin, known_at: Micros, where: str) -> int:
+    """Return the position of the newest event that was recorded by then. Raises BadInputError for a future time."""
+    if known_at > now():
+        raise BadInputError(f"{iso_time(known_at)} has not come yet", where=where, remedy="give a time that is past")
+    with twin.twins.reading() as read:
+        return read.position_at(known_at)
+
+
 def rebuild(twin: FleetTwin, wish: Wish) -> None:
     """Fill a version beside the one that is shown. Raises BadInputError, before anything is written."""
     projection = at_version(named(wish.projection), wish.version)

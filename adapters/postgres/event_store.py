@@ -1,6 +1,7 @@
 """The event store: every event once, in one order for the whole log, with what must be stored together with it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, LiteralString, Self
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from adapters.postgres.datastore import Datastore, again
 from adapters.postgres.errors import named, named_errors
 from adapters.postgres.listener import Listener
 from adapters.postgres.parameters import append_call, missing_ranges
+from adapters.postgres.restore import beside, restore
 from adapters.postgres.schema import migrate
 from adapters.postgres.writer import Writer
 from domain.errors import StoreError
@@ -132,6 +134,16 @@ class PostgresEventLog(PostgresApplicationRecorder):
             return list(range(before + 1, before + 1 + len(events)))
 
         return again(attempt)
+
+    def restore(
+        self, records: Iterable[StoredRecord], directory: Sequence[DirectoryEntry], rows: Iterable[Mapping[str, Any]]
+    ) -> int:
+        """Write a whole log into an empty store, or nothing: see `adapters.postgres.restore`."""
+        return restore(self.datastore.connect(), records, directory, rows)
+
+    def beside(self) -> AbstractContextManager[tuple[int, Iterator[str]]]:
+        """Give the position of the newest event, and what is kept beside the log: see `adapters.postgres.restore`."""
+        return beside(self.datastore.connect())
 
     def _positions_of(
         self,

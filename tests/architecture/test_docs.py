@@ -121,10 +121,10 @@ def test_the_commands_without_json_are_those_that_the_readme_names() -> None:
     without = {
         name for name, command in CLI.commands.items() if "as_json" not in {each.name for each in command.params}
     }
-    of_versions = {"rebuild", "switch", "rollback", "discard", "export"}
+    of_versions = {"rebuild", "switch", "rollback", "discard", "export", "import"}
     groups = {"parked", "run", "set-aside", "topics"}
     assert without == {"serve", "demo", "decommission", "republish"} | of_versions | groups
-    told = "`rebuild`, `switch`, `rollback`, `discard`, `export` and `parked retry` take `--json`"
+    told = "`rebuild`, `switch`, `rollback`, `discard`, `export`, `import` and `parked retry` take `--json`"
     assert f"All but `serve`, `demo`, `run`, `republish`, `decommission`, {told}" in README
 
 

@@ -152,6 +152,9 @@ def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -
         (("rebuild", "navigation", "--version", "0"), "--version"),
         (("rebuild", "navigation", "--version", "2", "--workers", "0"), "--workers"),
         (("rebuild", "navigation", "--version", "2", "--from", "1000000"), "--from"),
+        (("rebuild", "navigation", "--version", "2", "--from", "-1"), "--from"),
+        (("rebuild", "navigation", "--version", "2", "--from", "2999-01-01T00:00:00Z"), "--from"),
+        (("rebuild", "navigation", "--version", "2", "--from", "yesterday"), "--from"),
         (("rebuild", "navigation", "--version", "2", "--vehicles", "WVWZZZE1ZTP999999"), "VIN WVWZZZE1ZTP999999"),
         (("compare", "navigation", "1", "2"), "navigation 2"),
         (("switch", "navigation", "2"), "navigation 2"),
@@ -184,6 +187,14 @@ def test_a_version_that_is_filled_in_parts_is_compared_and_not_shown(fleettwin: 
     assert fleettwin.run("rebuild", "media", "--version", "2", *only).status == 0
     assert fleettwin.run("compare", "media", "1", "2").status == 0
     assert fleettwin.run("rebuild", "media", "--version", "3", "--from", str(half)).status == 0
+    events = [
+        each for number in range(2) for each in fleettwin.run("events", f"WVWZZZE1ZTP{number:06d}", "--json").json
+    ]
+    (recorded_at,) = {each["recordedAt"] for each in events if each["position"] == half}
+    last = max(each["position"] for each in events if each["recordedAt"] == recorded_at)
+    assert fleettwin.run("rebuild", "media", "--version", "4", "--from", recorded_at).status == 0
+    assert fleettwin.run("rebuild", "media", "--version", "5", "--from", str(last)).status == 0
+    assert fleettwin.run("compare", "media", "4", "5").status == 0
     assert fleettwin.run("switch", "media", "2").status == 2
     assert fleettwin.run("switch", "media", "3").status == 2
     assert fleettwin.run("rebuild", "media", "--version", "3").status == 2

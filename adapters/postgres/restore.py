@@ -1,0 +1,104 @@
+"""A whole log with what is kept beside it: out of one database and into an empty one."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import Connection, IsolationLevel, sql
+from psycopg.rows import TupleRow
+
+from adapters.event_log import DirectoryEntry, StoredRecord
+from domain.errors import BadInputError, StoreError
+
+ROWS_AT_ONCE: Final = 1_000  # of what is kept beside the log
+# What the events do not tell. How far topics of Kafka were read is not among it: that is of one cluster.
+BESIDE: Final[tuple[LiteralString, ...]] = ("stream_progress", "stream_origins")
+_LOCK: Final = (  # of append_events: see migrations/0001_event_log.sql
+    "SELECT pg_advisory_xact_lock((x'666C6565'::bigint << 32) + 'stored_events'::regclass::oid::bigint)::text"
+)
+_EVENTS: Final = (
+    "COPY stored_events (notification_id, originator_id, originator_version, topic, state, recorded_at)"
+    " FROM STDIN (FORMAT BINARY)"
+)
+_EVENT_TYPES: Final = ("int8", "uuid", "int8", "text", "bytea", "int8")
+
+
+@contextmanager
+def beside(connection: Connection[TupleRow]) -> Iterator[tuple[int, Iterator[str]]]:
+    """Give the position of the newest event and, as lines of JSON, what is kept beside the log: of one moment."""
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
+    with _named(), connection, connection.transaction():
+        (until,) = connection.execute("SELECT coalesce(max(notification_id), 0) FROM stored_events").fetchone() or (0,)
+
+        def lines() -> Iterator[str]:
+            for table in BESIDE:
+                statement = sql.SQL("SELECT to_jsonb(t)::text FROM {} AS t ORDER BY 1").format(sql.Identifier(table))
+                with connection.cursor("beside") as cursor:
+                    cursor.itersize = ROWS_AT_ONCE
+                    for (row,) in cursor.execute(statement):
+                        yield json.dumps({"table": table, "row": json.loads(row)}, ensure_ascii=False)
+
+        yield until, lines()
+
+
+def restore(
+    connection: Connection[TupleRow],
+    records: Iterable[StoredRecord],
+    directory: Sequence[DirectoryEntry],
+    rows: Iterable[Mapping[str, Any]],
+) -> int:
+    """Write a whole log into an empty store, in one transaction; return how many events there are.
+
+    `directory` is read when the last of the records was, `rows` are what `beside` gave. Raises BadInputError where the
+    store is not empty, or what is given is no log.
+    """
+    with _named(), connection, connection.transaction():
+        connection.execute(_LOCK)
+        for table in ("stored_events", "directory", "consumed_positions", *BESIDE):
+            found = connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(table))).fetchone()
+            if found:
+                what = "the event store is not empty: an import would mix two histories"
+                remedy = "give an empty one: another FLEETTWIN_HOME, or FLEETTWIN_DATABASE_URL"
+                raise BadInputError(what, where="event store", remedy=remedy)
+        count = 0
+        with connection.cursor() as cursor, cursor.copy(_EVENTS) as copy:
+            copy.set_types(_EVENT_TYPES)
+            for record in records:
+                copy.write_row(record)
+                count += 1
+        with connection.cursor() as cursor, cursor.copy("COPY directory FROM STDIN") as copy:
+            for entry in directory:
+                copy.write_row(entry)
+        left = iter(rows)
+        while some := list(islice(left, ROWS_AT_ONCE)):
+            _write_beside(connection, some)
+        connection.execute("SELECT pg_notify('stored_events', '')")
+        return count
+
+
+def _write_beside(connection: Connection[TupleRow], rows: Sequence[Mapping[str, Any]]) -> None:
+    for table in BESIDE:
+        of_table = [json.dumps(row["row"]) for row in rows if row.get("table") == table and "row" in row]
+        if of_table:
+            statement = sql.SQL(
+                "INSERT INTO {0} SELECT (jsonb_populate_record(NULL::{0}, r::jsonb)).* FROM unnest(%s::text[]) AS r"
+            ).format(sql.Identifier(table))
+            connection.execute(statement, [of_table])
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.DiskFull as error:
+        what = "the database's disk is full"
+        raise BadInputError(what, where="event store", remedy="make room and try again; nothing was written") from error
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        what = f"the export contradicts itself: {str(error).partition(chr(10))[0]}"
+        raise BadInputError(what, where="event store", remedy="export it again; nothing was written") from error
+    except psycopg.Error as error:
+        raise StoreError(f"the event store does not answer: {str(error).partition(chr(10))[0]}") from error
