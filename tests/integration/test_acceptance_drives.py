@@ -4,9 +4,11 @@ import csv
 import gzip
 import json
 import random
+import threading
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -16,13 +18,17 @@ import numpy as np
 import pytest
 from asammdf import MDF
 
+from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.server import EmbeddedServer
+from adapters.postgres.snapshots import PostgresSnapshots, fetch_from
+from adapters.snapshotting import Snapshotting
 from domain.legs import MOVING_KMH
 from domain.trips import JOIN_GAP_US
 from domain.units import MICROS_PER_SECOND
 from tests.support.command_line import CommandLine
 from tests.support.databases import new_database
 from tests.support.recordings import recording
+from tests.support.twins import CODEC
 
 pytestmark = pytest.mark.recordings
 
@@ -206,3 +212,38 @@ def test_the_order_of_files_changes_nothing(fleet: CommandLine, fleettwin: Comma
     assert sum(known.values()) == 2
     for vin in tracks():
         assert fleettwin.state(vin) == fleet.state(vin)
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("projection", ["navigation", "media", "diagnostics"])
+def test_real_drives_are_rebuilt_as_they_are_live(fleet: CommandLine, projection: str) -> None:
+    assert fleet.run("rebuild", projection, "--version", "2", "--workers", "2").status == 0
+    assert fleet.run("compare", projection, "1", "2").status == 0
+    assert fleet.run("verify", "--projection", projection).status == 0
+    (live, rebuilt) = (each["digest"] for each in fleet.status()["projections"] if each["name"] == projection)
+    assert live == rebuilt
+    assert fleet.run("discard", projection, "2").status == 0
+
+
+def test_the_past_of_real_drives_is_the_same_with_snapshots_and_without(fleet: CommandLine) -> None:
+    asked = [
+        ("show", vin, "--as-of", at.isoformat(), "--json")
+        for vin, of_vehicle in tracks().items()
+        for at in (of_vehicle[len(of_vehicle) // 2].begin, of_vehicle[-1].end)
+    ]
+    before = [fleet.run(*each).json for each in asked]
+    log = PostgresEventLog.open(fleet.database or "")
+    with closing(log):
+        made = Snapshotting(log, CODEC.decode, PostgresSnapshots(fetch_from(log.datastore))).catch_up(threading.Event())
+    assert made
+    assert [fleet.run(*each).json for each in asked] == before
+
+
+def test_real_drives_are_the_same_in_another_store(fleet: CommandLine, server: EmbeddedServer, tmp_path: Path) -> None:
+    assert fleet.run("export", "events", "--out", tmp_path).status == 0
+    with new_database(server) as conninfo:
+        other = CommandLine(tmp_path / "home", conninfo)
+        assert other.run("import", tmp_path).status == 0
+        assert other.status() == fleet.status()
