@@ -6,7 +6,7 @@ clock may have come late, and then belongs to that moment; what the log held doe
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
@@ -28,6 +28,7 @@ from projections.snapshots import Moment, Newest, Range, RowsOf, SnapshotReader
 
 VEHICLES_AT_ONCE: Final = 128  # whose rows are held while a filter looks for those that fit
 VEHICLES_AT_ONCE_MIN: Final = 16
+RANGES_AT_ONCE: Final = 512  # of a vehicle's history
 _IDENTITY: Final = ("vins", "brands", "models")  # what of a filter does not change with time
 
 
@@ -169,8 +170,10 @@ class PastReader(RowsReader):
                 self.snapshots.ranges(dict.fromkeys(vehicle_ids, 0), self._moment), attrgetter("vehicle_id")
             )
         }
-        while of_vehicle:  # of each the next range, all of them together
-            ranges = [each for left in of_vehicle.values() for each in [next(left, None)] if each]
+        together = 1
+        while of_vehicle:  # of each the next ranges, more and more of them
+            ranges = [each for left in of_vehicle.values() for each in islice(left, together)]
+            together = min(2 * together, RANGES_AT_ONCE)
             if not ranges:
                 break
             found = self.history(sorted(ranges), self._moment.position)
@@ -203,18 +206,16 @@ class PastReader(RowsReader):
 
     def _newest(
         self, row_type: type[R], vehicle_ids: Sequence[UUID], page: PageOf, count: int
-    ) -> tuple[list[R], Collection[UUID]]:
+    ) -> tuple[list[R], Mapping[UUID, Micros]]:
         if not page.newest_first:
-            return self._of(row_type, vehicle_ids), ()
+            return self._of(row_type, vehicle_ids), {}
         newest = Newest(count, None if page.after is None else page.after[0])
         kept: list[Any] = self._kept(row_type, vehicle_ids, None, newest)
         begins: dict[UUID, list[Micros]] = defaultdict(list)
         for row in kept:
             begins[row.vehicle_id].append(row.started_at)
-        # Of those that began with the first it is not known what was before them, of earlier ones whether they are all.
         floors = {vehicle_id: min(each) for vehicle_id, each in begins.items() if len(each) >= count}
-        rows: list[Any] = self._rows(row_type, vehicle_ids, kept)
-        return [row for row in rows if row.vehicle_id not in floors or row.started_at > floors[row.vehicle_id]], floors
+        return self._rows(row_type, vehicle_ids, kept), floors
 
     def _kept(
         self,

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -158,12 +158,12 @@ class RowsReader(ABC):
         vehicle_ids: Sequence[UUID],
         page: PageOf,  # noqa: ARG002  # for others
         count: int,  # noqa: ARG002
-    ) -> tuple[list[R], Collection[UUID]]:
-        """Return the rows of a type that a page may be of, and the vehicles whose rows these are not all of.
+    ) -> tuple[list[R], Mapping[UUID, Micros]]:
+        """Return the rows of a type that a page may be of; and, by vehicle, since when none is missing if some are.
 
-        Of these there are about so many, with all that began after the first of them.
+        Of such a vehicle there are about so many rows, one of which began at that moment.
         """
-        return self._of(row_type, vehicle_ids), ()
+        return self._of(row_type, vehicle_ids), {}
 
     def _page_of(
         self,
@@ -176,10 +176,12 @@ class RowsReader(ABC):
         """Return the page of each vehicle's rows that are `chosen`, by themselves and the row before."""
         count = page.limit + 1
         while True:
-            rows, cut_off = self._newest(row_type, vehicle_ids, page, count)
-            found = self._page(chosen(rows), page, key)
+            rows, floors = self._newest(row_type, vehicle_ids, page, count)
+            shown: Iterable[Any] = chosen(rows)
+            whole = [row for row in shown if row.vehicle_id not in floors or row.started_at > floors[row.vehicle_id]]
+            found = self._page(whole, page, key)
             counts = Counter(row.vehicle_id for row in found)
-            if all(counts[vehicle_id] == page.limit for vehicle_id in cut_off):
+            if all(counts[vehicle_id] == page.limit for vehicle_id in floors):
                 return found
             count *= MORE
 

@@ -36,6 +36,10 @@ class Records(Protocol):
         """Return the events of one vehicle that come after a version, in the order of their versions."""
 
 
+class UnfoldableError(Exception):
+    """An event of a vehicle cannot be folded."""
+
+
 class _Rows:
     """The rows of one vehicle while its blocks are folded."""
 
@@ -85,7 +89,10 @@ class _Rows:
 def make_snapshots(
     records: Records, decode: Decode, store: SnapshotStore, vehicle_id: UUID, block_events: int = BLOCK_EVENTS
 ) -> Iterator[int]:
-    """Make the snapshots of a vehicle that lack; yield how many, page by page."""
+    """Make the snapshots of a vehicle that lack; yield how many, page by page.
+
+    Raises UnfoldableError, after those that can be made, where an event cannot be folded.
+    """
     newest = store.newest([vehicle_id], None).get(vehicle_id)
     version, all_told_by = (newest.to_version, newest.all_told_by) if newest else (0, None)
     rows = _Rows(store, vehicle_id, version)
@@ -102,7 +109,7 @@ def make_snapshots(
                 if written is None:
                     store.add(made)
                     yield len(made)
-                    return
+                    raise UnfoldableError(f"vehicle {vehicle_id}: an event after version {version} cannot be folded")
                 grown |= written
             block = Block(
                 vehicle_id,
@@ -148,17 +155,17 @@ class Snapshotting:
         for vehicle_id in self._store.behind(BLOCK_EVENTS):
             if vehicle_id in self._unfoldable:
                 continue
-            count = 0
             began_s = time.monotonic()
-            for made in make_snapshots(self._records, self._decode, self._store, vehicle_id):
-                count += made
-                SNAPSHOTS.inc(made)
-                if stopping.wait(pause_share * (time.monotonic() - began_s)):
-                    return total + count
-                began_s = time.monotonic()
-            if not count:
+            try:
+                for made in make_snapshots(self._records, self._decode, self._store, vehicle_id):
+                    total += made
+                    SNAPSHOTS.inc(made)
+                    if stopping.wait(pause_share * (time.monotonic() - began_s)):
+                        return total
+                    began_s = time.monotonic()
+            except UnfoldableError as error:
+                _log.warning("%s, so it has no snapshots from there on", error)
                 self._unfoldable.add(vehicle_id)
-            total += count
         return total
 
     def run(self, stopping: threading.Event) -> None:

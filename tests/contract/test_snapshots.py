@@ -19,9 +19,10 @@ from adapters.past import PastReader
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.snapshots import PostgresSnapshots, fetch_from
 from adapters.postgres.twin_reader import PostgresTwins
-from adapters.snapshotting import make_snapshots
+from adapters.snapshotting import UnfoldableError, make_snapshots
 from adapters.twins import PROJECTIONS, PageOf, Span
 from adapters.vehicle_log import VehicleLog
+from domain import events as e
 from domain.events import VehicleEvent
 from domain.units import Metres, Micros
 from projections.navigation.model import TripRow
@@ -30,7 +31,8 @@ from projections.snapshots import Block, Moment, Range, Snapshot, SnapshotStore
 from tests.support.batches import T0, VEHICLE_ID, interleaved, streams_of
 from tests.support.databases import new_database
 from tests.support.given import Car
-from tests.support.twins import CODEC
+from tests.support.twins import CODEC, SECOND
+from tests.support.twins import Car as TwinCar
 
 ODD = 'drive "1", \\ \u2028 é \U0001f697'
 
@@ -162,7 +164,10 @@ def test_an_event_that_nobody_can_read_ends_the_snapshots_of_its_vehicle(new_log
     stored = log.records.events_of(VEHICLE_ID)[0]
     for version in (2, 3, 4):
         log.records.append([StoredEvent(VEHICLE_ID, version, stored.topic, b"\0garbage")])
-    assert made(log, 1) == 1
+    making = make_snapshots(log.records, CODEC.decode, log.snapshots, VEHICLE_ID, 1)
+    assert next(making) == 1
+    with pytest.raises(UnfoldableError):
+        next(making)
     with log.reading() as present:
         ranges = present.snapshots.ranges({VEHICLE_ID: 0}, Moment(4))
     assert ranges == [Range(VEHICLE_ID, 0, 1), Range(VEHICLE_ID, 1, ranges[-1].to_version)]
@@ -215,3 +220,43 @@ def test_rows_that_grow_are_as_they_were_after_each_block(new_log: Callable[[], 
         touched = log.snapshots.grown(TripRow, versions, (Micros(T0 + 1), Micros(T0 + 9)))
         assert list(touched) == [row for row in expected if row is longer]
     assert log.snapshots.load(TripRow, keys, {}) == {}
+
+
+def test_a_piece_that_goes_on_is_shown_once_however_short_the_page(new_log: Callable[[], Log]) -> None:
+    car = TwinCar(1)
+    for minute, (title, initial) in enumerate([("a", False), *[("b", False), ("b", True), ("b", True)] * 3]):
+        at = T0 + minute * 60 * SECOND
+        car.tell(e.TrackStarted, at, title=title, artist=None, album=None, source=None, initial=initial)
+    log = new_log()
+    VehicleLog(log.records, CODEC).append(car.events)
+    for block_events in (0, 1):
+        if block_events:
+            made(log, block_events, car.id)
+        for limit in range(1, 6):
+            with log.reading() as present:
+                read = PastReader(present, CODEC.decode, Moment(len(car.events)))
+                page = read.plays([car.id], PageOf(limit))
+            begun = [(row.started_at - T0) // (60 * SECOND) for row in page]
+            assert begun == [7, 4, 1, 0][:limit], (block_events, limit)
+
+
+def test_a_page_of_events_that_are_rare_takes_few_statements(new_log: Callable[[], Log]) -> None:
+    car = TwinCar(1)
+    for second in range(200):
+        car.sample(T0 + second * SECOND, {"Vehicle.Speed": float(second)})
+    log = new_log()
+    VehicleLog(log.records, CODEC).append(car.events)
+    made(log, 1, car.id)
+    with log.reading() as present:
+        asked: list[Any] = []
+        read = PastReader(present, CODEC.decode, Moment(len(car.events)))
+        history = present.history
+
+        def counted(*given: Any) -> Any:
+            asked.append(given)
+            return history(*given)
+
+        present.history = counted
+        found = read.events([car.id], PageOf(20), [e.VehicleRegistered.TOPIC])
+    assert [each.version for each in found] == [1]
+    assert len(asked) <= 8

@@ -75,6 +75,18 @@ def test_a_vehicle_that_cannot_be_folded_is_tried_once(log: PostgresEventLog, ca
     assert read.count(cars[2].id) == 1
 
 
+def test_a_vehicle_that_another_process_was_quicker_with_is_not_given_up(log: PostgresEventLog) -> None:
+    class Late(PostgresSnapshots):
+        def behind(self, events: int) -> Any:
+            found = super().behind(events)
+            Snapshotting(log, CODEC.decode, PostgresSnapshots(fetch_from(log.datastore))).catch_up(threading.Event())
+            return found
+
+    snapshotting = Snapshotting(log, CODEC.decode, Late(fetch_from(log.datastore)))
+    assert snapshotting.catch_up(threading.Event()) == 0
+    assert not snapshotting._unfoldable
+
+
 def test_the_loop_outlasts_failures_and_follows_the_log(
     log: PostgresEventLog, cars: list[Car], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
