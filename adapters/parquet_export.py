@@ -50,6 +50,8 @@ _OF_LOG: Final = [
     ("captured_at", _TIME),
     ("received_at", _TIME),
 ]
+_WRITTEN: Final = [("topic", pa.string()), ("data", pa.binary())]  # as what, and the very bytes
+EVENT_COLUMNS: Final = dict([*_OF_LOG, *_WRITTEN])  # of every event, beside what it tells
 STREAMS: Final = "_streams.ndjson"  # what is kept beside the log; readers of Parquet pass over names like this
 UNREADABLE: Final = "unreadable"  # the type of events whose bytes this release cannot read
 _VALUES: Final = frozenset(get_args(SignalValue))
@@ -244,7 +246,7 @@ def _type_of(kind: type[VehicleEvent]) -> str:
 
 def _schema_of(columns: Columns) -> pa.Schema:
     own = [(name, kind) for name, kind, _ in columns if name not in dict(_IDENTITY)]  # which `VehicleRegistered` tells
-    return pa.schema([*_OF_LOG, *_IDENTITY, *own, ("topic", pa.string()), ("data", pa.binary())])
+    return pa.schema([*_OF_LOG, *_IDENTITY, *own, *_WRITTEN])
 
 
 def _columns_of(kind: type[VehicleEvent]) -> Columns:

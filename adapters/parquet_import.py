@@ -12,18 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adapters.event_log import StoredRecord
-from adapters.parquet_export import STREAMS
+from adapters.parquet_export import EVENT_COLUMNS, STREAMS
 from domain.errors import BadInputError
 
 ROWS_AT_ONCE: Final = 1_000  # of one file
-_COLUMNS: Final = {
-    "position": pa.int64(),
-    "vehicle_id": pa.string(),
-    "version": pa.int64(),
-    "topic": pa.string(),
-    "data": pa.binary(),
-    "recorded_at": pa.timestamp("us", tz="UTC"),
-}
+_NAMES: Final = ("position", "vehicle_id", "version", "topic", "data", "recorded_at")  # those of StoredRecord
+_COLUMNS: Final = {name: EVENT_COLUMNS[name] for name in _NAMES}
 
 
 class ExportedEvents:

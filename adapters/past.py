@@ -61,11 +61,17 @@ class Present(Protocol):
         """Rows of vehicles as they were."""
 
 
+def check_past(at: Micros, *, where: str) -> None:
+    """Raise BadInputError for a time that has not come."""
+    if at > now():
+        raise BadInputError(f"{iso_time(at)} has not come yet", where=where, remedy="give a time that is past")
+
+
 def resolved_position(present: Present, as_of: Micros | None, known_at: Micros | None, position: int | None) -> int:
     """Return the position of the log that a moment is seen from. Raises BadInputError for one that has not come."""
     for where, at in (("asOf", as_of), ("knownAt", known_at)):
-        if at is not None and at > now():
-            raise BadInputError(f"{iso_time(at)} has not come yet", where=where, remedy="give a time that is past")
+        if at is not None:
+            check_past(at, where=where)
     if position is None:
         return present.position_at(known_at)
     if known_at is not None:
@@ -254,20 +260,12 @@ class PastReader(RowsReader):
         written: dict[UUID, dict[type[Row], dict[Key, Row | None]]] = {
             each: {row_type: {} for row_type in projection.row_types} for each in vehicle_ids
         }
-        for row_type, keys in commit.deletes.items():
-            for key in keys:
-                written[key[0]][row_type][key] = None
-        for row_type, rows in commit.upserts.items():
-            for row in rows:
-                written[row.vehicle_id][row_type][row_key(row)] = row
+        for row_type, of_type in commit.written().items():
+            for key, row in of_type.items():
+                written[key[0]][row_type][key] = row
         self._folded[projection.id].update(
             {each: _Folded(before.states.get(each, {}), written[each]) for each in vehicle_ids}
         )
-
-    def _events_of(self, vehicle_id: UUID) -> Sequence[StoredRecord]:
-        """Return what a vehicle had told by then."""
-        ranges = self.snapshots.ranges({vehicle_id: 0}, self._moment)
-        return [each for each in self.history(ranges, self._moment.position) if self._is_told(each)]
 
     def _read(self, vehicle_ids: Iterable[UUID]) -> None:
         """Find the snapshots of vehicles, and read what they told after these."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.event_log import DirectoryEntry
 from adapters.twins import PageOf, Span, VehicleFilter, signal_table
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, DiagnosticsSignalRow, QualityRow, TroubleCodeRow, WarningRow
@@ -38,15 +38,11 @@ def _owner(row: Any) -> UUID:
 
 
 class RowsReader(ABC):
-    """Answers what the port `TwinReader` asks of rows and events; who derives from it gives these, and the vehicles."""
+    """Answers what the port `TwinReader` asks of rows; who derives from it gives these, the vehicles and their events."""
 
     @abstractmethod
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
         """Return the rows of some vehicles in one table."""
-
-    @abstractmethod
-    def _events_of(self, vehicle_id: UUID) -> Sequence[StoredRecord]:
-        """Return the events of a vehicle."""
 
     def fits(self, entry: DirectoryEntry, chosen: VehicleFilter) -> bool:
         """Return whether a vehicle is one of those that a filter chooses."""
@@ -71,8 +67,7 @@ class RowsReader(ABC):
         tables = _SIGNAL_TABLES if prefixes else {signal_table(path): None for path in paths}
         return [
             row
-            for table in tables
-            for row in self._of(table, vehicle_ids)
+            for row in self._signals(vehicle_ids, tables)
             if (row.path in paths and type(row) is signal_table(row.path)) or row.path.startswith(tuple(prefixes))
         ]
 
@@ -85,8 +80,10 @@ class RowsReader(ABC):
             found[vehicle_id] = max(captured_at, found.get(vehicle_id, captured_at))
         return found
 
-    def _signals(self, vehicle_ids: Sequence[UUID]) -> Iterator[SignalRow]:
-        for table in _SIGNAL_TABLES:
+    def _signals(
+        self, vehicle_ids: Sequence[UUID], tables: Iterable[type[SignalRow]] = _SIGNAL_TABLES
+    ) -> Iterator[SignalRow]:
+        for table in tables:
             yield from self._of(table, vehicle_ids)
 
     def destinations(self, vehicle_ids: Sequence[UUID]) -> Sequence[DestinationRow]:
@@ -137,20 +134,6 @@ class RowsReader(ABC):
     def quality(self, vehicle_ids: Sequence[UUID]) -> Sequence[QualityRow]:
         """Return how good the telemetry of each vehicle is."""
         return self._of(QualityRow, vehicle_ids)
-
-    def events(self, vehicle_ids: Sequence[UUID], page: PageOf, topics: Sequence[str] | None) -> Sequence[StoredRecord]:
-        """Return events in order of (version,)."""
-        records = [
-            record
-            for vehicle_id in vehicle_ids
-            for record in self._events_of(vehicle_id)
-            if topics is None or record.topic in topics
-        ]
-        return self._page(records, page, lambda record: (record.version,), lambda record: record.originator_id)
-
-    def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
-        """Return one event."""
-        return next((each for each in self._events_of(vehicle_id) if each.version == version), None)
 
     def _newest(
         self,

@@ -18,7 +18,7 @@ from adapters.twins import PROJECTIONS
 from domain.errors import FleettwinError
 from projections.as_of import told
 from projections.folding import fold_past
-from projections.projection import Key, Projection, R, Recorded, Row, row_key, row_spec
+from projections.projection import Key, Projection, R, Recorded, Row, row_spec
 from projections.snapshots import BLOCK_EVENTS, Block, Snapshot, SnapshotStore
 
 BLOCKS_A_PAGE: Final = 32  # read, folded and written at a time
@@ -71,9 +71,7 @@ class _Rows:
         if commit.left_out:
             return None
         grown: dict[type[Row], dict[Key, Row | None]] = {}
-        for row_type in projection.row_types:
-            written: dict[Key, Row | None] = dict.fromkeys(commit.deletes.get(row_type, ()))
-            written |= {row_key(row): row for row in commit.upserts.get(row_type, ())}
+        for row_type, written in commit.written().items():
             if row_spec(row_type).grows:
                 self._grown[row_type].update(written)
                 grown[row_type] = written

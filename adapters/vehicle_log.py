@@ -14,6 +14,7 @@ from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
 from domain.streams import StreamProgress
+from projections.ports import END_VERSION
 from projections.projection import Recorded, UnreadableEvent
 
 HISTORY_PAGE: Final = 5_000  # events of one vehicle read at a time
@@ -86,7 +87,7 @@ class VehicleLog:
 
     def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
         """Return the whole history of a vehicle. Raises `UnknownEventError`: nothing is decided on half a history."""
-        events = [each.event for each in self.history(vehicle_id, 0, 2**62)]
+        events = [each.event for each in self.history(vehicle_id, 0, END_VERSION)]
         for event in events:
             if isinstance(event, UnreadableEvent):
                 raise UnknownEventError(event.reason)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from adapters.clock import iso_time, now
 from adapters.event_log import DirectoryEntry, check_position
+from adapters.past import check_past
 from adapters.projecting import advance
 from adapters.projection_versions import Shown, VersionState, at_version, named
 from adapters.rebuild import WORKERS_MAX, Job, chunks, fill_all
@@ -48,8 +49,7 @@ def shown_version(twin: FleetTwin, name: str) -> Shown:
 
 def position_at(twin: FleetTwin, known_at: Micros, where: str) -> int:
     """Return the position of the newest event that was recorded by then. Raises BadInputError for a future time."""
-    if known_at > now():
-        raise BadInputError(f"{iso_time(known_at)} has not come yet", where=where, remedy="give a time that is past")
+    check_past(known_at, where=where)
     with twin.twins.reading() as read:
         return read.position_at(known_at)
 

@@ -57,6 +57,7 @@ from domain.events import VolumeChanged
 from domain.fleet import Fleet
 from domain.units import MICROS_PER_SECOND, Micros
 from domain.vin import Vin
+from projections.ports import END_VERSION
 
 VEHICLES: Final = 600  # each with the `BATCHES` of a drive: 60,000
 SENT_AT_ONCE: Final = 1_000
@@ -113,9 +114,6 @@ def run() -> Sequence[Result]:
         Result(name=f"{what}, 50 %", unit="ms", ours=_quantile(total_ms, 0.5), bar=BAR_MS, lower_is_better=True),
         Result(name=f"{what}, 99 %", unit="ms", ours=_quantile(total_ms, 0.99), bar=BAR_MS, lower_is_better=True),
     ]
-
-
-_VERSION_MAX: Final = 2**62
 
 
 class _Twin(NamedTuple):
@@ -233,7 +231,7 @@ class _Twin(NamedTuple):
         with closing(PostgresEventLog.open(self.opened.conninfo)) as records:
             log = VehicleLog(records, AvroCodec(SchemaRegistry.load()))
             for vin, of_vehicle in by_vin.items():
-                history = log.history(vehicle_id_of(Vin.parse(vin)), 0, _VERSION_MAX)
+                history = log.history(vehicle_id_of(Vin.parse(vin)), 0, END_VERSION)
                 recorded = {each.event.captured_at: each for each in history if isinstance(each.event, VolumeChanged)}
                 for told in of_vehicle:
                     at = told.probe.captured_at

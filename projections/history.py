@@ -1,16 +1,14 @@
 """What the rows of vehicles must be, and where two versions of a projection first tell something else."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from domain.units import Micros
 from projections.digest import Digest
 from projections.folding import fold_past
-from projections.ports import Commit
-from projections.projection import Key, Projection, R, Recorded, Row, row_key, row_spec
-
-VERSION_MAX: Final = 2**62  # more events than a vehicle can have
+from projections.ports import END_VERSION, Commit
+from projections.projection import Key, Projection, R, Recorded, Row, row_spec
 
 
 class Kept(NamedTuple):
@@ -68,11 +66,9 @@ class _Rows:
 def changed(rows: Mapping[type[Row], Mapping[Key, Row]], commit: Commit) -> dict[type[Row], dict[Key, Row]]:
     """Return rows with what a commit writes and deletes."""
     found = {row_type: dict(of_type) for row_type, of_type in rows.items()}
-    for row_type, keys in commit.deletes.items():
-        for key in keys:
-            found.get(row_type, {}).pop(key, None)
-    for row_type, upserts in commit.upserts.items():
-        found.setdefault(row_type, {}).update({row_key(row): row for row in upserts})
+    for row_type, written in commit.written().items():
+        of_type = {**found.get(row_type, {}), **written}
+        found[row_type] = {key: row for key, row in of_type.items() if row is not None}
     return found
 
 
@@ -127,7 +123,7 @@ def told_at(
     """Return the digest of what the log says up to a position; `tell` is told how many vehicles are done, of all."""
     told = Digest()
     for done, vehicle_id in enumerate(vehicle_ids, 1):
-        events = [each for each in log.history(vehicle_id, 0, VERSION_MAX) if each.position <= position]
+        events = [each for each in log.history(vehicle_id, 0, END_VERSION) if each.position <= position]
         for of_type in rows_after(projection, events).values():
             for row in of_type.values():
                 told.add(row)

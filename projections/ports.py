@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from domain.errors import PositionConflictError
 from domain.units import Micros
-from projections.projection import Key, Projection, R, Recorded, Row
+from projections.projection import Key, Projection, R, Recorded, Row, row_key
+
+END_VERSION: Final = 2**62  # more events than a vehicle can have
 
 
 class Feed(Protocol):
@@ -60,6 +62,15 @@ class Commit:
     left_out: dict[UUID, int] = field(default_factory=dict)  # of vehicles that are parked: the newest version
     unpark: dict[UUID, int] = field(default_factory=dict)  # the newest version that was left out
     consumed: dict[str, Moved] = field(default_factory=dict)  # by partition: what is read next
+
+    def written(self) -> dict[type[Row], dict[Key, Row | None]]:
+        """Return by type and key each row that is upserted, and None for each that is deleted."""
+        found: dict[type[Row], dict[Key, Row | None]] = {}
+        for row_type, keys in self.deletes.items():
+            found[row_type] = dict.fromkeys(keys)
+        for row_type, rows in self.upserts.items():
+            found.setdefault(row_type, {}).update({row_key(row): row for row in rows})
+        return found
 
 
 def overtaken(projection: Projection, what: str) -> PositionConflictError:

@@ -92,6 +92,3 @@ class SnapshotStore(SnapshotReader, Protocol):
 
     def add(self, snapshots: Sequence[Snapshot]) -> None:
         """Keep snapshots, all or none; one that is there already stays as it is."""
-
-
-END_VERSION: Final = 2**62  # more events than a vehicle can have

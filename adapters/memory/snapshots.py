@@ -5,8 +5,9 @@ from typing import Any, cast
 from uuid import UUID
 
 from domain.units import Micros
+from projections.ports import END_VERSION
 from projections.projection import Key, Projection, R, Row
-from projections.snapshots import END_VERSION, Block, Moment, Newest, Range, RowsOf, Snapshot
+from projections.snapshots import Block, Moment, Newest, Range, RowsOf, Snapshot
 
 
 class MemorySnapshots:

@@ -10,7 +10,16 @@ from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.snapshots import MemorySnapshots
 from adapters.rows_reader import RowsReader
-from adapters.twins import PROJECTIONS, Hops, Positions, ProjectionPosition, VehicleFilter, projection_of, signal_table
+from adapters.twins import (
+    PROJECTIONS,
+    Hops,
+    PageOf,
+    Positions,
+    ProjectionPosition,
+    VehicleFilter,
+    projection_of,
+    signal_table,
+)
 from domain.units import Micros
 from projections.projection import R
 from projections.signal_rows import SignalRow
@@ -51,6 +60,20 @@ class MemoryTwinReader(RowsReader):
         origin = self._log.origin_of(row.vehicle_id, row.stream_id, row.sequence)
         return Hops(record, origin, self._store.projected(projection_of(signal_table(row.path)), row.vehicle_id))
 
+    def events(self, vehicle_ids: Sequence[UUID], page: PageOf, topics: Sequence[str] | None) -> Sequence[StoredRecord]:
+        """Return events in order of (version,)."""
+        records = [
+            record
+            for vehicle_id in vehicle_ids
+            for record in self._log.events_of(vehicle_id)
+            if topics is None or record.topic in topics
+        ]
+        return self._page(records, page, lambda record: (record.version,), lambda record: record.originator_id)
+
+    def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
+        """Return one event."""
+        return next((each for each in self._log.events_of(vehicle_id) if each.version == version), None)
+
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
         projections = [
@@ -75,6 +98,3 @@ class MemoryTwinReader(RowsReader):
 
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
         return [row for row in self._store.rows(projection_of(row_type), row_type) if row.vehicle_id in vehicle_ids]
-
-    def _events_of(self, vehicle_id: UUID) -> Sequence[StoredRecord]:
-        return self._log.events_of(vehicle_id)

@@ -11,14 +11,13 @@ from psycopg import Connection, IsolationLevel, sql
 from psycopg.rows import TupleRow
 
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.postgres.schema import APPENDS_LOCK
 from domain.errors import BadInputError, StoreError
 
 ROWS_AT_ONCE: Final = 1_000  # of what is kept beside the log
 # What the events do not tell. How far topics of Kafka were read is not among it: that is of one cluster.
 BESIDE: Final[tuple[LiteralString, ...]] = ("stream_progress", "stream_origins")
-_LOCK: Final = (  # of append_events: see migrations/0001_event_log.sql
-    "SELECT pg_advisory_xact_lock((x'666C6565'::bigint << 32) + 'stored_events'::regclass::oid::bigint)::text"
-)
+_LOCK: Final[LiteralString] = f"SELECT pg_advisory_xact_lock({APPENDS_LOCK})::text"
 _EVENTS: Final = (
     "COPY stored_events (notification_id, originator_id, originator_version, topic, state, recorded_at)"
     " FROM STDIN (FORMAT BINARY)"

@@ -11,6 +11,8 @@ from psycopg.rows import tuple_row
 
 from domain.errors import BadInputError
 
+# The lock of append_events, as an expression: see migrations/0001_event_log.sql.
+APPENDS_LOCK: Final = "(x'666C6565'::bigint << 32) + 'stored_events'::regclass::oid::bigint"
 _MIGRATION_LOCK: Final = (
     0x666C_6565_0000_0000  # an advisory lock of this database; "flee" in ASCII, then no table's oid
 )

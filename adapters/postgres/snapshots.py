@@ -18,8 +18,9 @@ from adapters.postgres.datastore import Datastore
 from adapters.postgres.errors import named_errors
 from adapters.twins import PROJECTIONS, projection_of
 from domain.units import Micros
+from projections.ports import END_VERSION
 from projections.projection import Key, Projection, R, Row, row_key, row_spec
-from projections.snapshots import END_VERSION, Block, Moment, Newest, Range, RowsOf, Snapshot
+from projections.snapshots import Block, Moment, Newest, Range, RowsOf, Snapshot
 
 _BLOCK: Final = (
     "SELECT b.vehicle_id, b.after_version, b.to_version, b.from_position, b.to_position, b.first_told, b.all_told_by"

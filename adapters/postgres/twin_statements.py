@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, LiteralString, NamedTuple
 
+from adapters.postgres.schema import APPENDS_LOCK
 from adapters.twins import PageOf, VehicleFilter, projection_of
 from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow
 from projections.media.model import MediaSignalRow, PlayRow
@@ -60,10 +61,8 @@ LOG_END: Final = (
     " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM stored_events AS e"
 )
 RECORDED_AT: Final = "SELECT e.recorded_at FROM stored_events AS e WHERE e.notification_id = %s"
-# The lock of append_events (migrations/0001_event_log.sql), shared, so that readers do not wait for each other.
-APPENDS_ENDED: Final = (
-    "SELECT pg_advisory_xact_lock_shared((x'666C6565'::bigint << 32) + 'stored_events'::regclass::oid::bigint)::text"
-)
+# Shared, so that readers do not wait for each other.
+APPENDS_ENDED: Final[LiteralString] = f"SELECT pg_advisory_xact_lock_shared({APPENDS_LOCK})::text"
 
 
 # What the value of a row went through: its event, the origin of the batch that made it, and when the row's projection

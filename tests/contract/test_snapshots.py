@@ -95,7 +95,8 @@ def everything(log: Log, moment: Moment, spans: Sequence[Span] = (), page: PageO
         trips = read.trips([VEHICLE_ID], page._replace(after=time and (time, UUID(int=1 << 127))))
         plays = read.plays([VEHICLE_ID], page._replace(after=time and (time,)))
         first = read.event(VEHICLE_ID, 1)
-        return rows, sorted(read.tracks(spans)), events, first, trips, plays, read._events_of(VEHICLE_ID)
+        every = read.events([VEHICLE_ID], PageOf(100_000, newest_first=False), None)
+        return rows, sorted(read.tracks(spans)), events, first, trips, plays, every
 
 
 def histories() -> st.SearchStrategy[list[VehicleEvent]]:
