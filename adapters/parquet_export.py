@@ -52,7 +52,7 @@ _OF_LOG: Final = [
 ]
 _WRITTEN: Final = [("topic", pa.string()), ("data", pa.binary())]  # as what, and the very bytes
 EVENT_COLUMNS: Final = dict([*_OF_LOG, *_WRITTEN])  # of every event, beside what it tells
-STREAMS: Final = "_streams.ndjson"  # what is kept beside the log; readers of Parquet pass over names like this
+STREAMS: Final = "_streams.ndjson"  # what is kept beside the log; most readers of Parquet pass over names like this
 UNREADABLE: Final = "unreadable"  # the type of events whose bytes this release cannot read
 _VALUES: Final = frozenset(get_args(SignalValue))
 _IDENTITY: Final = [("brand", pa.string()), ("model", pa.string())]

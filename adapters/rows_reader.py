@@ -38,7 +38,7 @@ def _owner(row: Any) -> UUID:
 
 
 class RowsReader(ABC):
-    """Answers what the port `TwinReader` asks of rows; who derives from it gives these, the vehicles and their events."""
+    """Answers what the port `TwinReader` asks of rows; who derives from it gives these, vehicles and their events."""
 
     @abstractmethod
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
