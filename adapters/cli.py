@@ -39,6 +39,8 @@ FAILED: Final = 1  # exit status: a query that had errors
 EVENTS_AT_ONCE: Final = 100  # a page of GraphQL
 ROOT_BRANCH: Final = "Vehicle."  # of every path of VSS; what `show` prints leaves it away
 DOCUMENT_BYTES_MAX: Final = 1 << 20
+POSITION_DIGITS_MAX: Final = 19  # of a bigint
+SHOWN_CHARACTERS_MAX: Final = 40  # of what is no time
 UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]  # Typer exports it under no name of its own
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -334,7 +336,8 @@ def rebuild(
     from adapters.versions_commands import Wish, position_at
     from adapters.versions_commands import rebuild as fill
 
-    number = begin.removeprefix("-").isdecimal()
+    digits = begin.removeprefix("-")
+    number = digits.isascii() and digits.isdigit() and len(digits) <= POSITION_DIGITS_MAX
     known_at = None if number else _moment("--from", begin)
     with _opened() as twin:
         position = int(begin) if known_at is None else position_at(twin, known_at, "--from")
@@ -746,7 +749,8 @@ def _moment(option: str, text: str) -> Micros:
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BadInputError(f"{text!r} is no time", where=option, remedy="like 2026-06-01T08:00:00Z") from error
+        shown = repr(text[:SHOWN_CHARACTERS_MAX])
+        raise BadInputError(f"{shown} is no time", where=option, remedy="like 2026-06-01T08:00:00Z") from error
     if time.tzinfo is None:
         raise BadInputError("the time has no zone", where=option, remedy="add Z, or an offset like +02:00")
     return micros_of(time)

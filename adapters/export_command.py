@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
-from adapters.event_log import StoredRecord
-from adapters.parquet_export import export_events, export_rows
+from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.parquet_export import whole_or_nothing, write_events, write_rows
 from adapters.projection_versions import at_version, named
 from adapters.recorded import recorded
 from adapters.terminal import out
@@ -28,16 +29,31 @@ def export(twin: FleetTwin, what: str, folder: Path, begin: Micros | None, end: 
     def chosen(at: Micros) -> bool:
         return (begin is None or at >= begin) and (end is None or at <= end)
 
-    entries = {entry.vehicle_id: entry for entry in twin.records.vehicles()}
-    if projection is None:
-        with twin.records.beside() as (until, streams):
-            count = export_events(folder / EVENTS, _events(twin, until), entries, chosen, streams)
-    else:
-        shown = at_version(projection, shown_version(twin, what).version)
-        count = export_rows(
-            folder / what, shown, lambda row_type: twin.read_models.rows(shown, row_type), entries, chosen
-        )
+    entry_of = _Directory(twin).find
+    with whole_or_nothing(folder / what) as files:
+        if projection is None:
+            with twin.records.beside() as (until, lines):  # no longer: it holds back what a vacuum may clear away
+                if begin is None and end is None:
+                    files.add_streams(until, lines)
+            count = write_events(files, _events(twin, until), entry_of, chosen)
+        else:
+            shown = at_version(projection, shown_version(twin, what).version)
+            count = write_rows(files, shown, lambda row_type: twin.read_models.rows(shown, row_type), entry_of, chosen)
     out.print(f"{count:,} {'events' if projection is None else 'rows'} are in {folder / what}")
+
+
+class _Directory:
+    """Registered vehicles, read again for one that is not known: it may have been registered meanwhile."""
+
+    def __init__(self, twin: FleetTwin) -> None:
+        self._twin = twin
+        self._entries: dict[UUID, DirectoryEntry | None] = {}
+
+    def find(self, vehicle_id: UUID) -> DirectoryEntry | None:
+        if vehicle_id not in self._entries:
+            self._entries[vehicle_id] = None
+            self._entries.update((entry.vehicle_id, entry) for entry in self._twin.records.vehicles())
+        return self._entries[vehicle_id]
 
 
 def _events(twin: FleetTwin, until: int) -> Iterator[tuple[StoredRecord, Recorded]]:

@@ -20,7 +20,7 @@ TOLD_EVERY: Final = 1_000  # events
 
 def import_events(twin: FleetTwin, folder: Path) -> None:
     """Take what `export events` wrote: all of it, at the same positions, or nothing. Raises BadInputError."""
-    exported = ExportedEvents(folder / EVENTS if (folder / EVENTS).is_dir() else folder)
+    exported = ExportedEvents(folder / EVENTS if (folder / EVENTS).is_dir() else folder, twin.codec.is_of)
     key = twin.config.vin_key()
     directory: list[DirectoryEntry] = []
     began = time.monotonic()

@@ -3,20 +3,23 @@
 What is exported is written beside its place and moved there when it is whole: what was stopped leaves nothing. Every
 type of event and every table is there, also without a row, and a column has one type wherever it is: whoever reads all
 events at once can.
+
+A whole log has a file of lines beside its folder, which tells where the log ended and how far its streams were taken.
 """
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from errno import ENOSPC
+from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import zip_longest
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hints
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,7 +55,7 @@ _OF_LOG: Final = [
 ]
 _WRITTEN: Final = [("topic", pa.string()), ("data", pa.binary())]  # as what, and the very bytes
 EVENT_COLUMNS: Final = dict([*_OF_LOG, *_WRITTEN])  # of every event, beside what it tells
-STREAMS: Final = "_streams.ndjson"  # what is kept beside the log; most readers of Parquet pass over names like this
+EXPORT_ID: Final = b"fleettwin.export"  # in the metadata of each file of an export (UUID)
 UNREADABLE: Final = "unreadable"  # the type of events whose bytes this release cannot read
 _VALUES: Final = frozenset(get_args(SignalValue))
 _IDENTITY: Final = [("brand", pa.string()), ("model", pa.string())]
@@ -66,14 +69,23 @@ _TOGETHER: Final[Mapping[type[VehicleEvent], str]] = {
 }
 _APART: Final = frozenset({"removed_trip_ids"})  # as long as it likes
 
+_FULL: Final = frozenset({ENOSPC, EDQUOT, EFBIG})
+_STREAMS_PART: Final = "streams.ndjson"
+
 Columns = list[tuple[str, pa.DataType, Callable[[Any], Any]]]  # name, type, and what gives the value of an event or row
 
 
-class _Files:
+def streams_file(folder: Path) -> Path:
+    """Return where what is kept beside a log is written, for the folder of its events."""
+    return folder.with_name(f"{folder.name}.streams.ndjson")
+
+
+class Files:
     """One file for each partition, opened when its first row comes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._id = str(uuid4())
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
         self._items: Counter[str] = Counter()
@@ -88,10 +100,15 @@ class _Files:
         if self._items[partition] >= ITEMS_AT_ONCE:
             self._write(partition)
 
-    def add_text(self, name: str, lines: Iterable[str]) -> None:
-        """Write a file of lines."""
-        with (self._folder / name).open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
+    def add_streams(self, last_position: int, lines: Iterable[str]) -> None:
+        """Write what is kept beside a whole log. The first line tells of the log, the last how many are between."""
+        with (self._folder / _STREAMS_PART).open("w", encoding="utf-8") as file:
+            file.write(json.dumps({"export": self._id, "last_position": last_position}) + "\n")
+            count = 0
+            for line in lines:
+                file.write(f"{line}\n")
+                count += 1
+            file.write(json.dumps({"lines": count}) + "\n")
 
     def expect(self, folder: str, partition: str, schema: pa.Schema) -> None:
         """Have a file without rows in a folder in which there is none else, so that who asks for it finds nothing."""
@@ -120,16 +137,18 @@ class _Files:
         schema = self._schemas[partition]
         if partition not in self._writers:
             self._open(partition, schema)
-        self._writers[partition].write_table(pa.Table.from_pylist(rows, schema=schema))
+        writer = self._writers[partition]
+        writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
 
     def _open(self, partition: str, schema: pa.Schema) -> None:
         path = self._folder / partition / "part-0.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writers[partition] = pq.ParquetWriter(path, schema, compression="zstd")
+        named = schema.with_metadata({EXPORT_ID: self._id})
+        self._writers[partition] = pq.ParquetWriter(path, named, compression="zstd")
 
 
 @contextmanager
-def whole_or_nothing(folder: Path) -> Iterator[_Files]:
+def whole_or_nothing(folder: Path) -> Iterator[Files]:
     """Give what writes files that come to be in a folder all at once. Raises BadInputError where that cannot be."""
     beside = folder.parent / f".{folder.name}.part"
     if folder.exists():
@@ -137,89 +156,86 @@ def whole_or_nothing(folder: Path) -> Iterator[_Files]:
     try:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        files = _Files(beside)
+        files = Files(beside)
+        streams = streams_file(folder)
         try:
             yield files
             files.close()
             beside.rename(folder)
+            streams.unlink(missing_ok=True)  # of one whose folder was deleted
+            if (folder / _STREAMS_PART).exists():
+                (folder / _STREAMS_PART).rename(streams)
         except BaseException:
             files.abandon()
             shutil.rmtree(beside, ignore_errors=True)
             raise
     except OSError as error:
-        what = "the disk is full" if error.errno == ENOSPC else f"cannot be written ({error.strerror or error})"
+        what = "the disk is full" if error.errno in _FULL else f"cannot be written ({error.strerror or error})"
         raise BadInputError(what, where=str(folder), remedy="give another --out; nothing was left there") from error
 
 
-def export_events(
-    folder: Path,
+def write_events(
+    files: Files,
     events: Iterable[tuple[StoredRecord, Recorded]],
-    entries: Mapping[UUID, DirectoryEntry],
+    entry_of: Callable[[UUID], DirectoryEntry | None],
     chosen: Callable[[Micros], bool],
-    streams: Iterable[str] = (),
 ) -> int:
-    """Write events by type, with the very bytes that the log holds; return how many. Raises BadInputError.
-
-    `streams` are lines about what is kept beside the log; they are read first.
-    """
+    """Write events by type, with the very bytes that the log holds; return how many."""
     kinds = {kind: _columns_of(kind) for kind in (*EVENT_TYPES, UnreadableEvent)}
     schemas = {kind: _schema_of(columns) for kind, columns in kinds.items()}
     count = 0
-    with whole_or_nothing(folder) as files:
-        files.add_text(STREAMS, streams)
-        for record, recorded in events:
-            event = recorded.event
-            if not chosen(event.captured_at):
-                continue
-            row = {
-                "position": record.position,
-                "recorded_at": record.recorded_at,
-                "vehicle_id": str(event.originator_id),
-                "version": event.originator_version,
-                "captured_at": event.captured_at,
-                "received_at": event.received_at,
-                **_identity(entries, event.originator_id),
-                **{name: value_of(event) for name, _, value_of in kinds[type(event)]},
-                "topic": record.topic,
-                "data": record.state,
-            }
-            files.add(_type_of(type(event)), schemas[type(event)], row)
-            count += 1
-        for kind in EVENT_TYPES:
-            files.expect(_type_of(kind), "", schemas[kind])
+    for record, recorded in events:
+        event = recorded.event
+        if not chosen(event.captured_at):
+            continue
+        row = {
+            "position": record.position,
+            "recorded_at": record.recorded_at,
+            "vehicle_id": str(event.originator_id),
+            "version": event.originator_version,
+            "captured_at": event.captured_at,
+            "received_at": event.received_at,
+            **_identity(entry_of, event.originator_id),
+            **{name: value_of(event) for name, _, value_of in kinds[type(event)]},
+            "topic": record.topic,
+            "data": record.state,
+        }
+        files.add(_type_of(type(event)), schemas[type(event)], row)
+        count += 1
+    for kind in EVENT_TYPES:
+        files.expect(_type_of(kind), "", schemas[kind])
     return count
 
 
-def export_rows(
-    folder: Path,
+def write_rows(
+    files: Files,
     projection: Projection,
     rows: Callable[[Any], Iterable[Any]],
-    entries: Mapping[UUID, DirectoryEntry],
+    entry_of: Callable[[UUID], DirectoryEntry | None],
     chosen: Callable[[Micros], bool],
 ) -> int:
-    """Write the rows of a read model, each table by brand; return how many. Raises BadInputError."""
+    """Write the rows of a read model, each table by brand; return how many."""
     count = 0
-    with whole_or_nothing(folder) as files:
-        for row_type in projection.row_types:
-            table, hints = row_spec(row_type).table, get_type_hints(row_type)
-            names = [column.name for column in row_spec(row_type).columns]
-            columns = [_own_column(name, hints[name]) for name in names]
-            schema = pa.schema([("model", pa.string()), *((name, kind) for name, kind, _ in columns)])
-            time = next((name for name in ("captured_at", "started_at") if name in names), None)
-            for row in rows(row_type):
-                if time is not None and not chosen(getattr(row, time)):
-                    continue
-                identity = _identity(entries, row.vehicle_id)
-                told = {name: value_of(row) for name, _, value_of in columns}
-                brand = _path_of(identity["brand"] or _UNKNOWN)
-                files.add(f"{table}/brand={brand}", schema, {"model": identity["model"], **told})
-                count += 1
-            files.expect(table, f"brand={_UNKNOWN}", schema)
+    for row_type in projection.row_types:
+        table, hints = row_spec(row_type).table, get_type_hints(row_type)
+        names = [column.name for column in row_spec(row_type).columns]
+        columns = [_own_column(name, hints[name]) for name in names]
+        schema = pa.schema([("model", pa.string()), *((name, kind) for name, kind, _ in columns)])
+        time = next((name for name in ("captured_at", "started_at") if name in names), None)
+        for row in rows(row_type):
+            if time is not None and not chosen(getattr(row, time)):
+                continue
+            identity = _identity(entry_of, row.vehicle_id)
+            told = {name: value_of(row) for name, _, value_of in columns}
+            brand = _path_of(identity["brand"] or _UNKNOWN)
+            files.add(f"{table}/brand={brand}", schema, {"model": identity["model"], **told})
+            count += 1
+        files.expect(table, f"brand={_UNKNOWN}", schema)
     return count
 
 
-def _identity(entries: Mapping[UUID, DirectoryEntry], vehicle_id: UUID) -> dict[str, str | None]:
-    entry = entries.get(vehicle_id)
+def _identity(entry_of: Callable[[UUID], DirectoryEntry | None], vehicle_id: UUID) -> dict[str, str | None]:
+    entry = entry_of(vehicle_id)
     return {"brand": entry and entry.brand, "model": entry and entry.model}
 
 

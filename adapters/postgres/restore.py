@@ -15,6 +15,7 @@ from adapters.postgres.schema import APPENDS_LOCK
 from domain.errors import BadInputError, StoreError
 
 ROWS_AT_ONCE: Final = 1_000  # of what is kept beside the log
+SHOWN_CHARACTERS_MAX: Final = 100  # of a line that nobody understands
 # What the events do not tell. How far topics of Kafka were read is not among it: that is of one cluster.
 BESIDE: Final[tuple[LiteralString, ...]] = ("stream_progress", "stream_origins")
 _LOCK: Final[LiteralString] = f"SELECT pg_advisory_xact_lock({APPENDS_LOCK})::text"
@@ -80,8 +81,13 @@ def restore(
 
 
 def _write_beside(connection: Connection[TupleRow], rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        if row.keys() != {"table", "row"} or row["table"] not in BESIDE:
+            what = f"nobody here can keep what the export has beside the log: {json.dumps(row)[:SHOWN_CHARACTERS_MAX]}"
+            remedy = "import it with the release that exported it, or a later one; nothing was written"
+            raise BadInputError(what, where="event store", remedy=remedy)
     for table in BESIDE:
-        of_table = [json.dumps(row["row"]) for row in rows if row.get("table") == table and "row" in row]
+        of_table = [json.dumps(row["row"]) for row in rows if row["table"] == table]
         if of_table:
             statement = sql.SQL(
                 "INSERT INTO {0} SELECT (jsonb_populate_record(NULL::{0}, r::jsonb)).* FROM unnest(%s::text[]) AS r"

@@ -23,7 +23,6 @@ from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.set_aside import MemorySetAside
 from adapters.memory.twin_reader import MemoryTwinReader
-from adapters.parquet_export import export_events
 from adapters.past import PastReader
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
@@ -43,6 +42,7 @@ from projections.history import compare, verify
 from projections.runner import Runner
 from projections.snapshots import Moment
 from tests.support.databases import new_database
+from tests.support.exports import export_events
 from tests.support.later_release import Former, OdometerAdvanced, as_told_later, later_release
 from tests.support.twins import CATALOGUE, CODEC, SECOND, T0, Car, full_car
 
@@ -214,7 +214,7 @@ def test_an_export_has_old_and_new_events_in_one_table_and_the_bytes_as_they_are
     old: Place, later: AvroCodec, tmp_path: Path
 ) -> None:
     events = [(each, recorded(each, later.decode)) for each in records(old)]
-    export_events(tmp_path / "events", events, {}, lambda _: True)
+    export_events(tmp_path / "events", events)
     table = pq.read_table(tmp_path / "events" / f"type={OdometerAdvanced.TOPIC}" / "part-0.parquet", partitioning=None)
     assert [each * 1_000 for each in table["odometer_km"].to_pylist()] == [*ODOMETERS_M]
     assert table["data"].to_pylist() == [each.state for each in records(old) if each.topic == Former.TOPIC]

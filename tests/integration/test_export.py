@@ -10,12 +10,12 @@ import pytest
 
 from adapters import demo, parquet_export
 from adapters.event_log import DirectoryEntry, StoredRecord
-from adapters.parquet_export import export_events
 from domain.errors import BadInputError
 from domain.events import EVENT_TYPES
 from projections.projection import Recorded
 from tests.support.command_line import CommandLine
 from tests.support.events import VEHICLE_ID, codec, example_events
+from tests.support.exports import export_events
 
 VIN = "WVWZZZE1ZTP000042"
 
@@ -44,7 +44,7 @@ def examples() -> list[tuple[StoredRecord, Recorded]]:
 
 def test_events_of_every_type_are_columns_and_the_bytes_of_the_log(tmp_path: Path) -> None:
     entries = {VEHICLE_ID: DirectoryEntry(VEHICLE_ID, VIN, "Audi", None, examples()[0][0].recorded_at)}
-    count = export_events(tmp_path / "events", examples(), entries, lambda _: True)
+    count = export_events(tmp_path / "events", examples(), entries)
     assert count == len(examples())
     folders = {each.name for each in (tmp_path / "events").iterdir() if each.is_dir()}
     assert folders == {f"type={each.TOPIC}" for each in EVENT_TYPES}
@@ -109,5 +109,5 @@ def test_a_full_disk_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: p
     calls = iter(range(100))
     monkeypatch.setattr(pq.ParquetWriter, "write_table", lambda *given: written(*given) if next(calls) < 5 else fill())
     with pytest.raises(BadInputError, match="the disk is full"):
-        export_events(tmp_path / "events", examples(), {}, lambda _: True)
+        export_events(tmp_path / "events", examples())
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from psycopg import sql
 from adapters import demo
 from adapters.clock import micros_of
 from adapters.event_log import StoredRecord
-from adapters.parquet_export import _columns_of, _schema_of, export_events, export_rows
+from adapters.parquet_export import _columns_of, _schema_of
 from adapters.twins import PROJECTIONS
 from domain import events as e
 from domain.events import EVENT_TYPES
@@ -27,6 +27,7 @@ from projections.media.projector import MEDIA
 from projections.projection import Recorded, UnreadableEvent, row_spec
 from tests.support.command_line import CommandLine
 from tests.support.events import VEHICLE_ID, codec, example_events
+from tests.support.exports import export_events, export_rows
 from tests.support.twins import T0, Car
 
 VIN: Final = "WVWZZZE1ZTP000042"
@@ -62,7 +63,7 @@ def by_polars(folder: Path) -> Rows:
 
 
 def _polars(folder: Path) -> pl.DataFrame:
-    frame = pl.scan_parquet(folder / "**/*.parquet", hive_partitioning=True).collect()
+    frame = pl.scan_parquet(folder, hive_partitioning=True).collect()
     assert isinstance(frame, pl.DataFrame)
     return frame
 
@@ -224,7 +225,7 @@ def test_every_event_of_every_type_is_read_as_it_is(tmp_path: Path, read: Read) 
         (record_of(position, event), Recorded(position, event.received_at, event))
         for position, event in enumerate(example_events(), 1)
     ]
-    export_events(tmp_path / "events", events, {}, lambda _: True)
+    export_events(tmp_path / "events", events)
     for kind in EVENT_TYPES:
         rows = {row["position"]: row for row in read(tmp_path / "events" / f"type={kind.TOPIC}")}
         expected = [(record, each.event) for record, each in events if type(each.event) is kind]
@@ -283,9 +284,7 @@ def test_a_brand_is_read_as_it_was_given(tmp_path: Path, read: Read) -> None:
     rows = [PlayRow(car.id, T0, car.entry.brand or "", None, None, None, False, T0, "s", 1, 2, 2) for car in cars]
     nobody = PlayRow(VEHICLE_ID, T0, "unknown", None, None, None, False, T0, "s", 1, 2, 2)
     entries = {car.id: car.entry for car in cars}
-    count = export_rows(
-        tmp_path / "media", MEDIA, lambda table: [*rows, nobody] if table is PlayRow else [], entries, lambda _: True
-    )
+    count = export_rows(tmp_path / "media", MEDIA, lambda table: [*rows, nobody] if table is PlayRow else [], entries)
     found = read(tmp_path / "media/plays")
     assert len(found) == count == len(BRANDS) + 1
     assert {row["title"]: row["brand"] for row in found} == {each: each for each in [*BRANDS, "unknown"]}
@@ -293,8 +292,8 @@ def test_a_brand_is_read_as_it_was_given(tmp_path: Path, read: Read) -> None:
 
 @by_tool
 def test_what_is_empty_is_there_and_has_its_columns(tmp_path: Path, read: Read) -> None:
-    export_events(tmp_path / "events", [], {}, lambda _: True)
-    export_rows(tmp_path / "media", MEDIA, lambda _: [], {}, lambda _: True)
+    export_events(tmp_path / "events", [])
+    export_rows(tmp_path / "media", MEDIA, lambda _: [])
     for folder in (*(tmp_path / "events").glob("type=*"), *(tmp_path / "media").iterdir()):
         assert read(folder) == []
     assert {each.name for each in (tmp_path / "events").glob("type=*")} == {
@@ -317,7 +316,7 @@ def test_an_event_that_cannot_be_read_takes_nothing_from_the_others(tmp_path: Pa
     )
     bad = StoredRecord(99, VEHICLE_ID, 99, event.TOPIC, b"\0\0\0\0\x63", at)
     pairs = [(bad, Recorded(99, at, unreadable)), (record_of(1, event), Recorded(1, at, event))]
-    export_events(tmp_path / "events", pairs if first else pairs[::-1], {}, lambda _: True)
+    export_events(tmp_path / "events", pairs if first else pairs[::-1])
     table = pq.read_table(tmp_path / "events" / f"type={event.TOPIC}/part-0.parquet", partitioning=None)
     assert table["odometer_m"].to_pylist() == [event.odometer_m]
     (row,) = by_duckdb(tmp_path / "events/type=unreadable")

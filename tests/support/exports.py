@@ -1,0 +1,29 @@
+"""Exports of what a test has at hand."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.parquet_export import whole_or_nothing, write_events, write_rows
+from projections.projection import Projection, Recorded
+
+
+def export_events(
+    folder: Path, events: Iterable[tuple[StoredRecord, Recorded]], entries: Mapping[UUID, DirectoryEntry] | None = None
+) -> int:
+    """Export events of all times; return how many."""
+    with whole_or_nothing(folder) as files:
+        return write_events(files, events, (entries or {}).get, lambda _: True)
+
+
+def export_rows(
+    folder: Path,
+    projection: Projection,
+    rows: Callable[[Any], Iterable[Any]],
+    entries: Mapping[UUID, DirectoryEntry] | None = None,
+) -> int:
+    """Export rows of all times; return how many."""
+    with whole_or_nothing(folder) as files:
+        return write_rows(files, projection, rows, (entries or {}).get, lambda _: True)
