@@ -616,10 +616,34 @@ def query(
     text = _read_document(document)
     values = _json_object(variables)
     with _opened() as twin:
-        body = twin.api.answer(text, values, operation).body
+        body = twin.api.execute(text, values, operation)
     print_json(body)
     if body.get("errors"):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def token(
+    brand: Annotated[list[str], typer.Option(metavar="NAME", help="A brand whose vehicles it shows; several: these.")],
+    scope: Annotated[
+        list[str], typer.Option(metavar="SCOPE", help="What it is good for, like navigation:read; several: all these.")
+    ],
+    client: Annotated[str, typer.Option(metavar="ID", help="Who uses it.")] = "development",
+    valid: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 90s, 15m, 1h, 30d.")] = "1h",
+    as_json: AsJson = False,
+) -> None:
+    """Issue a token for development, with a key that is made and kept in FLEETTWIN_HOME."""
+    from adapters.token_command import issue_token, token_wish
+
+    for option, texts in (("--brand", brand), ("--client", [client])):
+        for text in texts:
+            _check_text(option, text)
+    wish = token_wish(brand, scope, client, valid)
+    issued = issue_token(Config.read(), wish, _opened)
+    if as_json:
+        print_json(issued)
+    else:
+        sys.stdout.write(f"{issued['access_token']}\n")  # in one line, however narrow the terminal is
 
 
 @app.command()
@@ -698,7 +722,7 @@ def _no_vehicle(vin: Vin, *, then: bool = False) -> BadInputError:
 
 
 def _data(twin: "FleetTwin", document: str, **variables: Any) -> dict[str, Any]:
-    body = twin.api.answer(document, variables).body
+    body = twin.api.execute(document, variables)
     if body.get("errors"):
         first = body["errors"][0]
         remedy = first.get("extensions", {}).get("remedy", "see the message")

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.avro.codec import AvroCodec
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from adapters.avro.external_ids import ExternalIds
     from adapters.graphql.app import AsgiApp, OperationAnswers
     from adapters.graphql.execution import Api
+    from adapters.graphql.port import Doorkeeper
     from adapters.ingest import Ingest
     from adapters.kafka.client import Connection
     from adapters.kafka.partition_consumer import PartitionConsumer
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from adapters.kafka.relay import Relay
     from adapters.kafka.republish import Republish
     from adapters.over_kafka import FleetOverKafka
+    from adapters.tokens.keys import KeySource
 
 
 INGEST_GROUP: Final = "fleettwin-ingest"  # of the consumers of telemetry
@@ -252,7 +255,22 @@ class FleetTwin:
         """Return the server; `operation` answers what the process tells about itself."""
         from adapters.graphql.app import LOOPBACK_HOSTS, build_app  # noqa: PLC0415  # see above
 
-        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS, operation)
+        doorkeeper = self._doorkeeper()
+        hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
+        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper)
+
+    def _doorkeeper(self) -> "Doorkeeper":
+        """Return who verifies tokens. Raises BadInputError where the settings name no keys that can be used."""
+        from adapters.tokens.development import ISSUER, DevelopmentKey  # noqa: PLC0415  # see above
+        from adapters.tokens.keys import RemoteKeys, keys_of_file  # noqa: PLC0415
+        from adapters.tokens.verifier import TokenVerifier  # noqa: PLC0415
+
+        keys, issuer, audience, required = self.config.tokens
+        if keys is None:
+            source: KeySource = DevelopmentKey(self.config.home).keys
+        else:
+            source = keys_of_file(keys) if isinstance(keys, Path) else RemoteKeys(keys)
+        return TokenVerifier(source, issuer or ISSUER, audience, required=required)
 
 
 class MemoryTwin(NamedTuple):

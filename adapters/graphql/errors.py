@@ -23,6 +23,8 @@ class ErrorCode(StrEnum):
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
     OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
     BAD_REQUEST = "BAD_REQUEST"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
     BAD_USER_INPUT = "BAD_USER_INPUT"
     UNKNOWN_SIGNAL = "UNKNOWN_SIGNAL"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
@@ -34,6 +36,8 @@ MEANINGS: Final = {
     ErrorCode.GRAPHQL_VALIDATION_FAILED: "the document does not fit the schema",
     ErrorCode.OPERATION_RESOLUTION_FAILURE: "the document has no operation of this name, or several and none is named",
     ErrorCode.BAD_REQUEST: "the HTTP request is not one of GraphQL over HTTP",
+    ErrorCode.UNAUTHENTICATED: "there is no token, or one that is not taken",
+    ErrorCode.FORBIDDEN: "the token lacks a scope for it",
     ErrorCode.BAD_USER_INPUT: "an argument or variable has a value that cannot be",
     ErrorCode.UNKNOWN_SIGNAL: "a VSS path that no catalogue has",
     ErrorCode.SERVICE_UNAVAILABLE: "the store does not answer; try again later",

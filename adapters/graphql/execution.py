@@ -23,6 +23,7 @@ from graphql import (
     visit,
 )
 
+from adapters.access import OPERATOR, Access
 from adapters.graphql.cohort import Context
 from adapters.graphql.errors import ErrorCode, Step, error_body, formatted
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
@@ -50,9 +51,14 @@ class Api:
     decode: Decode
 
     def answer(
-        self, document: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
+        self,
+        document: str,
+        variables: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *,
+        access: Access,
     ) -> Answer:
-        """Execute a document; every failure is in the answer's errors."""
+        """Execute a document for somebody; every failure is in the answer's errors."""
         try:
             parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
         except GraphQLError as error:
@@ -86,8 +92,8 @@ class Api:
     def execute(
         self, document: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
     ) -> JsonObject:
-        """Return the response of a document: data, and errors if there are any."""
-        return self.answer(document, variables, operation_name).body
+        """Return the response of a document for the operator: data, and errors if there are any."""
+        return self.answer(document, variables, operation_name, access=OPERATOR).body
 
 
 def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:

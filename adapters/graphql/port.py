@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
+from adapters.access import Access
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
 from adapters.twins import Hops, PageOf, Positions, Span, VehicleFilter
@@ -106,6 +107,20 @@ class Twins(Protocol):
 
     def reading(self) -> AbstractContextManager[TwinReader]:
         """Open a view that stays the same until it is closed; it takes no connection before it is first asked."""
+
+
+class Doorkeeper(Protocol):
+    """Lets in who bears a token."""
+
+    @property
+    def required(self) -> bool:
+        """Whether who has no token is kept out."""
+
+    def remembered(self, token: str) -> Access | None:
+        """Return who bears a token that was verified a short time ago, at once; None: `verify` it."""
+
+    def verify(self, token: str) -> Access:
+        """Return who bears a token. Raises TokenRefusedError, StoreError where it cannot be told now."""
 
 
 class SignalFact(Protocol):

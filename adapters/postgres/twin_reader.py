@@ -100,6 +100,10 @@ class PostgresTwinReader:
         """Return the vehicle with this VIN."""
         return self._row(DirectoryEntry._make, f"{DIRECTORY} WHERE d.vin = %s", [vin])
 
+    def brands(self) -> Sequence[str]:
+        """Return the brands of the vehicles, in order."""
+        return [brand for (brand,) in self._rows(tuple, "SELECT DISTINCT d.brand FROM directory AS d ORDER BY 1", [])]
+
     # --- signals ------------------------------------------------------------------------------------------------------
 
     def signals(
@@ -332,6 +336,11 @@ class PostgresTwins:
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
+
+    def brands(self) -> Sequence[str]:
+        """Return the brands of all vehicles, in order. Raises StoreError where the database does not answer."""
+        with self.reading() as read:
+            return read.brands()
 
     @contextmanager
     def reading(self) -> Iterator[PostgresTwinReader]:

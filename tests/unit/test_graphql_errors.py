@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from adapters.access import OPERATOR
 from adapters.graphql.errors import MEANINGS, ErrorCode
 from adapters.graphql.execution import KEPT_CHARACTERS_MAX, Api
 from adapters.graphql.ids import event_id_of, vehicle_id_of
@@ -185,7 +186,7 @@ def test_nothing_is_asked_of_the_store_for_a_document_that_is_refused() -> None:
 
     api = Api(NoTwins(), CATALOGUE, CODEC.decode)
     for document in ("{", "{ nothing }", "query A { __typename } query B { __typename }"):
-        assert api.answer(document).executed is False
+        assert api.answer(document, access=OPERATOR).executed is False
 
 
 def test_a_long_document_is_executed_but_not_kept(world: World) -> None:
