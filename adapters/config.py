@@ -64,8 +64,8 @@ SETTINGS: Final = (
     ),
     Setting(
         "token_keys",
-        "Keys of tokens: `development`, the URL of a JWKS, or a file (JWKS, or a public key as PEM); unset: nobody needs"
-        " a token, on a loopback address only.",
+        "Keys of tokens: `development`, the URL of a JWKS, or a file (JWKS, or a public key as PEM); unset: nobody"
+        " needs a token, on a loopback address only.",
     ),
     Setting("token_issuer", "Who has issued the tokens (iss), where their keys are not ours."),
     Setting("token_audience", "Whom tokens must be for (aud).", "fleettwin"),

@@ -73,7 +73,7 @@ class Api:
         if (reason := _no_operation(parsed, operation_name)) is not None:
             told = error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)
             return Answer({"errors": [told]}, executed=False)
-        with self.twins.reading() as read:
+        with self.twins.reading(access.brands) as read:
             context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS)
             result = execute_sync(
                 CORE_SCHEMA,

@@ -1,6 +1,6 @@
 """What the API needs of the outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -105,8 +105,11 @@ class TwinReader(Protocol):
 class Twins(Protocol):
     """Where the twins are kept."""
 
-    def reading(self) -> AbstractContextManager[TwinReader]:
-        """Open a view that stays the same until it is closed; it takes no connection before it is first asked."""
+    def reading(self, brands: Collection[str] | None = None, /) -> AbstractContextManager[TwinReader]:
+        """Open a view that stays the same until it is closed; it takes no connection before it is first asked.
+
+        It shows vehicles of these brands only, whatever it is asked for; None: of all.
+        """
 
 
 class Doorkeeper(Protocol):

@@ -1,6 +1,6 @@
 """The twins in PostgreSQL: what the API asks of directory, read models and log, each question one statement."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final, LiteralString, Self, TypeVar
 from uuid import UUID
@@ -14,9 +14,11 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.postgres.arrays import array
+from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
 from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.twin_statements import (
     APPENDS_ENDED,
+    BECOME_API,
     DIRECTORY,
     EVENTS,
     HISTORY,
@@ -63,11 +65,14 @@ T = TypeVar("T")
 class PostgresTwinReader:
     """One consistent view: a transaction, begun by the first question.
 
-    Raises StoreError when the database does not answer in time.
+    Where `brands` are given it is read as a role to which PostgreSQL shows vehicles of these only. Raises StoreError
+    when the database does not answer in time.
     """
 
-    def __init__(self, pool: ConnectionPool[Connection[TupleRow]]) -> None:
+    def __init__(self, pool: ConnectionPool[Connection[TupleRow]], brands: Collection[str] | None = None) -> None:
+        assert all(BRANDS_SEPARATOR not in brand for brand in brands or ())
         self._pool = pool
+        self._brands = brands
         self._connection: Connection[TupleRow] | None = None
         self._shown: TwinStatements | None = None
 
@@ -88,6 +93,9 @@ class PostgresTwinReader:
         if after is not None:
             conditions.append("d.vehicle_id > %s")
             parameters.append(after)
+        if self._brands is not None and len(self._brands) == 1:  # there is an index for it
+            conditions.append("d.brand = %s")
+            parameters += self._brands
         where: LiteralString = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         statement: LiteralString = f"{DIRECTORY}{''.join(joins)}{where} ORDER BY d.vehicle_id LIMIT %s"
         return self._rows(DirectoryEntry._make, statement, [*parameters, limit])
@@ -303,6 +311,9 @@ class PostgresTwinReader:
     ) -> list[T]:
         if self._connection is None:
             self._connection = self._pool.getconn(CONNECTION_WAIT_S)
+            if self._brands is not None:
+                told = [API_ROLE, BRANDS_SETTING, BRANDS_SEPARATOR.join(self._brands)]
+                self._connection.execute(BECOME_API, told, prepare=True)
         with self._connection.cursor(binary=True, row_factory=lambda _: make) as cursor:
             return cursor.execute(statement, parameters, prepare=True).fetchall()
 
@@ -343,9 +354,12 @@ class PostgresTwins:
             return read.brands()
 
     @contextmanager
-    def reading(self) -> Iterator[PostgresTwinReader]:
-        """Open a view that stays the same until it is closed; takes no connection before it is first asked."""
-        with closing(PostgresTwinReader(self._pool)) as reader:
+    def reading(self, brands: Collection[str] | None = None) -> Iterator[PostgresTwinReader]:
+        """Open a view that stays the same until it is closed; takes no connection before it is first asked.
+
+        It shows vehicles of these brands only; None: of all.
+        """
+        with closing(PostgresTwinReader(self._pool, brands)) as reader:
             yield reader
 
 

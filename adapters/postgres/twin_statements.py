@@ -43,7 +43,7 @@ POSITIONS: Final = (
     " WHERE v.state = 'ready' AND v.from_position = 0 AND v.vehicle_ids IS NULL)"
     " SELECT w.name, w.version, coalesce(p.position, 0),"
     " (SELECT count(*) FROM parked_vehicles AS k WHERE k.projection = w.name AND k.version = w.version),"
-    " (SELECT coalesce(max(e.notification_id), 0) FROM stored_events AS e)"
+    " (SELECT coalesce(max(e.log_position), 0) FROM log_end() AS e)"
     " FROM wanted AS w LEFT JOIN projection_positions AS p ON p.projection = w.name AND p.version = w.version"
     " ORDER BY w.beside, w.place, w.version"
 )
@@ -56,11 +56,12 @@ HISTORY: Final[LiteralString] = (
     " AND r.notification_id <= %s OFFSET 0) AS e ORDER BY e.originator_id, e.originator_version"
 )
 LOG_END: Final = (
-    "SELECT coalesce(max(e.notification_id), 0),"
-    " coalesce((SELECT n.recorded_at FROM stored_events AS n ORDER BY n.notification_id DESC LIMIT 1), 0),"
-    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM stored_events AS e"
+    "SELECT coalesce(max(e.log_position), 0), coalesce(max(e.recorded_at), 0),"
+    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM log_end() AS e"
 )
-RECORDED_AT: Final = "SELECT e.recorded_at FROM stored_events AS e WHERE e.notification_id = %s"
+RECORDED_AT: Final = "SELECT log_recorded_at(%s)"
+# Until the end of the transaction, whatever is asked in it.
+BECOME_API: Final = "SELECT set_config('role', %s, true), set_config(%s, %s, true)"
 # Shared, so that readers do not wait for each other.
 APPENDS_ENDED: Final[LiteralString] = f"SELECT pg_advisory_xact_lock_shared({APPENDS_LOCK})::text"
 

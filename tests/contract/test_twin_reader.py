@@ -1,6 +1,6 @@
 """What every reader of twins does, in memory and in PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +36,8 @@ class PastTwins:
     twins: Twins
 
     @contextmanager
-    def reading(self) -> Iterator[PastReader]:
-        with self.twins.reading() as read:
+    def reading(self, brands: Collection[str] | None = None) -> Iterator[PastReader]:
+        with self.twins.reading(brands) as read:
             yield PastReader(read, CODEC.decode, Moment(read.position_at(None), now()))
 
 

@@ -277,7 +277,7 @@ class BrokenTwins:
         self._error = error
 
     @contextmanager
-    def reading(self) -> Iterator[Any]:
+    def reading(self, _: Any = None) -> Iterator[Any]:
         """Open a view."""
         yield self
 

@@ -181,7 +181,7 @@ def test_what_went_wrong_inside_is_in_the_log_under_an_id_and_nowhere_else(
 
 def test_nothing_is_asked_of_the_store_for_a_document_that_is_refused() -> None:
     class NoTwins:
-        def reading(self) -> Any:
+        def reading(self, _: Any = None) -> Any:
             raise AssertionError
 
     api = Api(NoTwins(), CATALOGUE, CODEC.decode)

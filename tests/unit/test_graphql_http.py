@@ -408,7 +408,7 @@ def test_an_unknown_path_is_404() -> None:
 
 def test_a_fault_of_ours_is_told_without_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
-        def reading(self) -> Any:
+        def reading(self, _: Any = None) -> Any:
             raise RuntimeError("the password is 1234")
 
     app = application(Broken())
