@@ -26,10 +26,14 @@ class Access(NamedTuple):
     scopes: frozenset[Scope]
     expires_at: Micros | None = None  # None: never
     audited: bool = True  # what it sees of personal data is put on record
+    metered: bool = True  # what it asks for is counted, and limited
 
 
-OPERATOR: Final = Access("operator", "operator", None, frozenset(Scope), audited=False)  # has the database anyway
-DEVELOPMENT: Final = Access("development", "anyone on this machine", None, frozenset(Scope))  # asks without a token
+_ALL: Final = frozenset(Scope)
+# Has the database anyway.
+OPERATOR: Final = Access("operator", "operator", None, _ALL, audited=False, metered=False)
+# Asks without a token.
+DEVELOPMENT: Final = Access("development", "anyone on this machine", None, _ALL, metered=False)
 
 
 class TokenRefusedError(FleettwinError):

@@ -26,6 +26,7 @@ VIN_KEY_CHARACTERS_MIN: Final = 16
 DEVELOPMENT_KEYS: Final = "development"  # what token_keys may name instead of a place
 PORT_MAX: Final = 65_535
 PARTITIONS_MAX: Final = 10_000
+QUERY_POINTS_MAX: Final = 1_000_000_000
 NUMBER_DIGITS_MAX: Final = 20
 LOG_FORMATS: Final = ("logfmt", "json")
 TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka allows 249 characters, the topic's own among them
@@ -69,6 +70,8 @@ SETTINGS: Final = (
     ),
     Setting("token_issuer", "Who has issued the tokens (iss), where their keys are not ours."),
     Setting("token_audience", "Whom tokens must be for (aud).", "fleettwin"),
+    Setting("query_points", "What a client with a token may spend at once on queries (extensions.cost).", "20000"),
+    Setting("query_points_restored", "How many of these points come back each second.", "1000"),
     Setting("port", "TCP port that `serve` and `demo` bind to; 0: any free one.", "8000"),
     Setting("kafka_bootstrap_servers", "Kafka to use: host:port, several with commas; unset: none."),
     Setting(
@@ -143,6 +146,8 @@ class Config:
     host: str
     port: int
     tokens: Tokens
+    query_points: int
+    query_points_restored: int  # a second
     kafka_bootstrap_servers: str | None
     kafka_partitions: int
     kafka_topic_prefix: str
@@ -182,6 +187,8 @@ class Config:
             by_name["host"].value or "",
             _number(by_name["port"], "port", 0, PORT_MAX),
             _tokens(*(by_name[f"token_{part}"] for part in ("keys", "issuer", "audience"))),
+            _number(by_name["query_points"], "number of points", 1, QUERY_POINTS_MAX),
+            _number(by_name["query_points_restored"], "number of points", 1, QUERY_POINTS_MAX),
             _servers(by_name["kafka_bootstrap_servers"]),
             _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
             _prefix(by_name["kafka_topic_prefix"]),

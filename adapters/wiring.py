@@ -254,10 +254,14 @@ class FleetTwin:
     def app(self, operation: "OperationAnswers | None" = None) -> "AsgiApp":
         """Return the server; `operation` answers what the process tells about itself."""
         from adapters.graphql.app import LOOPBACK_HOSTS, build_app  # noqa: PLC0415  # see above
+        from adapters.graphql.budgets import Budgets  # noqa: PLC0415
 
         doorkeeper = self._doorkeeper()
         hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
-        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper)
+        budgets = Budgets(self.config.query_points, self.config.query_points_restored)
+        return build_app(
+            self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, budgets
+        )
 
     def _doorkeeper(self) -> "Doorkeeper":
         """Return who verifies tokens. Raises BadInputError where the settings name no keys that can be used."""

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from adapters.access import Access
 from adapters.graphql import graphiql
+from adapters.graphql.budgets import Budgets
 from adapters.graphql.doors import Doors
 from adapters.graphql.errors import ErrorCode, error_body
 from adapters.graphql.execution import Api
@@ -60,13 +61,14 @@ def build_app(
     hosts: Collection[str] | None = LOOPBACK_HOSTS,
     operation: OperationAnswers | None = None,
     doorkeeper: Doorkeeper | None = None,
+    budgets: Budgets | None = None,
 ) -> AsgiApp:
     """Return the server; `hosts` None: it answers to any name. `operation` answers `/metrics` and `/health`.
 
-    Without a `doorkeeper` everyone is let in, to everything.
+    Without a `doorkeeper` everyone is let in, to everything; without `budgets` nobody is limited.
     """
     doors = Doors(doorkeeper)
-    return _App(Api(twins, catalogue, decode), RegistryEndpoints(registry), hosts, operation, doors)
+    return _App(Api(twins, catalogue, decode, budgets), RegistryEndpoints(registry), hosts, operation, doors)
 
 
 class _App:

@@ -9,7 +9,7 @@ from adapters.graphql.cohort import Twin, signal_field
 from adapters.graphql.envelope import BooleanValue, FloatValue, StringValue, ValueStatus, judge
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of
-from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.graphql.trouble_codes import TroubleCode, unit_of
 from domain import paths
@@ -172,7 +172,7 @@ class Diagnostics:
 
     @resolved("Charging sessions by the time they began.")
     def charging_sessions(
-        self, first: int = PAGE_DEFAULT, after: str | None = None, order: Order = Order.NEWEST_FIRST
+        self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST
     ) -> Connection[ChargingSession]:
         """Return a page of charging sessions."""
         page = page_of("charging", first, after, order)

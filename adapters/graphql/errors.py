@@ -5,6 +5,7 @@ is never shown: the caller gets an id, and the log has the rest under that id.
 """
 
 import logging
+from collections.abc import Sequence
 from enum import Enum, StrEnum
 from typing import Any, Final
 from uuid import uuid4
@@ -27,6 +28,8 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     BAD_USER_INPUT = "BAD_USER_INPUT"
     UNKNOWN_SIGNAL = "UNKNOWN_SIGNAL"
+    MAX_COST_EXCEEDED = "MAX_COST_EXCEEDED"
+    THROTTLED = "THROTTLED"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 
@@ -40,6 +43,8 @@ MEANINGS: Final = {
     ErrorCode.FORBIDDEN: "the token lacks a scope for it",
     ErrorCode.BAD_USER_INPUT: "an argument or variable has a value that cannot be",
     ErrorCode.UNKNOWN_SIGNAL: "a VSS path that no catalogue has",
+    ErrorCode.MAX_COST_EXCEEDED: "the query costs more than a client may spend at once",
+    ErrorCode.THROTTLED: "the client has spent its points: `Retry-After` says when it has enough",
     ErrorCode.SERVICE_UNAVAILABLE: "the store does not answer; try again later",
     ErrorCode.INTERNAL_SERVER_ERROR: "a fault of ours; `extensions.id` names it in our log",
 }
@@ -51,6 +56,19 @@ REMEDIES: Final = {  # where nothing more to the point is known
     ErrorCode.OPERATION_RESOLUTION_FAILURE: "give the name of one operation of the document as operationName",
     ErrorCode.BAD_USER_INPUT: "correct the value that the message names",
 }
+
+
+ERRORS_MAX: Final = 20  # told in one answer
+
+
+def told(errors: Sequence[GraphQLError], step: "Step") -> list[dict[str, Any]]:
+    """Return errors as the response tells them: of very many the first, and how many more there are."""
+    shown = [formatted(error, step) for error in errors[:ERRORS_MAX]]
+    if len(errors) > ERRORS_MAX:
+        code = shown[-1]["extensions"]["code"]
+        more = {"code": code, "remedy": "correct the others first"}
+        shown.append({"message": f"{len(errors) - ERRORS_MAX} more errors", "extensions": more})
+    return shown
 
 
 def error_body(code: ErrorCode, message: str, remedy: str | None = None) -> dict[str, Any]:

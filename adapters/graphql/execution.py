@@ -4,6 +4,7 @@ GraphQL-core's own three steps, each seen by itself: so an error says which step
 costs a third of what it does through Strawberry's extensions.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +19,22 @@ from graphql import (
     StringValueNode,
     Visitor,
     execute_sync,
+    get_operation_ast,
     parse,
     validate,
     visit,
 )
 
 from adapters.access import OPERATOR, Access
+from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.cohort import Context
-from adapters.graphql.errors import ErrorCode, Step, error_body, formatted
+from adapters.graphql.cost import points_of, price, too_complex
+from adapters.graphql.errors import ErrorCode, Step, error_body, told
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
 
 DOCUMENT_TOKENS_MAX: Final = 10_000
+POINTS_MIN: Final = 1.0  # that a query costs
 DOCUMENTS_KEPT: Final = 128  # parsed and validated
 _UNSPEAKABLE: Final = re.compile("[\0\ud800-\udfff]")
 KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
@@ -40,6 +45,7 @@ class Answer(NamedTuple):
 
     body: JsonObject
     executed: bool
+    retry_after_s: int | None = None  # None: the client has not spent too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Api:
     twins: Twins
     catalogue: Catalogue
     decode: Decode
+    budgets: Budgets | None = None  # None: everyone may ask for as much as there is
 
     def answer(
         self,
@@ -59,34 +66,48 @@ class Api:
         access: Access,
     ) -> Answer:
         """Execute a document for somebody; every failure is in the answer's errors."""
+        call = _Call(variables, operation_name, access)
         try:
-            parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
-        except GraphQLError as error:
-            return _refused(Step.PARSE, [error])
-        if invalid:
-            return _refused(Step.VALIDATE, invalid)
-        for where, held in (("document", texts), ("variables", variables)):
-            if _is_unspeakable(held):
-                what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
-                told = error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out")
-                return Answer({"errors": [told]}, executed=False)
-        if (reason := _no_operation(parsed, operation_name)) is not None:
-            told = error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)
-            return Answer({"errors": [told]}, executed=False)
-        with self.twins.reading(access.brands) as read:
+            parsed, points = _ready(document, call)
+        except _RefusedError as refused:
+            return Answer({"errors": refused.errors}, executed=False)
+        if self.budgets is None or not access.metered:
+            return self._executed(parsed, call)
+        return self._metered(self.budgets, points, parsed, call)
+
+    def _metered(self, budgets: Budgets, requested: float, parsed: DocumentNode, call: "_Call") -> Answer:
+        """Execute a document for a client that has points for it, and give back those that it did not take."""
+        client = (call.access.client, call.access.brands)
+        allowed, throttle = budgets.spend(client, requested)
+        if not allowed:
+            cost = _cost(requested, None, throttle)
+            what = f"the query may cost {requested:,.0f} points"
+            if requested > throttle.maximum:
+                why, remedy = f"there are never more than {throttle.maximum:,.0f}", "ask for smaller pages, or for less"
+                refused = error_body(ErrorCode.MAX_COST_EXCEEDED, f"{what}, and {why}", remedy)
+                return Answer({"errors": [refused], **cost}, executed=False)
+            wait_s = throttle.wait_s(requested)
+            why, remedy = f"{throttle.available:,.0f} are left", f"ask again in {wait_s} s, or for less"
+            refused = error_body(ErrorCode.THROTTLED, f"{what}, and {why}", remedy)
+            return Answer({"errors": [refused], **cost}, executed=False, retry_after_s=wait_s)
+        answer = self._executed(parsed, call)
+        actual = min(requested, max(POINTS_MIN, points_of(answer.body.get("data"))))
+        _, throttle = budgets.spend(client, actual - requested)
+        return answer._replace(body=answer.body | _cost(requested, actual, throttle))
+
+    def _executed(self, parsed: DocumentNode, call: "_Call") -> Answer:
+        with self.twins.reading(call.access.brands) as read:
             context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS)
             result = execute_sync(
                 CORE_SCHEMA,
                 parsed,
                 context_value=context,
-                variable_values=variables,
-                operation_name=operation_name,
+                variable_values=call.variables,
+                operation_name=call.operation_name,
             )
         if result.data is None and all(not error.path for error in result.errors or ()):
             return _refused(Step.COERCE, result.errors or ())
-        body: JsonObject = (
-            {"errors": [formatted(error, Step.EXECUTE) for error in result.errors]} if result.errors else {}
-        )
+        body: JsonObject = {"errors": told(result.errors, Step.EXECUTE)} if result.errors else {}
         return Answer(body | {"data": result.data}, executed=True)
 
     def execute(
@@ -94,6 +115,44 @@ class Api:
     ) -> JsonObject:
         """Return the response of a document for the operator: data, and errors if there are any."""
         return self.answer(document, variables, operation_name, access=OPERATOR).body
+
+
+class _Call(NamedTuple):
+    """What belongs to a document."""
+
+    variables: dict[str, Any] | None
+    operation_name: str | None
+    access: Access
+
+
+class _RefusedError(Exception):
+    """A document that is not executed, and the errors that say why."""
+
+    def __init__(self, *errors: JsonObject) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+
+def _ready(document: str, call: _Call) -> tuple[DocumentNode, float]:
+    """Return a document that can be executed, and what it may cost. Raises _RefusedError."""
+    try:
+        parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
+    except GraphQLError as error:
+        raise _RefusedError(*told([error], Step.PARSE)) from error
+    if invalid:
+        raise _RefusedError(*told(invalid, Step.VALIDATE))
+    for where, held in (("document", texts), ("variables", call.variables)):
+        if _is_unspeakable(held):
+            what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
+            raise _RefusedError(error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out"))
+    if (reason := _no_operation(parsed, call.operation_name)) is not None:
+        raise _RefusedError(error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason))
+    operation = get_operation_ast(parsed, call.operation_name)
+    assert operation is not None
+    found = price(CORE_SCHEMA, parsed, operation, call.variables or {})
+    if (reason := too_complex(found)) is not None:
+        raise _RefusedError(error_body(ErrorCode.GRAPHQL_VALIDATION_FAILED, reason, "ask in several operations"))
+    return parsed, max(POINTS_MIN, found.points)
 
 
 def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
@@ -145,4 +204,21 @@ def _no_operation(document: DocumentNode, name: str | None) -> str | None:
 
 
 def _refused(step: Step, errors: Sequence[GraphQLError]) -> Answer:
-    return Answer({"errors": [formatted(error, step) for error in errors]}, executed=False)
+    return Answer({"errors": told(errors, step)}, executed=False)
+
+
+def _cost(requested: float, actual: float | None, throttle: Throttle) -> JsonObject:
+    """Return what a query cost, in the form in which Shopify tells it; points are told as whole ones."""
+    return {
+        "extensions": {
+            "cost": {
+                "requestedQueryCost": math.ceil(requested),
+                "actualQueryCost": None if actual is None else math.ceil(actual),
+                "throttleStatus": {
+                    "maximumAvailable": math.floor(throttle.maximum),
+                    "currentlyAvailable": math.floor(throttle.available),
+                    "restoreRate": throttle.restored_a_second,
+                },
+            }
+        }
+    }

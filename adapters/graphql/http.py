@@ -93,6 +93,9 @@ def respond(answer: Answer, media_type: str) -> Response:
     An `application/json` client of old expects 200 for whatever was a GraphQL request; the newer media type has the
     status tell the truth.
     """
+    if answer.retry_after_s is not None:
+        response = json_response(429, answer.body, media_type)  # RFC 6585, section 4
+        return response._replace(headers=(*response.headers, ("retry-after", str(answer.retry_after_s))))
     status = 200 if answer.executed or media_type == JSON else 400
     return json_response(status, answer.body, media_type)
 
@@ -124,6 +127,8 @@ def _from_body(request: Request) -> dict[str, Any]:
         shown = content_type or "none"
         raise _RefusedError(f"the content type is {shown}", f"send {JSON} in UTF-8", 415)
     given = _json(request.body, "the body", BODY)
+    if isinstance(given, list):
+        raise _RefusedError("the body is a batch", "send each operation as a request of its own")
     if not isinstance(given, dict):
         raise _RefusedError("the body is no JSON object", BODY)
     return given

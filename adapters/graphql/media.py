@@ -7,7 +7,7 @@ from adapters.graphql.cohort import Twin, signal_field
 from adapters.graphql.envelope import FloatValue, StringValue
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of
-from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from domain import paths
 from domain.units import Micros
@@ -48,7 +48,7 @@ class Media:
 
     @resolved("What was played, by the time it began; a piece that goes on after a gap in the data is shown once.")
     def play_history(
-        self, first: int = PAGE_DEFAULT, after: str | None = None, order: Order = Order.NEWEST_FIRST
+        self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST
     ) -> Connection[Play]:
         """Return a page of what was played."""
         page = page_of("plays", first, after, order)

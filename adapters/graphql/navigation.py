@@ -11,7 +11,7 @@ from adapters.graphql.envelope import NEVER, FloatValue, MeasuredValue, ValueSta
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of, trip_id_of
 from adapters.graphql.node import Node
-from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.twins import Span
 from domain import paths
@@ -209,9 +209,7 @@ class Navigation:
     current_trip: Trip | None = computed(_current_trip, "The trip that the vehicle is on; null: it is on none.")
 
     @resolved("Trips by the time of their start.")
-    def trips(
-        self, first: int = PAGE_DEFAULT, after: str | None = None, order: Order = Order.NEWEST_FIRST
-    ) -> Connection[Trip]:
+    def trips(self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST) -> Connection[Trip]:
         """Return a page of trips."""
         page = page_of("trips", first, after, order)
         key = ("trips", page)

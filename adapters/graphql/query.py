@@ -14,7 +14,7 @@ from adapters.graphql.fields import resolved
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
-from adapters.graphql.paging import PAGE_MAX, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.graphql.status import Status, status_of
 from adapters.graphql.vehicle import Vehicle, event_node
@@ -155,7 +155,7 @@ class Query:
     def vehicles(
         self,
         info: Info[Context, None],
-        first: Annotated[int, strawberry.argument(description=f"1 to {PAGE_MAX}.")],
+        first: First,
         after: str | None = None,
         filter: VehicleFilter | None = None,  # noqa: A002  # its name in the schema
         as_of: AsOf = None,

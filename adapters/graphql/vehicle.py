@@ -15,7 +15,7 @@ from adapters.graphql.ids import cursor_of, vehicle_id_of
 from adapters.graphql.media import Media
 from adapters.graphql.navigation import Navigation
 from adapters.graphql.node import Node
-from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.graphql.trouble_codes import unit_of
 from adapters.twins import PageOf
@@ -119,7 +119,7 @@ class Vehicle(Node):
     @resolved("The vehicle's events as the log keeps them.")
     def events(
         self,
-        first: int = PAGE_DEFAULT,
+        first: First,
         after: str | None = None,
         types: Annotated[
             list[str] | None, strawberry.argument(description='Only these, e.g. ["vehicle.trip_started.v1"].')

@@ -83,17 +83,22 @@ def world() -> World:
         (of('signals(paths: ["x"]) { value }'), "UNKNOWN_SIGNAL", "x is no signal", ""),
         (of('signals(paths: [], prefix: "x") { value }'), "BAD_USER_INPUT", "exclude", "one of them"),
         (
-            of('events(types: ["trip"]) { edges { cursor } }'),
+            of('events(first: 9, types: ["trip"]) { edges { cursor } }'),
             "BAD_USER_INPUT",
             "'trip' is no type of event",
             "vehicle.trip",
         ),
-        (of('events(types: ["TripStarted"]) { edges { cursor } }'), "BAD_USER_INPUT", "", "'vehicle.trip_started.v1'"),
-        (of('events(types: ["nonsense"]) { edges { cursor } }'), "BAD_USER_INPUT", "", "leave it out"),
-        (of('events(types: [""]) { edges { cursor } }'), "BAD_USER_INPUT", "'' is no type", "leave it out"),
+        (
+            of('events(first: 9, types: ["TripStarted"]) { edges { cursor } }'),
+            "BAD_USER_INPUT",
+            "",
+            "'vehicle.trip_started.v1'",
+        ),
+        (of('events(first: 9, types: ["nonsense"]) { edges { cursor } }'), "BAD_USER_INPUT", "", "leave it out"),
+        (of('events(first: 9, types: [""]) { edges { cursor } }'), "BAD_USER_INPUT", "'' is no type", "leave it out"),
         (of("events(first: 1000) { edges { cursor } }"), "BAD_USER_INPUT", "a page of 1000 events", "100"),
         (
-            of("navigation { trips { edges { node { track(maxPoints: 0) { pointCount } } } } }"),
+            of("navigation { trips(first: 20) { edges { node { track(maxPoints: 0) { pointCount } } } } }"),
             "BAD_USER_INPUT",
             "a track of 0 points",
             "10000",
@@ -218,7 +223,7 @@ def test_a_car_that_is_not_there_is_no_error(world: World) -> None:
         "query Q($v: ID!) { node(id: $v) { id } }",
         'query Q($v: String!) { vehicle(vin: "MINE") { signals(prefix: $v) { path } } }'.replace("MINE", VIN),
         'query Q($v: String!) { vehicle(vin: "MINE") { signal(path: $v) { path } } }'.replace("MINE", VIN),
-        'query Q($v: String!) { vehicle(vin: "MINE") { events(types: [$v]) { edges { cursor } } } }'.replace(
+        'query Q($v: String!) { vehicle(vin: "MINE") { events(first: 9, types: [$v]) { edges { cursor } } } }'.replace(
             "MINE", VIN
         ),
     ],
