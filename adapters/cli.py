@@ -575,6 +575,46 @@ def republish(
         publish_anew(twin, recreate=recreate)
 
 
+documents_app = typer.Typer(help="Documents of GraphQL that are trusted.")
+app.add_typer(documents_app, name="documents")
+
+
+@documents_app.command(name="register")
+def documents_register(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="GraphQL, or JSON of relay-compiler or Apollo (ids: SHA-256)."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Trust the documents of files: a client may ask for each by its hash."""
+    from adapters.documents_command import documents_screen, register
+
+    with _opened() as twin:
+        print_found(register(twin, paths), as_json, documents_screen)
+
+
+@documents_app.command(name="list")
+def documents_list(as_json: AsJson = False) -> None:
+    """List the documents that are trusted, in the order in which they came."""
+    from adapters.documents_command import data_of, documents_screen
+
+    with _opened() as twin:
+        print_found([data_of(each) for each in twin.documents.all()], as_json, documents_screen)
+
+
+@documents_app.command(name="remove")
+def documents_remove(
+    sha256: Annotated[str, typer.Argument(metavar="SHA256", help="As `documents list` shows it.")],
+) -> None:
+    """Trust a document no more."""
+    from adapters.documents_command import remove
+
+    with _opened() as twin:
+        remove(twin, sha256)
+    out.print(f"{sha256} is trusted no more")
+
+
 topics_app = typer.Typer(help="Topics of Kafka.")
 app.add_typer(topics_app, name="topics")
 

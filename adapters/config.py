@@ -26,6 +26,8 @@ VIN_KEY_CHARACTERS_MIN: Final = 16
 DEVELOPMENT_KEYS: Final = "development"  # what token_keys may name instead of a place
 PORT_MAX: Final = 65_535
 PARTITIONS_MAX: Final = 10_000
+ANY_DOCUMENTS: Final = "any"
+TRUSTED_ONLY: Final = "trusted"
 QUERY_POINTS_MAX: Final = 1_000_000_000
 NUMBER_DIGITS_MAX: Final = 20
 LOG_FORMATS: Final = ("logfmt", "json")
@@ -72,6 +74,7 @@ SETTINGS: Final = (
     Setting("token_audience", "Whom tokens must be for (aud).", "fleettwin"),
     Setting("query_points", "What a client with a token may spend at once on queries (extensions.cost).", "20000"),
     Setting("query_points_restored", "How many of these points come back each second.", "1000"),
+    Setting("documents", "Which documents of GraphQL `serve` executes: any, or trusted (registered) ones only.", "any"),
     Setting("port", "TCP port that `serve` and `demo` bind to; 0: any free one.", "8000"),
     Setting("kafka_bootstrap_servers", "Kafka to use: host:port, several with commas; unset: none."),
     Setting(
@@ -148,6 +151,7 @@ class Config:
     tokens: Tokens
     query_points: int
     query_points_restored: int  # a second
+    documents: str
     kafka_bootstrap_servers: str | None
     kafka_partitions: int
     kafka_topic_prefix: str
@@ -189,6 +193,7 @@ class Config:
             _tokens(*(by_name[f"token_{part}"] for part in ("keys", "issuer", "audience"))),
             _number(by_name["query_points"], "number of points", 1, QUERY_POINTS_MAX),
             _number(by_name["query_points_restored"], "number of points", 1, QUERY_POINTS_MAX),
+            _one_of(by_name["documents"], (ANY_DOCUMENTS, TRUSTED_ONLY)),
             _servers(by_name["kafka_bootstrap_servers"]),
             _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
             _prefix(by_name["kafka_topic_prefix"]),

@@ -16,10 +16,11 @@ from adapters.avro.registry import SchemaRegistry
 from adapters.avro.telemetry import TOPIC as TELEMETRY_TYPE
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.clock import now
-from adapters.config import Config
+from adapters.config import TRUSTED_ONLY, Config
 from adapters.lag import Observation, Observer, Sources
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
+from adapters.postgres.documents import PostgresDocuments
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.read_models import PostgresReadModels
@@ -168,6 +169,11 @@ class FleetTwin:
         """Records that nobody can take."""
         return PostgresSetAside(self.records.datastore)
 
+    @property
+    def documents(self) -> PostgresDocuments:
+        """Documents of GraphQL that are trusted."""
+        return PostgresDocuments(self.records.datastore)
+
     def observe(self) -> Observation:
         """Return how far every stage is. Raises a FleettwinError where the database does not answer."""
         return self._observer.observe()
@@ -253,14 +259,17 @@ class FleetTwin:
 
     def app(self, operation: "OperationAnswers | None" = None) -> "AsgiApp":
         """Return the server; `operation` answers what the process tells about itself."""
-        from adapters.graphql.app import LOOPBACK_HOSTS, build_app  # noqa: PLC0415  # see above
+        from adapters.graphql.app import LOOPBACK_HOSTS, Limits, build_app  # noqa: PLC0415  # see above
         from adapters.graphql.budgets import Budgets  # noqa: PLC0415
+        from adapters.graphql.trusted import TrustedDocuments  # noqa: PLC0415
 
         doorkeeper = self._doorkeeper()
         hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
+        trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
+        limits = Limits(budgets, trusted)
         return build_app(
-            self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, budgets
+            self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
         )
 
     def _doorkeeper(self) -> "Doorkeeper":

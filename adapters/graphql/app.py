@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from adapters.access import Access
@@ -21,7 +21,7 @@ from adapters.graphql import graphiql
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.doors import Doors
 from adapters.graphql.errors import ErrorCode, error_body
-from adapters.graphql.execution import Api
+from adapters.graphql.execution import Answer, Api
 from adapters.graphql.http import (
     BODY_BYTES_MAX,
     Call,
@@ -36,6 +36,7 @@ from adapters.graphql.http import (
 )
 from adapters.graphql.port import Catalogue, Decode, Doorkeeper, SchemaRegistry, Twins
 from adapters.graphql.registry import RegistryEndpoints
+from adapters.graphql.trusted import NoDocuments, TrustedDocuments, UntrustedError
 from domain.errors import StoreError
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost"})
@@ -53,6 +54,16 @@ OperationAnswers = Callable[[str, str], tuple[int, str, bytes] | None]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
+class Limits(NamedTuple):
+    """What who is let in may ask for."""
+
+    budgets: Budgets | None  # None: as much as there is
+    trusted: TrustedDocuments
+
+
+NO_LIMITS: Final = Limits(None, TrustedDocuments(NoDocuments()))
+
+
 def build_app(
     twins: Twins,
     catalogue: Catalogue,
@@ -61,14 +72,15 @@ def build_app(
     hosts: Collection[str] | None = LOOPBACK_HOSTS,
     operation: OperationAnswers | None = None,
     doorkeeper: Doorkeeper | None = None,
-    budgets: Budgets | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> AsgiApp:
     """Return the server; `hosts` None: it answers to any name. `operation` answers `/metrics` and `/health`.
 
-    Without a `doorkeeper` everyone is let in, to everything; without `budgets` nobody is limited.
+    Without a `doorkeeper` everyone is let in, to everything.
     """
     doors = Doors(doorkeeper)
-    return _App(Api(twins, catalogue, decode, budgets), RegistryEndpoints(registry), hosts, operation, doors)
+    api = Api(twins, catalogue, decode, limits.budgets)
+    return _App(api, RegistryEndpoints(registry), hosts, operation, doors, limits.trusted)
 
 
 class _App:
@@ -79,7 +91,9 @@ class _App:
         hosts: Collection[str] | None,
         operation: OperationAnswers | None,
         doors: Doors,
+        trusted: TrustedDocuments,
     ) -> None:
+        self._trusted = trusted
         self._doors = doors
         self._api = api
         self._registry = registry
@@ -171,8 +185,18 @@ class _App:
             self._waiting -= 1
 
     def _executed(self, call: Call, access: Access) -> Response:
-        answer = self._api.answer(call.document, call.variables, call.operation_name, access=access)
-        return respond(answer, call.media_type)
+        try:
+            document = self._trusted.resolve(call.document, call.sha256)
+        except UntrustedError as error:
+            body = {"errors": [error_body(error.code, str(error), error.remedy)]}
+            return respond(Answer(body, executed=False), call.media_type)
+        except StoreError as error:
+            _log.warning("a document is not looked up: %s", error)
+            refused = error_body(
+                ErrorCode.SERVICE_UNAVAILABLE, "the store does not answer", "try again in some seconds"
+            )
+            return json_response(503, {"errors": [refused]}, call.media_type)
+        return respond(self._api.answer(document, call.variables, call.operation_name, access=access), call.media_type)
 
     async def _read(self, request: Request, path: str) -> Response:
         accept = request.headers.get("accept", "")

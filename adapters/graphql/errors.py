@@ -24,6 +24,8 @@ class ErrorCode(StrEnum):
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
     OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
     BAD_REQUEST = "BAD_REQUEST"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    QUERY_NOT_IN_SAFELIST = "QUERY_NOT_IN_SAFELIST"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"
     BAD_USER_INPUT = "BAD_USER_INPUT"
@@ -39,6 +41,8 @@ MEANINGS: Final = {
     ErrorCode.GRAPHQL_VALIDATION_FAILED: "the document does not fit the schema",
     ErrorCode.OPERATION_RESOLUTION_FAILURE: "the document has no operation of this name, or several and none is named",
     ErrorCode.BAD_REQUEST: "the HTTP request is not one of GraphQL over HTTP",
+    ErrorCode.PERSISTED_QUERY_NOT_FOUND: "no document with this hash is registered",
+    ErrorCode.QUERY_NOT_IN_SAFELIST: "only documents that the operator has registered are executed here",
     ErrorCode.UNAUTHENTICATED: "there is no token, or one that is not taken",
     ErrorCode.FORBIDDEN: "the token lacks a scope for it",
     ErrorCode.BAD_USER_INPUT: "an argument or variable has a value that cannot be",

@@ -155,6 +155,23 @@ def _ready(document: str, call: _Call) -> tuple[DocumentNode, float]:
     return parsed, max(POINTS_MIN, found.points)
 
 
+def why_refused(document: str) -> str | None:
+    """Return why no operation of a document would be executed, whatever its variables; None: each would be."""
+    try:
+        parsed, _, invalid = _checked(document)
+    except GraphQLError as error:
+        return error.message
+    if invalid:
+        return invalid[0].message
+    operations = [each for each in parsed.definitions if isinstance(each, OperationDefinitionNode)]
+    for each in operations:
+        name = each.name.value if each.name else None
+        reason = _no_operation(parsed, name) or too_complex(price(CORE_SCHEMA, parsed, each, {}))
+        if reason is not None:
+            return reason
+    return None if operations else "there is no operation"
+
+
 def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
     """Return a document, the texts that are written in it, and what is wrong with it."""
     parsed = parse(document, max_tokens=DOCUMENT_TOKENS_MAX)
