@@ -26,6 +26,7 @@ from graphql import (
 from adapters.access import OPERATOR, Access
 from adapters.graphql.cohort import Context
 from adapters.graphql.errors import ErrorCode, Step, error_body, formatted
+from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
 
@@ -74,7 +75,8 @@ class Api:
             told = error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)
             return Answer({"errors": [told]}, executed=False)
         with self.twins.reading(access.brands) as read:
-            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS)
+            permits = Permits(access)
+            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits)
             result = execute_sync(
                 CORE_SCHEMA,
                 parsed,
@@ -87,7 +89,10 @@ class Api:
         body: JsonObject = (
             {"errors": [formatted(error, Step.EXECUTE) for error in result.errors]} if result.errors else {}
         )
-        return Answer(body | {"data": result.data}, executed=True)
+        body["data"] = result.data
+        if permits.withheld:
+            body["extensions"] = {"withheld": permits.withheld}
+        return Answer(body, executed=True)
 
     def execute(
         self, document: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
