@@ -172,7 +172,7 @@ class FleetTwin:
     @property
     def documents(self) -> PostgresDocuments:
         """Documents of GraphQL that are trusted."""
-        return PostgresDocuments(self.records.datastore)
+        return PostgresDocuments(self.records)
 
     def observe(self) -> Observation:
         """Return how far every stage is. Raises a FleettwinError where the database does not answer."""

@@ -84,6 +84,10 @@ def _extensions(code: ErrorCode, remedy: str | None = None) -> dict[str, Any]:
     return {"code": code, "remedy": remedy or REMEDIES[code]}
 
 
+class ForbiddenError(BadInputError):
+    """Something is asked that the token may not ask."""
+
+
 class Step(Enum):
     """What was being done to a document when an error came up, and the code of what the caller did wrong then."""
 
@@ -102,7 +106,8 @@ def formatted(error: GraphQLError, step: Step) -> dict[str, Any]:
 def _told(error: GraphQLError, step: Step) -> tuple[str, dict[str, Any]]:
     cause = error.original_error
     if isinstance(cause, BadInputError):
-        code = ErrorCode.UNKNOWN_SIGNAL if isinstance(cause, UnknownSignalError) else ErrorCode.BAD_USER_INPUT
+        codes = {UnknownSignalError: ErrorCode.UNKNOWN_SIGNAL, ForbiddenError: ErrorCode.FORBIDDEN}
+        code = codes.get(type(cause), ErrorCode.BAD_USER_INPUT)
         return f"{cause.where}: {cause.what}", {"code": code, "remedy": cause.remedy}
     if step.value is not None:
         return error.message, _extensions(step.value)

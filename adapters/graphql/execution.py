@@ -30,6 +30,7 @@ from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.cohort import Context
 from adapters.graphql.cost import points_of, price, too_complex
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
+from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
 
@@ -93,11 +94,13 @@ class Api:
         answer = self._executed(parsed, call)
         actual = min(requested, max(POINTS_MIN, points_of(answer.body.get("data"))))
         _, throttle = budgets.spend(client, actual - requested)
-        return answer._replace(body=answer.body | _cost(requested, actual, throttle))
+        extensions = answer.body.get("extensions", {}) | _cost(requested, actual, throttle)["extensions"]
+        return answer._replace(body=answer.body | {"extensions": extensions})
 
     def _executed(self, parsed: DocumentNode, call: "_Call") -> Answer:
         with self.twins.reading(call.access.brands) as read:
-            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS)
+            permits = Permits(call.access)
+            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits)
             result = execute_sync(
                 CORE_SCHEMA,
                 parsed,
@@ -108,7 +111,10 @@ class Api:
         if result.data is None and all(not error.path for error in result.errors or ()):
             return _refused(Step.COERCE, result.errors or ())
         body: JsonObject = {"errors": told(result.errors, Step.EXECUTE)} if result.errors else {}
-        return Answer(body | {"data": result.data}, executed=True)
+        body["data"] = result.data
+        if permits.withheld:
+            body["extensions"] = {"withheld": permits.withheld}
+        return Answer(body, executed=True)
 
     def execute(
         self, document: str, variables: dict[str, Any] | None = None, operation_name: str | None = None

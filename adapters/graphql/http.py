@@ -168,7 +168,7 @@ def _call(given: Mapping[str, Any], media_type: str) -> Call:
 
 
 def _document_id(document_id: Any, extensions: Mapping[str, Any]) -> str | None:
-    """Return the hash of the document that is asked for, as documentId or as Apollo's clients give it; None: none is."""
+    """Return the hash of the document that is asked for, as documentId or as Apollo does; None: none is."""
     found, where = document_id, "documentId"
     if found is None and isinstance(persisted := extensions.get("persistedQuery"), dict):
         found, where = persisted.get("sha256Hash"), "extensions.persistedQuery.sha256Hash"

@@ -8,14 +8,16 @@ from strawberry import ID, Info
 
 from adapters.event_log import DirectoryEntry
 from adapters.graphql.cohort import Cohort, Context, Seen, Tracks
-from adapters.graphql.errors import MEANINGS
+from adapters.graphql.errors import MEANINGS, ForbiddenError
 from adapters.graphql.explanation import Explanation, explained
 from adapters.graphql.fields import resolved
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
 from adapters.graphql.paging import Connection, First, Order, connection, page_of
+from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64
+from adapters.graphql.scopes import DIAGNOSTICS, lacking
 from adapters.graphql.status import Status, status_of
 from adapters.graphql.vehicle import Vehicle, event_node
 from adapters.twins import VehicleFilter as Chosen
@@ -53,14 +55,20 @@ class VehicleFilter:
     vins: list[str] | None = None
     brands: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
     models: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
-    has_trouble_code: bool | None = strawberry.field(default=None, description="Whether some ECU holds a code now.")
+    has_trouble_code: bool | None = strawberry.field(
+        default=None, description="Whether some ECU holds a code now. Scope: diagnostics:read."
+    )
     trouble_codes: list[str] | None = strawberry.field(
-        default=None, description='Some ECU holds one of these now, e.g. ["P0D59"].'
+        default=None, description='Some ECU holds one of these now, e.g. ["P0D59"]. Scope: diagnostics:read.'
     )
     last_seen_after: Micros | None = strawberry.field(default=None, description="lastSeenAt is later than this.")
 
-    def chosen(self) -> Chosen:
-        """Return the filter as the reader takes it. Raises `BadInputError`."""
+    def chosen(self, permits: Permits) -> Chosen:
+        """Return the filter as the reader takes it. Raises `BadInputError`, also for what the token may not ask."""
+        missing = permits.missing(DIAGNOSTICS)
+        if missing and (self.has_trouble_code, self.trouble_codes) != (None, None):
+            remedy = "leave it out, or ask for a token with this scope"
+            raise ForbiddenError(f"trouble codes: {lacking(missing)}", where="filter", remedy=remedy)
         for values in (self.vins, self.brands, self.models, self.trouble_codes):
             if values is not None and len(values) > FILTER_VALUES_MAX:
                 remedy = f"give at most {FILTER_VALUES_MAX}"
@@ -102,7 +110,8 @@ def _named(seen: Seen, text: str) -> DirectoryEntry | None:
 @strawberry.type(
     description="The twins of a fleet. An error's extensions.code is one of: "
     + "; ".join(f"{code} ({meaning})" for code, meaning in MEANINGS.items())
-    + ". extensions.remedy says what to do, where that is known."
+    + ". extensions.remedy says what to do, where that is known. A value that the token may not read is FORBIDDEN; a"
+    " field that is no envelope is null then, and extensions.withheld of the answer names it with its reason."
 )
 class Query:
     """The root of every query."""
@@ -166,7 +175,7 @@ class Query:
         kind: List = "past vehicles" if past else "vehicles"
         page = page_of(kind, first, after, Order.OLDEST_FIRST)
         key: UUID | None = page.after[0] if page.after else None
-        chosen = filter.chosen() if filter else Chosen()
+        chosen = filter.chosen(info.context.permits) if filter else Chosen()
         if past and page.after:
             _, position, *times = page.after
             if times != [as_of or NO_TIME, known_at or NO_TIME]:
@@ -193,11 +202,12 @@ class Query:
         read, (kind, vehicle_id, part) = info.context.read, read_id(str(id))
         if kind == "vehicle":
             return _one(info, Seen(read), read.vehicle(vehicle_id))
+        permits = info.context.permits
         if isinstance(part, UUID):
-            trip = read.trip(vehicle_id, part)
-            return None if trip is None else Trip(row=trip, tracks=Tracks(read, [trip]))
+            trip = read.trip(vehicle_id, part) if permits.may_show(vehicle_id, "Query.node(Trip)") else None
+            return None if trip is None else Trip(row=trip, tracks=Tracks(read, [trip], permits))
         assert part is not None
-        record = read.event(vehicle_id, part)
+        record = read.event(vehicle_id, part) if permits.may_show(vehicle_id, "Query.node(Event)") else None
         return None if record is None else event_node(info.context, record)
 
     @resolved("How far the log is, and how far the read models have followed it.")

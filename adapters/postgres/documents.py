@@ -6,15 +6,16 @@ from typing import LiteralString
 from psycopg.rows import TupleRow, tuple_row
 
 from adapters.documents import TrustedDocument
-from adapters.postgres.datastore import Datastore, again
+from adapters.postgres.datastore import again
 from adapters.postgres.errors import named_errors
+from adapters.postgres.event_store import PostgresEventLog
 
 
 class PostgresDocuments:
     """Implements `adapters.documents.Documents`. Raises StoreError when the database does not answer."""
 
-    def __init__(self, datastore: Datastore) -> None:
-        self._datastore = datastore
+    def __init__(self, records: PostgresEventLog) -> None:
+        self._records = records
 
     def register(self, documents: Sequence[TrustedDocument]) -> int:
         """Keep documents, of which there are some, all or none; return how many were not there already."""
@@ -41,7 +42,7 @@ class PostgresDocuments:
     def _fetch(self, statement: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
         def attempt() -> list[TupleRow]:
             with (
-                self._datastore.get_connection() as connection,
+                self._records.datastore.get_connection() as connection,
                 connection.cursor(binary=True, row_factory=tuple_row) as cursor,
             ):
                 return cursor.execute(statement, parameters).fetchall()

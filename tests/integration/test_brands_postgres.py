@@ -50,7 +50,7 @@ def rows(world: World, statement: LiteralString, brands: set[str] | None, *param
 
 
 def tables(world: World) -> dict[str, dict[str, Any]]:
-    """Return every table: whether its rows are protected, whether the API may read it, which ids and policies it has."""
+    """Return every table: whether its rows are protected, whether the API may read it, its ids and policies."""
     found = rows(
         world,
         "SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity, has_table_privilege(%s, c.oid, 'SELECT'),"
@@ -110,7 +110,7 @@ def test_a_statement_without_any_condition_shows_the_own_vehicles_only(world: Wo
             continue
         (column,) = set(table["ids"]) & {"vehicle_id", "originator_id"}
         text = sql.SQL("SELECT DISTINCT {} FROM {}").format(sql.Identifier(column), sql.Identifier(name)).as_string()
-        statement: LiteralString = text  # type: ignore[assignment]  # of names that the catalogue has
+        statement: LiteralString = text
         whole, own, none = (rows(world, statement, brands) for brands in (None, {"Audi"}, set()))
         assert own == [row for row in whole if row[0] == CARS[0].id], name
         assert none == [], name
@@ -216,7 +216,7 @@ def test_an_owner_who_may_not_make_the_role_is_told_what_to_have_done(owned: tup
         with world.twins.reading({"Audi"}) as read:
             assert [entry.vehicle_id for entry in read.vehicles(9, None, ANY_VEHICLE)] == [CARS[0].id]
         for name in ("directory", "stored_events", "navigation_v1_signals"):
-            statement: LiteralString = f"SELECT count(*) > 0 FROM {name}"  # type: ignore[assignment]
+            statement: LiteralString = f"SELECT count(*) > 0 FROM {name}"
             assert rows(world, statement, None) == [(True,)]
 
 
