@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import unquote
+from uuid import uuid4
 
 from adapters.access import Access
 from adapters.graphql import graphiql
@@ -169,8 +170,12 @@ class _App:
             self._waiting -= 1
 
     def _executed(self, call: Call, access: Access) -> Response:
-        answer = self._api.answer(call.document, call.variables, call.operation_name, access=access)
-        return respond(answer, call.media_type)
+        request_id = uuid4()
+        answer = self._api.answer(
+            call.document, call.variables, call.operation_name, access=access, request_id=request_id
+        )
+        response = respond(answer, call.media_type)
+        return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
     async def _read(self, request: Request, path: str) -> Response:
         accept = request.headers.get("accept", "")

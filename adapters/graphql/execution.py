@@ -4,11 +4,13 @@ GraphQL-core's own three steps, each seen by itself: so an error says which step
 costs a third of what it does through Strawberry's extensions.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid4
 
 from graphql import (
     DocumentNode,
@@ -23,12 +25,15 @@ from graphql import (
     visit,
 )
 
-from adapters.access import OPERATOR, Access
+from adapters.access import OPERATOR, Access, Shown
 from adapters.graphql.cohort import Context
 from adapters.graphql.errors import ErrorCode, Step, error_body, formatted
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
+from domain.errors import StoreError
+
+_log: Final = logging.getLogger(__name__)
 
 DOCUMENT_TOKENS_MAX: Final = 10_000
 DOCUMENTS_KEPT: Final = 128  # parsed and validated
@@ -58,22 +63,15 @@ class Api:
         operation_name: str | None = None,
         *,
         access: Access,
+        request_id: UUID | None = None,
     ) -> Answer:
-        """Execute a document for somebody; every failure is in the answer's errors."""
-        try:
-            parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
-        except GraphQLError as error:
-            return _refused(Step.PARSE, [error])
-        if invalid:
-            return _refused(Step.VALIDATE, invalid)
-        for where, held in (("document", texts), ("variables", variables)):
-            if _is_unspeakable(held):
-                what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
-                told = error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out")
-                return Answer({"errors": [told]}, executed=False)
-        if (reason := _no_operation(parsed, operation_name)) is not None:
-            told = error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)
-            return Answer({"errors": [told]}, executed=False)
+        """Execute a document for somebody; every failure is in the answer's errors.
+
+        What is shown of personal data is on record before it is returned, under the id of the request.
+        """
+        parsed = _prepared(document, variables, operation_name)
+        if isinstance(parsed, Answer):
+            return parsed
         with self.twins.reading(access.brands) as read:
             permits = Permits(access)
             context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits)
@@ -84,6 +82,15 @@ class Api:
                 variable_values=variables,
                 operation_name=operation_name,
             )
+            if permits.shown:
+                shown = Shown(request_id or uuid4(), access.client, access.subject, permits.shown)
+                try:
+                    read.put_on_record(shown)
+                except StoreError:
+                    _log.exception("request %s is not answered", shown.request_id)
+                    remedy = "try again in some seconds"
+                    told = error_body(ErrorCode.SERVICE_UNAVAILABLE, "the access cannot be put on record", remedy)
+                    return Answer({"errors": [told], "data": None}, executed=True)
         if result.data is None and all(not error.path for error in result.errors or ()):
             return _refused(Step.COERCE, result.errors or ())
         body: JsonObject = (
@@ -99,6 +106,25 @@ class Api:
     ) -> JsonObject:
         """Return the response of a document for the operator: data, and errors if there are any."""
         return self.answer(document, variables, operation_name, access=OPERATOR).body
+
+
+def _prepared(document: str, variables: dict[str, Any] | None, operation_name: str | None) -> DocumentNode | Answer:
+    """Return a document that can be executed, or the answer to one that cannot."""
+    try:
+        parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
+    except GraphQLError as error:
+        return _refused(Step.PARSE, [error])
+    if invalid:
+        return _refused(Step.VALIDATE, invalid)
+    for where, held in (("document", texts), ("variables", variables)):
+        if _is_unspeakable(held):
+            what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
+            told = error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out")
+            return Answer({"errors": [told]}, executed=False)
+    if (reason := _no_operation(parsed, operation_name)) is not None:
+        told = error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)
+        return Answer({"errors": [told]}, executed=False)
+    return parsed
 
 
 def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
