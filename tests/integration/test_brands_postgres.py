@@ -161,8 +161,10 @@ def test_role_and_brands_end_with_the_transaction(world: World) -> None:
         "UPDATE access_records SET client = 'another'",
         "DELETE FROM access_records",
         "TRUNCATE access_records",
-        "INSERT INTO access_records (request_id, client, subject, vehicle_ids, fields)"
-        " VALUES (gen_random_uuid(), 'a', 'b', '{}', '{}') RETURNING id",
+        (
+            "INSERT INTO access_records (request_id, client, subject, vehicle_ids, fields)"
+            " VALUES (gen_random_uuid(), 'a', 'b', '{}', '{}') RETURNING id"
+        ),
     ],
 )
 def test_what_is_the_owners_is_refused(world: World, statement: LiteralString) -> None:
