@@ -1,7 +1,9 @@
 """Who asks, and what they may see: whichever technology told it, and whichever keeps what is seen."""
 
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from domain.errors import FleettwinError
 from domain.units import Micros
@@ -34,6 +36,25 @@ _ALL: Final = frozenset(Scope)
 OPERATOR: Final = Access("operator", "operator", None, _ALL, audited=False, metered=False)
 # Asks without a token.
 DEVELOPMENT: Final = Access("development", "anyone on this machine", None, _ALL, metered=False)
+
+
+class Shown(NamedTuple):
+    """What one request is about to be shown of personal data: by vehicle, the fields of the schema and the signals."""
+
+    request_id: UUID
+    client: str
+    subject: str
+    fields: Mapping[UUID, Collection[str]]
+
+
+class ShownOnce(NamedTuple):
+    """What one request was shown of one vehicle, as it was put on record."""
+
+    recorded_at: Micros
+    request_id: UUID
+    client: str
+    subject: str
+    fields: Sequence[str]
 
 
 class TokenRefusedError(FleettwinError):

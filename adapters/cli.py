@@ -646,6 +646,21 @@ def decommission(
 
 
 @app.command()
+def audit(vin: VinArgument, as_json: AsJson = False) -> None:
+    """Tell who was shown personal data of a vehicle (places, trips, media) over the API, and when: newest first."""
+    from adapters.audit_command import audit_data, audit_screen
+
+    parsed = Vin.parse(vin)
+    with _opened() as twin:
+        with twin.twins.reading() as read:
+            known = read.vehicle_by_vin(parsed.text)
+        if known is None:
+            raise _no_vehicle(parsed)
+        found = audit_data(twin, known.vehicle_id)
+    print_found(found, as_json, audit_screen)
+
+
+@app.command()
 def query(
     document: Annotated[str, typer.Argument(metavar="FILE|-", help="A GraphQL document; -: standard input.")],
     variables: Annotated[str | None, typer.Option(metavar="JSON", help="Its variables, a JSON object.")] = None,

@@ -20,6 +20,7 @@ from adapters.config import TRUSTED_ONLY, Config
 from adapters.lag import Observation, Observer, Sources
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
+from adapters.postgres.access_records import PostgresAccessRecords
 from adapters.postgres.documents import PostgresDocuments
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.projection_versions import PostgresProjectionVersions
@@ -215,6 +216,11 @@ class FleetTwin:
         client = SchemaRegistryClient(*self.config.schema_registry)
         client.check()
         return ExternalIds.registered(self.registry, client) if registering else ExternalIds(self.registry, client)
+
+    @property
+    def access_records(self) -> PostgresAccessRecords:
+        """Who was shown personal data."""
+        return PostgresAccessRecords(self.records.datastore)
 
     @cached_property
     def versions(self) -> PostgresProjectionVersions:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
+from uuid import uuid4
 
 from adapters.access import Access
 from adapters.graphql import graphiql
@@ -196,7 +197,10 @@ class _App:
                 ErrorCode.SERVICE_UNAVAILABLE, "the store does not answer", "try again in some seconds"
             )
             return json_response(503, {"errors": [refused]}, call.media_type)
-        return respond(self._api.answer(document, call.variables, call.operation_name, access=access), call.media_type)
+        request_id = uuid4()
+        answer = self._api.answer(document, call.variables, call.operation_name, access=access, request_id=request_id)
+        response = respond(answer, call.media_type)
+        return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
     async def _read(self, request: Request, path: str) -> Response:
         accept = request.headers.get("accept", "")

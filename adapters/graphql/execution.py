@@ -4,12 +4,14 @@ GraphQL-core's own three steps, each seen by itself: so an error says which step
 costs a third of what it does through Strawberry's extensions.
 """
 
+import logging
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid4
 
 from graphql import (
     DocumentNode,
@@ -25,7 +27,7 @@ from graphql import (
     visit,
 )
 
-from adapters.access import OPERATOR, Access
+from adapters.access import OPERATOR, Access, Shown
 from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.cohort import Context
 from adapters.graphql.cost import points_of, price, too_complex
@@ -33,6 +35,9 @@ from adapters.graphql.errors import ErrorCode, Step, error_body, told
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
+from domain.errors import StoreError
+
+_log: Final = logging.getLogger(__name__)
 
 DOCUMENT_TOKENS_MAX: Final = 10_000
 POINTS_MIN: Final = 1.0  # that a query costs
@@ -65,9 +70,13 @@ class Api:
         operation_name: str | None = None,
         *,
         access: Access,
+        request_id: UUID | None = None,
     ) -> Answer:
-        """Execute a document for somebody; every failure is in the answer's errors."""
-        call = _Call(variables, operation_name, access)
+        """Execute a document for somebody; every failure is in the answer's errors.
+
+        What is shown of personal data is on record before it is returned, under the id of the request.
+        """
+        call = _Call(variables, operation_name, access, request_id or uuid4())
         try:
             parsed, points = _ready(document, call)
         except _RefusedError as refused:
@@ -108,6 +117,15 @@ class Api:
                 variable_values=call.variables,
                 operation_name=call.operation_name,
             )
+            if permits.shown:
+                shown = Shown(call.request_id, call.access.client, call.access.subject, permits.shown)
+                try:
+                    read.put_on_record(shown)
+                except StoreError:
+                    _log.exception("request %s is not answered", shown.request_id)
+                    remedy = "try again in some seconds"
+                    refused = error_body(ErrorCode.SERVICE_UNAVAILABLE, "the access cannot be put on record", remedy)
+                    return Answer({"errors": [refused], "data": None}, executed=True)
         if result.data is None and all(not error.path for error in result.errors or ()):
             return _refused(Step.COERCE, result.errors or ())
         body: JsonObject = {"errors": told(result.errors, Step.EXECUTE)} if result.errors else {}
@@ -129,6 +147,7 @@ class _Call(NamedTuple):
     variables: dict[str, Any] | None
     operation_name: str | None
     access: Access
+    request_id: UUID
 
 
 class _RefusedError(Exception):

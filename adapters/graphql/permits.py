@@ -24,11 +24,15 @@ class Permits:
 
     def refusal(self, vehicle_id: UUID, path: str, *, past: bool) -> str | None:
         """Return why a signal is not shown; None: it is, and if it is personal that is noted."""
-        needed = scopes.of_path(path, past=past)
-        if not needed <= self._held:
-            return scopes.lacking(needed - self._held)
-        self._note(vehicle_id, path, needed)
-        return None
+        refusal = self.lacking_for(path, past=past)
+        if refusal is None:
+            self._note(vehicle_id, path, scopes.of_path(path, past=past))
+        return refusal
+
+    def lacking_for(self, path: str, *, past: bool) -> str | None:
+        """Return why a signal would not be shown; nothing is noted."""
+        missing = scopes.of_path(path, past=past) - self._held
+        return scopes.lacking(missing) if missing else None
 
     def refusal_of_field(self, vehicle_id: UUID, name: str, *, past: bool = False) -> str | None:
         """Return why a field that is no signal is not shown; None: it is, and if it is personal that is noted."""

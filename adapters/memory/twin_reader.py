@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
+from adapters.access import Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
@@ -42,11 +43,18 @@ class MemoryTwinReader(RowsReader):
         self._store = store
         self._brands = brands
         self._snapshots = snapshots or MemorySnapshots()
+        self.records: list[Shown] = []
 
     @contextmanager
     def reading(self, brands: Collection[str] | None = None) -> Iterator["MemoryTwinReader"]:
         """Open a view."""
-        yield self if brands is None else MemoryTwinReader(self._log, self._store, self._snapshots, brands)
+        view = self if brands is None else MemoryTwinReader(self._log, self._store, self._snapshots, brands)
+        view.records = self.records
+        yield view
+
+    def put_on_record(self, shown: Shown) -> None:
+        """Keep what somebody is about to be shown."""
+        self.records.append(shown)
 
     @property
     def snapshots(self) -> SnapshotReader:

@@ -11,8 +11,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import RowMaker, TupleRow, tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from adapters.access import Shown
 from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
 from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
 from adapters.postgres.snapshots import PostgresSnapshots
@@ -84,6 +86,23 @@ class PostgresTwinReader:
             self._pool.putconn(self._connection)
             self._connection = None
             self._shown = None
+
+    def put_on_record(self, shown: Shown) -> None:
+        """Keep, for good, what somebody is about to be shown; the view ends with it.
+
+        Raises StoreError: then nothing is to be shown.
+        """
+        if self._brands is None:
+            self.close()  # what sees every brand is read-only
+        try:
+            connection = self._opened(writes=True)
+            connection.execute(INSERT, insert_parameters(shown), prepare=True)
+            connection.commit()
+        except (psycopg.Error, PoolTimeout) as error:
+            said = str(error).partition(chr(10))[0]
+            raise StoreError(f"the access cannot be put on record: {said}") from error
+        finally:
+            self.close()
 
     # --- vehicles -----------------------------------------------------------------------------------------------------
 
@@ -309,13 +328,18 @@ class PostgresTwinReader:
     def _fetch(
         self, make: RowMaker[T], statement: LiteralString, parameters: Sequence[object] | Mapping[str, object]
     ) -> list[T]:
+        with self._opened(writes=self._brands is not None).cursor(binary=True, row_factory=lambda _: make) as cursor:
+            return cursor.execute(statement, parameters, prepare=True).fetchall()
+
+    def _opened(self, *, writes: bool) -> Connection[TupleRow]:
+        """Return the connection of this view, begun as whom it is read as; the API's role may write records only."""
         if self._connection is None:
             self._connection = self._pool.getconn(CONNECTION_WAIT_S)
+            self._connection.read_only = not writes
             if self._brands is not None:
                 told = [API_ROLE, BRANDS_SETTING, BRANDS_SEPARATOR.join(self._brands)]
                 self._connection.execute(BECOME_API, told, prepare=True)
-        with self._connection.cursor(binary=True, row_factory=lambda _: make) as cursor:
-            return cursor.execute(statement, parameters, prepare=True).fetchall()
+        return self._connection
 
 
 def _hops(found: Sequence[Any]) -> Hops:
@@ -366,5 +390,4 @@ class PostgresTwins:
 def _configure(connection: Connection[TupleRow]) -> None:
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
     connection.commit()
-    connection.read_only = True
     connection.isolation_level = IsolationLevel.REPEATABLE_READ

@@ -11,12 +11,17 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from adapters.access import DEVELOPMENT, OPERATOR, Access, Scope
+from adapters.clock import now
+from adapters.postgres.access_records import PostgresAccessRecords
+from adapters.postgres.datastore import Datastore
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.schema import API_ROLE
 from adapters.postgres.server import EmbeddedServer
 from adapters.postgres.twin_reader import PostgresTwinReader
 from adapters.twins import ANY_VEHICLE, PROJECTIONS
+from domain import paths
 from domain.errors import BadInputError
 from tests.support.databases import database, new_database, server
 from tests.support.twins import Car, World, full_car, postgres_world
@@ -32,7 +37,10 @@ def cars() -> list[Car]:
 CARS = cars()
 # What tells nothing of any vehicle, and what nobody but the owner reads.
 WITHOUT_VEHICLES = {"projection_positions", "shown_projections"}
-OF_THE_OWNER = {"consumed_positions", "projection_sources", "schema_version", "set_aside", "stream_progress"}
+OF_THE_OWNER = {
+    *("consumed_positions", "projection_sources", "schema_version", "set_aside", "stream_progress"),
+    "trusted_documents",
+}
 WITH_VEHICLES_ELSEWHERE = {"projection_versions"}  # in a list
 
 
@@ -100,7 +108,7 @@ def test_the_api_cannot_pass_by_the_policies_and_can_change_nothing(world: World
         None,
         API_ROLE,
     )
-    assert writable == []
+    assert writable == [("access_records", "INSERT")]
 
 
 def test_a_statement_without_any_condition_shows_the_own_vehicles_only(world: World) -> None:
@@ -152,11 +160,54 @@ def test_role_and_brands_end_with_the_transaction(world: World) -> None:
         "SELECT protect_vehicles('schema_version', 'x')",
         "ALTER TABLE directory DISABLE ROW LEVEL SECURITY",
         "COPY directory TO '/tmp/never'",
+        "SELECT * FROM access_records",
+        "UPDATE access_records SET client = 'another'",
+        "DELETE FROM access_records",
+        "TRUNCATE access_records",
+        (
+            "INSERT INTO access_records (request_id, client, subject, vehicle_ids, fields)"
+            " VALUES (gen_random_uuid(), 'a', 'b', '{}', '{}') RETURNING id"
+        ),
     ],
 )
 def test_what_is_the_owners_is_refused(world: World, statement: LiteralString) -> None:
     with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)):
         rows(world, statement, {"Audi"})
+
+
+def test_who_was_shown_what_is_on_record_for_good(world: World, database: str) -> None:
+    access = Access("an app", "somebody", frozenset({"Audi", "Skoda"}), frozenset(Scope))
+    request, other = uuid4(), uuid4()
+    document = "{ vehicles(first: 9) { edges { node { navigation { speed { value } } media { title { value } } } } } }"
+    assert "errors" not in world.api.answer(document, access=access, request_id=request).body
+    document = f'{{ vehicle(vin: "{CARS[1].vin}") {{ navigation {{ trips(first: 20) {{ edges {{ cursor }} }} }} }} }}'
+    for each in (access, DEVELOPMENT, OPERATOR):
+        assert "errors" not in world.api.answer(document, access=each, request_id=other).body
+    records = PostgresAccessRecords(Datastore(database))
+    before = now()
+    first, second, third = records.of_vehicle(CARS[1].id, 9)
+    assert third[1:] == (request, "an app", "somebody", [paths.MEDIA_TITLE, paths.SPEED])
+    assert second[1:] == (other, "an app", "somebody", ["Navigation.trips"])
+    assert first[1:4] == (other, "development", "anyone on this machine")
+    assert first.recorded_at >= second.recorded_at >= third.recorded_at > before - 600_000_000
+    assert [each.request_id for each in records.of_vehicle(CARS[0].id, 9)] == [request]
+    assert len(records.of_vehicle(CARS[1].id, 2)) == 2
+    assert rows(world, "SELECT vehicle_ids, fields FROM access_records", None)[0][0] == sorted(car.id for car in CARS)
+    assert "WVWZZZ" not in str(rows(world, "SELECT r::text FROM access_records AS r", None))
+
+
+def test_a_request_that_cannot_be_put_on_record_is_not_answered(world: World, database: str) -> None:
+    document = f'{{ vehicle(vin: "{CARS[0].vin}") {{ vin navigation {{ speed {{ value }} }} }} }}'
+    access = Access("an app", "somebody", frozenset({"Audi"}), frozenset(Scope))
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(sql.SQL("REVOKE INSERT ON access_records FROM {}").format(sql.Identifier(API_ROLE)))
+        try:
+            body = world.api.answer(document, access=access).body
+        finally:
+            connection.execute(sql.SQL("GRANT INSERT ON access_records TO {}").format(sql.Identifier(API_ROLE)))
+    assert body["data"] is None
+    assert body["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+    assert world.api.answer(document, access=access).body["data"]["vehicle"]["vin"] == CARS[0].vin
 
 
 def test_a_new_version_of_a_projection_is_protected_from_its_beginning(world: World) -> None:
@@ -231,6 +282,7 @@ def test_migrations_protect_what_was_there_before(server: EmbeddedServer) -> Non
                 connection.execute(f"DROP POLICY IF EXISTS own_vehicles ON {name}")
                 connection.execute(f"DROP POLICY IF EXISTS of_all_vehicles ON {name}")
                 connection.execute(f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY")
+            connection.execute("DROP TABLE access_records, trusted_documents")
             connection.execute("DROP FUNCTION protect_vehicles, log_end, log_recorded_at")
             connection.execute("DROP INDEX directory_brand_idx")
             connection.execute("DELETE FROM schema_version WHERE version >= 8")

@@ -11,8 +11,8 @@ DEPTH_MAX: Final = 8
 # What a field with arguments that must be given is asked for; those of fields that are asked several times.
 ARGUMENTS: Final = {
     "Vehicle.signal": '(path: "Vehicle.Speed")',
-    "Vehicle.events": "(first: 100)",
 }
+PAGE: Final = "(first: 100)"
 
 
 def everything_of(type_name: str, depth: int = DEPTH_MAX) -> str:
@@ -21,7 +21,7 @@ def everything_of(type_name: str, depth: int = DEPTH_MAX) -> str:
     parts = ["__typename"]
     for name, field in kind.fields.items():
         inner: Any = get_named_type(field.type)
-        arguments = ARGUMENTS.get(f"{type_name}.{name}", "")
+        arguments = ARGUMENTS.get(f"{type_name}.{name}", PAGE if "first" in field.args else "")
         if not isinstance(inner, GraphQLObjectType | GraphQLInterfaceType):
             parts.append(name + arguments)
         elif depth > 1:

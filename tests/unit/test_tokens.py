@@ -76,10 +76,9 @@ def test_a_token_without_a_key_id_fits_the_only_key_of_its_algorithm() -> None:
     assert refused(EC.token({"kid": GONE}), two) == NOT_VALID
 
 
-@pytest.mark.parametrize(
-    "claims", [{"exp": ago(LEEWAY_S / 2)}, {"nbf": ago(-LEEWAY_S / 2)}, {"iat": ago(-LEEWAY_S / 2)}]
-)
-def test_the_clock_of_the_issuer_may_be_a_little_wrong(claims: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", LEEWAY_S / 2), ("nbf", -LEEWAY_S / 2), ("iat", -LEEWAY_S / 2)])
+def test_the_clock_of_the_issuer_may_be_a_little_wrong(claim: str, seconds: float) -> None:
+    claims: dict[str, Any] = {claim: ago(seconds)}
     assert VERIFIER.verify(EC.token(**claims))
 
 
@@ -90,8 +89,8 @@ def test_the_clock_of_the_issuer_may_be_a_little_wrong(claims: dict[str, Any]) -
     ("claims", "reason"),
     [
         ({"exp": ago(LEEWAY_S + 5)}, "the token has expired"),
-        ({"nbf": ago(-LEEWAY_S - 60)}, "the token is not valid yet"),
-        ({"iat": ago(-LEEWAY_S - 60)}, "the token is not valid yet"),
+        ({"nbf": ago(-86_400)}, "the token is not valid yet"),
+        ({"iat": ago(-86_400)}, "the token is not valid yet"),
         ({"aud": "another"}, "the token is not for this API"),
         ({"aud": ["another", "fleettwin2"]}, "the token is not for this API"),
         ({"iss": "https://login.example"}, "the token is not for this API"),
