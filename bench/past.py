@@ -52,8 +52,9 @@ PAGE: Final = 100
 VEHICLE_BAR_MS: Final = 50.0
 FLEET_BAR_S: Final = 2.0
 _TABLES: Final = ("stored_events", "snapshot_blocks", "snapshot_states", "snapshot_rows")
-_DAY_US: Final = 24 * 3_600 * MICROS_PER_SECOND
+DAY_US: Final = 24 * 3_600 * MICROS_PER_SECOND
 _BEGAN: Final = datetime(2025, 6, 1, tzinfo=UTC)
+BEGAN_AT: Final = Micros(int(_BEGAN.timestamp()) * MICROS_PER_SECOND)
 _VALUE: Final = "{ value unit status capturedAt }"
 _VEHICLE: Final = f"""query ($vin: String!, $asOf: DateTime!) {{ vehicle(vin: $vin, asOf: $asOf) {{ seenPosition
     navigation {{ latitude {_VALUE} longitude {_VALUE} speed {_VALUE}
@@ -82,11 +83,11 @@ def run() -> Sequence[Result]:
         api = Api(twins, load_catalogue(), codec.decode)
         settle()  # as the server does
         rng = random.Random(17)
-        moments = [_moment(rng.uniform(0, DAYS)) for _ in range(MOMENTS)]
+        moments = [moment(rng.uniform(0, DAYS)) for _ in range(MOMENTS)]
         vehicle_whole_ms = [_ms(partial(_ask, api, _VEHICLE, vin=vin, asOf=at)) for at in moments[:WHOLE_MOMENTS]]
         told = [_ask(api, _VEHICLE, vin=vin, asOf=at) for at in moments[:WHOLE_MOMENTS]]
-        fleet_at = _moment(FLEET_EVENTS / events * DAYS * 0.6)
-        fleet_whole_s = _ms(partial(_ask_fleet, api, fleet_at)) / 1_000
+        fleet_at = moment(FLEET_EVENTS / events * DAYS * 0.6)
+        fleet_whole_s = _ms(partial(ask_fleet, api, fleet_at, FLEET + 1)) / 1_000
 
         snapshots = PostgresSnapshots(fetch_from(records.datastore))
         began = time.perf_counter()
@@ -97,7 +98,7 @@ def run() -> Sequence[Result]:
             sizes = [_megabytes(connection, table) for table in _TABLES]
         assert [_ask(api, _VEHICLE, vin=vin, asOf=at) for at in moments[:WHOLE_MOMENTS]] == told
         vehicle_ms = sorted(_ms(partial(_ask, api, _VEHICLE, vin=vin, asOf=at)) for at in moments)
-        fleet_s = sorted(_ms(partial(_ask_fleet, api, fleet_at)) / 1_000 for _ in range(FLEET_ROUNDS))
+        fleet_s = sorted(_ms(partial(ask_fleet, api, fleet_at, FLEET + 1)) / 1_000 for _ in range(FLEET_ROUNDS))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(f"{made:,} snapshots in {took_s:,.0f} s; {', '.join(sizes)}")
     console.print(f"by a whole fold: vehicle {max(vehicle_whole_ms):,.0f} ms, fleet {fleet_whole_s:,.1f} s")
@@ -125,13 +126,12 @@ def _drive_a_year(log: VehicleLog) -> tuple[str, int]:
     """Write the events of one vehicle; return its VIN, and how many there are."""
     fleet = Fleet(log, b"a key for a benchmark")
     (vin,) = vins(1, 1)
-    begin = Micros(int(_BEGAN.timestamp()) * MICROS_PER_SECOND)
-    vehicle_id = fleet.register(vin, brand="Volkswagen", model="ID.3", at=begin)
+    vehicle_id = fleet.register(vin, brand="Volkswagen", model="ID.3", at=BEGAN_AT)
     drives: list[Drive] = simulated_drives()
     pending = []
     for number in range(DAYS * DRIVES_A_DAY):
         drive = drives[number % len(drives)]
-        shift_us = begin + number * _DAY_US // DRIVES_A_DAY - captured_last(drive[0])
+        shift_us = BEGAN_AT + number * DAY_US // DRIVES_A_DAY - captured_last(drive[0])
         for sequence, batch in enumerate(drive, 1):
             pending.append(replace(shifted(batch, vehicle_id, sequence, shift_us), stream_id=f"drive-{number}"))
         while len(pending) >= BATCHES_AT_ONCE:
@@ -165,7 +165,8 @@ def _megabytes(connection: Connection[Any], table: str) -> str:
     return f"{table} {row[0] if row else 0:,} MB"
 
 
-def _moment(days: float) -> str:
+def moment(days: float) -> str:
+    """Return so many days after the year began, as GraphQL takes it."""
     return (_BEGAN + timedelta(days=days)).isoformat()
 
 
@@ -175,15 +176,16 @@ def _ask(api: Api, document: str, **variables: Any) -> Any:
     return answer["data"]
 
 
-def _ask_fleet(api: Api, at: str) -> int:
-    """Ask page by page; return how many vehicles there were."""
-    found, after = 0, None
+def ask_fleet(api: Api, at: str, vehicles: int) -> list[Any]:
+    """Ask page by page; return what is told of the vehicles, which are so many."""
+    found: list[Any] = []
+    after = None
     while True:
         page = _ask(api, _FLEET, asOf=at, after=after)["vehicles"]
-        found += len(page["edges"])
+        found += [edge["node"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
-            assert found == FLEET + 1
+            assert len(found) == vehicles
             return found
 
 
