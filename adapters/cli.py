@@ -578,6 +578,46 @@ def republish(
         publish_anew(twin, recreate=recreate)
 
 
+documents_app = typer.Typer(help="Documents of GraphQL that are trusted.")
+app.add_typer(documents_app, name="documents")
+
+
+@documents_app.command(name="register")
+def documents_register(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="GraphQL, or JSON of relay-compiler or Apollo (ids: SHA-256)."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Trust the documents of files: a client may ask for each by its hash."""
+    from adapters.documents_command import documents_screen, register
+
+    with _opened() as twin:
+        print_found(register(twin, paths), as_json, documents_screen)
+
+
+@documents_app.command(name="list")
+def documents_list(as_json: AsJson = False) -> None:
+    """List the documents that are trusted, in the order in which they came."""
+    from adapters.documents_command import data_of, documents_screen
+
+    with _opened() as twin:
+        print_found([data_of(each) for each in twin.documents.all()], as_json, documents_screen)
+
+
+@documents_app.command(name="remove")
+def documents_remove(
+    sha256: Annotated[str, typer.Argument(metavar="SHA256", help="As `documents list` shows it.")],
+) -> None:
+    """Trust a document no more."""
+    from adapters.documents_command import remove
+
+    with _opened() as twin:
+        remove(twin, sha256)
+    out.print(f"{sha256} is trusted no more")
+
+
 topics_app = typer.Typer(help="Topics of Kafka.")
 app.add_typer(topics_app, name="topics")
 
@@ -609,6 +649,21 @@ def decommission(
 
 
 @app.command()
+def audit(vin: VinArgument, as_json: AsJson = False) -> None:
+    """Tell who was shown personal data of a vehicle (places, trips, media) over the API, and when: newest first."""
+    from adapters.audit_command import audit_data, audit_screen
+
+    parsed = Vin.parse(vin)
+    with _opened() as twin:
+        with twin.twins.reading() as read:
+            known = read.vehicle_by_vin(parsed.text)
+        if known is None:
+            raise _no_vehicle(parsed)
+        found = audit_data(twin, known.vehicle_id)
+    print_found(found, as_json, audit_screen)
+
+
+@app.command()
 def query(
     document: Annotated[str, typer.Argument(metavar="FILE|-", help="A GraphQL document; -: standard input.")],
     variables: Annotated[str | None, typer.Option(metavar="JSON", help="Its variables, a JSON object.")] = None,
@@ -619,10 +674,34 @@ def query(
     text = _read_document(document)
     values = _json_object(variables)
     with _opened() as twin:
-        body = twin.api.answer(text, values, operation).body
+        body = twin.api.execute(text, values, operation)
     print_json(body)
     if body.get("errors"):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def token(
+    brand: Annotated[list[str], typer.Option(metavar="NAME", help="A brand whose vehicles it shows; several: these.")],
+    scope: Annotated[
+        list[str], typer.Option(metavar="SCOPE", help="What it is good for, like navigation:read; several: all these.")
+    ],
+    client: Annotated[str, typer.Option(metavar="ID", help="Who uses it.")] = "development",
+    valid: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 90s, 15m, 1h, 30d.")] = "1h",
+    as_json: AsJson = False,
+) -> None:
+    """Issue a token for development, with a key that is made and kept in FLEETTWIN_HOME."""
+    from adapters.token_command import issue_token, token_wish
+
+    for option, texts in (("--brand", brand), ("--client", [client])):
+        for text in texts:
+            _check_text(option, text)
+    wish = token_wish(brand, scope, client, valid)
+    issued = issue_token(Config.read(), wish, _opened)
+    if as_json:
+        print_json(issued)
+    else:
+        sys.stdout.write(f"{issued['access_token']}\n")  # in one line, however narrow the terminal is
 
 
 @app.command()
@@ -701,7 +780,7 @@ def _no_vehicle(vin: Vin, *, then: bool = False) -> BadInputError:
 
 
 def _data(twin: "FleetTwin", document: str, **variables: Any) -> dict[str, Any]:
-    body = twin.api.answer(document, variables).body
+    body = twin.api.execute(document, variables)
     if body.get("errors"):
         first = body["errors"][0]
         remedy = first.get("extensions", {}).get("remedy", "see the message")

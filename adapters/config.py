@@ -10,20 +10,25 @@ import secrets
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from adapters.kafka.security import PLAINTEXT, Secret, Security
+from adapters.secret_file import kept_secret
 from domain.errors import BadInputError
 
 PREFIX: Final = "FLEETTWIN_"
 DEFAULT_FILE: Final = "fleettwin.toml"
 VIN_KEY_BYTES: Final = 32  # RFC 2104, section 3: no shorter than the hash's output
 VIN_KEY_CHARACTERS_MIN: Final = 16
+DEVELOPMENT_KEYS: Final = "development"  # what token_keys may name instead of a place
 PORT_MAX: Final = 65_535
 PARTITIONS_MAX: Final = 10_000
+ANY_DOCUMENTS: Final = "any"
+TRUSTED_ONLY: Final = "trusted"
+QUERY_POINTS_MAX: Final = 1_000_000_000
 NUMBER_DIGITS_MAX: Final = 20
 LOG_FORMATS: Final = ("logfmt", "json")
 TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka allows 249 characters, the topic's own among them
@@ -57,9 +62,19 @@ SETTINGS: Final = (
     ),
     Setting(
         "host",
-        "Address that `serve` and `demo` bind to; without authentication only a loopback address is taken.",
+        "Address that `serve` and `demo` bind to; another than a loopback address needs token_keys.",
         "127.0.0.1",
     ),
+    Setting(
+        "token_keys",
+        "Keys of tokens: `development`, the URL of a JWKS, or a file (JWKS, or a public key as PEM); unset: nobody"
+        " needs a token, on a loopback address only.",
+    ),
+    Setting("token_issuer", "Who has issued the tokens (iss), where their keys are not ours."),
+    Setting("token_audience", "Whom tokens must be for (aud).", "fleettwin"),
+    Setting("query_points", "What a client with a token may spend at once on queries (extensions.cost).", "20000"),
+    Setting("query_points_restored", "How many of these points come back each second.", "1000"),
+    Setting("documents", "Which documents of GraphQL `serve` executes: any, or trusted (registered) ones only.", "any"),
     Setting("port", "TCP port that `serve` and `demo` bind to; 0: any free one.", "8000"),
     Setting("kafka_bootstrap_servers", "Kafka to use: host:port, several with commas; unset: none."),
     Setting(
@@ -107,6 +122,15 @@ class Value:
         return "(set, not shown)" if self.setting.secret and self.value is not None else self.value
 
 
+class Tokens(NamedTuple):
+    """Which tokens are taken. Without `keys` they are those of the development key."""
+
+    keys: str | Path | None  # the URL or the file of the keys
+    issuer: str | None  # None: the development key's
+    audience: str
+    required: bool  # False: who shows none is let in too
+
+
 class Registry(NamedTuple):
     """A schema registry that is not our own."""
 
@@ -124,6 +148,10 @@ class Config:
     vss_catalogue: Path | None
     host: str
     port: int
+    tokens: Tokens
+    query_points: int
+    query_points_restored: int  # a second
+    documents: str
     kafka_bootstrap_servers: str | None
     kafka_partitions: int
     kafka_topic_prefix: str
@@ -162,6 +190,10 @@ class Config:
             _path(by_name["vss_catalogue"]),
             by_name["host"].value or "",
             _number(by_name["port"], "port", 0, PORT_MAX),
+            _tokens(*(by_name[f"token_{part}"] for part in ("keys", "issuer", "audience"))),
+            _number(by_name["query_points"], "number of points", 1, QUERY_POINTS_MAX),
+            _number(by_name["query_points_restored"], "number of points", 1, QUERY_POINTS_MAX),
+            _one_of(by_name["documents"], (ANY_DOCUMENTS, TRUSTED_ONLY)),
             _servers(by_name["kafka_bootstrap_servers"]),
             _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
             _prefix(by_name["kafka_topic_prefix"]),
@@ -188,24 +220,7 @@ class Config:
         """Return the key that vehicle ids are derived with; generate it below home where none is set."""
         if self._vin_key is not None:
             return self._vin_key.encode()
-        path = self.home / "vin.key"
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.touch(mode=0o600)
-            draft.write_text(secrets.token_hex(VIN_KEY_BYTES))
-            try:
-                os.link(draft, path)  # whoever comes first makes it; the others find it whole
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-            return path.read_text().strip().encode()
-        except OSError as error:
-            what = f"the VIN key cannot be kept ({error.strerror})"
-            raise BadInputError(
-                what, where=str(path), remedy="set FLEETTWIN_HOME to a folder that you can write"
-            ) from error
+        return kept_secret(self.home / "vin.key", "VIN key", lambda: secrets.token_hex(VIN_KEY_BYTES)).encode()
 
 
 def _file(environment: Mapping[str, str]) -> tuple[Path, Mapping[str, Any]]:
@@ -312,6 +327,47 @@ def _prefix(value: Value) -> str:
         what, remedy = f"{text!r} begins no topic", "give letters, digits, dots, hyphens and underscores, 200 at most"
         raise BadInputError(what, where=value.source, remedy=remedy)
     return text
+
+
+def _tokens(keys: Value, issuer: Value, audience: Value) -> Tokens:
+    aud = audience.value or ""
+    if not aud:
+        raise BadInputError("tokens must be for somebody", where=audience.source, remedy="give a name, or leave it out")
+    if not keys.value or keys.value == DEVELOPMENT_KEYS:
+        if issuer.value:
+            remedy = "set FLEETTWIN_TOKEN_KEYS to the keys of this issuer, or leave the issuer out"
+            raise BadInputError("is set, and its keys are not", where=issuer.source, remedy=remedy)
+        return Tokens(None, None, aud, required=bool(keys.value))
+    if not issuer.value:
+        remedy = "set FLEETTWIN_TOKEN_ISSUER to what its tokens have as iss"
+        raise BadInputError("is set, and token_issuer is not", where=keys.source, remedy=remedy)
+    if "://" not in keys.value:
+        return Tokens(_path(keys), issuer.value, aud, required=True)
+    try:
+        parts = urlsplit(keys.value)
+        host, complete = parts.hostname or "", bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, host, complete = urlsplit(""), "", False
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    if (
+        not complete
+        or not secure
+        or "@" in parts.netloc
+        or parts.fragment
+        or not keys.value.isascii()
+        or " " in keys.value
+    ):
+        remedy = "give https://…; http:// only at a loopback address"
+        raise BadInputError("this is no URL that keys are taken from", where=keys.source, remedy=remedy)
+    return Tokens(keys.value, issuer.value, aud, required=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, and nobody else comes to it from outside."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _registry(url: Value, username: Value, password: Value) -> Registry | None:

@@ -7,8 +7,11 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from adapters.event_log import DirectoryEntry
-from adapters.twins import PageOf, Span, VehicleFilter, signal_table
-from domain.units import Micros
+from adapters.twins import Box, Circle, PageOf, Span, VehicleFilter, newest, signal_table
+from domain.geo import great_circle_m
+from domain.paths import LATITUDE, LONGITUDE, STATE_OF_CHARGE_DISPLAYED
+from domain.signals import Quality
+from domain.units import Degrees, Metres, Micros
 from projections.diagnostics.model import ChargingRow, DiagnosticsSignalRow, QualityRow, TroubleCodeRow, WarningRow
 from projections.media.model import MediaSignalRow, PlayRow
 from projections.navigation.model import DestinationRow, NavigationSignalRow, TrackRow, TripRow
@@ -55,10 +58,36 @@ class RowsReader(ABC):
                 return False
             if chosen.trouble_codes is not None and not codes & set(chosen.trouble_codes):
                 return False
-        if chosen.last_seen_after is None:
+        if chosen.warnings is not None:
+            raised = {row.warning for row in self.warnings([entry.vehicle_id]) if row.raised}
+            if not raised & set(chosen.warnings):
+                return False
+        if chosen.last_seen_after is not None:
+            last_seen = self.last_seen([entry.vehicle_id]).get(entry.vehicle_id)
+            if last_seen is None or last_seen <= chosen.last_seen_after:
+                return False
+        return self._fits_newest(entry, chosen)
+
+    def _fits_newest(self, entry: DirectoryEntry, chosen: VehicleFilter) -> bool:
+        """Return whether the newest numbers of a vehicle are those that a filter chooses."""
+        between, box, circle = chosen.state_of_charge, chosen.box, chosen.circle
+        if between is None and box is None and circle is None:
             return True
-        last_seen = self.last_seen([entry.vehicle_id]).get(entry.vehicle_id)
-        return last_seen is not None and last_seen > chosen.last_seen_after
+        rows = newest(self.signals([entry.vehicle_id], [STATE_OF_CHARGE_DISPLAYED, LATITUDE, LONGITUDE], []))
+        usable = [row for row in rows.values() if row.quality == Quality.OK]
+        numbers = {row.path: row.number for row in usable if row.number is not None}
+        if between is not None:
+            charge = numbers.get(STATE_OF_CHARGE_DISPLAYED)
+            if charge is None or not between.least <= charge <= between.most:
+                return False
+        if box is None and circle is None:
+            return True
+        latitude, longitude = numbers.get(LATITUDE), numbers.get(LONGITUDE)
+        if latitude is None or longitude is None:
+            return False
+        if box is not None and not (box.south <= latitude <= box.north and _between(box, longitude)):
+            return False
+        return circle is None or (_distance_m(latitude, longitude, circle) <= circle.radius_m)
 
     def signals(
         self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]
@@ -184,3 +213,14 @@ class RowsReader(ABC):
                 counts[owner(row)] = counts.get(owner(row), 0) + 1
                 found.append(row)
         return found
+
+
+def _between(box: Box, longitude: float) -> bool:
+    """Whether a meridian is between those of a box."""
+    west, east, across = box.meridians
+    return longitude >= west or longitude <= east if across else west <= longitude <= east
+
+
+def _distance_m(latitude: float, longitude: float, circle: Circle) -> Metres:
+    middle = Degrees(circle.latitude_deg), Degrees(circle.longitude_deg)
+    return great_circle_m(Degrees(latitude), Degrees(longitude), *middle)

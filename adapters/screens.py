@@ -77,16 +77,16 @@ def twin(vehicle: Mapping[str, Any]) -> RenderableType:
         parts.append(Text(f"destination {destination['state']}: {_place(destination)}"))
     plays = [edge["node"] for edge in vehicle["media"]["playHistory"]["edges"]]
     if plays:
-        parts.append(_table("played", plays, ("startedAt", "title", "artist", "source")))
+        parts.append(table("played", plays, ("startedAt", "title", "artist", "source")))
     if diagnostics["troubleCodes"]:
         parts.append(_codes(diagnostics["troubleCodes"]))
     if diagnostics["warnings"]:
-        parts.append(_table("warnings", diagnostics["warnings"], ("warning", "raised", "value", "unit", "capturedAt")))
+        parts.append(table("warnings", diagnostics["warnings"], ("warning", "raised", "value", "unit", "capturedAt")))
     sessions = [edge["node"] for edge in diagnostics["chargingSessions"]["edges"]]
     if sessions:
         columns = ("startedAt", "endedAt", "startPercent", "endPercent", "energyAddedKwh")
         rounded = [{**session, "energyAddedKwh": _energy(session["energyAddedKwh"])} for session in sessions]
-        parts.append(_table("charging", rounded, columns))
+        parts.append(table("charging", rounded, columns))
     quality = diagnostics["telemetryQuality"]
     parts.append(
         Text(
@@ -149,7 +149,8 @@ def _codes(codes: Iterable[Mapping[str, Any]]) -> Rows:
     return table
 
 
-def _table(title: str, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Rows:
+def table(title: str, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Rows:
+    """Return rows as a table."""
     table = Rows(columns, title)
     for row in rows:
         table.add_row(*(_time(row[column]) if column.endswith("At") else text_of(row[column]) for column in columns))
@@ -180,7 +181,7 @@ def parked(found: Iterable[Mapping[str, Any]]) -> RenderableType:
     rows = list(found)
     if not rows:
         return Text("nothing is parked")
-    return _table("parked", rows, ("projection", "vehicleId", "version", "position", "attempts", "parkedAt", "error"))
+    return table("parked", rows, ("projection", "vehicleId", "version", "position", "attempts", "parkedAt", "error"))
 
 
 def parked_details(found: Iterable[Mapping[str, Any]]) -> RenderableType:
@@ -202,7 +203,7 @@ def topics(found: Iterable[Mapping[str, Any]]) -> RenderableType:
         {**each, "created": "just now" if each["created"] else "before", "otherwise": "\n".join(each["differences"])}
         for each in found
     ]
-    return _table("topics", rows, ("topic", "partitions", "replicas", "created", "otherwise"))
+    return table("topics", rows, ("topic", "partitions", "replicas", "created", "otherwise"))
 
 
 def settings(config: Config) -> Rows:

@@ -1,6 +1,5 @@
 """The server as a process: the API and the projections side by side, until Ctrl-C."""
 
-import ipaddress
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import uvicorn
 
 from adapters.collector import settle
-from adapters.config import Config
+from adapters.config import Config, is_loopback
 from adapters.heartbeat import Heartbeat
 from adapters.operation import Operation
 from adapters.terminal import err, out
@@ -34,7 +33,7 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
             twin.snapshotting.start()
         settle()
         try:
-            _Server(settings, queries).run([listener])
+            _Server(settings, queries, _doors(twin.config)).run([listener])
         except KeyboardInterrupt:
             err.print("stopped")
         finally:
@@ -48,9 +47,9 @@ def bound(config: Config) -> socket.socket:
     Raises BadInputError where it is, or where others than this machine would reach it.
     """
     host, port = config.host, config.port
-    if not _is_loopback(host):
-        remedy = "set FLEETTWIN_HOST to 127.0.0.1: there is no authentication yet"
-        raise BadInputError(f"{host} is no loopback address", where="host", remedy=remedy)
+    if not is_loopback(host) and config.tokens.keys is None:
+        remedy = "set FLEETTWIN_HOST to 127.0.0.1, or FLEETTWIN_TOKEN_KEYS to the keys that tokens are verified with"
+        raise BadInputError(f"{host} is no loopback address, and anyone could come in", where="host", remedy=remedy)
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -62,9 +61,10 @@ def bound(config: Config) -> socket.socket:
 class _Server(uvicorn.Server):
     """A server that says where it is once it listens."""
 
-    def __init__(self, config: uvicorn.Config, queries: Sequence[str]) -> None:
+    def __init__(self, config: uvicorn.Config, queries: Sequence[str], doors: str) -> None:
         super().__init__(config)
         self._queries = queries
+        self._doors = doors
 
     async def startup(self, sockets: Any = None) -> None:
         """Bind, then tell."""
@@ -74,13 +74,15 @@ class _Server(uvicorn.Server):
         port = self.servers[0].sockets[0].getsockname()[1]
         host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host  # RFC 3986, section 3.2.2
         out.print(f"GraphQL: http://{host}:{port}/graphql")
-        out.print("Bound to loopback only: there is no authentication. Ctrl-C stops.")
+        out.print(f"{self._doors} Ctrl-C stops.")
         for text in self._queries:
             out.print(f"\n{text}")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _doors(config: Config) -> str:
+    """Return who is let in, in a sentence."""
+    if not config.tokens.required:
+        return "Bound to loopback only, for development: nobody needs a token (FLEETTWIN_TOKEN_KEYS)."
+    if config.tokens.keys is None:
+        return "A token is needed: `fleettwin token` issues one for development."
+    return f"A token of {config.tokens.issuer} is needed. It is a secret: let TLS end before this port."

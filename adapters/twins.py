@@ -36,6 +36,43 @@ def projection_of(row_type: type[Row]) -> Projection:
     return next(each for each in PROJECTIONS if row_type in each.row_types)
 
 
+ANTIMERIDIAN: Final = 180.0  # degrees
+
+
+class Box(NamedTuple):
+    """Places between two parallels and two meridians, edges included; `west` is east of `east` across 180°. Degrees."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    @property
+    def meridians(self) -> tuple[float, float, bool]:
+        """West and east, and whether 180° is between them. That meridian is also -180°: a vehicle may tell either."""
+        if (self.west, self.east) != (-ANTIMERIDIAN, ANTIMERIDIAN):
+            if self.west == -ANTIMERIDIAN:
+                return ANTIMERIDIAN, self.east, True
+            if self.east == ANTIMERIDIAN:
+                return self.west, -ANTIMERIDIAN, True
+        return self.west, self.east, self.west > self.east
+
+
+class Circle(NamedTuple):
+    """Places that are no further from a point, along a great circle."""
+
+    latitude_deg: float
+    longitude_deg: float
+    radius_m: float
+
+
+class Between(NamedTuple):
+    """Numbers from `least` to `most`, both included."""
+
+    least: float
+    most: float
+
+
 class VehicleFilter(NamedTuple):
     """Which vehicles are asked for: those that fit all that is given; None: any."""
 
@@ -45,6 +82,10 @@ class VehicleFilter(NamedTuple):
     has_trouble_code: bool | None = None  # some ECU holds one now
     trouble_codes: Sequence[str] | None = None  # some ECU holds one of these now
     last_seen_after: Micros | None = None  # some signal or trouble code was captured later than this
+    warnings: Sequence[str] | None = None  # one of these is raised now
+    state_of_charge: Between | None = None  # percent, as the driver sees it; one that is known, however old
+    box: Box | None = None  # the newest place is in it
+    circle: Circle | None = None  # the newest place is in it
 
 
 ANY_VEHICLE: Final = VehicleFilter()

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.avro.codec import AvroCodec
@@ -15,10 +16,12 @@ from adapters.avro.registry import SchemaRegistry
 from adapters.avro.telemetry import TOPIC as TELEMETRY_TYPE
 from adapters.avro.telemetry import TelemetryCodec
 from adapters.clock import now
-from adapters.config import Config
+from adapters.config import TRUSTED_ONLY, Config
 from adapters.lag import Observation, Observer, Sources
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
+from adapters.postgres.access_records import PostgresAccessRecords
+from adapters.postgres.documents import PostgresDocuments
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.read_models import PostgresReadModels
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from adapters.avro.external_ids import ExternalIds
     from adapters.graphql.app import AsgiApp, OperationAnswers
     from adapters.graphql.execution import Api
+    from adapters.graphql.port import Doorkeeper
     from adapters.ingest import Ingest
     from adapters.kafka.client import Connection
     from adapters.kafka.partition_consumer import PartitionConsumer
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from adapters.kafka.relay import Relay
     from adapters.kafka.republish import Republish
     from adapters.over_kafka import FleetOverKafka
+    from adapters.tokens.keys import KeySource
 
 
 INGEST_GROUP: Final = "fleettwin-ingest"  # of the consumers of telemetry
@@ -165,6 +170,11 @@ class FleetTwin:
         """Records that nobody can take."""
         return PostgresSetAside(self.records.datastore)
 
+    @property
+    def documents(self) -> PostgresDocuments:
+        """Documents of GraphQL that are trusted."""
+        return PostgresDocuments(self.records)
+
     def observe(self) -> Observation:
         """Return how far every stage is. Raises a FleettwinError where the database does not answer."""
         return self._observer.observe()
@@ -206,6 +216,11 @@ class FleetTwin:
         client = SchemaRegistryClient(*self.config.schema_registry)
         client.check()
         return ExternalIds.registered(self.registry, client) if registering else ExternalIds(self.registry, client)
+
+    @property
+    def access_records(self) -> PostgresAccessRecords:
+        """Who was shown personal data."""
+        return PostgresAccessRecords(self.records.datastore)
 
     @cached_property
     def versions(self) -> PostgresProjectionVersions:
@@ -250,9 +265,31 @@ class FleetTwin:
 
     def app(self, operation: "OperationAnswers | None" = None) -> "AsgiApp":
         """Return the server; `operation` answers what the process tells about itself."""
-        from adapters.graphql.app import LOOPBACK_HOSTS, build_app  # noqa: PLC0415  # see above
+        from adapters.graphql.app import LOOPBACK_HOSTS, Limits, build_app  # noqa: PLC0415  # see above
+        from adapters.graphql.budgets import Budgets  # noqa: PLC0415
+        from adapters.graphql.trusted import TrustedDocuments  # noqa: PLC0415
 
-        return build_app(self.twins, self.catalogue, self.codec.decode, self.registry, LOOPBACK_HOSTS, operation)
+        doorkeeper = self._doorkeeper()
+        hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
+        budgets = Budgets(self.config.query_points, self.config.query_points_restored)
+        trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
+        limits = Limits(budgets, trusted)
+        return build_app(
+            self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
+        )
+
+    def _doorkeeper(self) -> "Doorkeeper":
+        """Return who verifies tokens. Raises BadInputError where the settings name no keys that can be used."""
+        from adapters.tokens.development import ISSUER, DevelopmentKey  # noqa: PLC0415  # see above
+        from adapters.tokens.keys import RemoteKeys, keys_of_file  # noqa: PLC0415
+        from adapters.tokens.verifier import TokenVerifier  # noqa: PLC0415
+
+        keys, issuer, audience, required = self.config.tokens
+        if keys is None:
+            source: KeySource = DevelopmentKey(self.config.home).keys
+        else:
+            source = keys_of_file(keys) if isinstance(keys, Path) else RemoteKeys(keys)
+        return TokenVerifier(source, issuer or ISSUER, audience, required=required)
 
 
 class MemoryTwin(NamedTuple):

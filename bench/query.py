@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from graphql import parse
 
+from adapters.access import OPERATOR
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
 from adapters.graphql.cohort import Context
 from adapters.graphql.execution import Api
+from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Twins
 from adapters.graphql.schema import FIELD_PATHS, SCHEMA
 from adapters.postgres.event_store import PostgresEventLog
@@ -117,7 +119,7 @@ def _fill(conninfo: str, codec: AvroCodec) -> str:
 
 def _as_strawberry(twins: Twins, catalogue: Catalogue, codec: AvroCodec, document: str) -> Any:
     with twins.reading() as read:
-        context = Context(read, catalogue, codec.decode, _parsed(document), FIELD_PATHS)
+        context = Context(read, catalogue, codec.decode, _parsed(document), FIELD_PATHS, Permits(OPERATOR))
         result = SCHEMA.execute_sync(document, context_value=context)
     assert not result.errors
     return result.data

@@ -11,6 +11,8 @@ from struct import error as StructError  # noqa: N812  # the module's own name o
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from adapters.avro.shapes import Shapes
+
 KEPT_MAX: Final = 32_768  # of each kind: times, names, columns of names
 LENGTHS_KEPT_MAX: Final = 256  # of columns
 COLUMN_KEY_BYTES: Final = 64  # of a column of names, by which one that was read before is looked for
@@ -267,13 +269,25 @@ def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> Read
     space = dict(_IN_CODE)
     exec(code, space)  # noqa: S102  # made of the text above and of names of our schemas
     read = space["read"]
+    shapes = Shapes(fields, prefix_bytes, _IN_CODE)
+    of_length = shapes.by_length.get
+    as_number = int.from_bytes
 
     def quick(data: bytes) -> dict[str, Any] | None:
+        found: dict[str, Any]
         try:
-            fields: dict[str, Any] = read(data)
+            known = of_length(len(data))
+            if known:
+                number = as_number(data, "little")
+                for mask, pattern, read_shape in known:
+                    if number & mask == pattern:
+                        found = read_shape(data)
+                        return found
+            found = read(data)
         except (Odd, IndexError, ValueError, StructError):
             return None
-        return fields
+        shapes.missed(data)
+        return found
 
     return quick
 

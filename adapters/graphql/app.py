@@ -1,8 +1,11 @@
 """The server as an ASGI application: GraphQL, GraphiQL, the schema registry's read endpoints, health, metrics.
 
-Documents are executed in threads: the event loop never waits for the database. Without authentication the server must
+Documents are executed in threads: the event loop never waits for the database. Where no token is needed the server must
 be reached over loopback only. It answers to addresses and to the names in `hosts`, no others: so no web page can reach
 it under a name of its own that is made to mean 127.0.0.1 (DNS rebinding).
+
+What needs a token (RFC 6750): GraphQL itself and the metrics. What does not, since it tells nothing of any vehicle: the
+page, health and readiness, the schemas of the events.
 """
 
 import asyncio
@@ -10,12 +13,16 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
+from uuid import uuid4
 
+from adapters.access import Access
 from adapters.graphql import graphiql
+from adapters.graphql.budgets import Budgets
+from adapters.graphql.doors import Doors
 from adapters.graphql.errors import ErrorCode, error_body
-from adapters.graphql.execution import Api
+from adapters.graphql.execution import Answer, Api
 from adapters.graphql.http import (
     BODY_BYTES_MAX,
     Call,
@@ -28,11 +35,13 @@ from adapters.graphql.http import (
     too_large,
     wants_page,
 )
-from adapters.graphql.port import Catalogue, Decode, SchemaRegistry, Twins
+from adapters.graphql.port import Catalogue, Decode, Doorkeeper, SchemaRegistry, Twins
 from adapters.graphql.registry import RegistryEndpoints
+from adapters.graphql.trusted import NoDocuments, TrustedDocuments, UntrustedError
 from domain.errors import StoreError
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost"})
+METRICS: Final = "/metrics"
 THREADS: Final = 8
 REQUESTS_MAX: Final = 200  # executed or waiting for it; more are refused at once
 
@@ -46,6 +55,16 @@ OperationAnswers = Callable[[str, str], tuple[int, str, bytes] | None]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
+class Limits(NamedTuple):
+    """What who is let in may ask for."""
+
+    budgets: Budgets | None  # None: as much as there is
+    trusted: TrustedDocuments
+
+
+NO_LIMITS: Final = Limits(None, TrustedDocuments(NoDocuments()))
+
+
 def build_app(
     twins: Twins,
     catalogue: Catalogue,
@@ -53,9 +72,16 @@ def build_app(
     registry: SchemaRegistry,
     hosts: Collection[str] | None = LOOPBACK_HOSTS,
     operation: OperationAnswers | None = None,
+    doorkeeper: Doorkeeper | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> AsgiApp:
-    """Return the server; `hosts` None: it answers to any name. `operation` answers `/metrics` and `/health`."""
-    return _App(Api(twins, catalogue, decode), RegistryEndpoints(registry), hosts, operation)
+    """Return the server; `hosts` None: it answers to any name. `operation` answers `/metrics` and `/health`.
+
+    Without a `doorkeeper` everyone is let in, to everything.
+    """
+    doors = Doors(doorkeeper)
+    api = Api(twins, catalogue, decode, limits.budgets)
+    return _App(api, RegistryEndpoints(registry), hosts, operation, doors, limits.trusted)
 
 
 class _App:
@@ -65,7 +91,11 @@ class _App:
         registry: RegistryEndpoints,
         hosts: Collection[str] | None,
         operation: OperationAnswers | None,
+        doors: Doors,
+        trusted: TrustedDocuments,
     ) -> None:
+        self._trusted = trusted
+        self._doors = doors
         self._api = api
         self._registry = registry
         self._hosts = hosts
@@ -108,7 +138,7 @@ class _App:
                 return too_large() if body is None else self._registry.post(path, body)
             if request.method not in ("GET", "HEAD"):
                 return _only("GET")
-            return await self._read(path, request.headers.get("accept", ""))
+            return await self._read(request, path)
         except Exception:  # noqa: BLE001  # the last place where a fault of ours can be told
             _log.exception("%s %s failed", request.method, request.path)
             return json_response(
@@ -129,28 +159,55 @@ class _App:
             return self._static.page
         if request.method not in ("GET", "POST"):
             return _only("GET, POST")
+        access = await self._let_in(request)
+        if isinstance(access, Response):
+            return access
         body = await _body(receive)
         if body is None:
             return too_large()
         call = read_call(request._replace(body=body))
-        return await self._execute(call) if isinstance(call, Call) else call
+        return await self._execute(call, access) if isinstance(call, Call) else call
 
-    async def _execute(self, call: Call) -> Response:
+    async def _let_in(self, request: Request) -> Access | Response:
+        """Return who asks, or the response to somebody who may not."""
+        access = self._doors.at_once(request)
+        if access is not None:
+            return access
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._doors.verified, request)
+
+    async def _execute(self, call: Call, access: Access) -> Response:
         if self._waiting >= REQUESTS_MAX:
             error = error_body(ErrorCode.SERVICE_UNAVAILABLE, "too many requests at once", "try again in a second")
             return json_response(503, {"errors": [error]}, call.media_type)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._executed, call)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._executed, call, access)
         finally:
             self._waiting -= 1
 
-    def _executed(self, call: Call) -> Response:
-        return respond(self._api.answer(call.document, call.variables, call.operation_name), call.media_type)
+    def _executed(self, call: Call, access: Access) -> Response:
+        try:
+            document = self._trusted.resolve(call.document, call.sha256)
+        except UntrustedError as error:
+            body = {"errors": [error_body(error.code, str(error), error.remedy)]}
+            return respond(Answer(body, executed=False), call.media_type)
+        except StoreError as error:
+            _log.warning("a document is not looked up: %s", error)
+            refused = error_body(
+                ErrorCode.SERVICE_UNAVAILABLE, "the store does not answer", "try again in some seconds"
+            )
+            return json_response(503, {"errors": [refused]}, call.media_type)
+        request_id = uuid4()
+        answer = self._api.answer(document, call.variables, call.operation_name, access=access, request_id=request_id)
+        response = respond(answer, call.media_type)
+        return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
-    async def _read(self, path: str, accept: str) -> Response:
+    async def _read(self, request: Request, path: str) -> Response:
+        accept = request.headers.get("accept", "")
         if path == "/":
             return Response(307, "text/plain", b"", (("location", "/graphql"),))
+        if path == METRICS and isinstance(access := await self._let_in(request), Response):
+            return access
         if self._operation and (answer := self._operation(path, accept)):
             return Response(*answer)
         if path == "/ready":

@@ -9,9 +9,10 @@ from uuid import UUID
 from graphql import DocumentNode
 
 from adapters.event_log import DirectoryEntry
-from adapters.graphql.envelope import MeasuredValue, measured
+from adapters.graphql.envelope import MeasuredValue, forbidden, measured
 from adapters.graphql.fields import computed
 from adapters.graphql.lookahead import summary
+from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, TwinReader
 from adapters.past import PastReader, resolved_position
 from adapters.twins import Span, newest
@@ -42,6 +43,7 @@ class Context:
     decode: Decode
     document: DocumentNode
     field_paths: Mapping[str, frozenset[str]]  # by the name of a field, the signals that it shows
+    permits: Permits
     _past: dict[Moment, Seen] = field(default_factory=dict)
 
     def seen(self, as_of: Micros | None, known_at: Micros | None, position: int | None = None) -> Seen:
@@ -128,7 +130,7 @@ class Cohort:
         """Return the tracks of the trips that were read under `key`."""
         if key not in self._tracks:
             trips = [trip for vehicle_id in self._ids for trip in self._grouped[key].get(vehicle_id, ())]
-            self._tracks[key] = Tracks(self.seen.read, trips)
+            self._tracks[key] = Tracks(self.seen.read, trips, self.context.permits)
         return self._tracks[key]
 
 
@@ -142,7 +144,8 @@ def _by_vehicle(rows: Iterable[R], owner: Callable[[R], UUID]) -> dict[UUID, lis
 class Tracks:
     """The tracks of several trips, read some at a time in the order of the trips; only the last ones read are held."""
 
-    def __init__(self, read: TwinReader, trips: Sequence[Any]) -> None:
+    def __init__(self, read: TwinReader, trips: Sequence[Any], permits: Permits) -> None:
+        self.permits = permits
         self._read = read
         self._spans = [Span(trip.vehicle_id, trip.started_at, trip.ended_at) for trip in trips]
         self._place = {span: index for index, span in enumerate(self._spans)}
@@ -172,8 +175,24 @@ class Twin(NamedTuple):
         """The id of the vehicle."""
         return self.entry.vehicle_id
 
+    @property
+    def is_past(self) -> bool:
+        """Whether it is shown as it was."""
+        return self.cohort.seen.moment is not None
+
+    def refusal(self, path: str) -> str | None:
+        """Return why a signal may not be shown; None: it may."""
+        return self.cohort.context.permits.refusal(self.id, path, past=self.is_past)
+
+    def may_show(self, field_name: str) -> bool:
+        """Return whether a field that is no envelope may be shown."""
+        return self.cohort.context.permits.may_show(self.id, field_name, past=self.is_past)
+
     def measured(self, kind: type[MeasuredValue], path: str, unit: str | None) -> MeasuredValue:
         """Return the newest value of a signal in its envelope."""
+        refusal = self.refusal(path)
+        if refusal:
+            return forbidden(kind, path, unit, refusal)
         row = self.cohort.signal(self.id, path)
         return measured(kind, path, unit, row, self.cohort.age_reference(self.id))
 

@@ -9,7 +9,7 @@ from adapters.graphql.cohort import Twin, signal_field
 from adapters.graphql.envelope import BooleanValue, FloatValue, StringValue, ValueStatus, judge
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of
-from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.graphql.trouble_codes import TroubleCode, unit_of
 from domain import paths
@@ -79,6 +79,9 @@ class TelemetryQuality:
 
 def _ignition(model: "Diagnostics") -> BooleanValue:
     twin, path = model.twin, paths.LOW_VOLTAGE_SYSTEM_STATE
+    refusal = twin.refusal(path)
+    if refusal:
+        return BooleanValue(row=None, path=path, unit=None, status=ValueStatus.FORBIDDEN, reason=refusal, value=None)
     row = twin.cohort.signal(twin.id, path)
     value, status, reason = judge(row, twin.cohort.age_reference(twin.id))
     if value == "UNDEFINED":
@@ -87,14 +90,17 @@ def _ignition(model: "Diagnostics") -> BooleanValue:
     return BooleanValue(row=row, path=path, unit=None, status=status, reason=reason, value=on)
 
 
-def _quality(model: "Diagnostics") -> TelemetryQuality:
+def _quality(model: "Diagnostics") -> TelemetryQuality | None:
     twin = model.twin
+    if not twin.may_show("Diagnostics.telemetryQuality"):
+        return None
     rows = twin.cohort.rows(twin.id, "quality", lambda read, ids: read.quality(ids))
     return TelemetryQuality(row=next(iter(rows), None))
 
 
 @strawberry.type(
     description="How a vehicle is: energy, distance, trouble codes, warnings. Every other signal: Vehicle.signal."
+    " Scope: diagnostics:read."
 )
 class Diagnostics:
     """The diagnostics of a vehicle."""
@@ -137,7 +143,7 @@ class Diagnostics:
     outside_temperature: FloatValue = signal_field(
         FloatValue, "Vehicle.Exterior.AirTemperature", "Celsius", "Temperature of the air outside"
     )
-    telemetry_quality: TelemetryQuality = computed(_quality)
+    telemetry_quality: TelemetryQuality | None = computed(_quality)
 
     @resolved("Trouble codes, held and past, in order of ECU and code.")
     def trouble_codes(
@@ -146,12 +152,14 @@ class Diagnostics:
             bool | None, strawberry.argument(description="Only those whose fault is there, or is not.")
         ] = None,
         held: Annotated[bool | None, strawberry.argument(description="Only those that are held now, or were.")] = None,
-    ) -> list[TroubleCode]:
+    ) -> list[TroubleCode] | None:
         """Return trouble codes."""
+        if not self.twin.may_show("Diagnostics.troubleCodes"):
+            return None
         cohort = self.twin.cohort
         rows = cohort.rows(self.twin.id, "trouble codes", lambda read, ids: read.trouble_codes(ids))
         return [
-            TroubleCode(row=row, catalogue=cohort.context.catalogue)
+            TroubleCode(row=row, catalogue=cohort.context.catalogue, permits=cohort.context.permits)
             for row in rows
             if active in (None, row.active) and held in (None, row.held)
         ]
@@ -160,8 +168,10 @@ class Diagnostics:
     def warnings(
         self,
         raised: Annotated[bool | None, strawberry.argument(description="Only those that stand now, or do not.")] = None,
-    ) -> list[Warning]:
+    ) -> list[Warning] | None:
         """Return warnings."""
+        if not self.twin.may_show("Diagnostics.warnings"):
+            return None
         cohort = self.twin.cohort
         rows = cohort.rows(self.twin.id, "warnings", lambda read, ids: read.warnings(ids))
         return [
@@ -172,10 +182,12 @@ class Diagnostics:
 
     @resolved("Charging sessions by the time they began.")
     def charging_sessions(
-        self, first: int = PAGE_DEFAULT, after: str | None = None, order: Order = Order.NEWEST_FIRST
-    ) -> Connection[ChargingSession]:
+        self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST
+    ) -> Connection[ChargingSession] | None:
         """Return a page of charging sessions."""
         page = page_of("charging", first, after, order)
+        if not self.twin.may_show("Diagnostics.chargingSessions"):
+            return None
         rows = self.twin.cohort.rows(self.twin.id, ("charging", page), lambda read, ids: read.charging(ids, page))
         return connection(
             rows,

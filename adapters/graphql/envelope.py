@@ -30,6 +30,7 @@ class ValueStatus(Enum):
     )
     UNSUPPORTED = strawberry.enum_value("UNSUPPORTED", description="The car says that it has no such value.")
     NEVER_RECEIVED = strawberry.enum_value("NEVER_RECEIVED", description="This vehicle has never sent it.")
+    FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="The token may not read it: see reason.")
     ERASED = strawberry.enum_value("ERASED", description="It was there and has been erased.")
     INVALID = strawberry.enum_value(
         "INVALID", description="The car marks the value as wrong, or it cannot be: see reason."
@@ -148,6 +149,12 @@ _TYPES: Final[dict[type[MeasuredValue], tuple[type, ...]]] = {
     StringValue: (str,),
     BooleanValue: (bool,),
 }
+
+
+def forbidden(kind: type[Any], path: str, unit: str | None, reason: str) -> MeasuredValue:
+    """Return a value of the type `kind` that may not be shown: nothing but that is told."""
+    made: MeasuredValue = kind(row=None, path=path, unit=unit, status=ValueStatus.FORBIDDEN, reason=reason, value=None)
+    return made
 
 
 def measured(

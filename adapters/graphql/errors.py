@@ -5,6 +5,7 @@ is never shown: the caller gets an id, and the log has the rest under that id.
 """
 
 import logging
+from collections.abc import Sequence
 from enum import Enum, StrEnum
 from typing import Any, Final
 from uuid import uuid4
@@ -23,8 +24,14 @@ class ErrorCode(StrEnum):
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
     OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
     BAD_REQUEST = "BAD_REQUEST"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    QUERY_NOT_IN_SAFELIST = "QUERY_NOT_IN_SAFELIST"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
     BAD_USER_INPUT = "BAD_USER_INPUT"
     UNKNOWN_SIGNAL = "UNKNOWN_SIGNAL"
+    MAX_COST_EXCEEDED = "MAX_COST_EXCEEDED"
+    THROTTLED = "THROTTLED"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 
@@ -34,8 +41,14 @@ MEANINGS: Final = {
     ErrorCode.GRAPHQL_VALIDATION_FAILED: "the document does not fit the schema",
     ErrorCode.OPERATION_RESOLUTION_FAILURE: "the document has no operation of this name, or several and none is named",
     ErrorCode.BAD_REQUEST: "the HTTP request is not one of GraphQL over HTTP",
+    ErrorCode.PERSISTED_QUERY_NOT_FOUND: "no document with this hash is registered",
+    ErrorCode.QUERY_NOT_IN_SAFELIST: "only documents that the operator has registered are executed here",
+    ErrorCode.UNAUTHENTICATED: "there is no token, or one that is not taken",
+    ErrorCode.FORBIDDEN: "the token lacks a scope for it",
     ErrorCode.BAD_USER_INPUT: "an argument or variable has a value that cannot be",
     ErrorCode.UNKNOWN_SIGNAL: "a VSS path that no catalogue has",
+    ErrorCode.MAX_COST_EXCEEDED: "the query costs more than a client may spend at once",
+    ErrorCode.THROTTLED: "the client has spent its points: `Retry-After` says when it has enough",
     ErrorCode.SERVICE_UNAVAILABLE: "the store does not answer; try again later",
     ErrorCode.INTERNAL_SERVER_ERROR: "a fault of ours; `extensions.id` names it in our log",
 }
@@ -49,6 +62,19 @@ REMEDIES: Final = {  # where nothing more to the point is known
 }
 
 
+ERRORS_MAX: Final = 20  # told in one answer
+
+
+def told(errors: Sequence[GraphQLError], step: "Step") -> list[dict[str, Any]]:
+    """Return errors as the response tells them: of very many the first, and how many more there are."""
+    shown = [formatted(error, step) for error in errors[:ERRORS_MAX]]
+    if len(errors) > ERRORS_MAX:
+        code = shown[-1]["extensions"]["code"]
+        more = {"code": code, "remedy": "correct the others first"}
+        shown.append({"message": f"{len(errors) - ERRORS_MAX} more errors", "extensions": more})
+    return shown
+
+
 def error_body(code: ErrorCode, message: str, remedy: str | None = None) -> dict[str, Any]:
     """Return an error that has no place in a document."""
     return {"message": message, "extensions": _extensions(code, remedy)}
@@ -56,6 +82,10 @@ def error_body(code: ErrorCode, message: str, remedy: str | None = None) -> dict
 
 def _extensions(code: ErrorCode, remedy: str | None = None) -> dict[str, Any]:
     return {"code": code, "remedy": remedy or REMEDIES[code]}
+
+
+class ForbiddenError(BadInputError):
+    """Something is asked that the token may not ask."""
 
 
 class Step(Enum):
@@ -76,7 +106,8 @@ def formatted(error: GraphQLError, step: Step) -> dict[str, Any]:
 def _told(error: GraphQLError, step: Step) -> tuple[str, dict[str, Any]]:
     cause = error.original_error
     if isinstance(cause, BadInputError):
-        code = ErrorCode.UNKNOWN_SIGNAL if isinstance(cause, UnknownSignalError) else ErrorCode.BAD_USER_INPUT
+        codes = {UnknownSignalError: ErrorCode.UNKNOWN_SIGNAL, ForbiddenError: ErrorCode.FORBIDDEN}
+        code = codes.get(type(cause), ErrorCode.BAD_USER_INPUT)
         return f"{cause.where}: {cause.what}", {"code": code, "remedy": cause.remedy}
     if step.value is not None:
         return error.message, _extensions(step.value)

@@ -1,7 +1,8 @@
 """The raw events of a vehicle, as the log keeps them."""
 
 from difflib import get_close_matches
-from typing import Final
+from itertools import compress
+from typing import Any, Final, NamedTuple
 
 import strawberry
 from strawberry import ID
@@ -10,9 +11,11 @@ from adapters.event_log import StoredRecord, own_fields
 from adapters.graphql.fields import computed
 from adapters.graphql.ids import event_id_of
 from adapters.graphql.node import Node
+from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64, Json
+from adapters.graphql.scopes import lacking, of_event
 from domain.errors import BadInputError
-from domain.events import EVENT_TYPES, VehicleEvent
+from domain.events import EVENT_TYPES, LateSamplesRecorded, SignalsSampled, VehicleEvent
 from domain.units import Micros
 from domain.upcasts import today, topics_of
 
@@ -48,12 +51,39 @@ def _letters(text: str) -> str:
     return "".join(filter(str.isalpha, text.lower()))
 
 
-@strawberry.type(description="One event of a vehicle.")
+class _Shown(NamedTuple):
+    data: dict[str, Any]
+    withheld: str | None
+
+
+def _shown(each: "Event") -> _Shown:
+    """Return what of an event may be shown: its data need the scopes of what they tell, as of the past."""
+    vehicle_id, permits, fields = each.record.originator_id, each.permits, own_fields(each.event)
+    needed = of_event(each.event)
+    missing = permits.missing(needed)
+    if missing:
+        return _Shown({}, lacking(missing))
+    permits.note(vehicle_id, "Event.data", needed)
+    if not isinstance(each.event, SignalsSampled | LateSamplesRecorded):
+        return _Shown(fields, None)
+    reasons = [permits.refusal(vehicle_id, path, past=True) for path in each.event.path]
+    if not any(reasons):
+        return _Shown(fields, None)
+    shown = [reason is None for reason in reasons]
+    columns = {name: list(compress(held, shown)) if isinstance(held, list) else held for name, held in fields.items()}
+    return _Shown(columns, "; ".join(sorted({reason for reason in reasons if reason})))
+
+
+@strawberry.type(
+    description="One event of a vehicle. Its data need the scopes of what they tell too: navigation:read and"
+    " navigation:history, media:read, diagnostics:read."
+)
 class Event(Node):
     """One event of a vehicle."""
 
     record: strawberry.Private[StoredRecord]
     event: strawberry.Private[VehicleEvent]
+    permits: strawberry.Private[Permits]
 
     id: ID = computed(lambda each: event_id_of(each.record.originator_id, each.record.version))
     type: str = computed(lambda each: each.event.TOPIC, 'Its permanent name, e.g. "vehicle.trip_started.v1".')
@@ -65,6 +95,10 @@ class Event(Node):
     received_at: Micros = computed(lambda each: each.event.received_at, "When it reached us.")
     recorded_at: Micros = computed(lambda each: each.record.recorded_at, "When it was recorded in the log.")
     data: Json = computed(
-        lambda each: own_fields(each.event),
-        "The other fields, as its Avro schema names them (/subjects); times in microseconds since 1970, UTC.",
+        lambda each: _shown(each).data,
+        "The other fields, as its Avro schema names them (/subjects); times in microseconds since 1970, UTC. Where the"
+        " token lacks a scope for them, or for some of the signals, these are left out: see withheld.",
+    )
+    withheld: str | None = computed(
+        lambda each: _shown(each).withheld, "Why data has not everything that the event holds; null: it has."
     )

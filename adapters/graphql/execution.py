@@ -4,11 +4,14 @@ GraphQL-core's own three steps, each seen by itself: so an error says which step
 costs a third of what it does through Strawberry's extensions.
 """
 
+import logging
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid4
 
 from graphql import (
     DocumentNode,
@@ -18,17 +21,26 @@ from graphql import (
     StringValueNode,
     Visitor,
     execute_sync,
+    get_operation_ast,
     parse,
     validate,
     visit,
 )
 
+from adapters.access import OPERATOR, Access, Shown
+from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.cohort import Context
-from adapters.graphql.errors import ErrorCode, Step, error_body, formatted
+from adapters.graphql.cost import points_of, price, too_complex
+from adapters.graphql.errors import ErrorCode, Step, error_body, told
+from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
+from domain.errors import StoreError
+
+_log: Final = logging.getLogger(__name__)
 
 DOCUMENT_TOKENS_MAX: Final = 10_000
+POINTS_MIN: Final = 1.0  # that a query costs
 DOCUMENTS_KEPT: Final = 128  # parsed and validated
 _UNSPEAKABLE: Final = re.compile("[\0\ud800-\udfff]")
 KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
@@ -39,6 +51,7 @@ class Answer(NamedTuple):
 
     body: JsonObject
     executed: bool
+    retry_after_s: int | None = None  # None: the client has not spent too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,46 +61,140 @@ class Api:
     twins: Twins
     catalogue: Catalogue
     decode: Decode
+    budgets: Budgets | None = None  # None: everyone may ask for as much as there is
 
     def answer(
-        self, document: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
+        self,
+        document: str,
+        variables: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *,
+        access: Access,
+        request_id: UUID | None = None,
     ) -> Answer:
-        """Execute a document; every failure is in the answer's errors."""
+        """Execute a document for somebody; every failure is in the answer's errors.
+
+        What is shown of personal data is on record before it is returned, under the id of the request.
+        """
+        call = _Call(variables, operation_name, access, request_id or uuid4())
         try:
-            parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
-        except GraphQLError as error:
-            return _refused(Step.PARSE, [error])
-        if invalid:
-            return _refused(Step.VALIDATE, invalid)
-        for where, held in (("document", texts), ("variables", variables)):
-            if _is_unspeakable(held):
-                what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
-                told = error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out")
-                return Answer({"errors": [told]}, executed=False)
-        if (reason := _no_operation(parsed, operation_name)) is not None:
-            told = error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason)
-            return Answer({"errors": [told]}, executed=False)
-        with self.twins.reading() as read:
-            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS)
+            parsed, points = _ready(document, call)
+        except _RefusedError as refused:
+            return Answer({"errors": refused.errors}, executed=False)
+        if self.budgets is None or not access.metered:
+            return self._executed(parsed, call)
+        return self._metered(self.budgets, points, parsed, call)
+
+    def _metered(self, budgets: Budgets, requested: float, parsed: DocumentNode, call: "_Call") -> Answer:
+        """Execute a document for a client that has points for it, and give back those that it did not take."""
+        client = (call.access.client, call.access.brands)
+        allowed, throttle = budgets.spend(client, requested)
+        if not allowed:
+            cost = _cost(requested, None, throttle)
+            what = f"the query may cost {requested:,.0f} points"
+            if requested > throttle.maximum:
+                why, remedy = f"there are never more than {throttle.maximum:,.0f}", "ask for smaller pages, or for less"
+                refused = error_body(ErrorCode.MAX_COST_EXCEEDED, f"{what}, and {why}", remedy)
+                return Answer({"errors": [refused], **cost}, executed=False)
+            wait_s = throttle.wait_s(requested)
+            why, remedy = f"{throttle.available:,.0f} are left", f"ask again in {wait_s} s, or for less"
+            refused = error_body(ErrorCode.THROTTLED, f"{what}, and {why}", remedy)
+            return Answer({"errors": [refused], **cost}, executed=False, retry_after_s=wait_s)
+        answer = self._executed(parsed, call)
+        actual = min(requested, max(POINTS_MIN, points_of(answer.body.get("data"))))
+        _, throttle = budgets.spend(client, actual - requested)
+        extensions = answer.body.get("extensions", {}) | _cost(requested, actual, throttle)["extensions"]
+        return answer._replace(body=answer.body | {"extensions": extensions})
+
+    def _executed(self, parsed: DocumentNode, call: "_Call") -> Answer:
+        with self.twins.reading(call.access.brands) as read:
+            permits = Permits(call.access)
+            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits)
             result = execute_sync(
                 CORE_SCHEMA,
                 parsed,
                 context_value=context,
-                variable_values=variables,
-                operation_name=operation_name,
+                variable_values=call.variables,
+                operation_name=call.operation_name,
             )
+            if permits.shown:
+                shown = Shown(call.request_id, call.access.client, call.access.subject, permits.shown)
+                try:
+                    read.put_on_record(shown)
+                except StoreError:
+                    _log.exception("request %s is not answered", shown.request_id)
+                    remedy = "try again in some seconds"
+                    refused = error_body(ErrorCode.SERVICE_UNAVAILABLE, "the access cannot be put on record", remedy)
+                    return Answer({"errors": [refused], "data": None}, executed=True)
         if result.data is None and all(not error.path for error in result.errors or ()):
             return _refused(Step.COERCE, result.errors or ())
-        body: JsonObject = (
-            {"errors": [formatted(error, Step.EXECUTE) for error in result.errors]} if result.errors else {}
-        )
-        return Answer(body | {"data": result.data}, executed=True)
+        body: JsonObject = {"errors": told(result.errors, Step.EXECUTE)} if result.errors else {}
+        body["data"] = result.data
+        if permits.withheld:
+            body["extensions"] = {"withheld": permits.withheld}
+        return Answer(body, executed=True)
 
     def execute(
         self, document: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
     ) -> JsonObject:
-        """Return the response of a document: data, and errors if there are any."""
-        return self.answer(document, variables, operation_name).body
+        """Return the response of a document for the operator: data, and errors if there are any."""
+        return self.answer(document, variables, operation_name, access=OPERATOR).body
+
+
+class _Call(NamedTuple):
+    """What belongs to a document."""
+
+    variables: dict[str, Any] | None
+    operation_name: str | None
+    access: Access
+    request_id: UUID
+
+
+class _RefusedError(Exception):
+    """A document that is not executed, and the errors that say why."""
+
+    def __init__(self, *errors: JsonObject) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+
+def _ready(document: str, call: _Call) -> tuple[DocumentNode, float]:
+    """Return a document that can be executed, and what it may cost. Raises _RefusedError."""
+    try:
+        parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
+    except GraphQLError as error:
+        raise _RefusedError(*told([error], Step.PARSE)) from error
+    if invalid:
+        raise _RefusedError(*told(invalid, Step.VALIDATE))
+    for where, held in (("document", texts), ("variables", call.variables)):
+        if _is_unspeakable(held):
+            what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
+            raise _RefusedError(error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out"))
+    if (reason := _no_operation(parsed, call.operation_name)) is not None:
+        raise _RefusedError(error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason))
+    operation = get_operation_ast(parsed, call.operation_name)
+    assert operation is not None
+    found = price(CORE_SCHEMA, parsed, operation, call.variables or {})
+    if (reason := too_complex(found)) is not None:
+        raise _RefusedError(error_body(ErrorCode.GRAPHQL_VALIDATION_FAILED, reason, "ask in several operations"))
+    return parsed, max(POINTS_MIN, found.points)
+
+
+def why_refused(document: str) -> str | None:
+    """Return why no operation of a document would be executed, whatever its variables; None: each would be."""
+    try:
+        parsed, _, invalid = _checked(document)
+    except GraphQLError as error:
+        return error.message
+    if invalid:
+        return invalid[0].message
+    operations = [each for each in parsed.definitions if isinstance(each, OperationDefinitionNode)]
+    for each in operations:
+        name = each.name.value if each.name else None
+        reason = _no_operation(parsed, name) or too_complex(price(CORE_SCHEMA, parsed, each, {}))
+        if reason is not None:
+            return reason
+    return None if operations else "there is no operation"
 
 
 def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
@@ -139,4 +246,21 @@ def _no_operation(document: DocumentNode, name: str | None) -> str | None:
 
 
 def _refused(step: Step, errors: Sequence[GraphQLError]) -> Answer:
-    return Answer({"errors": [formatted(error, step) for error in errors]}, executed=False)
+    return Answer({"errors": told(errors, step)}, executed=False)
+
+
+def _cost(requested: float, actual: float | None, throttle: Throttle) -> JsonObject:
+    """Return what a query cost, in the form in which Shopify tells it; points are told as whole ones."""
+    return {
+        "extensions": {
+            "cost": {
+                "requestedQueryCost": math.ceil(requested),
+                "actualQueryCost": None if actual is None else math.ceil(actual),
+                "throttleStatus": {
+                    "maximumAvailable": math.floor(throttle.maximum),
+                    "currentlyAvailable": math.floor(throttle.available),
+                    "restoreRate": throttle.restored_a_second,
+                },
+            }
+        }
+    }

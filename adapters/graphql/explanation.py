@@ -21,18 +21,18 @@ class Way:
     """What the value of a row went through, read when it is first asked for."""
 
     def __init__(self, twin: Twin, row: SignalRow) -> None:
-        self._twin = twin
+        self.twin = twin
         self.row = row
 
     @cached_property
     def hops(self) -> Hops | None:
         """What the log and the read model know of it."""
-        return self._twin.cohort.seen.read.hops(self.row)
+        return self.twin.cohort.seen.read.hops(self.row)
 
     @cached_property
     def event(self) -> Event | None:
         """The event that told it."""
-        return None if self.hops is None else event_node(self._twin.cohort.context, self.hops.record)
+        return None if self.hops is None else event_node(self.twin.cohort.context, self.hops.record)
 
     @property
     def shown_at(self) -> Micros | None:
@@ -115,7 +115,7 @@ class Explanation:
 
     value: Signal = strawberry.field(description="The value in its envelope.")
     event: Event | None = computed(
-        lambda each: each.way and each.way.event, "The event that told it. Null: it was never received."
+        lambda each: _event_of(each.way), "The event that told it. Null: it was never received. Scope: events:read."
     )
     batch: TelemetryBatch | None = computed(
         lambda each: each.way and TelemetryBatch(way=each.way),
@@ -124,6 +124,10 @@ class Explanation:
     times: ValueTimes | None = computed(
         lambda each: each.way and ValueTimes(way=each.way), "When it was where. Null: it was never received."
     )
+
+
+def _event_of(way: Way | None) -> Event | None:
+    return way.event if way and way.twin.may_show("Explanation.event") else None
 
 
 def explained(twin: Twin, path: str) -> Explanation:

@@ -1,6 +1,7 @@
 """GraphQL over HTTP: what a request asks, how it is answered (graphql-over-http, draft of the GraphQL Foundation)."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
@@ -14,7 +15,8 @@ HTML: Final = "text/html"
 
 BODY: Final = 'send {"query": "…"}'  # what to do about a body that is something else
 BODY_BYTES_MAX: Final = 262_144
-_PARAMETERS: Final = ("query", "operationName", "variables", "extensions")
+_PARAMETERS: Final = ("query", "operationName", "variables", "extensions", "documentId")
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
 class Request(NamedTuple):
@@ -39,7 +41,8 @@ class Response(NamedTuple):
 class Call(NamedTuple):
     """What a request wants executed, and the media type of its answer."""
 
-    document: str
+    document: str | None
+    sha256: str | None  # of a trusted document; where both are given, of this one
     variables: dict[str, Any] | None
     operation_name: str | None
     media_type: str
@@ -93,6 +96,9 @@ def respond(answer: Answer, media_type: str) -> Response:
     An `application/json` client of old expects 200 for whatever was a GraphQL request; the newer media type has the
     status tell the truth.
     """
+    if answer.retry_after_s is not None:
+        response = json_response(429, answer.body, media_type)  # RFC 6585, section 4
+        return response._replace(headers=(*response.headers, ("retry-after", str(answer.retry_after_s))))
     status = 200 if answer.executed or media_type == JSON else 400
     return json_response(status, answer.body, media_type)
 
@@ -124,6 +130,8 @@ def _from_body(request: Request) -> dict[str, Any]:
         shown = content_type or "none"
         raise _RefusedError(f"the content type is {shown}", f"send {JSON} in UTF-8", 415)
     given = _json(request.body, "the body", BODY)
+    if isinstance(given, list):
+        raise _RefusedError("the body is a batch", "send each operation as a request of its own")
     if not isinstance(given, dict):
         raise _RefusedError("the body is no JSON object", BODY)
     return given
@@ -143,7 +151,12 @@ def _json(text: bytes, name: str, remedy: str) -> Any:
 def _call(given: Mapping[str, Any], media_type: str) -> Call:
     document, variables = given.get("query"), given.get("variables")
     operation_name, extensions = given.get("operationName"), given.get("extensions")
-    if not isinstance(document, str) or not document.strip():
+    if not isinstance(extensions, dict | None):
+        raise _RefusedError("extensions is no JSON object", "leave it out")
+    sha256 = _document_id(given.get("documentId"), extensions or {})
+    if document is None and sha256 is None:
+        raise _RefusedError("query is no text", "give the GraphQL document as query")
+    if document is not None and (not isinstance(document, str) or not document.strip()):
         raise _RefusedError("query is no text", "give the GraphQL document as query")
     if not isinstance(operation_name, str | None):
         raise _RefusedError(
@@ -151,9 +164,20 @@ def _call(given: Mapping[str, Any], media_type: str) -> Call:
         )
     if not isinstance(variables, dict | None):
         raise _RefusedError("variables is no JSON object", 'give {"name": value}, or leave it out')
-    if not isinstance(extensions, dict | None):
-        raise _RefusedError("extensions is no JSON object", "leave it out")
-    return Call(document, variables, operation_name or None, media_type)
+    return Call(document, sha256, variables, operation_name or None, media_type)
+
+
+def _document_id(document_id: Any, extensions: Mapping[str, Any]) -> str | None:
+    """Return the hash of the document that is asked for, as documentId or as Apollo does; None: none is."""
+    found, where = document_id, "documentId"
+    if found is None and isinstance(persisted := extensions.get("persistedQuery"), dict):
+        found, where = persisted.get("sha256Hash"), "extensions.persistedQuery.sha256Hash"
+    if found is None:
+        return None
+    sha256 = found.removeprefix("sha256:") if isinstance(found, str) else ""
+    if not _SHA256.fullmatch(sha256):
+        raise _RefusedError(f"{where} is no hash", "give the SHA-256 of the document in 64 hexadecimal digits")
+    return sha256
 
 
 def _accepted(request: Request) -> dict[str, float]:

@@ -7,7 +7,7 @@ from adapters.graphql.cohort import Twin, signal_field
 from adapters.graphql.envelope import FloatValue, StringValue
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of
-from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from domain import paths
 from domain.units import Micros
@@ -33,7 +33,7 @@ class Play:
     position: Int64 = computed(lambda play: play.row.position, "The position of that event in the whole log.")
 
 
-@strawberry.type(description="What a vehicle plays and has played.")
+@strawberry.type(description="What a vehicle plays and has played. Scope: media:read.")
 class Media:
     """The media of a vehicle."""
 
@@ -48,9 +48,11 @@ class Media:
 
     @resolved("What was played, by the time it began; a piece that goes on after a gap in the data is shown once.")
     def play_history(
-        self, first: int = PAGE_DEFAULT, after: str | None = None, order: Order = Order.NEWEST_FIRST
-    ) -> Connection[Play]:
+        self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST
+    ) -> Connection[Play] | None:
         """Return a page of what was played."""
         page = page_of("plays", first, after, order)
+        if not self.twin.may_show("Media.playHistory"):
+            return None
         rows = self.twin.cohort.rows(self.twin.id, ("plays", page), lambda read, ids: read.plays(ids, page))
         return connection(rows, page, lambda row: cursor_of("plays", row.started_at), lambda row: Play(row=row))

@@ -11,7 +11,7 @@ from adapters.graphql.envelope import NEVER, FloatValue, MeasuredValue, ValueSta
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of, trip_id_of
 from adapters.graphql.node import Node
-from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.twins import Span
 from domain import paths
@@ -22,6 +22,7 @@ from projections.navigation.model import DestinationRow, TripRow
 POINTS_DEFAULT: Final = 1_000
 POINTS_MAX: Final = 10_000
 _LOCATION: Final = (paths.LATITUDE, paths.LONGITUDE)
+_LOCATION_PATH: Final = "Vehicle.CurrentLocation"
 _TRUST: Final = tuple(ValueStatus[name] for name in ("OK", "STALE", "INVALID", "UNSUPPORTED", "NEVER_RECEIVED"))
 
 
@@ -111,18 +112,20 @@ class Trip(Node):
     )
     position: Int64 = computed(lambda trip: trip.row.position, "The position of that event in the whole log.")
 
-    @resolved("Where the trip went.")
+    @resolved("Where the trip went. Scopes: navigation:read, navigation:history.")
     def track(
         self,
         max_points: Annotated[
             int, strawberry.argument(description=f"Show no more points than this, 1 to {POINTS_MAX}.")
         ] = POINTS_DEFAULT,
-    ) -> Track:
+    ) -> Track | None:
         """Return the track."""
         if not 1 <= max_points <= POINTS_MAX:
             remedy = f"give a number from 1 to {POINTS_MAX}"
             raise BadInputError(f"a track of {max_points} points cannot be", where="maxPoints", remedy=remedy)
         row = self.row
+        if not self.tracks.permits.may_show(row.vehicle_id, "Trip.track"):
+            return None
         fixes = self.tracks.fixes(Span(row.vehicle_id, row.started_at, row.ended_at))
         shown = (fixes[index] for index in thinned(len(fixes), max_points))
         points = [
@@ -141,6 +144,17 @@ class Trip(Node):
 
 def _location(model: "Navigation") -> LocationValue:
     twin = model.twin
+    refusal = twin.refusal(_LOCATION_PATH)
+    if refusal:
+        return LocationValue(
+            row=None,
+            path=_LOCATION_PATH,
+            unit="degrees",
+            status=ValueStatus.FORBIDDEN,
+            reason=refusal,
+            latitude=None,
+            longitude=None,
+        )
     rows = [twin.cohort.signal(twin.id, path) for path in _LOCATION]
     reference = twin.cohort.age_reference(twin.id)
     judged = [judge(row, reference) for row in rows]
@@ -150,7 +164,7 @@ def _location(model: "Navigation") -> LocationValue:
     whole = isinstance(latitude, float) and isinstance(longitude, float)
     return LocationValue(
         row=min(known, key=lambda row: row.captured_at) if known else None,
-        path="Vehicle.CurrentLocation",
+        path=_LOCATION_PATH,
         unit="degrees",
         status=worst.status,
         reason=worst.reason,
@@ -161,15 +175,16 @@ def _location(model: "Navigation") -> LocationValue:
 
 def _destination(model: "Navigation") -> DestinationValue:
     twin = model.twin
-    row: DestinationRow | None = next(
-        iter(twin.cohort.rows(twin.id, "destinations", lambda read, ids: read.destinations(ids))), None
-    )
+    refusal = twin.cohort.context.permits.refusal_of_field(twin.id, "Navigation.destination", past=twin.is_past)
+    rows = () if refusal else twin.cohort.rows(twin.id, "destinations", lambda read, ids: read.destinations(ids))
+    row: DestinationRow | None = next(iter(rows), None)
+    nothing = ValueStatus.FORBIDDEN if refusal else ValueStatus.NEVER_RECEIVED
     return DestinationValue(
         row=row,
         path="Vehicle.Cabin.Infotainment.Navigation.DestinationSet",
         unit="degrees",
-        status=ValueStatus.NEVER_RECEIVED if row is None else ValueStatus.OK,
-        reason=NEVER if row is None else None,
+        status=nothing if row is None else ValueStatus.OK,
+        reason=(refusal or NEVER) if row is None else None,
         state=row and DestinationState(row.state),
         latitude=row and row.latitude_deg,
         longitude=row and row.longitude_deg,
@@ -179,12 +194,16 @@ def _destination(model: "Navigation") -> DestinationValue:
 
 def _current_trip(model: "Navigation") -> Trip | None:
     twin = model.twin
+    if not twin.may_show("Navigation.currentTrip"):
+        return None
     key = "current trips"
     row = next(iter(twin.cohort.rows(twin.id, key, lambda read, ids: read.current_trips(ids))), None)
     return None if row is None else Trip(row=row, tracks=twin.cohort.tracks(key))
 
 
-@strawberry.type(description="Where a vehicle is, was and is going.")
+@strawberry.type(
+    description="Where a vehicle is, was and is going. Scope: navigation:read; of the past navigation:history too."
+)
 class Navigation:
     """The navigation of a vehicle."""
 
@@ -208,12 +227,14 @@ class Navigation:
     destination: DestinationValue = computed(_destination, "The newest destination of route guidance.")
     current_trip: Trip | None = computed(_current_trip, "The trip that the vehicle is on; null: it is on none.")
 
-    @resolved("Trips by the time of their start.")
+    @resolved("Trips by the time of their start. Scopes: navigation:read, navigation:history.")
     def trips(
-        self, first: int = PAGE_DEFAULT, after: str | None = None, order: Order = Order.NEWEST_FIRST
-    ) -> Connection[Trip]:
+        self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST
+    ) -> Connection[Trip] | None:
         """Return a page of trips."""
         page = page_of("trips", first, after, order)
+        if not self.twin.may_show("Navigation.trips"):
+            return None
         key = ("trips", page)
         cohort = self.twin.cohort
         rows = cohort.rows(self.twin.id, key, lambda read, ids: read.trips(ids, page))

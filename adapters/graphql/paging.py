@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import strawberry
 
@@ -11,7 +11,8 @@ from adapters.twins import PageOf
 from domain.errors import BadInputError
 
 PAGE_MAX: Final = 100
-PAGE_DEFAULT: Final = 20
+
+First = Annotated[int, strawberry.argument(description=f"1 to {PAGE_MAX}.")]
 
 T = TypeVar("T")
 Row = TypeVar("Row")

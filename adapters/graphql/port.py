@@ -1,10 +1,11 @@
 """What the API needs of the outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
+from adapters.access import Access, Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
 from adapters.twins import Hops, PageOf, Positions, Span, VehicleFilter
@@ -101,11 +102,38 @@ class TwinReader(Protocol):
         """Rows of vehicles as they were."""
 
 
+class View(TwinReader, Protocol):
+    """What one request reads, and where it says so."""
+
+    def put_on_record(self, shown: Shown) -> None:
+        """Keep, for good, what somebody is about to be shown; the view ends with it.
+
+        Raises StoreError: then nothing is to be shown.
+        """
+
+
 class Twins(Protocol):
     """Where the twins are kept."""
 
-    def reading(self) -> AbstractContextManager[TwinReader]:
-        """Open a view that stays the same until it is closed; it takes no connection before it is first asked."""
+    def reading(self, brands: Collection[str] | None = None, /) -> AbstractContextManager[View]:
+        """Open a view that stays the same until it is closed; it takes no connection before it is first asked.
+
+        It shows vehicles of these brands only, whatever it is asked for; None: of all.
+        """
+
+
+class Doorkeeper(Protocol):
+    """Lets in who bears a token."""
+
+    @property
+    def required(self) -> bool:
+        """Whether who has no token is kept out."""
+
+    def remembered(self, token: str) -> Access | None:
+        """Return who bears a token that was verified a short time ago, at once; None: `verify` it."""
+
+    def verify(self, token: str) -> Access:
+        """Return who bears a token. Raises TokenRefusedError, StoreError where it cannot be told now."""
 
 
 class SignalFact(Protocol):

@@ -8,17 +8,21 @@ from strawberry import ID, Info
 
 from adapters.event_log import DirectoryEntry
 from adapters.graphql.cohort import Cohort, Context, Seen, Tracks
-from adapters.graphql.errors import MEANINGS
+from adapters.graphql.errors import MEANINGS, ForbiddenError
 from adapters.graphql.explanation import Explanation, explained
 from adapters.graphql.fields import resolved
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
-from adapters.graphql.paging import PAGE_MAX, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
+from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64
+from adapters.graphql.scopes import DIAGNOSTICS, NAVIGATION, lacking
 from adapters.graphql.status import Status, status_of
 from adapters.graphql.vehicle import Vehicle, event_node
+from adapters.twins import Between, Box, Circle
 from adapters.twins import VehicleFilter as Chosen
+from domain import paths
 from domain.errors import BadInputError
 from domain.units import Micros
 from domain.vin import VIN_LENGTH, Vin
@@ -43,7 +47,64 @@ Position = Annotated[
 NO_TIME: Final = Micros(0)  # in a cursor
 
 _ARTICLE: Final = {"vehicle": "a", "trip": "a", "event": "an"}
+DISTANCE_M_MAX: Final = 20_037_509.0  # half round the Earth
 FILTER_VALUES_MAX: Final = 1_000  # in one list of a filter
+
+
+@strawberry.input(
+    description="Places between two parallels and two meridians, edges included; west may be east of east: the box then"
+    " goes across 180°. Degrees (WGS 84)."
+)
+class BoundingBox:
+    """A box of places."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    def chosen(self) -> Box:
+        """Return the box as the reader takes it. Raises `BadInputError`."""
+        _check_number("filter.within.south", self.south, -90, 90)
+        _check_number("filter.within.north", self.north, self.south, 90)
+        _check_number("filter.within.west", self.west, -180, 180)
+        _check_number("filter.within.east", self.east, -180, 180)
+        return Box(self.south, self.west, self.north, self.east)
+
+
+@strawberry.input(description="Places around a point, along a great circle. Degrees (WGS 84) and metres.")
+class Around:
+    """A circle of places."""
+
+    latitude: float
+    longitude: float
+    distance_m: float
+
+    def chosen(self) -> Circle:
+        """Return the circle as the reader takes it. Raises `BadInputError`."""
+        _check_number("filter.near.latitude", self.latitude, -90, 90)
+        _check_number("filter.near.longitude", self.longitude, -180, 180)
+        _check_number("filter.near.distanceM", self.distance_m, 0, DISTANCE_M_MAX)
+        return Circle(self.latitude, self.longitude, self.distance_m)
+
+
+@strawberry.input(description="Numbers from least to most, both included; one that is left out: as it may be.")
+class PercentRange:
+    """A range of percent."""
+
+    least: float = 0.0
+    most: float = 100.0
+
+    def chosen(self) -> Between:
+        """Return the range as the reader takes it. Raises `BadInputError`."""
+        _check_number("filter.stateOfCharge.least", self.least, 0, 100)
+        _check_number("filter.stateOfCharge.most", self.most, self.least, 100)
+        return Between(self.least, self.most)
+
+
+def _check_number(where: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise BadInputError(f"{value:g} cannot be", where=where, remedy=f"give a number from {least:g} to {most:g}")
 
 
 @strawberry.input(description="Vehicles that fit everything that is given.")
@@ -53,15 +114,44 @@ class VehicleFilter:
     vins: list[str] | None = None
     brands: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
     models: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
-    has_trouble_code: bool | None = strawberry.field(default=None, description="Whether some ECU holds a code now.")
+    has_trouble_code: bool | None = strawberry.field(
+        default=None, description="Whether some ECU holds a code now. Scope: diagnostics:read."
+    )
     trouble_codes: list[str] | None = strawberry.field(
-        default=None, description='Some ECU holds one of these now, e.g. ["P0D59"].'
+        default=None, description='Some ECU holds one of these now, e.g. ["P0D59"]. Scope: diagnostics:read.'
     )
     last_seen_after: Micros | None = strawberry.field(default=None, description="lastSeenAt is later than this.")
 
-    def chosen(self) -> Chosen:
-        """Return the filter as the reader takes it. Raises `BadInputError`."""
-        for values in (self.vins, self.brands, self.models, self.trouble_codes):
+    warnings: list[str] | None = strawberry.field(
+        default=None, description='One of these is raised now, e.g. ["STATE_OF_CHARGE_LOW"]. Scope: diagnostics:read.'
+    )
+    state_of_charge: PercentRange | None = strawberry.field(
+        default=None,
+        description="The newest state of charge that is known, as the driver sees it, in percent. Scope:"
+        f" diagnostics:read. VSS: {paths.STATE_OF_CHARGE_DISPLAYED}",
+    )
+    within: BoundingBox | None = strawberry.field(
+        default=None,
+        description=f"The newest place that is known. Scope: navigation:read. VSS: {paths.LATITUDE}, {paths.LONGITUDE}",
+    )
+    near: Around | None = strawberry.field(
+        default=None,
+        description=f"The newest place that is known. Scope: navigation:read. VSS: {paths.LATITUDE}, {paths.LONGITUDE}",
+    )
+
+    def chosen(self, permits: Permits) -> Chosen:
+        """Return the filter as the reader takes it. Raises `BadInputError`, also for what the token may not ask."""
+        for what, scopes, given in (
+            ("trouble codes", DIAGNOSTICS, (self.has_trouble_code, self.trouble_codes)),
+            ("warnings", DIAGNOSTICS, (self.warnings,)),
+            ("state of charge", DIAGNOSTICS, (self.state_of_charge,)),
+            ("places", NAVIGATION, (self.within, self.near)),
+        ):
+            missing = permits.missing(scopes)
+            if missing and any(each is not None for each in given):
+                remedy = "leave it out, or ask for a token with this scope"
+                raise ForbiddenError(f"{what}: {lacking(missing)}", where="filter", remedy=remedy)
+        for values in (self.vins, self.brands, self.models, self.trouble_codes, self.warnings):
             if values is not None and len(values) > FILTER_VALUES_MAX:
                 remedy = f"give at most {FILTER_VALUES_MAX}"
                 raise BadInputError(f"{len(values)} values are too many", where="filter", remedy=remedy)
@@ -72,6 +162,10 @@ class VehicleFilter:
             has_trouble_code=self.has_trouble_code,
             trouble_codes=None if self.trouble_codes is None else tuple(self.trouble_codes),
             last_seen_after=self.last_seen_after,
+            warnings=None if self.warnings is None else tuple(self.warnings),
+            state_of_charge=None if self.state_of_charge is None else self.state_of_charge.chosen(),
+            box=None if self.within is None else self.within.chosen(),
+            circle=None if self.near is None else self.near.chosen(),
         )
 
 
@@ -102,7 +196,8 @@ def _named(seen: Seen, text: str) -> DirectoryEntry | None:
 @strawberry.type(
     description="The twins of a fleet. An error's extensions.code is one of: "
     + "; ".join(f"{code} ({meaning})" for code, meaning in MEANINGS.items())
-    + ". extensions.remedy says what to do, where that is known."
+    + ". extensions.remedy says what to do, where that is known. A value that the token may not read is FORBIDDEN; a"
+    " field that is no envelope is null then, and extensions.withheld of the answer names it with its reason."
 )
 class Query:
     """The root of every query."""
@@ -155,7 +250,7 @@ class Query:
     def vehicles(
         self,
         info: Info[Context, None],
-        first: Annotated[int, strawberry.argument(description=f"1 to {PAGE_MAX}.")],
+        first: First,
         after: str | None = None,
         filter: VehicleFilter | None = None,  # noqa: A002  # its name in the schema
         as_of: AsOf = None,
@@ -166,7 +261,7 @@ class Query:
         kind: List = "past vehicles" if past else "vehicles"
         page = page_of(kind, first, after, Order.OLDEST_FIRST)
         key: UUID | None = page.after[0] if page.after else None
-        chosen = filter.chosen() if filter else Chosen()
+        chosen = filter.chosen(info.context.permits) if filter else Chosen()
         if past and page.after:
             _, position, *times = page.after
             if times != [as_of or NO_TIME, known_at or NO_TIME]:
@@ -193,11 +288,12 @@ class Query:
         read, (kind, vehicle_id, part) = info.context.read, read_id(str(id))
         if kind == "vehicle":
             return _one(info, Seen(read), read.vehicle(vehicle_id))
+        permits = info.context.permits
         if isinstance(part, UUID):
-            trip = read.trip(vehicle_id, part)
-            return None if trip is None else Trip(row=trip, tracks=Tracks(read, [trip]))
+            trip = read.trip(vehicle_id, part) if permits.may_show(vehicle_id, "Query.node(Trip)") else None
+            return None if trip is None else Trip(row=trip, tracks=Tracks(read, [trip], permits))
         assert part is not None
-        record = read.event(vehicle_id, part)
+        record = read.event(vehicle_id, part) if permits.may_show(vehicle_id, "Query.node(Event)") else None
         return None if record is None else event_node(info.context, record)
 
     @resolved("How far the log is, and how far the read models have followed it.")

@@ -9,8 +9,10 @@ from strawberry import ID
 
 from adapters.graphql.fields import computed
 from adapters.graphql.ids import event_id_of
+from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue
 from adapters.graphql.scalars import Int64
+from adapters.graphql.scopes import is_place
 from domain.trouble_codes import TroubleCodeText, explain
 from domain.units import Micros
 from projections.diagnostics.model import NO_FAILURE_TYPE, TroubleCodeRow
@@ -82,6 +84,7 @@ class TroubleCode:
 
     row: strawberry.Private[TroubleCodeRow]
     catalogue: strawberry.Private[Catalogue]
+    permits: strawberry.Private[Permits]
 
     code: str = computed(lambda each: each.row.code, 'SAE J2012, e.g. "P0D59".')
     failure_type: int | None = computed(
@@ -98,7 +101,10 @@ class TroubleCode:
     first_seen_at: Micros = computed(lambda each: each.row.first_seen_at)
     last_seen_at: Micros = computed(lambda each: each.row.last_seen_at, "When it was last reported anew or changed.")
     cleared_at: Micros | None = computed(lambda each: each.row.cleared_at)
-    freeze_frame: list[FreezeFrameValue] = computed(lambda each: _freeze_frame(each), "As at firstSeenAt.")  # noqa: PLW0108
+    freeze_frame: list[FreezeFrameValue] = computed(
+        lambda each: _freeze_frame(each),  # noqa: PLW0108  # it comes later
+        "As at firstSeenAt; places need the scopes of navigation too, and are left out without them.",
+    )
     explanation: TroubleCodeExplanation = computed(
         lambda each: TroubleCodeExplanation(text=explain(each.row.code, _failure_type(each.row)))
     )
@@ -118,7 +124,9 @@ def _failure_type(row: TroubleCodeRow) -> int | None:
 def _freeze_frame(code: TroubleCode) -> list[FreezeFrameValue]:
     frame: dict[str, float] = json.loads(code.row.freeze_frame)
     return [
-        FreezeFrameValue(path=path, value=value, unit=unit_of(code.catalogue, path)) for path, value in frame.items()
+        FreezeFrameValue(path=path, value=value, unit=unit_of(code.catalogue, path))
+        for path, value in frame.items()
+        if not is_place(path) or not code.permits.refusal(code.row.vehicle_id, path, past=True)
     ]
 
 

@@ -8,14 +8,14 @@ from strawberry import ID
 from adapters.event_log import StoredRecord
 from adapters.graphql.cohort import Context, Twin
 from adapters.graphql.diagnostics import Diagnostics
-from adapters.graphql.envelope import Signal, measured
+from adapters.graphql.envelope import Signal, forbidden, measured
 from adapters.graphql.events import Event, chosen_topics
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, vehicle_id_of
 from adapters.graphql.media import Media
 from adapters.graphql.navigation import Navigation
 from adapters.graphql.node import Node
-from adapters.graphql.paging import PAGE_DEFAULT, Connection, Order, connection, page_of
+from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.graphql.trouble_codes import unit_of
 from adapters.twins import PageOf
@@ -31,7 +31,7 @@ PATHS_MAX: Final = 1_000  # that one field may name
 def event_node(context: Context, record: StoredRecord) -> Event:
     """Return an event of the log as the API shows it."""
     event = context.decode(record.topic, record.state, record.originator_id, record.version)
-    return Event(record=record, event=event)
+    return Event(record=record, event=event, permits=context.permits)
 
 
 def _decommissioned_at(twin: Twin) -> Micros | None:
@@ -50,6 +50,8 @@ def _decommissioned_at(twin: Twin) -> Micros | None:
 
 def signal_of(twin: Twin, path: str) -> Signal:
     """Return a signal; one that the vehicle never sent must be of the catalogue."""
+    if twin.cohort.context.permits.lacking_for(path, past=twin.is_past):
+        return _in_envelope(twin, path, None)
     row = twin.cohort.signal(twin.id, path)
     if row is None:
         twin.cohort.context.catalogue.fact(path, where="path")
@@ -57,8 +59,11 @@ def signal_of(twin: Twin, path: str) -> Signal:
 
 
 def _in_envelope(twin: Twin, path: str, row: SignalRow | None) -> Signal:
-    unit = unit_of(twin.cohort.context.catalogue, path)
-    made = measured(Signal, path, unit, row, twin.cohort.age_reference(twin.id))
+    unit, refusal = unit_of(twin.cohort.context.catalogue, path), twin.refusal(path)
+    if refusal:
+        made = forbidden(Signal, path, unit, refusal)
+    else:
+        made = measured(Signal, path, unit, row, twin.cohort.age_reference(twin.id))
     assert isinstance(made, Signal)
     return made
 
@@ -116,18 +121,20 @@ class Vehicle(Node):
             raise BadInputError(f"{len(paths)} paths are too many", where="paths", remedy=remedy)
         return [signal_of(self.twin, path) for path in paths]
 
-    @resolved("The vehicle's events as the log keeps them.")
+    @resolved("The vehicle's events as the log keeps them. Scope: events:read.")
     def events(
         self,
-        first: int = PAGE_DEFAULT,
+        first: First,
         after: str | None = None,
         types: Annotated[
             list[str] | None, strawberry.argument(description='Only these, e.g. ["vehicle.trip_started.v1"].')
         ] = None,
         order: Order = Order.OLDEST_FIRST,
-    ) -> Connection[Event]:
+    ) -> Connection[Event] | None:
         """Return a page of events."""
         page, topics = page_of("events", first, after, order), chosen_topics(types)
+        if not self.twin.may_show("Vehicle.events"):
+            return None
         cohort = self.twin.cohort
         rows = cohort.rows(
             self.twin.id,

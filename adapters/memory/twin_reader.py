@@ -1,10 +1,10 @@
 """The twins in memory: for tests, and an oracle for others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self
 from uuid import UUID
 
+from adapters.access import Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
@@ -21,36 +21,68 @@ from adapters.twins import (
     signal_table,
 )
 from domain.units import Micros
-from projections.projection import R
+from projections.projection import Key, Projection, R
 from projections.signal_rows import SignalRow
-from projections.snapshots import Range, SnapshotReader
+from projections.snapshots import Block, Moment, Newest, Range, RowsOf, SnapshotReader
 
 
 class MemoryTwinReader(RowsReader):
-    """Reads log and read models as they are: the view stays the same only while nobody writes."""
+    """Reads log and read models as they are: the view stays the same only while nobody writes.
 
-    def __init__(self, log: MemoryEventLog, store: MemoryReadModels, snapshots: SnapshotReader | None = None) -> None:
+    It shows vehicles of these brands only; None: of all.
+    """
+
+    def __init__(
+        self,
+        log: MemoryEventLog,
+        store: MemoryReadModels,
+        snapshots: SnapshotReader | None = None,
+        brands: Collection[str] | None = None,
+    ) -> None:
         self._log = log
         self._store = store
-        self.snapshots = snapshots or MemorySnapshots()
+        self._brands = brands
+        self._snapshots = snapshots or MemorySnapshots()
+        self.records: list[Shown] = []
 
     @contextmanager
-    def reading(self) -> Iterator[Self]:
+    def reading(self, brands: Collection[str] | None = None) -> Iterator["MemoryTwinReader"]:
         """Open a view."""
-        yield self
+        view = self if brands is None else MemoryTwinReader(self._log, self._store, self._snapshots, brands)
+        view.records = self.records
+        yield view
+
+    def put_on_record(self, shown: Shown) -> None:
+        """Keep what somebody is about to be shown."""
+        self.records.append(shown)
+
+    @property
+    def snapshots(self) -> SnapshotReader:
+        """Rows of vehicles as they were."""
+        return self._snapshots if self._brands is None else _SnapshotsOfSome(self._snapshots, self._sees)
 
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
         """Return up to `limit` vehicles in order of their ids, after `after`."""
-        entries = [entry for entry in self._log.vehicles() if after is None or entry.vehicle_id > after]
+        entries = [entry for entry in self._entries() if after is None or entry.vehicle_id > after]
         return [entry for entry in entries if self.fits(entry, chosen)][:limit]
 
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""
-        return next((entry for entry in self._log.vehicles() if entry.vehicle_id == vehicle_id), None)
+        return next((entry for entry in self._entries() if entry.vehicle_id == vehicle_id), None)
 
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
-        return self._log.find_vehicle(vin)
+        return next((entry for entry in self._entries() if entry.vin == vin), None)
+
+    def _entries(self) -> Sequence[DirectoryEntry]:
+        return [entry for entry in self._log.vehicles() if self._brands is None or entry.brand in self._brands]
+
+    def _sees(self, vehicle_id: UUID) -> bool:
+        """Whether rows of a vehicle are shown; of one that the directory does not have, to who sees all."""
+        return self._brands is None or self.vehicle(vehicle_id) is not None
+
+    def _events_of(self, vehicle_id: UUID, after_version: int = 0) -> Sequence[StoredRecord]:
+        return self._log.events_of(vehicle_id, after_version) if self._sees(vehicle_id) else []
 
     def hops(self, row: SignalRow) -> Hops | None:
         """Return what the value of a row went through; None: its event is not in the log."""
@@ -65,19 +97,21 @@ class MemoryTwinReader(RowsReader):
         records = [
             record
             for vehicle_id in vehicle_ids
-            for record in self._log.events_of(vehicle_id)
+            for record in self._events_of(vehicle_id)
             if topics is None or record.topic in topics
         ]
         return self._page(records, page, lambda record: (record.version,), lambda record: record.originator_id)
 
     def event(self, vehicle_id: UUID, version: int) -> StoredRecord | None:
         """Return one event."""
-        return next((each for each in self._log.events_of(vehicle_id) if each.version == version), None)
+        return next((each for each in self._events_of(vehicle_id) if each.version == version), None)
 
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
         projections = [
-            ProjectionPosition(each.name, each.version, self._store.position(each), len(self._store.parked(each)))
+            ProjectionPosition(
+                each.name, each.version, self._store.position(each), sum(map(self._sees, self._store.parked(each)))
+            )
             for each in PROJECTIONS
         ]
         return Positions(self._log.last_position(), projections)
@@ -92,9 +126,47 @@ class MemoryTwinReader(RowsReader):
         return [
             each
             for vehicle_id, after_version, to_version in sorted(ranges)
-            for each in self._log.events_of(vehicle_id, after_version)
+            for each in self._events_of(vehicle_id, after_version)
             if each.position <= until_position and each.version <= to_version
         ]
 
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
-        return [row for row in self._store.rows(projection_of(row_type), row_type) if row.vehicle_id in vehicle_ids]
+        seen = set(filter(self._sees, vehicle_ids))
+        return [row for row in self._store.rows(projection_of(row_type), row_type) if row.vehicle_id in seen]
+
+
+class _SnapshotsOfSome:
+    """Snapshots as they are shown to those who see some vehicles only."""
+
+    def __init__(self, snapshots: SnapshotReader, sees: Callable[[UUID], bool]) -> None:
+        self._snapshots = snapshots
+        self._sees = sees
+
+    def newest(self, vehicle_ids: Sequence[UUID], moment: Moment | None) -> Mapping[UUID, Block]:
+        """Return the newest snapshot of each vehicle."""
+        return self._snapshots.newest([each for each in vehicle_ids if self._sees(each)], moment)
+
+    def ranges(self, versions: Mapping[UUID, int], moment: Moment) -> Sequence[Range]:
+        """Return where events after these versions are."""
+        return self._snapshots.ranges(self._seen(versions), moment)
+
+    def states(self, projection: Projection, versions: Mapping[UUID, int]) -> Mapping[UUID, RowsOf]:
+        """Return the rows of a projection that do not grow."""
+        return self._snapshots.states(projection, self._seen(versions))
+
+    def load(self, row_type: type[R], keys: Sequence[Key], versions: Mapping[UUID, int]) -> Mapping[Key, R]:
+        """Return rows of a type that grows, by key."""
+        return self._snapshots.load(row_type, keys, self._seen(versions))
+
+    def grown(
+        self,
+        row_type: type[R],
+        versions: Mapping[UUID, int],
+        between: tuple[Micros, Micros] | None = None,
+        newest: Newest | None = None,
+    ) -> Sequence[R]:
+        """Return rows of a type that grows."""
+        return self._snapshots.grown(row_type, self._seen(versions), between, newest)
+
+    def _seen(self, versions: Mapping[UUID, int]) -> Mapping[UUID, int]:
+        return {each: version for each, version in versions.items() if self._sees(each)}

@@ -64,12 +64,14 @@ class PostgresReadModels:
         self._pool.close()
 
     def prepare(self, projection: Projection) -> None:
-        """Create the tables of a projection where they are missing."""
+        """Create the tables of a projection where they are missing; they show the API what it may see of them."""
         with self._transaction() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
             for row_type in projection.row_types:
                 connection.execute(_create(projection, row_spec(row_type)))
                 _check(connection, projection, row_spec(row_type))
+                table = table_name(projection, row_spec(row_type))
+                connection.execute("SELECT protect_vehicles(%s::regclass, 'vehicle_id')", [table])
             connection.execute(
                 "INSERT INTO projection_positions (projection, version, position) VALUES (%s, %s, 0)"
                 " ON CONFLICT DO NOTHING",

@@ -64,6 +64,7 @@ def restore(
                 what = "the event store is not empty: an import would mix two histories"
                 remedy = "give an empty one: another FLEETTWIN_HOME, or FLEETTWIN_DATABASE_URL"
                 raise BadInputError(what, where="event store", remedy=remedy)
+        _force_policies(connection, "NO FORCE")  # under which an owner that is no superuser may not COPY
         count = 0
         with connection.cursor() as cursor, cursor.copy(_EVENTS) as copy:
             copy.set_types(_EVENT_TYPES)
@@ -76,8 +77,15 @@ def restore(
         left = iter(rows)
         while some := list(islice(left, ROWS_AT_ONCE)):
             _write_beside(connection, some)
+        _force_policies(connection, "FORCE")
         connection.execute("SELECT pg_notify('stored_events', '')")
         return count
+
+
+def _force_policies(connection: Connection[TupleRow], force: LiteralString) -> None:
+    for table in ("stored_events", "directory"):
+        statement = sql.SQL("ALTER TABLE {} {} ROW LEVEL SECURITY").format(sql.Identifier(table), sql.SQL(force))
+        connection.execute(statement)
 
 
 def _write_beside(connection: Connection[TupleRow], rows: Sequence[Mapping[str, Any]]) -> None:

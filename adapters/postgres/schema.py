@@ -7,12 +7,17 @@ from importlib.resources import files
 from typing import Any, Final
 
 from psycopg import Connection
+from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import tuple_row
 
 from domain.errors import BadInputError
 
 # The lock of append_events, as an expression: see migrations/0001_event_log.sql.
 APPENDS_LOCK: Final = "(x'666C6565'::bigint << 32) + 'stored_events'::regclass::oid::bigint"
+# Whom requests are read as, and what separates the brands that it is told to read for: see migrations/0008_brands.sql.
+API_ROLE: Final = "fleettwin_api"
+BRANDS_SETTING: Final = "fleettwin.brands"
+BRANDS_SEPARATOR: Final = "\x1f"
 _MIGRATION_LOCK: Final = (
     0x666C_6565_0000_0000  # an advisory lock of this database; "flee" in ASCII, then no table's oid
 )
@@ -21,7 +26,7 @@ _MIGRATION_LOCK: Final = (
 def migrate(connection: Connection[Any]) -> None:
     """Bring the database up to date, in one transaction; any number of processes may do so at once.
 
-    Raises BadInputError if a newer program than this one has changed the database.
+    Raises BadInputError if a newer program than this one has changed the database, or we may not change it.
     """
     migrations = _migrations()
     if _version(connection) == len(migrations):
@@ -37,7 +42,15 @@ def migrate(connection: Connection[Any]) -> None:
                 remedy="use a newer fleettwin",
             )
         for number, statements in enumerate(migrations[version:], start=version + 1):
-            connection.execute(statements)
+            try:
+                connection.execute(statements)
+            except InsufficientPrivilege as error:
+                what = f"the database cannot be brought up to date: {str(error).partition(chr(10))[0]}"
+                raise BadInputError(
+                    what,
+                    where=f"database {connection.info.dbname}",
+                    remedy=f"have its administrator CREATE ROLE {API_ROLE}; GRANT {API_ROLE} TO {connection.info.user}",
+                ) from error
             connection.execute("INSERT INTO schema_version (version) VALUES (%s)", [number])
 
 

@@ -1,6 +1,6 @@
 """The twins in PostgreSQL: what the API asks of directory, read models and log, each question one statement."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final, LiteralString, Self, TypeVar
 from uuid import UUID
@@ -11,12 +11,16 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import RowMaker, TupleRow, tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from adapters.access import Shown
 from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
+from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
 from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.twin_statements import (
     APPENDS_ENDED,
+    BECOME_API,
     DIRECTORY,
     EVENTS,
     HISTORY,
@@ -63,11 +67,14 @@ T = TypeVar("T")
 class PostgresTwinReader:
     """One consistent view: a transaction, begun by the first question.
 
-    Raises StoreError when the database does not answer in time.
+    Where `brands` are given it is read as a role to which PostgreSQL shows vehicles of these only. Raises StoreError
+    when the database does not answer in time.
     """
 
-    def __init__(self, pool: ConnectionPool[Connection[TupleRow]]) -> None:
+    def __init__(self, pool: ConnectionPool[Connection[TupleRow]], brands: Collection[str] | None = None) -> None:
+        assert all(BRANDS_SEPARATOR not in brand for brand in brands or ())
         self._pool = pool
+        self._brands = brands
         self._connection: Connection[TupleRow] | None = None
         self._shown: TwinStatements | None = None
 
@@ -80,6 +87,23 @@ class PostgresTwinReader:
             self._connection = None
             self._shown = None
 
+    def put_on_record(self, shown: Shown) -> None:
+        """Keep, for good, what somebody is about to be shown; the view ends with it.
+
+        Raises StoreError: then nothing is to be shown.
+        """
+        if self._brands is None:
+            self.close()  # what sees every brand is read-only
+        try:
+            connection = self._opened(writes=True)
+            connection.execute(INSERT, insert_parameters(shown), prepare=True)
+            connection.commit()
+        except (psycopg.Error, PoolTimeout) as error:
+            said = str(error).partition(chr(10))[0]
+            raise StoreError(f"the access cannot be put on record: {said}") from error
+        finally:
+            self.close()
+
     # --- vehicles -----------------------------------------------------------------------------------------------------
 
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
@@ -88,6 +112,9 @@ class PostgresTwinReader:
         if after is not None:
             conditions.append("d.vehicle_id > %s")
             parameters.append(after)
+        if self._brands is not None and len(self._brands) == 1:  # there is an index for it
+            conditions.append("d.brand = %s")
+            parameters += self._brands
         where: LiteralString = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         statement: LiteralString = f"{DIRECTORY}{''.join(joins)}{where} ORDER BY d.vehicle_id LIMIT %s"
         return self._rows(DirectoryEntry._make, statement, [*parameters, limit])
@@ -99,6 +126,10 @@ class PostgresTwinReader:
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return self._row(DirectoryEntry._make, f"{DIRECTORY} WHERE d.vin = %s", [vin])
+
+    def brands(self) -> Sequence[str]:
+        """Return the brands of the vehicles, in order."""
+        return [brand for (brand,) in self._rows(tuple, "SELECT DISTINCT d.brand FROM directory AS d ORDER BY 1", [])]
 
     # --- signals ------------------------------------------------------------------------------------------------------
 
@@ -297,10 +328,18 @@ class PostgresTwinReader:
     def _fetch(
         self, make: RowMaker[T], statement: LiteralString, parameters: Sequence[object] | Mapping[str, object]
     ) -> list[T]:
+        with self._opened(writes=self._brands is not None).cursor(binary=True, row_factory=lambda _: make) as cursor:
+            return cursor.execute(statement, parameters, prepare=True).fetchall()
+
+    def _opened(self, *, writes: bool) -> Connection[TupleRow]:
+        """Return the connection of this view, begun as whom it is read as; the API's role may write records only."""
         if self._connection is None:
             self._connection = self._pool.getconn(CONNECTION_WAIT_S)
-        with self._connection.cursor(binary=True, row_factory=lambda _: make) as cursor:
-            return cursor.execute(statement, parameters, prepare=True).fetchall()
+            self._connection.read_only = not writes
+            if self._brands is not None:
+                told = [API_ROLE, BRANDS_SETTING, BRANDS_SEPARATOR.join(self._brands)]
+                self._connection.execute(BECOME_API, told, prepare=True)
+        return self._connection
 
 
 def _hops(found: Sequence[Any]) -> Hops:
@@ -333,15 +372,22 @@ class PostgresTwins:
         """Close every connection."""
         self._pool.close()
 
+    def brands(self) -> Sequence[str]:
+        """Return the brands of all vehicles, in order. Raises StoreError where the database does not answer."""
+        with self.reading() as read:
+            return read.brands()
+
     @contextmanager
-    def reading(self) -> Iterator[PostgresTwinReader]:
-        """Open a view that stays the same until it is closed; takes no connection before it is first asked."""
-        with closing(PostgresTwinReader(self._pool)) as reader:
+    def reading(self, brands: Collection[str] | None = None) -> Iterator[PostgresTwinReader]:
+        """Open a view that stays the same until it is closed; takes no connection before it is first asked.
+
+        It shows vehicles of these brands only; None: of all.
+        """
+        with closing(PostgresTwinReader(self._pool, brands)) as reader:
             yield reader
 
 
 def _configure(connection: Connection[TupleRow]) -> None:
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
     connection.commit()
-    connection.read_only = True
     connection.isolation_level = IsolationLevel.REPEATABLE_READ

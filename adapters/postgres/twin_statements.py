@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Final, LiteralString, NamedTuple
 
 from adapters.postgres.schema import APPENDS_LOCK
-from adapters.twins import PageOf, VehicleFilter, projection_of
-from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow
+from adapters.twins import PageOf, VehicleFilter, projection_of, signal_table
+from domain.paths import LATITUDE, LONGITUDE, STATE_OF_CHARGE_DISPLAYED
+from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow, WarningRow
 from projections.media.model import MediaSignalRow, PlayRow
 from projections.navigation.model import NavigationSignalRow, TrackRow
 from projections.projection import Projection, Row, row_spec
@@ -43,7 +44,7 @@ POSITIONS: Final = (
     " WHERE v.state = 'ready' AND v.from_position = 0 AND v.vehicle_ids IS NULL)"
     " SELECT w.name, w.version, coalesce(p.position, 0),"
     " (SELECT count(*) FROM parked_vehicles AS k WHERE k.projection = w.name AND k.version = w.version),"
-    " (SELECT coalesce(max(e.notification_id), 0) FROM stored_events AS e)"
+    " (SELECT coalesce(max(e.log_position), 0) FROM log_end() AS e)"
     " FROM wanted AS w LEFT JOIN projection_positions AS p ON p.projection = w.name AND p.version = w.version"
     " ORDER BY w.beside, w.place, w.version"
 )
@@ -56,11 +57,12 @@ HISTORY: Final[LiteralString] = (
     " AND r.notification_id <= %s OFFSET 0) AS e ORDER BY e.originator_id, e.originator_version"
 )
 LOG_END: Final = (
-    "SELECT coalesce(max(e.notification_id), 0),"
-    " coalesce((SELECT n.recorded_at FROM stored_events AS n ORDER BY n.notification_id DESC LIMIT 1), 0),"
-    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM stored_events AS e"
+    "SELECT coalesce(max(e.log_position), 0), coalesce(max(e.recorded_at), 0),"
+    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM log_end() AS e"
 )
-RECORDED_AT: Final = "SELECT e.recorded_at FROM stored_events AS e WHERE e.notification_id = %s"
+RECORDED_AT: Final = "SELECT log_recorded_at(%s)"
+# Until the end of the transaction, whatever is asked in it.
+BECOME_API: Final = "SELECT set_config('role', %s, true), set_config(%s, %s, true)"
 # Shared, so that readers do not wait for each other.
 APPENDS_ENDED: Final[LiteralString] = f"SELECT pg_advisory_xact_lock_shared({APPENDS_LOCK})::text"
 
@@ -75,6 +77,20 @@ HOPS: Final[LiteralString] = (
     " ORDER BY s.from_sequence DESC LIMIT 1) AS o ON true"
     " LEFT JOIN projection_vehicles AS p"
     " ON p.projection = %(projection)s AND p.version = %(version)s AND p.vehicle_id = %(id)s"
+)
+
+
+_OK: Final[LiteralString] = "0"  # domain.signals.Quality.OK
+_PLACE: Final[tuple[tuple[str, LiteralString], ...]] = ((LATITUDE, "latitude"), (LONGITUDE, "longitude"))
+_PARALLELS: Final[LiteralString] = "latitude.number BETWEEN %s AND %s"
+_WITHIN: Final[LiteralString] = f"{_PARALLELS} AND longitude.number BETWEEN %s AND %s"
+_ACROSS: Final[LiteralString] = f"{_PARALLELS} AND (longitude.number >= %s OR longitude.number <= %s)"
+# As domain.geo has it: see there. The square of a number that is next to nothing is an error here, not 0; hence the
+# rounding, to a tenth of a millimetre.
+_HALF: Final[LiteralString] = "sin(radians(round(({}.number - %s)::numeric, 9)::float8) / 2) ^ 2"
+_NEAR: Final[LiteralString] = (
+    f"2 * 6371008.8 * asin(least(1, sqrt({_HALF.format('latitude')}"
+    f" + cos(radians(latitude.number)) * cos(radians(%s)) * {_HALF.format('longitude')}))) <= %s"
 )
 
 
@@ -165,6 +181,17 @@ class TwinStatements:
             )
             joins.append(f" CROSS JOIN LATERAL ({seen} LIMIT 1) AS seen")
             in_joins += [chosen.last_seen_after] * len(SEEN_TABLES)
+        if chosen.warnings is not None:
+            joins.append(
+                f" CROSS JOIN LATERAL (SELECT true FROM {self.table(WarningRow)} AS w WHERE w.vehicle_id = d.vehicle_id"
+                " AND w.raised AND w.warning = ANY(%s::text[]) LIMIT 1) AS this_warning"
+            )
+            in_joins.append(list(chosen.warnings))
+        joins_of_numbers, conditions_of_numbers, paths, numbers = self._newest_numbers(chosen)
+        joins += joins_of_numbers
+        conditions += conditions_of_numbers
+        in_joins += paths
+        in_conditions += numbers
         named: tuple[tuple[LiteralString, Sequence[str] | None], ...] = (
             ("vin", chosen.vins),
             ("brand", chosen.brands),
@@ -175,6 +202,33 @@ class TwinStatements:
                 conditions.append(f"d.{column} = ANY(%s::text[])")
                 in_conditions.append(list(values))
         return joins, conditions, [*in_joins, *in_conditions]
+
+    def _newest_numbers(
+        self, chosen: VehicleFilter
+    ) -> tuple[list[LiteralString], list[LiteralString], list[str], list[float]]:
+        """Return joins and conditions of a filter by numbers of signals, and their paths and numbers."""
+        wanted: list[tuple[str, LiteralString]] = []
+        conditions: list[LiteralString] = []
+        numbers: list[float] = []
+        if chosen.state_of_charge is not None:
+            wanted.append((STATE_OF_CHARGE_DISPLAYED, "charge"))
+            conditions.append("charge.number BETWEEN %s AND %s")
+            numbers += chosen.state_of_charge
+        if chosen.box is not None or chosen.circle is not None:
+            wanted += _PLACE
+        if chosen.box is not None:
+            west, east, across = chosen.box.meridians
+            conditions.append(_ACROSS if across else _WITHIN)
+            numbers += [chosen.box.south, chosen.box.north, west, east]
+        if chosen.circle is not None:
+            conditions.append(_NEAR)
+            numbers += [chosen.circle.latitude_deg, *chosen.circle]
+        joins: list[LiteralString] = [
+            f" CROSS JOIN LATERAL (SELECT s.number FROM {self.table(signal_table(path))} AS s"
+            f" WHERE s.vehicle_id = d.vehicle_id AND s.path = %s AND s.quality = {_OK}) AS {name}"
+            for path, name in wanted
+        ]
+        return joins, conditions, [path for path, _ in wanted], numbers
 
 
 @lru_cache(maxsize=VERSIONS_REMEMBERED_MAX)

@@ -161,6 +161,7 @@ def test_the_core_may_not_import_any_dependency_but_eventsourcing() -> None:
         "graphql-core": "graphql",
         "kafka-python": "kafka",
         "python-can": "can",
+        "pyjwt": "jwt",
         "pyyaml": "yaml",
         "strawberry-graphql": "strawberry",
     }

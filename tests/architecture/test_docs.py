@@ -15,6 +15,7 @@ from graphql import build_schema, parse, validate
 from packaging.requirements import Requirement
 from prometheus_client.metrics import MetricWrapperBase
 
+from adapters.access import Scope
 from adapters.can.recordings import FORMATS as CAN_FORMATS
 from adapters.cli import app
 from adapters.config import PREFIX, SETTINGS
@@ -30,6 +31,7 @@ ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENTS: Final = (ROOT / "docs/events.md").read_text(encoding="utf-8")
 GRAPHQL: Final = (ROOT / "docs/graphql.md").read_text(encoding="utf-8")
+PARTNERS: Final = (ROOT / "docs/partners.md").read_text(encoding="utf-8")
 DECISIONS: Final = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
 PICTURE: Final = (ROOT / "docs/data-flow.svg").read_text(encoding="utf-8")
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -122,9 +124,10 @@ def test_the_commands_without_json_are_those_that_the_readme_names() -> None:
         name for name, command in CLI.commands.items() if "as_json" not in {each.name for each in command.params}
     }
     of_versions = {"rebuild", "switch", "rollback", "discard", "export", "import"}
-    groups = {"parked", "run", "set-aside", "topics"}
+    groups = {"parked", "run", "set-aside", "topics", "documents"}
     assert without == {"serve", "demo", "decommission", "republish"} | of_versions | groups
-    told = "`rebuild`, `switch`, `rollback`, `discard`, `export`, `import` and `parked retry` take `--json`"
+    told = "`rebuild`, `switch`, `rollback`, `discard`, `export`, `import`, `documents remove` and"
+    told += " `parked retry` take `--json`"
     assert f"All but `serve`, `demo`, `run`, `republish`, `decommission`, {told}" in " ".join(README.split())
 
 
@@ -254,7 +257,11 @@ def test_every_error_code_and_every_status_of_a_value_is_explained() -> None:
     assert {status.value for status in ValueStatus} == set(re.findall(r"^\| `([A-Z_]+)` \|", envelope, re.MULTILINE))
 
 
-@pytest.mark.parametrize("document", fenced(GRAPHQL, "graphql"))
+def test_every_scope_is_explained() -> None:
+    assert [named(cells) for cells in rows_of(PARTNERS, "Scopes")] == ["none", *Scope]
+
+
+@pytest.mark.parametrize("document", [*fenced(GRAPHQL, "graphql"), *fenced(PARTNERS, "graphql")])
 def test_a_query_of_the_documents_fits_the_schema(document: str) -> None:
     schema = build_schema(text_of(Path("schemas/graphql/schema.graphql")))
     assert validate(schema, parse(document)) == []

@@ -201,9 +201,8 @@ def test_the_past_is_told_of_old_bytes(old: Place, later: AvroCodec) -> None:
 def test_the_api_shows_old_events_as_those_of_today_by_either_name(old: Place, later: AvroCodec) -> None:
     api = Api(old.twins, CATALOGUE, later.decode)
     for name in (Former.TOPIC, OdometerAdvanced.TOPIC):
-        query = (
-            f'{{ vehicle(vin: "{CAR.vin}") {{ events(types: ["{name}"]) {{ edges {{ node {{ type data }} }} }} }} }}'
-        )
+        events = f'events(first: 20, types: ["{name}"]) {{ edges {{ node {{ type data }} }} }}'
+        query = f'{{ vehicle(vin: "{CAR.vin}") {{ {events} }} }}'
         answer = cast("Any", api.execute(query, {}))
         nodes = [edge["node"] for edge in answer["data"]["vehicle"]["events"]["edges"]]
         assert {each["type"] for each in nodes} == {OdometerAdvanced.TOPIC}

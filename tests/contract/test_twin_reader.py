@@ -1,9 +1,9 @@
 """What every reader of twins does, in memory and in PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -36,8 +36,8 @@ class PastTwins:
     twins: Twins
 
     @contextmanager
-    def reading(self) -> Iterator[PastReader]:
-        with self.twins.reading() as read:
+    def reading(self, brands: Collection[str] | None = None) -> Iterator[PastReader]:
+        with self.twins.reading(brands) as read:
             yield PastReader(read, CODEC.decode, Moment(read.position_at(None), now()))
 
 
@@ -54,7 +54,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             conninfo = opened.enter_context(new_database(request.getfixturevalue("server")))
             made = opened.enter_context(postgres_world(conninfo, *cars))
         if past:
-            made.twins = PastTwins(made.twins)
+            made.twins = cast("Twins", PastTwins(made.twins))
         yield made
 
 
@@ -307,7 +307,8 @@ def test_the_way_of_a_value_is_its_event_its_origin_and_when_its_projection_wrot
             assert (record.originator_id, record.version, record.position) == (car.id, 2, row.position)
             assert record == read.event(car.id, 2)
             assert origin == Origin("car.dbc", "a mapping")
-            if isinstance(world.twins, PastTwins):
+            twins: object = world.twins
+            if isinstance(twins, PastTwins):
                 assert projected is None  # no read model holds the past
             else:
                 assert projected.version == 3

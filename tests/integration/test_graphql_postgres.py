@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 from uuid import UUID
@@ -86,13 +86,14 @@ class Watched(PostgresTwinReader):
 
 
 class WatchedTwins:
-    def __init__(self, pool: ConnectionPool[Connection[TupleRow]]) -> None:
+    def __init__(self, pool: ConnectionPool[Connection[TupleRow]], brands: Collection[str] | None = None) -> None:
         self._pool = pool
+        self._brands = brands
         self.plans: list[tuple[str, str]] = []
 
     @contextmanager
-    def reading(self) -> Iterator[Watched]:
-        with closing(Watched(self._pool)) as reader:
+    def reading(self, _: Any = None) -> Iterator[Watched]:
+        with closing(Watched(self._pool, self._brands)) as reader:
             reader.plans = self.plans
             yield reader
 
@@ -213,11 +214,17 @@ QUESTIONS: dict[str, tuple[str, Sequence[Any]]] = {
 OF_VEHICLES = {"signals", "last_seen", "trips", "current_trips", "plays", "trouble_codes", "events"}
 
 
+@pytest.mark.parametrize("brands", [None, {"Skoda"}, {"Skoda", "Audi"}], ids=["all", "one brand", "two brands"])
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_no_question_about_fifty_vehicles_reads_a_table_of_the_whole_fleet(many: PostgresTwins, question: str) -> None:
-    """Joins that begin with the first row of a table, or sort a whole one, take a hundred times as long."""
+def test_no_question_about_fifty_vehicles_reads_a_table_of_the_whole_fleet(
+    many: PostgresTwins, question: str, brands: set[str] | None
+) -> None:
+    """Joins that begin with the first row of a table, or sort a whole one, take a hundred times as long.
+
+    Whose vehicles they are is looked up by key, and conditions go into the index, not behind the policy.
+    """
     name, arguments = QUESTIONS[question]
-    watched = WatchedTwins(many._pool)
+    watched = WatchedTwins(many._pool, brands)
     with watched.reading() as read:
         ids = [entry.vehicle_id for entry in read.vehicles(50, None, ANY_VEHICLE)]
         watched.plans.clear()
@@ -340,5 +347,5 @@ def test_tracks_of_a_trip_are_found_by_time_whatever_their_versions(server: Embe
 def test_every_field_of_the_schema_that_takes_a_page_takes_its_size_and_a_cursor() -> None:
     for name, kind in CORE_SCHEMA.type_map.items():
         for field_name, field in getattr(kind, "fields", {}).items():
-            if str(getattr(field, "type", "")).endswith("Connection!"):
+            if str(getattr(field, "type", "")).rstrip("!").endswith("Connection"):
                 assert {"first", "after"} <= set(field.args), f"{name}.{field_name}"

@@ -41,7 +41,7 @@ EVERYTHING: Final = """
       trips(first: 3) { edges { node { id track(maxPoints: 2) { points { latitude } } } } } }
     media { title { value } volume { value status } playHistory(first: 2) { edges { node { title } } } }
     diagnostics { odometer { value } ignition { value } fuelLevel { value } troubleCodes { code } warnings { warning }
-      chargingSessions { edges { node { startedAt } } } telemetryQuality { gaps } }
+      chargingSessions(first: 20) { edges { node { startedAt } } } telemetryQuality { gaps } }
     a: signal(path: "Vehicle.Exterior.AirTemperature") { value } b: signal(path: "Vehicle.Speed") { value }
     signals(paths: ["Vehicle.Powertrain.Range"]) { status } branch: signals(prefix: "Vehicle.Powertrain") { path }
     events(first: 2) { edges { node { type } } }
@@ -277,7 +277,7 @@ class BrokenTwins:
         self._error = error
 
     @contextmanager
-    def reading(self) -> Iterator[Any]:
+    def reading(self, _: Any = None) -> Iterator[Any]:
         """Open a view."""
         yield self
 

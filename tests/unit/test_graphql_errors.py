@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from adapters.access import OPERATOR
 from adapters.graphql.errors import MEANINGS, ErrorCode
 from adapters.graphql.execution import KEPT_CHARACTERS_MAX, Api
 from adapters.graphql.ids import event_id_of, vehicle_id_of
@@ -82,17 +83,22 @@ def world() -> World:
         (of('signals(paths: ["x"]) { value }'), "UNKNOWN_SIGNAL", "x is no signal", ""),
         (of('signals(paths: [], prefix: "x") { value }'), "BAD_USER_INPUT", "exclude", "one of them"),
         (
-            of('events(types: ["trip"]) { edges { cursor } }'),
+            of('events(first: 9, types: ["trip"]) { edges { cursor } }'),
             "BAD_USER_INPUT",
             "'trip' is no type of event",
             "vehicle.trip",
         ),
-        (of('events(types: ["TripStarted"]) { edges { cursor } }'), "BAD_USER_INPUT", "", "'vehicle.trip_started.v1'"),
-        (of('events(types: ["nonsense"]) { edges { cursor } }'), "BAD_USER_INPUT", "", "leave it out"),
-        (of('events(types: [""]) { edges { cursor } }'), "BAD_USER_INPUT", "'' is no type", "leave it out"),
+        (
+            of('events(first: 9, types: ["TripStarted"]) { edges { cursor } }'),
+            "BAD_USER_INPUT",
+            "",
+            "'vehicle.trip_started.v1'",
+        ),
+        (of('events(first: 9, types: ["nonsense"]) { edges { cursor } }'), "BAD_USER_INPUT", "", "leave it out"),
+        (of('events(first: 9, types: [""]) { edges { cursor } }'), "BAD_USER_INPUT", "'' is no type", "leave it out"),
         (of("events(first: 1000) { edges { cursor } }"), "BAD_USER_INPUT", "a page of 1000 events", "100"),
         (
-            of("navigation { trips { edges { node { track(maxPoints: 0) { pointCount } } } } }"),
+            of("navigation { trips(first: 20) { edges { node { track(maxPoints: 0) { pointCount } } } } }"),
             "BAD_USER_INPUT",
             "a track of 0 points",
             "10000",
@@ -180,12 +186,12 @@ def test_what_went_wrong_inside_is_in_the_log_under_an_id_and_nowhere_else(
 
 def test_nothing_is_asked_of_the_store_for_a_document_that_is_refused() -> None:
     class NoTwins:
-        def reading(self) -> Any:
+        def reading(self, _: Any = None) -> Any:
             raise AssertionError
 
     api = Api(NoTwins(), CATALOGUE, CODEC.decode)
     for document in ("{", "{ nothing }", "query A { __typename } query B { __typename }"):
-        assert api.answer(document).executed is False
+        assert api.answer(document, access=OPERATOR).executed is False
 
 
 def test_a_long_document_is_executed_but_not_kept(world: World) -> None:
@@ -217,7 +223,7 @@ def test_a_car_that_is_not_there_is_no_error(world: World) -> None:
         "query Q($v: ID!) { node(id: $v) { id } }",
         'query Q($v: String!) { vehicle(vin: "MINE") { signals(prefix: $v) { path } } }'.replace("MINE", VIN),
         'query Q($v: String!) { vehicle(vin: "MINE") { signal(path: $v) { path } } }'.replace("MINE", VIN),
-        'query Q($v: String!) { vehicle(vin: "MINE") { events(types: [$v]) { edges { cursor } } } }'.replace(
+        'query Q($v: String!) { vehicle(vin: "MINE") { events(first: 9, types: [$v]) { edges { cursor } } } }'.replace(
             "MINE", VIN
         ),
     ],

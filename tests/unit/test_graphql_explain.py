@@ -184,7 +184,7 @@ def test_it_takes_one_question_more_than_the_value_alone() -> None:
         def __exit__(self, *_: object) -> None:
             return None
 
-        def reading(self) -> Any:
+        def reading(self, _: Any = None) -> Any:
             return self
 
     api = type(world.api)(Counting(), world.api.catalogue, world.api.decode)

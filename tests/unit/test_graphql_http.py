@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.access import OPERATOR, Access, TokenRefusedError
 from adapters.graphql import app as app_module
 from adapters.graphql.app import AsgiApp, build_app
 from adapters.graphql.http import BODY_BYTES_MAX, GRAPHQL_RESPONSE, JSON
@@ -117,8 +118,8 @@ def test_the_status_tells_the_truth_to_those_who_accept_it(body: object, old: in
         (b"null", "no JSON object"),
         (b'"text"', "no JSON object"),
         (b"12", "no JSON object"),
-        (b"[]", "no JSON object"),
-        (b'[{"query": "{__typename}"}]', "no JSON object"),
+        (b"[]", "a batch"),
+        (b'[{"query": "{__typename}"}]', "a batch"),
         (b"", "not JSON"),
         (b"{", "not JSON"),
         (b"\xff\xfe", "not UTF-8 at byte 0"),
@@ -407,7 +408,7 @@ def test_an_unknown_path_is_404() -> None:
 
 def test_a_fault_of_ours_is_told_without_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
-        def reading(self) -> Any:
+        def reading(self, _: Any = None) -> Any:
             raise RuntimeError("the password is 1234")
 
     app = application(Broken())
@@ -440,3 +441,100 @@ def test_the_application_lives_and_ends_with_its_server() -> None:
         return said
 
     assert asyncio.run(life()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+class Keeper:
+    """Knows one token, and remembers it once it has verified it."""
+
+    def __init__(self, *, required: bool = True, error: Exception | None = None) -> None:
+        self.required = required
+        self.error = error
+        self.verified = 0
+        self._known: set[str] = set()
+
+    def remembered(self, token: str) -> Access | None:
+        return OPERATOR if token in self._known else None
+
+    def verify(self, token: str) -> Access:
+        self.verified += 1
+        if self.error:
+            raise self.error
+        if token != "good":
+            raise TokenRefusedError("the token has expired")
+        self._known.add(token)
+        return OPERATOR
+
+
+def ask(keeper: Keeper, authorization: str | None, **headers: str) -> httpx.Response:
+    given = {"content-type": JSON, **headers} | ({} if authorization is None else {"authorization": authorization})
+    content = b'{"query": "{ __typename }"}'
+    return send("POST", "/graphql", app=application(doorkeeper=keeper), content=content, headers=given)
+
+
+@pytest.mark.parametrize("authorization", ["Bearer good", "bearer good", "BEARER  good "])
+def test_who_bears_a_good_token_is_let_in(authorization: str) -> None:
+    assert ask(Keeper(), authorization).json() == {"data": {"__typename": "Query"}}
+
+
+def test_a_token_that_was_verified_is_not_verified_again() -> None:
+    keeper = Keeper()
+    assert [ask(keeper, "Bearer good").status_code for _ in range(3)] == [200, 200, 200]
+    assert keeper.verified == 1
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic Z29vZDpnb29k", "good", "Bearergood"])
+def test_who_has_no_token_is_told_that_one_is_needed(authorization: str | None) -> None:
+    response = ask(Keeper(), authorization)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer realm="fleettwin"'
+    (error,) = response.json()["errors"]
+    assert (error["message"], error["extensions"]["code"]) == ("a token is needed", "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_token_that_is_not_taken_has_its_reason_also_where_none_is_needed(*, required: bool) -> None:
+    response = ask(Keeper(required=required), "Bearer bad", accept=GRAPHQL_RESPONSE)
+    assert response.status_code == 401
+    challenge = 'Bearer realm="fleettwin", error="invalid_token", error_description="the token has expired"'
+    assert response.headers["www-authenticate"] == challenge
+    assert response.json()["errors"][0]["message"] == "the token has expired"
+    assert "bad" not in response.text
+
+
+def test_where_no_token_is_needed_who_has_none_is_let_in_and_other_credentials_are_not_taken_for_none() -> None:
+    assert ask(Keeper(required=False), None).status_code == 200
+    assert ask(Keeper(required=False), "Basic Z29vZDpnb29k").status_code == 401
+
+
+def test_where_tokens_cannot_be_verified_that_is_no_fault_of_the_caller() -> None:
+    response = ask(Keeper(error=StoreError("no keys")), "Bearer good")
+    assert response.status_code == 503
+    assert response.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+    assert "no keys" not in response.text
+
+
+def test_a_token_in_the_url_or_the_body_is_none() -> None:
+    app = application(doorkeeper=Keeper())
+    assert send("GET", "/graphql?query={__typename}&access_token=good", app=app).status_code == 401
+    content = b'{"query": "{ __typename }", "access_token": "good"}'
+    assert send("POST", "/graphql", app=app, content=content, headers={"content-type": JSON}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/metrics", 401), ("/health", 200), ("/ready", 200), ("/subjects", 200), ("/schemas/types", 200), ("/", 307)],
+)
+def test_what_tells_nothing_of_vehicles_needs_no_token_but_the_metrics_do(path: str, status: int) -> None:
+    app = application(
+        doorkeeper=Keeper(),
+        operation=lambda path, _: (200, "text/plain", b"") if path in ("/metrics", "/health") else None,
+    )
+    assert send("GET", path, app=app).status_code == status
+    assert send("GET", path, app=app, headers={"authorization": "Bearer good"}).status_code in (200, 307)
+
+
+def test_the_page_needs_no_token() -> None:
+    assert send("GET", "/graphql", app=application(doorkeeper=Keeper()), headers={"accept": "text/html"}).is_success

@@ -368,11 +368,11 @@ def test_the_ignition_is_on_in_on_and_start(state: str, on: bool | None) -> None
 def test_a_vehicle_that_told_nothing_has_empty_models(world: World) -> None:
     vehicle = of(
         world,
-        """lastSeenAt signals { path } media { playHistory { edges { cursor } } }
-        navigation { currentTrip { id } trips { edges { cursor } } destination { status state }
+        """lastSeenAt signals { path } media { playHistory(first: 20) { edges { cursor } } }
+        navigation { currentTrip { id } trips(first: 20) { edges { cursor } } destination { status state }
         location { status reason } }
         diagnostics { troubleCodes { code } warnings { warning } telemetryQuality { gaps }
-        chargingSessions { edges { cursor } } }""",
+        chargingSessions(first: 20) { edges { cursor } } }""",
         99,
     )
     assert vehicle == {

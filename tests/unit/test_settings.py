@@ -5,7 +5,8 @@ from typing import Final
 
 import pytest
 
-from adapters.config import Config
+from adapters.config import Config, Tokens
+from adapters.serving import bound
 from domain.errors import BadInputError
 
 TOO_LONG: Final = "1" * 5_000  # digits: more than Python makes a number of
@@ -64,3 +65,50 @@ def test_what_the_file_may_hold_beyond_that_is_refused_too(tmp_path: Path, text:
 def test_addresses_of_every_kind_are_hosts() -> None:
     for host in ("127.0.0.1", "::1", "fe80::1%eth0", "localhost", "bücher.example", "_under.score"):
         assert Config.read({"FLEETTWIN_METRICS_HOST": host}).metrics_host == host
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+ISSUER: Final = "https://login.example/"
+
+
+def tokens(**environment: str) -> Tokens:
+    return Config.read({f"FLEETTWIN_TOKEN_{name}": value for name, value in environment.items()}).tokens
+
+
+def test_tokens_are_those_of_the_development_key_and_needed_where_the_settings_say_so() -> None:
+    assert tokens() == Tokens(None, None, "fleettwin", required=False)
+    assert tokens(KEYS="development", AUDIENCE="api") == Tokens(None, None, "api", required=True)
+
+
+@pytest.mark.parametrize("url", ["https://login.example/jwks?v=1", "http://127.0.0.1:80/jwks", "http://localhost/jwks"])
+def test_keys_are_at_a_url_or_in_a_file(url: str) -> None:
+    assert tokens(KEYS=url, ISSUER=ISSUER) == Tokens(url, ISSUER, "fleettwin", required=True)
+    assert tokens(KEYS="keys.json", ISSUER=ISSUER) == Tokens(Path("keys.json"), ISSUER, "fleettwin", required=True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"KEYS": "http://login.example/jwks", "ISSUER": ISSUER}, "FLEETTWIN_TOKEN_KEYS: this is no URL that keys"),
+        ({"KEYS": "ftp://login.example/jwks", "ISSUER": ISSUER}, "no URL"),
+        ({"KEYS": "https://me:secret@login.example/jwks", "ISSUER": ISSUER}, "no URL"),
+        ({"KEYS": "https://[::1/jwks", "ISSUER": ISSUER}, "no URL"),
+        ({"KEYS": "https:///jwks", "ISSUER": ISSUER}, "no URL"),
+        ({"KEYS": "https://login.example/jwks"}, "is set, and token_issuer is not"),
+        ({"ISSUER": ISSUER}, "FLEETTWIN_TOKEN_ISSUER: is set, and its keys are not"),
+        ({"ISSUER": ISSUER, "KEYS": "development"}, "is set, and its keys are not"),
+        ({"KEYS": "~nosuchuser/x", "ISSUER": ISSUER}, "is no path"),
+    ],
+)
+def test_keys_that_cannot_be_are_refused(environment: dict[str, str], complaint: str) -> None:
+    assert complaint in refused({f"TOKEN_{name}": value for name, value in environment.items()})
+
+
+def test_others_are_let_in_only_where_tokens_of_an_issuer_are_needed() -> None:
+    outside = {"FLEETTWIN_HOST": "0.0.0.0", "FLEETTWIN_PORT": "0"}  # noqa: S104  # that it is all of them is the point
+    for keys in ("", "development"):
+        with pytest.raises(BadInputError, match="anyone could come in"):
+            bound(Config.read(outside | {"FLEETTWIN_TOKEN_KEYS": keys}))
+    with bound(Config.read(outside | {"FLEETTWIN_TOKEN_KEYS": "keys.json", "FLEETTWIN_TOKEN_ISSUER": ISSUER})):
+        pass

@@ -1,0 +1,224 @@
+"""What queries cost, and who may spend it."""
+
+import json
+from typing import Any
+
+import pytest
+from graphql import OperationDefinitionNode, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.access import DEVELOPMENT, OPERATOR, Access, Scope
+from adapters.graphql.budgets import CLIENTS_MAX, Budgets
+from adapters.graphql.cost import ALIASES_MAX, DEPTH_MAX, Price, points_of, price
+from adapters.graphql.errors import ERRORS_MAX
+from adapters.graphql.execution import Answer, Api
+from adapters.graphql.http import JSON, respond
+from adapters.graphql.schema import CORE_SCHEMA
+from tests.support.twins import CATALOGUE, CODEC, full_car, memory_world
+
+CAR = full_car(1)
+TWINS = memory_world(CAR).twins
+ALL = frozenset(Scope)
+BRAND = Access("app", "app", None, ALL)
+OTHER = Access("other app", "app", None, ALL)
+
+
+def priced(document: str, **variables: Any) -> Price:
+    parsed = parse(document)
+    (operation,) = (each for each in parsed.definitions if isinstance(each, OperationDefinitionNode))
+    return price(CORE_SCHEMA, parsed, operation, variables)
+
+
+def api(maximum: int, now_s: list[float] | None = None, restored: int = 10) -> Api:
+    clock = now_s or [0.0]
+    return Api(TWINS, CATALOGUE, CODEC.decode, Budgets(maximum, restored, lambda: clock[0]))
+
+
+def ask(of: Api, document: str, access: Access = BRAND, **variables: Any) -> Answer:
+    return of.answer(document, variables, access=access)
+
+
+def cost_of(answer: Answer) -> Any:
+    return answer.body["extensions"]["cost"]
+
+
+def error_of(answer: Answer) -> Any:
+    (error,) = answer.body["errors"]
+    return error["extensions"]["code"], error["message"]
+
+
+# --- prices -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "points"),
+    [
+        ("{ status { __typename } }", 1),
+        ('{ vehicle(vin: "x") { vin navigation { speed { value } } } }', 3),
+        # the connection, 50 times an edge and a vehicle, and the page info
+        ("{ vehicles(first: 50) { edges { node { vin } } pageInfo { endCursor } } }", 102),
+        ("query ($n: Int = 7) { vehicles(first: $n) { edges { node { vin } } } }", 15),
+        ("{ vehicles(first: 50) { ...page } } fragment page on VehicleConnection { edges { node { vin } } }", 101),
+        ("{ vehicles(first: 50) { ... { edges { node { vin } } } } }", 101),
+        ("{ vehicles(first: 50) { edges { node { ... on Vehicle { media { __typename } } } } } }", 151),
+        ('{ vehicle(vin: "x", asOf: "2026-01-01T00:00:00Z") { vin } }', 11),
+        ('{ vehicles(first: 50, knownAt: "2026-01-01T00:00:00Z") { edges { node { vin } } } }', 601),
+        ('{ vehicle(vin: "x", asOf: null) { vin } }', 1),
+        ('{ vehicle(vin: "x") { signals(paths: ["a", "b"]) { value } } }', 3),
+        ('query ($p: [String!]) { vehicle(vin: "x") { signals(paths: $p) { value } } }', 51),
+        ('{ vehicle(vin: "x") { signals { value } } }', 51),
+        ('{ vehicle(vin: "x") { navigation { currentTrip { track(maxPoints: 100) { points { speed } } } } } }', 14),
+        ("{ __schema { types { name fields { name } } } }", 0),
+        ("{ a: status { __typename } b: status { __typename } }", 2),
+        # refused when it is executed: a page of so many cannot be
+        ("{ vehicles(first: 100000000000000000000000) { edges { node { vin } } } }", 3),
+    ],
+)
+def test_what_a_query_may_cost(document: str, points: float) -> None:
+    assert priced(document).points == points
+
+
+def test_variables_say_how_much_is_asked_for() -> None:
+    page = "query ($n: Int!, $p: [String!]) { vehicles(first: $n) { edges { node { signals(paths: $p) { value } } } } }"
+    assert priced(page, n=10, p=["a", "b", "c"]).points == 1 + 10 * (2 + 3)
+
+
+def test_a_fragment_is_looked_at_once_however_often_it_is_spread() -> None:
+    doubling = " ".join(f"fragment f{n} on Vehicle {{ ...f{n + 1} ...f{n + 1} }}" for n in range(200))
+    found = priced(f'{{ vehicle(vin: "x") {{ ...f0 }} }} {doubling} fragment f200 on Vehicle {{ vin }}')
+    assert found.fields == 2**200 + 1
+
+
+PARTS = (
+    "events(first: {0}) {{ edges {{ node {{ id }} }} }}",
+    "signals {{ value }}",
+    "navigation {{ trips(first: {0}) {{ edges {{ node {{ track(maxPoints: 20) {{ pointCount }} }} }} }} }}",
+    "media {{ playHistory(first: {0}) {{ edges {{ node {{ title }} }} pageInfo {{ endCursor }} }} }}",
+    "diagnostics {{ odometer {{ value }} troubleCodes {{ code }} }}",
+)
+QUERIES = st.lists(st.tuples(st.sampled_from(PARTS), st.integers(1, 5)), unique_by=lambda part: part[0]).map(
+    lambda parts: " ".join(["vin", *(part.format(first) for part, first in parts)])
+)
+
+
+@given(QUERIES, st.integers(1, 3))
+def test_a_query_never_takes_more_than_it_may_cost(selection: str, first: int) -> None:
+    document = f"{{ vehicles(first: {first}) {{ edges {{ node {{ {selection} }} }} pageInfo {{ endCursor }} }} }}"
+    answer = Api(TWINS, CATALOGUE, CODEC.decode).execute(document)
+    assert "errors" not in answer, answer
+    assert points_of(answer["data"]) <= priced(document).points
+
+
+# --- how an operation is built ----------------------------------------------------------------------------------------
+
+DOUBLING = "".join(f" fragment f{n} on Status {{ ...f{n + 1} ...f{n + 1} }}" for n in range(13))
+DOUBLING += " fragment f13 on Status { __typename }"
+DEEP = "ofType { " * (DEPTH_MAX - 4) + "name" + " }" * (DEPTH_MAX - 4)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (f"{{ __schema {{ types {{ fields {{ type {{ {DEEP} }} }} }} }} }}", f"{DEPTH_MAX} are allowed"),
+        ("{" + "".join(f" a{n}: status {{ __typename }}" for n in range(ALIASES_MAX + 1)) + " }", "has aliases"),
+        ("{ status { ...f0 } }" + DOUBLING, "has fields, with its fragments written out"),
+    ],
+)
+def test_what_is_too_complex_is_not_executed_for_anybody(document: str, said: str) -> None:
+    for access in (BRAND, DEVELOPMENT, OPERATOR):
+        code, message = error_of(ask(api(1_000), document, access))
+        assert code == "GRAPHQL_VALIDATION_FAILED"
+        assert said in message
+    less = document.replace("ofType { ", "", 1).replace(" }", "", 1).replace(" a0: status { __typename }", "")
+    less = less.replace("...f0 ", "...f1 ").replace(" fragment f0 on Status { ...f1 ...f1 }", "")
+    assert "are allowed" not in json.dumps(ask(api(1_000), less).body)
+
+
+def test_of_very_many_errors_the_first_are_told() -> None:
+    document = "{" + "".join(f" nothing{n}" for n in range(ERRORS_MAX + 3)) + " }"
+    errors = ask(api(1_000), document).body["errors"]
+    assert len(errors) == ERRORS_MAX + 1
+    assert errors[-1]["message"] == "3 more errors"
+    assert errors[-1]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+# --- budgets ----------------------------------------------------------------------------------------------------------
+
+PAGE = "{ vehicles(first: 20) { edges { node { vin } } } }"  # 41 points, and of one vehicle 3
+
+
+def test_what_was_not_taken_is_given_back() -> None:
+    answer = ask(api(100), PAGE)
+    assert cost_of(answer) == {
+        "requestedQueryCost": 41,
+        "actualQueryCost": 3,
+        "throttleStatus": {"maximumAvailable": 100, "currentlyAvailable": 97, "restoreRate": 10},
+    }
+    assert answer.executed
+
+
+def test_who_has_spent_too_much_is_told_when_to_ask_again() -> None:
+    now_s = [0.0]
+    limited = api(45, now_s, restored=2)
+    for _ in range(2):
+        ask(limited, PAGE)
+    answer = ask(limited, PAGE)  # 39 are left of 41
+    assert (answer.executed, answer.retry_after_s, answer.body.get("data")) == (False, 1, None)
+    assert error_of(answer)[0] == "THROTTLED"
+    assert cost_of(answer)["actualQueryCost"] is None
+    for media_type in (JSON, "application/graphql-response+json"):
+        response = respond(answer, media_type)
+        assert (response.status, dict(response.headers)["retry-after"]) == (429, "1")
+    now_s[0] = 0.9
+    assert not ask(limited, PAGE).executed
+    now_s[0] = 1.0
+    assert ask(limited, PAGE).executed
+
+
+def test_what_costs_more_than_there_ever_is_is_refused_for_good() -> None:
+    answer = ask(api(40), PAGE)
+    assert (error_of(answer)[0], answer.executed, answer.retry_after_s) == ("MAX_COST_EXCEEDED", False, None)
+    assert respond(answer, "application/graphql-response+json").status == 400
+    assert cost_of(answer)["throttleStatus"]["currentlyAvailable"] == 40
+
+
+def test_each_client_has_points_of_its_own() -> None:
+    limited = api(43)
+    for _ in range(2):
+        ask(limited, PAGE)
+    assert not ask(limited, PAGE).executed
+    assert ask(limited, PAGE, OTHER).executed
+    assert ask(limited, PAGE, BRAND._replace(brands=frozenset({"Audi"}))).executed
+
+
+@pytest.mark.parametrize("access", [DEVELOPMENT, OPERATOR])
+def test_who_asks_without_a_token_is_not_metered(access: Access) -> None:
+    answer = ask(api(1), PAGE, access)
+    assert answer.executed
+    assert "extensions" not in answer.body
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.floats(-50, 120)), max_size=30))
+def test_points_are_never_more_than_all_nor_less_than_none(steps: list[tuple[float, float]]) -> None:
+    now_s = 0.0
+    budgets = Budgets(100, 7, lambda: now_s)
+    left = 100.0
+    for wait_s, points in steps:
+        now_s += wait_s
+        left = min(100.0, left + 7 * wait_s)
+        allowed, throttle = budgets.spend("client", points)
+        assert allowed == (points <= left + 1e-9) or abs(points - left) < 1e-6
+        left = min(100.0, left - points) if allowed else left
+        assert throttle.available == pytest.approx(left, abs=1e-6)
+        assert -1e-9 <= throttle.available <= 100
+        assert throttle.wait_s(throttle.available) == 0
+
+
+def test_very_many_clients_do_not_fill_the_memory() -> None:
+    budgets = Budgets(10, 1, lambda: 0.0)
+    for number in range(CLIENTS_MAX + 10):
+        budgets.spend(number, 10)
+    assert len(budgets._spent) == CLIENTS_MAX
+    assert not budgets.spend(CLIENTS_MAX + 9, 1)[0]
+    assert budgets.spend(0, 10)[0]
