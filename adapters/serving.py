@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
@@ -16,6 +16,8 @@ from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 
+FINISHED_WITHIN_S: Final = 15  # what is being answered when the end comes; longer than a statement may take
+
 
 def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str] = (), *, project: bool = True) -> None:
     """Serve until Ctrl-C at an address that is `bound`; once it listens print where, and these queries to try.
@@ -26,7 +28,15 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
     heartbeats = {each.name: Heartbeat(each.name) for each in PROJECTIONS if project}
     operation = Operation(list(heartbeats.values()), Watch(twin.observe))
     app = twin.app(operation.answer)
-    settings = uvicorn.Config(app, host=host, port=port, log_config=None, log_level="warning", access_log=False)
+    settings = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=FINISHED_WITHIN_S,
+    )
     with operation.observing():
         if project:
             twin.projecting.start(twin.records.wait, heartbeats)

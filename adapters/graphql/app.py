@@ -10,8 +10,10 @@ page, health and readiness, the schemas of the events.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -20,11 +22,13 @@ from uuid import uuid4
 from adapters.access import Access
 from adapters.graphql import graphiql
 from adapters.graphql.budgets import Budgets
+from adapters.graphql.bulk import Bulk
 from adapters.graphql.doors import Doors
 from adapters.graphql.errors import ErrorCode, error_body
 from adapters.graphql.execution import Answer, Api
 from adapters.graphql.http import (
     BODY_BYTES_MAX,
+    NDJSON,
     Call,
     Request,
     Response,
@@ -102,6 +106,7 @@ class _App:
         self._operation = operation
         self._static = graphiql.load()
         self._threads = ThreadPoolExecutor(THREADS, "graphql")
+        self._bulk = Bulk(api)
         self._waiting = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -109,7 +114,10 @@ class _App:
             await self._live(receive, send)
         elif scope["type"] == "http":
             response = await self._answer(scope, receive)
-            await _send(response, send, with_body=scope["method"] != "HEAD")
+            if response.rest is None:
+                await _send(response, send, with_body=scope["method"] != "HEAD")
+            else:
+                await _send_all(response, response.rest, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -118,6 +126,7 @@ class _App:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 self._threads.shutdown(wait=True)
+                self._bulk.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
             await send({"type": "lifespan.startup.complete"})
@@ -181,13 +190,23 @@ class _App:
             return json_response(503, {"errors": [error]}, call.media_type)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._executed, call, access)
+            document = self._trusted.at_once(call.document, call.sha256)
+            if document is None:
+                found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolved, call)
+                if isinstance(found, Response):
+                    return found
+                document = found
+            if call.media_type == NDJSON:
+                return await self._bulk.answer(document, call, access)
+            answer = partial(self._executed, document, call, access)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
         finally:
             self._waiting -= 1
 
-    def _executed(self, call: Call, access: Access) -> Response:
+    def _resolved(self, call: Call) -> str | Response:
+        """Return the document that a request asks for, or why it is not executed."""
         try:
-            document = self._trusted.resolve(call.document, call.sha256)
+            return self._trusted.resolve(call.document, call.sha256)
         except UntrustedError as error:
             body = {"errors": [error_body(error.code, str(error), error.remedy)]}
             return respond(Answer(body, executed=False), call.media_type)
@@ -197,6 +216,8 @@ class _App:
                 ErrorCode.SERVICE_UNAVAILABLE, "the store does not answer", "try again in some seconds"
             )
             return json_response(503, {"errors": [refused]}, call.media_type)
+
+    def _executed(self, document: str, call: Call, access: Access) -> Response:
         request_id = uuid4()
         answer = self._api.answer(document, call.variables, call.operation_name, access=access, request_id=request_id)
         response = respond(answer, call.media_type)
@@ -270,3 +291,21 @@ async def _send(response: Response, send: Send, *, with_body: bool) -> None:
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
     await send({"type": "http.response.start", "status": response.status, "headers": encoded})
     await send({"type": "http.response.body", "body": response.body if with_body else b""})
+
+
+async def _send_all(response: Response, rest: AsyncGenerator[bytes], receive: Receive, send: Send) -> None:
+    """Send a response and what follows it, as fast as the client takes it, until that has gone."""
+    headers = [("content-type", response.content_type), ("cache-control", "no-store"), *response.headers]
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    gone = asyncio.ensure_future(receive())  # the body was read: it tells of nothing else
+    try:
+        await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": response.body, "more_body": True})
+        async with aclosing(rest):
+            async for part in rest:
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()

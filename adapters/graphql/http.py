@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
@@ -11,6 +11,7 @@ from adapters.graphql.execution import Answer
 
 JSON: Final = "application/json"
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
+NDJSON: Final = "application/x-ndjson"
 HTML: Final = "text/html"
 
 BODY: Final = 'send {"query": "…"}'  # what to do about a body that is something else
@@ -36,6 +37,7 @@ class Response(NamedTuple):
     content_type: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    rest: AsyncGenerator[bytes] | None = None  # what follows the body, as long as it may be
 
 
 class Call(NamedTuple):
@@ -81,8 +83,12 @@ def read_call(request: Request) -> Call | Response:
     media_type = GRAPHQL_RESPONSE if weights.get(GRAPHQL_RESPONSE, 0.0) > _weight(weights, JSON) else JSON
     if weights.get(GRAPHQL_RESPONSE, 0.0) == weights.get(JSON, -1.0):
         media_type = next(name for name in weights if name in (GRAPHQL_RESPONSE, JSON))  # the one named first
+    if weights.get(NDJSON, 0.0) > max(weights.get(JSON, 0.0), weights.get(GRAPHQL_RESPONSE, 0.0)):
+        media_type = NDJSON
     if not _weight(weights, media_type):
-        return refusal(406, "no media type that is accepted can be given", f"accept {JSON} or {GRAPHQL_RESPONSE}")
+        return refusal(
+            406, "no media type that is accepted can be given", f"accept {JSON}, {GRAPHQL_RESPONSE} or {NDJSON}"
+        )
     try:
         parameters = _from_url(request) if request.method == "GET" else _from_body(request)
         return _call(parameters, media_type)

@@ -1,0 +1,227 @@
+"""All vehicles in one answer: JSON lines."""
+
+import asyncio
+import json
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from adapters.access import DEVELOPMENT, Access, Scope
+from adapters.clock import now
+from adapters.graphql.app import Limits, build_app
+from adapters.graphql.budgets import Budgets
+from adapters.graphql.bulk import STREAMS_MAX, Bulk
+from adapters.graphql.execution import Api
+from adapters.graphql.http import NDJSON, Call
+from adapters.graphql.trusted import NoDocuments, TrustedDocuments
+from domain.errors import StoreError
+from domain.units import Micros
+from tests.support.twins import CATALOGUE, CODEC, REGISTRY, full_car, memory_world, vin_of
+from tests.unit.test_graphql_http import send
+
+COUNT = 7
+TWINS = memory_world(
+    *(full_car(number, brand="Audi" if number % 2 else "Skoda") for number in range(1, COUNT + 1))
+).twins
+
+
+class Away:
+    """Twins that cannot be read."""
+
+    def reading(self, _: Any = None) -> Any:
+        return nullcontext(self)
+
+    def vehicles(self, *_: Any) -> Any:
+        raise StoreError("away")
+
+
+FLEET = """query Fleet($after: String, $n: Int = 3, $brands: [String!]) {
+  vehicles(first: $n, after: $after, filter: {brands: $brands}) {
+    edges { cursor node { vin navigation { speed { value } } } } pageInfo { hasNextPage endCursor }
+  }
+}"""
+BRAND = Access("app", "app", frozenset({"Audi"}), frozenset(Scope))
+ASKED = Call(FLEET, None, None, None, NDJSON)
+
+
+def ask(document: str = FLEET, *, twins: Any = TWINS, accept: str = NDJSON, **variables: Any) -> Any:
+    app = build_app(twins, CATALOGUE, CODEC.decode, REGISTRY)
+    body = json.dumps({"query": document, "variables": variables}).encode()
+    return send(
+        "POST", "/graphql", app=app, content=body, headers={"accept": accept, "content-type": "application/json"}
+    )
+
+
+def lines(text: str) -> list[Any]:
+    return [json.loads(each) for each in text.splitlines()]
+
+
+@pytest.mark.parametrize("first", [1, 3, COUNT, 100])
+def test_every_vehicle_is_there_once_and_then_the_end(first: int) -> None:
+    response = ask(n=first)
+    assert (response.status_code, response.headers["content-type"]) == (200, NDJSON)
+    assert "content-length" not in response.headers
+    *edges, end = lines(response.text)
+    assert end == {"end": {"vehicles": COUNT}}
+    assert {edge["node"]["vin"] for edge in edges} == {vin_of(number) for number in range(1, COUNT + 1)}
+    assert len(edges) == COUNT
+    assert edges[0]["node"]["navigation"] == {"speed": {"value": 50.5}}
+
+
+def test_a_stream_goes_on_after_the_last_cursor_that_came() -> None:
+    *edges, _ = lines(ask().text)
+    *rest, end = lines(ask(after=edges[3]["cursor"]).text)
+    assert rest == edges[4:]
+    assert end == {"end": {"vehicles": COUNT - 4}}
+
+
+def test_no_vehicle_is_an_end_as_well() -> None:
+    assert lines(ask(brands=["Lada"]).text) == [{"end": {"vehicles": 0}}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ status { logPosition } }",
+        "{ vehicles(first: 3) { edges { node { vin } } pageInfo { hasNextPage endCursor } } }",
+        FLEET.replace("hasNextPage ", ""),
+        FLEET.replace("edges {", "all: edges {"),
+        FLEET.replace("pageInfo {", "info: pageInfo {"),
+        FLEET.replace("endCursor", "end: endCursor"),
+        FLEET.rstrip()[:-1] + " status { logPosition } }",
+        "query A { status { logPosition } } " + FLEET,
+    ],
+)
+def test_a_document_that_does_not_tell_where_its_page_ends_is_refused(document: str) -> None:
+    response = ask(document)
+    assert response.status_code == 400
+    (error,) = response.json()["errors"]
+    assert (error["extensions"]["code"], "pages of vehicles" in error["message"]) == ("BAD_REQUEST", True)
+    assert ask(error["extensions"]["remedy"].removeprefix("ask like: ")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "status", "code"),
+    [
+        ("query {", {}, 400, "GRAPHQL_PARSE_FAILED"),
+        (FLEET.replace("vin", "wine"), {}, 400, "GRAPHQL_VALIDATION_FAILED"),
+        (FLEET, {"n": 1_000}, 200, "BAD_USER_INPUT"),
+        (FLEET, {"n": "many"}, 400, "BAD_USER_INPUT"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_as_for_one_page(document: str, variables: Any, status: int, code: str) -> None:
+    response = ask(document, **variables)
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (status, code)
+
+
+def test_a_store_that_is_away_is_told() -> None:
+    assert ask(twins=Away()).json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+
+
+def test_a_store_that_goes_away_meanwhile_is_told_in_the_last_line() -> None:
+    class Going:
+        """Twins that are there for the first page only."""
+
+        asked = 0
+
+        def reading(self, brands: Any = None) -> Any:
+            self.asked += 1
+            return (TWINS if self.asked == 1 else Away()).reading(brands)
+
+    *edges, end = lines(ask(twins=Going()).text)
+    assert (len(edges), end["errors"][0]["extensions"]["code"]) == (3, "SERVICE_UNAVAILABLE")
+
+
+def test_who_wants_json_is_not_given_lines() -> None:
+    assert ask(accept="application/json, application/x-ndjson;q=0.5").json()["data"]["vehicles"]["edges"]
+
+
+# --- of one that takes its time ---------------------------------------------------------------------------------------
+
+
+def taken(bulk: Bulk, access: Access, call: Call = ASKED) -> list[Any]:
+    async def all_of_it() -> str:
+        response = await bulk.answer(FLEET, call, access)
+        assert response.rest is not None, response.body
+        return (response.body + b"".join([part async for part in response.rest])).decode()
+
+    return lines(asyncio.run(all_of_it()))
+
+
+def api(budgets: Budgets | None = None) -> Api:
+    return Api(TWINS, CATALOGUE, CODEC.decode, budgets)
+
+
+def test_a_client_waits_for_the_points_of_the_next_page() -> None:
+    now_s, waited = [0.0], []
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+        now_s[0] += seconds
+
+    every = Access("app", "app", None, frozenset(Scope))
+    *edges, end = taken(Bulk(api(Budgets(15, 2, lambda: now_s[0])), pause), every)  # a page: 14 points
+    assert (len(edges), end) == (COUNT, {"end": {"vehicles": COUNT}})
+    assert waited
+    assert sum(waited) >= 10
+
+
+def test_a_token_that_has_expired_ends_it_and_says_so() -> None:
+    *edges, end = taken(Bulk(api()), DEVELOPMENT._replace(expires_at=Micros(now() - 1)))
+    assert len(edges) == 3
+    assert end["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+def test_a_brand_sees_its_own_vehicles_only() -> None:
+    *edges, end = taken(Bulk(api()), BRAND)
+    assert {edge["node"]["vin"] for edge in edges} == {vin_of(number) for number in range(1, COUNT + 1, 2)}
+    assert end == {"end": {"vehicles": 4}}
+
+
+def test_there_are_only_so_many_at_once_and_one_that_is_left_makes_room() -> None:
+    bulk = Bulk(api())
+
+    async def many() -> tuple[int, int]:
+        open_ = [await bulk.answer(FLEET, ASKED, DEVELOPMENT) for _ in range(STREAMS_MAX)]
+        for each in open_:
+            assert each.rest is not None
+            await anext(each.rest)
+        refused = await bulk.answer(FLEET, ASKED, DEVELOPMENT)
+        assert open_[0].rest is not None
+        await open_[0].rest.aclose()
+        return refused.status, (await bulk.answer(FLEET, ASKED, DEVELOPMENT)).status
+
+    assert asyncio.run(many()) == (503, 200)
+
+
+def test_a_client_that_has_gone_ends_it() -> None:
+    app = build_app(TWINS, CATALOGUE, CODEC.decode, REGISTRY)
+    body = json.dumps({"query": FLEET, "variables": {"n": 1}}).encode()
+    sent: list[Any] = []
+    came = iter([{"type": "http.request", "body": body}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(came)
+
+    async def take(message: Any) -> None:
+        sent.append(message)
+        await asyncio.sleep(0)
+
+    headers = [(b"host", b"localhost"), (b"accept", NDJSON.encode()), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "headers": headers}
+    asyncio.run(app(scope, receive, take))  # type: ignore[arg-type]  # what a server calls is wider
+    assert 0 < sum(len(each.get("body", b"")) > 0 for each in sent) < COUNT
+    assert not any(b'"end"' in each.get("body", b"") for each in sent)
+
+
+def test_a_trusted_document_is_asked_for_in_bulk() -> None:
+    class Kept(NoDocuments):
+        def find(self, sha256: str) -> str | None:  # noqa: ARG002  # whatever is asked for
+            return FLEET
+
+    limits = Limits(None, TrustedDocuments(Kept(), only=True))
+    app = build_app(TWINS, CATALOGUE, CODEC.decode, REGISTRY, limits=limits)
+    headers = {"accept": NDJSON, "content-type": "application/json"}
+    response = send("POST", "/graphql", app=app, content=json.dumps({"documentId": "a" * 64}).encode(), headers=headers)
+    assert lines(response.text)[-1] == {"end": {"vehicles": COUNT}}
