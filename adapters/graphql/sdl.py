@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from graphql import build_schema, find_breaking_changes
+from graphql import (
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    find_breaking_changes,
+    is_required_argument,
+    is_required_input_field,
+)
 
 import schemas
 from adapters.graphql.schema import SCHEMA
@@ -24,7 +33,26 @@ def text() -> str:
 
 def breaking_changes(released: str, now: str) -> list[str]:
     """Return what of a released schema clients may rely on and no longer find."""
-    return [change.description for change in find_breaking_changes(build_schema(released), build_schema(now))]
+    before, after = build_schema(released), build_schema(now)
+    return [change.description for change in find_breaking_changes(before, after)] + _now_required(before, after)
+
+
+def _now_required(before: GraphQLSchema, after: GraphQLSchema) -> list[str]:
+    """Return what could be left out, and cannot any more: to the library a default that is lost does no harm."""
+    now = _given(after)
+    return [f"{place} must be given now" for place, needed in _given(before).items() if not needed and now.get(place)]
+
+
+def _given(schema: GraphQLSchema) -> dict[str, bool]:
+    """Return every argument and every field of an input, and whether it must be given."""
+    found: dict[str, bool] = {}
+    for name, kind in schema.type_map.items():
+        if isinstance(kind, GraphQLInputObjectType):
+            found |= {f"{name}.{field}": is_required_input_field(each) for field, each in kind.fields.items()}
+        elif isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            for field, each in kind.fields.items():
+                found |= {f"{name}.{field}({of}:)": is_required_argument(given) for of, given in each.args.items()}
+    return found
 
 
 def main(arguments: list[str], path: Path = SDL) -> int:

@@ -41,3 +41,10 @@ def test_what_breaks_clients_is_named_and_not_written(tmp_path: Path, capsys: py
 
 def test_a_new_enum_value_or_field_breaks_nobody() -> None:
     assert breaking_changes(text(), text().replace("  STALE\n", "  STALE\n  WORN\n", 1)) == []
+
+
+def test_what_could_be_left_out_and_must_be_given_now_breaks_clients() -> None:
+    before = "type Query { a(x: Int! = 3, y: Int!): Int b(i: I): Int } input I { n: Int! = 2, m: Int! }"
+    after = before.replace(" = 3", "").replace(" = 2", "")
+    assert breaking_changes(before, after) == ["Query.a(x:) must be given now", "I.n must be given now"]
+    assert breaking_changes(after, before) == []
