@@ -28,7 +28,7 @@ class _Shape(NamedTuple):
 class Shapes:
     """What was learned of the records of one schema.
 
-    `space` has what makes values of bytes: `time`, `text`, `uuid`, and `long` for a number and where it ends.
+    `space` has what makes values of bytes: `time`, `text` and `uuid`; and `long`, a number and where it ends.
     """
 
     def __init__(self, fields: Sequence[Mapping[str, Any]], prefix_bytes: int, space: Mapping[str, Any]) -> None:
@@ -111,12 +111,9 @@ class _Walk:
 
     def _number(self) -> str:
         at = len(self.mask)
-        size = self._long(at)[1] - at
-        if size > 1:
-            self._pass(size, _MORE)
-            return f"long(data, {at})[0]"
-        value = self._pass(1, _MORE, "B")
-        return f"({value} >> 1) ^ -({value} & 1)"
+        parts = [self._pass(1, _MORE, "B") for _ in range(self._long(at)[1] - at)]
+        word = " | ".join(f"({part} & 127) << {7 * place}" for place, part in enumerate(parts))
+        return f"(({word}) >> 1) ^ -({parts[0]} & 1)"
 
     def _mark(self) -> int:
         """Pass a number that says where others lie."""

@@ -6,6 +6,7 @@ dimension; then each element as its length (-1 for null) and its bytes, all big-
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+ItemType = Literal["bigint", "double precision"]
 ElementType = Literal["boolean", "bigint", "double precision", "text", "uuid", "bytea"]
 
 _HEADER: Final = struct.Struct(">iiIii")
@@ -70,3 +72,34 @@ def array(kind: ElementType, values: Sequence[object]) -> ArrayParameter:
     oid, element = _ELEMENTS[kind]
     elements: Iterable[bytes] = [_NULL if value is None else element(value) for value in values]
     return ArrayParameter(_HEADER.pack(1, 1, oid, len(values), 1) + b"".join(elements))
+
+
+LENGTHS_KEPT_MAX: Final = 256  # of lists: what lies before and between the items of each
+
+# Layout: PostgreSQL source, `record_send`: number of columns; then of each its type, its length and its bytes.
+_RECORD: Final = struct.Struct(">iiIi")
+_ITEMS: Final[dict[ItemType, tuple[int, str]]] = {"bigint": (1016, "q"), "double precision": (1022, "d")}  # of arrays
+
+
+def lists(kind: ItemType, values: Sequence[Sequence[float | None] | None]) -> ArrayParameter:
+    """Return lists of any lengths, None among them as null, as an array of the composite type `kind`_items."""
+    elements = [_NULL if value is None else _items(kind, value) for value in values]
+    return ArrayParameter(_HEADER.pack(1, 1, 0, len(values), 1) + b"".join(elements))
+
+
+def _items(kind: ItemType, items: Sequence[float | None]) -> bytes:
+    if None in items:
+        whole = array(kind, items)
+        return _RECORD.pack(_RECORD.size - 4 + len(whole), 1, _ITEMS[kind][0], len(whole)) + whole
+    head, pack = _of_length(kind, len(items))
+    lengths_and_items: list[float | None] = [8] * (2 * len(items))
+    lengths_and_items[1::2] = items
+    return head + pack(*lengths_and_items)
+
+
+@lru_cache(LENGTHS_KEPT_MAX)
+def _of_length(kind: ItemType, count: int) -> tuple[bytes, Callable[..., bytes]]:
+    oid, code = _ITEMS[kind]
+    size = _HEADER.size + 12 * count
+    head = _RECORD.pack(_RECORD.size - 4 + size, 1, oid, size) + _HEADER.pack(1, 0, _ELEMENTS[kind][0], count, 1)
+    return head, struct.Struct(">" + f"i{code}" * count).pack

@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
 from adapters.metrics import COMMIT_SECONDS, projection_label
-from adapters.postgres.arrays import ArrayParameter, ElementType, array
+from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, lists
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
 from adapters.postgres.pipelined import pipelined
 from domain.errors import BadInputError, PositionConflictError, StoreError
@@ -39,6 +39,7 @@ _TYPES: Final[Mapping[str, ElementType]] = {
     "float": "double precision",
     "bool": "boolean",
 }
+_ITEM_TYPES: Final[Mapping[str, ItemType]] = {"int[]": "bigint", "float[]": "double precision"}
 
 
 class PostgresReadModels:
@@ -311,11 +312,10 @@ def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowS
     if not rows:
         return
     columns = spec.columns
-    sources = ", ".join(f'"{c.name}"::{_sql_type(c)}' if c.kind.endswith("[]") else f'"{c.name}"' for c in columns)
     others = [column for column in columns if column.name not in spec.key]
     statement = (
-        f"INSERT INTO {table_name(projection, spec)} ({_names(columns)}) SELECT {sources}"  # noqa: S608  # names only, from row types
-        f" FROM unnest({', '.join(f'%b::{_wire_type(column)}[]' for column in columns)}) AS n ({_names(columns)})"
+        f"INSERT INTO {table_name(projection, spec)} ({_names(columns)}) SELECT *"  # noqa: S608  # names only, from row types
+        f" FROM unnest({', '.join(f'%b::{_wire_type(column)}[]' for column in columns)})"
         f" ON CONFLICT ({', '.join(spec.key)})"
         f" DO UPDATE SET ({_names(others)}) = ROW ({_names(others, 'excluded.')})"
     )
@@ -340,16 +340,12 @@ def _delete(connection: Connection[TupleRow], projection: Projection, spec: RowS
 
 
 def _parameter(column: Column, values: Sequence[Any]) -> ArrayParameter:
-    """Return one column of rows; a column of arrays goes as text, since PostgreSQL has no arrays of unequal arrays."""
+    """Return one column of rows."""
     if column.kind.endswith("[]"):
-        return array("text", [None if value is None else _literal(value) for value in values])
+        return lists(_ITEM_TYPES[column.kind], values)
     if column.kind == "float":
         return array("double precision", [None if value is None else float(value) for value in values])
     return array(_TYPES[column.kind], values)
-
-
-def _literal(items: list[float | None]) -> str:
-    return "{" + repr(items)[1:-1].replace("None", "NULL") + "}"  # numbers alone are written alike on both sides
 
 
 def _sql(text: str) -> LiteralString:
@@ -382,7 +378,7 @@ def _sql_type(column: Column) -> str:
 
 
 def _wire_type(column: Column) -> str:
-    return "text" if column.kind.endswith("[]") else _sql_type(column)
+    return f"{_ITEM_TYPES[column.kind].replace(' ', '_')}_items" if column.kind.endswith("[]") else _sql_type(column)
 
 
 def _names(columns: Iterable[Column], prefix: str = "") -> str:
