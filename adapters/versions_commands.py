@@ -60,6 +60,9 @@ def rebuild(twin: FleetTwin, wish: Wish) -> None:
     if not 1 <= wish.workers <= WORKERS_MAX:
         remedy = f"give a number from 1 to {WORKERS_MAX}"
         raise BadInputError(f"{wish.workers} workers cannot be", where="--workers", remedy=remedy)
+    if wish.max_live_lag is not None and wish.max_live_lag < 0:
+        what, remedy = f"a lag of {wish.max_live_lag} events cannot be", "give 0 or more"
+        raise BadInputError(what, where="--max-live-lag", remedy=remedy)
     end = twin.records.last_position()
     check_position(wish.after_position, end, where="--from")
     vehicle_ids = _vehicle_ids(twin, wish.vins)
@@ -280,9 +283,9 @@ def verify_projections(
         position = twin.read_models.position(projection)
         strangers = sorted(set(twin.read_models.vehicles_with_rows(projection)) - entries.keys())
         result = Verified(0, 0, "0" * 64, "0" * 64, None)
-        for result in verify(
-            projection, twin.read_models, twin.log, chunks([*sorted(entries), *strangers], VEHICLES_AT_ONCE)
-        ):
+        every = chunks([*sorted(entries), *strangers], VEHICLES_AT_ONCE)
+        parked = twin.read_models.parked(projection)
+        for result in verify(projection, twin.read_models, twin.log, every, position, parked):
             tell(projection.id, result.vehicles, len(entries) + len(strangers))
         first = result.first
         unknown = DirectoryEntry(first.vehicle_id, "(not registered)", "", None, Micros(0)) if first else None

@@ -1,12 +1,13 @@
 """Scalars beyond those of the GraphQL specification."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NewType
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
+from adapters.clock import EPOCH, TIME_MAX, TIME_MIN
 from domain.signals import INTEGER_MAX, SignalValue
 from domain.units import Micros
 
@@ -15,10 +16,7 @@ SignalScalar = NewType("SignalScalar", object)
 Json = NewType("Json", object)
 
 SAFE_INTEGER_MAX: Final = 2**53 - 1  # ECMAScript, Number.MAX_SAFE_INTEGER
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_TIME_MIN: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_TIME_MAX: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def format_time(at: Micros) -> str:
@@ -26,7 +24,7 @@ def format_time(at: Micros) -> str:
 
     A time that no four-digit year has (a car's clock may show anything) is told as the nearest that one has.
     """
-    moment = _EPOCH + timedelta(microseconds=min(max(at, _TIME_MIN), _TIME_MAX))
+    moment = EPOCH + timedelta(microseconds=min(max(at, TIME_MIN), TIME_MAX))
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
@@ -37,7 +35,7 @@ def parse_time(text: object) -> Micros:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError('a DateTime needs its offset from UTC: end it with "Z" or "+01:00"')
-    return Micros((at - _EPOCH) // _MICROSECOND)
+    return Micros((at - EPOCH) // _MICROSECOND)
 
 
 def whole_number(value: int) -> int | str:

@@ -282,7 +282,9 @@ def test_migrations_protect_what_was_there_before(server: EmbeddedServer) -> Non
                 connection.execute(f"DROP POLICY IF EXISTS own_vehicles ON {name}")
                 connection.execute(f"DROP POLICY IF EXISTS of_all_vehicles ON {name}")
                 connection.execute(f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY")
-            connection.execute("DROP TABLE access_records, trusted_documents")
+            connection.execute(
+                "DROP TABLE access_records, trusted_documents; DROP TYPE bigint_items, double_precision_items"
+            )
             connection.execute("DROP FUNCTION protect_vehicles, log_end, log_recorded_at")
             connection.execute("DROP INDEX directory_brand_idx")
             connection.execute("DELETE FROM schema_version WHERE version >= 8")

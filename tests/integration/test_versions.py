@@ -137,6 +137,16 @@ def test_the_digest_of_a_position_that_is_past_is_what_it_was(fleettwin: Command
     assert "what the log says; the rows are elsewhere" in fleettwin.run("verify", "--position", "1").stdout
 
 
+def test_a_vehicle_that_a_projection_has_left_out_is_found(fleettwin: CommandLine) -> None:
+    ingest(fleettwin)
+    with psycopg.connect(fleettwin.database or "") as connection:
+        connection.execute("DELETE FROM media_v1_plays; DELETE FROM media_v1_signals")
+        connection.execute("DELETE FROM projection_vehicles WHERE projection = 'media'")
+    finished = fleettwin.run("verify", "--projection", "media", "--json")
+    (media,) = json.loads(finished.stdout)
+    assert (finished.status, media["equal"], media["first"]["left"]) == (1, False, None)
+
+
 def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -> None:
     ingest(fleettwin)
     with psycopg.connect(fleettwin.database or "") as connection:
@@ -148,6 +158,7 @@ def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -
     ("arguments", "where"),
     [
         (("rebuild", "nav", "--version", "2"), "nav"),
+        (("rebuild", "media", "--version", "2", "--max-live-lag", "-1"), "--max-live-lag"),
         (("rebuild", "navigation", "--version", "1"), "navigation --version 1"),
         (("rebuild", "navigation", "--version", "0"), "--version"),
         (("rebuild", "navigation", "--version", "2", "--workers", "0"), "--workers"),
