@@ -19,6 +19,7 @@ from adapters.avro import lock
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SCHEMAS, SchemaRegistry
 from adapters.graphql import events as graphql_events
+from adapters.graphql import scopes
 from domain import catch_up, paths, state, upcasts
 from domain import events as e
 from domain.signals import Quality
@@ -98,6 +99,7 @@ def later_release(folder: Path) -> Iterator[AvroCodec]:
             (state.FOLDS, _fold_state),
             (DIAGNOSTICS.folds, _fold_rows),
             (catch_up._TOLD_BY, catch_up._TOLD_BY[Former]),
+            (scopes._OF_EVENT, scopes._OF_EVENT[Former]),
         ]
         for table, entry in tables:
             patch.delitem(table, Former)
