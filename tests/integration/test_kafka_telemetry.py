@@ -68,6 +68,12 @@ class Rig:
             for value in values:
                 producer.send(self.topic, value, key=key, partition=partition).get(timeout=PATIENCE_S)
 
+    def sources(self) -> list[str]:
+        """Return every partition that was read, of each topic of that name, also of one that is to be read again."""
+        assert self.fleettwin.database is not None
+        with psycopg.connect(self.fleettwin.database) as connection:
+            return [source for (source,) in connection.execute("SELECT source FROM consumed_positions")]
+
     def positions(self) -> dict[str, int]:
         """Return how far each partition was read, of each topic of that name."""
         assert self.fleettwin.database is not None
@@ -232,7 +238,8 @@ def test_a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_beginning(r
             assert time.monotonic() < deadline, rig.positions()
             assert worker.poll() is None
 
-    assert len({source.partition("#")[2] for source in rig.positions()}) == 2
+    # A worker that has seen the new topic's end before its identity has put the old one's positions back to 0.
+    assert len({source.partition("#")[2] for source in rig.sources()}) == 2
     assert rig.fleettwin.events(demo.VIN) == before
     assert len(told(rig.fleettwin, OTHER_VIN)) == len(told(rig.fleettwin, demo.VIN))
     assert rig.aside() == []
