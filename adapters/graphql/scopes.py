@@ -21,6 +21,7 @@ NAVIGATION_PAST: Final[Scopes] = frozenset({Scope.NAVIGATION_READ, Scope.NAVIGAT
 MEDIA: Final[Scopes] = frozenset({Scope.MEDIA_READ})
 DIAGNOSTICS: Final[Scopes] = frozenset({Scope.DIAGNOSTICS_READ})
 EVENTS: Final[Scopes] = frozenset({Scope.EVENTS_READ})
+ALL: Final[Scopes] = frozenset(Scope)
 PERSONAL: Final[Scopes] = NAVIGATION_PAST | MEDIA  # what is read by these is put on record
 
 PATHS_REMEMBERED_MAX: Final = 4_096
@@ -93,8 +94,8 @@ def of_field(name: str, *, past: bool = False) -> Scopes:
 
 
 def of_event(event: VehicleEvent) -> Scopes:
-    """Return what the data of an event needs, beside what its signals do."""
-    return _OF_EVENT[type(event)]
+    """Return what the data of an event needs, beside what its signals do: of one that nobody knows everything."""
+    return _OF_EVENT.get(type(event), ALL)
 
 
 def lacking(scopes: Scopes) -> str:

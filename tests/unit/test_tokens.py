@@ -17,7 +17,15 @@ from adapters.tokens import keys as keys_module
 from adapters.tokens import verifier as verifier_module
 from adapters.tokens.development import ISSUER as DEVELOPMENT_ISSUER
 from adapters.tokens.development import KEY_FILE, DevelopmentKey, Wish
-from adapters.tokens.keys import KEYS_BYTES_MAX, PAUSE_S_MIN, FixedKeys, KeysUnavailableError, RemoteKeys, keys_of_file
+from adapters.tokens.keys import (
+    KEYS_BYTES_MAX,
+    PAUSE_S_MIN,
+    FixedKeys,
+    Key,
+    KeysUnavailableError,
+    RemoteKeys,
+    keys_of_file,
+)
 from adapters.tokens.keys import keys_of_set as set_of
 from adapters.tokens.verifier import LEEWAY_S, REMEMBERED_MAX, REMEMBERED_S_MAX, TOKEN_CHARACTERS_MAX, TokenVerifier
 from domain.errors import BadInputError
@@ -164,6 +172,13 @@ def test_a_key_is_used_with_its_own_algorithm_only() -> None:
     verifier = TokenVerifier(keys_of(RSA.jwk(alg="PS256")), ISSUER, AUDIENCE)
     assert refused(RSA.token(), verifier) == NOT_VALID
     assert verifier.verify(SigningKey("rsa", "PS256", RSA.private).token())
+
+
+def test_an_algorithm_that_is_not_on_the_list_is_refused_whatever_a_key_is_for() -> None:
+    any_key = FixedKeys([Key("rsa", RSA.private.public_key(), frozenset({"RS512", "RS256"}))])
+    verifier = TokenVerifier(any_key, ISSUER, AUDIENCE)
+    assert refused(SigningKey("rsa", "RS512", RSA.private).token(), verifier) == NOT_VALID
+    assert verifier.verify(RSA.token())
 
 
 @pytest.mark.parametrize(
