@@ -281,25 +281,15 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 async def _send(response: Response, send: Send, *, with_body: bool) -> None:
-    headers = [
-        ("content-type", response.content_type),
-        ("content-length", str(len(response.body))),
-        ("cache-control", "no-store"),
-        *response.headers,
-    ]
-    named = dict(headers)  # what a response says itself comes last and counts
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
-    await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+    await _begin(response, send, ("content-length", str(len(response.body))))
     await send({"type": "http.response.body", "body": response.body if with_body else b""})
 
 
 async def _send_all(response: Response, rest: AsyncGenerator[bytes], receive: Receive, send: Send) -> None:
     """Send a response and what follows it, as fast as the client takes it, until that has gone."""
-    headers = [("content-type", response.content_type), ("cache-control", "no-store"), *response.headers]
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     gone = asyncio.ensure_future(receive())  # the body was read: it tells of nothing else
     try:
-        await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+        await _begin(response, send)
         await send({"type": "http.response.body", "body": response.body, "more_body": True})
         async with aclosing(rest):
             async for part in rest:
@@ -309,3 +299,11 @@ async def _send_all(response: Response, rest: AsyncGenerator[bytes], receive: Re
         await send({"type": "http.response.body", "body": b""})
     finally:
         gone.cancel()
+
+
+async def _begin(response: Response, send: Send, *more: tuple[str, str]) -> None:
+    """Send status and headers."""
+    headers = [("content-type", response.content_type), *more, ("cache-control", "no-store"), *response.headers]
+    named = dict(headers)  # what a response says itself comes last and counts
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
+    await send({"type": "http.response.start", "status": response.status, "headers": encoded})

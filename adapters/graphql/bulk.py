@@ -6,7 +6,6 @@ cursor of its last edge.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -28,7 +27,7 @@ from adapters.access import Access
 from adapters.clock import now
 from adapters.graphql.errors import ErrorCode, error_body
 from adapters.graphql.execution import DOCUMENT_TOKENS_MAX, Answer, Api
-from adapters.graphql.http import GRAPHQL_RESPONSE, NDJSON, Call, Response, json_response, refusal, respond
+from adapters.graphql.http import GRAPHQL_RESPONSE, NDJSON, Call, Response, json_bytes, json_response, refusal, respond
 
 STREAMS_MAX: Final = 32  # at once, of a server process
 THREADS: Final = 2  # that read for them, so that they leave the others to those who ask for little
@@ -93,7 +92,7 @@ def page_of(body: Mapping[str, Any], where: Paged) -> Page | None:
 
 def line(value: object) -> bytes:
     """Return a line of JSON."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return json_bytes(value) + b"\n"
 
 
 class Bulk:

@@ -52,8 +52,12 @@ class Call(NamedTuple):
 
 def json_response(status: int, body: object, media_type: str = JSON) -> Response:
     """Return a response of JSON."""
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(status, f"{media_type}; charset=utf-8", text.encode(), (("vary", "accept"),))
+    return Response(status, f"{media_type}; charset=utf-8", json_bytes(body), (("vary", "accept"),))
+
+
+def json_bytes(value: object) -> bytes:
+    """Return JSON, without a space that need not be there."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def refusal(status: int, message: str, remedy: str, media_type: str = JSON) -> Response:

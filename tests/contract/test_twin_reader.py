@@ -1,6 +1,6 @@
 """What every reader of twins does, in memory and in PostgreSQL."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -41,12 +41,13 @@ class PastTwins:
             yield PastReader(read, CODEC.decode, Moment(read.position_at(None), now()))
 
 
-@pytest.fixture(scope="module", params=["memory", "postgres", "past in memory", "past in postgres"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """Give a fleet of seven vehicles of two brands; the last has told nothing."""
+WORLDS = ["memory", "postgres", "past in memory", "past in postgres"]
+
+
+@contextmanager
+def world_of(request: pytest.FixtureRequest, cars: Sequence[Car]) -> Iterator[World]:
+    """Give a fleet in the one of `WORLDS` that is asked for."""
     past, _, where = request.param.rpartition("past in ")
-    cars = [full_car(number, brand="Audi" if number % 2 else "Skoda") for number in range(1, 7)]
-    cars.append(Car(99, model=None))
     with ExitStack() as opened:
         if where == "memory":
             made = memory_world(*cars)
@@ -55,6 +56,15 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             made = opened.enter_context(postgres_world(conninfo, *cars))
         if past:
             made.twins = cast("Twins", PastTwins(made.twins))
+        yield made
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """Give a fleet of seven vehicles of two brands; the last has told nothing."""
+    cars = [full_car(number, brand="Audi" if number % 2 else "Skoda") for number in range(1, 7)]
+    cars.append(Car(99, model=None))
+    with world_of(request, cars) as made:
         yield made
 
 

@@ -1,22 +1,19 @@
 """Which vehicles a filter chooses, by everything that reads twins: the same as by what was told of each."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.graphql.port import Twins
 from adapters.twins import Between, Box, Circle, VehicleFilter
 from domain import events as e
 from domain import paths
 from domain.geo import great_circle_m
 from domain.units import Degrees
-from tests.contract.test_twin_reader import PastTwins
-from tests.support.databases import new_database
-from tests.support.twins import SECOND, T0, Car, World, memory_world, postgres_world
+from tests.contract.test_twin_reader import WORLDS, world_of
+from tests.support.twins import SECOND, T0, Car, World
 
 LOW = "STATE_OF_CHARGE_LOW"
 NEVER = VehicleFilter(warnings=[])
@@ -63,19 +60,10 @@ def car(number: int, told: Told) -> Car:
     return found
 
 
-@pytest.fixture(scope="module", params=["memory", "postgres", "past in memory", "past in postgres"])
+@pytest.fixture(scope="module", params=WORLDS)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """Give the fleet."""
-    past, _, where = request.param.rpartition("past in ")
-    cars = [car(number, told) for number, told in FLEET.items()]
-    with ExitStack() as opened:
-        if where == "memory":
-            made = memory_world(*cars)
-        else:
-            conninfo = opened.enter_context(new_database(request.getfixturevalue("server")))
-            made = opened.enter_context(postgres_world(conninfo, *cars))
-        if past:
-            made.twins = cast("Twins", PastTwins(made.twins))
+    with world_of(request, [car(number, told) for number, told in FLEET.items()]) as made:
         yield made
 
 

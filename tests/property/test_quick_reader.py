@@ -63,6 +63,14 @@ def records(draw: st.DrawFn) -> tuple[RegisteredSchema, bytes]:
     return newest, RecordWriter(newest).write(of_this_century(draw, newest, event.__dict__), "event")
 
 
+def with_bytes(data: bytes, damage: list[tuple[int, int]]) -> bytes:
+    """Return a record with other bytes at some places behind its prefix."""
+    damaged = bytearray(data)
+    for at, byte in damage:
+        damaged[PREFIX.size + at % (len(data) - PREFIX.size)] = byte
+    return bytes(damaged)
+
+
 @settings(max_examples=400)
 @given(record=records())
 def test_what_our_writer_writes_is_read_as_fastavro_reads_it(record: tuple[RegisteredSchema, bytes]) -> None:
@@ -75,11 +83,9 @@ def test_what_is_damaged_is_read_as_fastavro_reads_it_or_not_at_all(
     record: tuple[RegisteredSchema, bytes], damage: list[tuple[int, int]]
 ) -> None:
     schema, data = record
-    damaged = bytearray(data)
-    for at, byte in damage:
-        damaged[PREFIX.size + at % (len(data) - PREFIX.size)] = byte
-    check(schema, bytes(damaged))
-    check(schema, bytes(damaged[: PREFIX.size + damage[0][0] % (len(data) - PREFIX.size)]))
+    damaged = with_bytes(data, damage)
+    check(schema, damaged)
+    check(schema, damaged[: PREFIX.size + damage[0][0] % (len(data) - PREFIX.size)])
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=name)
@@ -100,10 +106,7 @@ def test_what_lies_as_a_record_before_or_nearly_so_is_read_as_fastavro_reads_it_
     record: tuple[RegisteredSchema, bytes], damage: list[tuple[int, int]]
 ) -> None:
     schema, data = record
-    damaged = bytearray(data)
-    for at, byte in damage:
-        damaged[PREFIX.size + at % (len(data) - PREFIX.size)] = byte
-    check(schema, bytes(damaged), that_knows(schema, data))
+    check(schema, with_bytes(data, damage), that_knows(schema, data))
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=name)
