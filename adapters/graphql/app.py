@@ -23,11 +23,12 @@ from adapters.access import Access
 from adapters.graphql import graphiql
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.bulk import Bulk
+from adapters.graphql.caller import Caller, Message, Receive, in_time
 from adapters.graphql.doors import Doors
-from adapters.graphql.errors import ErrorCode, error_body
-from adapters.graphql.execution import Answer, Api
+from adapters.graphql.ending import REQUEST_S, Ending
+from adapters.graphql.errors import error_body, fault
+from adapters.graphql.execution import TIME_IS_UP, Answer, Api
 from adapters.graphql.http import (
-    BODY_BYTES_MAX,
     NDJSON,
     Call,
     Request,
@@ -36,7 +37,7 @@ from adapters.graphql.http import (
     read_call,
     refusal,
     respond,
-    too_large,
+    unavailable,
     wants_page,
 )
 from adapters.graphql.port import Catalogue, Decode, Doorkeeper, SchemaRegistry, Twins
@@ -47,12 +48,11 @@ from domain.errors import StoreError
 LOOPBACK_HOSTS: Final = frozenset({"localhost"})
 METRICS: Final = "/metrics"
 THREADS: Final = 8
+ENDINGS: Final = 4  # threads that end what others do, should nobody wait for it any more
 REQUESTS_MAX: Final = 200  # executed or waiting for it; more are refused at once
 
 _log: Final = logging.getLogger(__name__)
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 # Of a path and an Accept header: status, content type and body; None: nothing of this name
 OperationAnswers = Callable[[str, str], tuple[int, str, bytes] | None]
@@ -64,6 +64,7 @@ class Limits(NamedTuple):
 
     budgets: Budgets | None  # None: as much as there is
     trusted: TrustedDocuments
+    request_s: float = REQUEST_S
 
 
 NO_LIMITS: Final = Limits(None, TrustedDocuments(NoDocuments()))
@@ -85,7 +86,7 @@ def build_app(
     """
     doors = Doors(doorkeeper)
     api = Api(twins, catalogue, decode, limits.budgets)
-    return _App(api, RegistryEndpoints(registry), hosts, operation, doors, limits.trusted)
+    return _App(api, RegistryEndpoints(registry), hosts, operation, doors, limits)
 
 
 class _App:
@@ -96,9 +97,9 @@ class _App:
         hosts: Collection[str] | None,
         operation: OperationAnswers | None,
         doors: Doors,
-        trusted: TrustedDocuments,
+        limits: Limits,
     ) -> None:
-        self._trusted = trusted
+        self._limits = limits
         self._doors = doors
         self._api = api
         self._registry = registry
@@ -106,18 +107,21 @@ class _App:
         self._operation = operation
         self._static = graphiql.load()
         self._threads = ThreadPoolExecutor(THREADS, "graphql")
-        self._bulk = Bulk(api)
+        self._endings = ThreadPoolExecutor(ENDINGS, "endings")
+        self._bulk = Bulk(api, self._endings, page_s=limits.request_s)
         self._waiting = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            response = await self._answer(scope, receive)
-            if response.rest is None:
-                await _send(response, send, with_body=scope["method"] != "HEAD")
-            else:
-                await _send_all(response, response.rest, receive, send)
+            caller = Caller(receive)
+            with caller.leaving:
+                response = await self._answer(scope, caller)
+                if response.rest is None:
+                    await _send(response, send, with_body=scope["method"] != "HEAD")
+                else:
+                    await _send_all(response, response.rest, caller, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -127,11 +131,12 @@ class _App:
             if message["type"] == "lifespan.shutdown":
                 self._threads.shutdown(wait=True)
                 self._bulk.close()
+                self._endings.shutdown(wait=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
             await send({"type": "lifespan.startup.complete"})
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> Response:
+    async def _answer(self, scope: MutableMapping[str, Any], caller: Caller) -> Response:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         request = Request(scope["method"], scope["path"], scope.get("query_string", b""), headers)
         host = _host(headers.get("host", ""))
@@ -140,30 +145,18 @@ class _App:
             return refusal(421, "this server does not answer to this name", f"call it by its address, or as {names}")
         try:
             if request.path.rstrip("/") == "/graphql":
-                return await self._graphql(request, receive)
+                return await self._graphql(request, caller)
             path = unquote(request.path)
             if request.method == "POST" and self._registry.takes(path):
-                body = await _body(receive)
-                return too_large() if body is None else self._registry.post(path, body)
+                body = await caller.body()
+                return body if isinstance(body, Response) else self._registry.post(path, body)
             if request.method not in ("GET", "HEAD"):
                 return _only("GET")
             return await self._read(request, path)
-        except Exception:  # noqa: BLE001  # the last place where a fault of ours can be told
-            _log.exception("%s %s failed", request.method, request.path)
-            return json_response(
-                500,
-                {
-                    "errors": [
-                        error_body(
-                            ErrorCode.INTERNAL_SERVER_ERROR,
-                            "something went wrong",
-                            "tell the operator: the log has the cause",
-                        )
-                    ]
-                },
-            )
+        except Exception as error:  # noqa: BLE001  # the last place where a fault of ours can be told
+            return json_response(500, {"errors": [fault(error, f"{request.method} {request.path}")]})
 
-    async def _graphql(self, request: Request, receive: Receive) -> Response:
+    async def _graphql(self, request: Request, caller: Caller) -> Response:
         if wants_page(request):
             return self._static.page
         if request.method not in ("GET", "POST"):
@@ -171,11 +164,11 @@ class _App:
         access = await self._let_in(request)
         if isinstance(access, Response):
             return access
-        body = await _body(receive)
-        if body is None:
-            return too_large()
+        body = await caller.body()
+        if isinstance(body, Response):
+            return body
         call = read_call(request._replace(body=body))
-        return await self._execute(call, access) if isinstance(call, Call) else call
+        return await self._execute(call, access, caller) if isinstance(call, Call) else call
 
     async def _let_in(self, request: Request) -> Access | Response:
         """Return who asks, or the response to somebody who may not."""
@@ -184,42 +177,41 @@ class _App:
             return access
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._doors.verified, request)
 
-    async def _execute(self, call: Call, access: Access) -> Response:
+    async def _execute(self, call: Call, access: Access, caller: Caller) -> Response:
         if self._waiting >= REQUESTS_MAX:
-            error = error_body(ErrorCode.SERVICE_UNAVAILABLE, "too many requests at once", "try again in a second")
-            return json_response(503, {"errors": [error]}, call.media_type)
+            return unavailable("too many requests at once", "try again in some seconds", call.media_type)
         self._waiting += 1
         try:
-            document = self._trusted.at_once(call.document, call.sha256)
+            document = self._limits.trusted.at_once(call.document, call.sha256)
             if document is None:
                 found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolved, call)
                 if isinstance(found, Response):
                     return found
                 document = found
             if call.media_type == NDJSON:
-                return await self._bulk.answer(document, call, access)
-            answer = partial(self._executed, document, call, access)
-            return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+                return await self._bulk.answer(document, call, access, caller)
+            work = partial(self._executed, document, call, access)
+            response = await in_time(caller, self._threads, self._endings, work, self._limits.request_s)
+            return response or respond(TIME_IS_UP, call.media_type)
         finally:
             self._waiting -= 1
 
     def _resolved(self, call: Call) -> str | Response:
         """Return the document that a request asks for, or why it is not executed."""
         try:
-            return self._trusted.resolve(call.document, call.sha256)
+            return self._limits.trusted.resolve(call.document, call.sha256)
         except UntrustedError as error:
             body = {"errors": [error_body(error.code, str(error), error.remedy)]}
             return respond(Answer(body, executed=False), call.media_type)
         except StoreError as error:
             _log.warning("a document is not looked up: %s", error)
-            refused = error_body(
-                ErrorCode.SERVICE_UNAVAILABLE, "the store does not answer", "try again in some seconds"
-            )
-            return json_response(503, {"errors": [refused]}, call.media_type)
+            return unavailable("the store does not answer", "try again in some seconds", call.media_type)
 
-    def _executed(self, document: str, call: Call, access: Access) -> Response:
+    def _executed(self, document: str, call: Call, access: Access, ending: Ending) -> Response:
         request_id = uuid4()
-        answer = self._api.answer(document, call.variables, call.operation_name, access=access, request_id=request_id)
+        answer = self._api.answer(
+            document, call.variables, call.operation_name, access=access, request_id=request_id, ending=ending
+        )
         response = respond(answer, call.media_type)
         return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
@@ -265,40 +257,21 @@ def _only(methods: str) -> Response:
     return refusal(405, f"only {methods}", "ask with one of these methods")._replace(headers=(("allow", methods),))
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body of a request, None if it is too large."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        part = message.get("body", b"")
-        size += len(part)
-        if size > BODY_BYTES_MAX:
-            return None
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
 async def _send(response: Response, send: Send, *, with_body: bool) -> None:
     await _begin(response, send, ("content-length", str(len(response.body))))
     await send({"type": "http.response.body", "body": response.body if with_body else b""})
 
 
-async def _send_all(response: Response, rest: AsyncGenerator[bytes], receive: Receive, send: Send) -> None:
+async def _send_all(response: Response, rest: AsyncGenerator[bytes], caller: Caller, send: Send) -> None:
     """Send a response and what follows it, as fast as the client takes it, until that has gone."""
-    gone = asyncio.ensure_future(receive())  # the body was read: it tells of nothing else
-    try:
-        await _begin(response, send)
-        await send({"type": "http.response.body", "body": response.body, "more_body": True})
-        async with aclosing(rest):
-            async for part in rest:
-                if gone.done():
-                    return
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    finally:
-        gone.cancel()
+    await _begin(response, send)
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    async with aclosing(rest):
+        async for part in rest:
+            if caller.gone().done():
+                return
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _begin(response: Response, send: Send, *more: tuple[str, str]) -> None:

@@ -1,13 +1,14 @@
 """All vehicles of a question in one answer: JSON lines, page after page as the reader takes them.
 
 The document is one that asks for a page of `vehicles`, with a variable for `after`. Each line is an edge as it was
-selected; then comes {"end": …} if nothing was left out. A stream that ends without it was cut off: it goes on after the
-cursor of its last edge.
+selected; then comes {"end": …} if nothing was left out, or else {"errors": …, "after": …} with the cursor to go on
+after. A stream that ends with neither was cut off: it goes on after the cursor of its last edge.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
@@ -25,11 +26,23 @@ from graphql import (
 
 from adapters.access import Access
 from adapters.clock import now
-from adapters.graphql.errors import ErrorCode, error_body
-from adapters.graphql.execution import DOCUMENT_TOKENS_MAX, Answer, Api
-from adapters.graphql.http import GRAPHQL_RESPONSE, NDJSON, Call, Response, json_bytes, json_response, refusal, respond
+from adapters.graphql.caller import Caller, in_time
+from adapters.graphql.ending import REQUEST_S, Ending
+from adapters.graphql.errors import ErrorCode, error_body, fault
+from adapters.graphql.execution import DOCUMENT_TOKENS_MAX, TIME_IS_UP, Answer, Api
+from adapters.graphql.http import (
+    GRAPHQL_RESPONSE,
+    NDJSON,
+    Call,
+    Response,
+    json_bytes,
+    refusal,
+    respond,
+    unavailable,
+)
 
 STREAMS_MAX: Final = 32  # at once, of a server process
+STREAMS_A_CLIENT_MAX: Final = 4  # so that none takes them all
 THREADS: Final = 2  # that read for them, so that they leave the others to those who ask for little
 REMEDY: Final = (
     "ask like: query ($after: String) { vehicles(first: 100, after: $after)"
@@ -95,24 +108,38 @@ def line(value: object) -> bytes:
     return json_bytes(value) + b"\n"
 
 
+async def _paused(caller: Caller, seconds: float) -> None:
+    await asyncio.wait({caller.gone()}, timeout=seconds)
+
+
 class Bulk:
     """Answers with all pages of a question. `pause` waits so many seconds for points that a client has not yet."""
 
-    def __init__(self, api: Api, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        api: Api,
+        endings: Executor,
+        pause: Callable[[Caller, float], Awaitable[object]] = _paused,
+        page_s: float = REQUEST_S,
+    ) -> None:
         self._api = api
+        self._page_s = page_s
+        self._endings = endings
         self._pause = pause
         self._threads = ThreadPoolExecutor(THREADS, "bulk")
-        self._open = 0
+        self._open: Counter[Hashable] = Counter()
 
     def close(self) -> None:
         """Read no more."""
         self._threads.shutdown(wait=True)
 
-    async def answer(self, document: str, call: Call, access: Access) -> Response:
+    async def answer(self, document: str, call: Call, access: Access, caller: Caller) -> Response:
         """Return the first page with those that follow it, or why there is none."""
-        if self._open >= STREAMS_MAX:
-            refused = error_body(ErrorCode.SERVICE_UNAVAILABLE, "too many streams at once", "try again in a minute")
-            return json_response(503, {"errors": [refused]}, GRAPHQL_RESPONSE)
+        client = (access.client, access.brands)
+        if self._open.total() >= STREAMS_MAX or self._open[client] >= STREAMS_A_CLIENT_MAX:
+            return unavailable("too many streams at once", "try again when one has ended", GRAPHQL_RESPONSE)
+        self._open[client] += 1
+        caller.leaving.callback(self._closed, client)
         try:
             where = paged(parse(document, max_tokens=DOCUMENT_TOKENS_MAX), call.operation_name)
         except GraphQLError:  # which is told below
@@ -120,12 +147,13 @@ class Bulk:
         else:
             if where is None:
                 return refusal(400, "the document does not ask for pages of vehicles", REMEDY, GRAPHQL_RESPONSE)
-        ask = partial(self._ask, document, call, access)
+        ask = partial(self._ask, document, call, access, caller)
         answer = await ask(call.variables or {})
         page = page_of(answer.body, where) if where else None
         if where is None or page is None:
             return respond(answer, GRAPHQL_RESPONSE)
-        return Response(200, NDJSON, page.lines, (("vary", "accept"),), self._rest(page, where, call, access, ask))
+        rest = self._rest(page, where, call, access, caller, ask)
+        return Response(200, NDJSON, page.lines, (("vary", "accept"),), rest)
 
     async def _rest(
         self,
@@ -133,31 +161,47 @@ class Bulk:
         where: Paged,
         call: Call,
         access: Access,
+        caller: Caller,
         ask: Callable[[dict[str, Any]], Awaitable[Answer]],
     ) -> AsyncGenerator[bytes]:
-        self._open += 1
-        try:
-            vehicles = page.vehicles
-            while page.after is not None:
-                if access.expires_at is not None and now() >= access.expires_at:
-                    remedy = "go on after the last cursor with a new one"
-                    yield line({"errors": [error_body(ErrorCode.UNAUTHENTICATED, "the token has expired", remedy)]})
-                    return
+        vehicles = page.vehicles
+        while page.after is not None:
+            if access.expires_at is not None and now() >= access.expires_at:
+                expired = error_body(
+                    ErrorCode.UNAUTHENTICATED, "the token has expired", "go on after it with a new one"
+                )
+                yield line({"errors": [expired], "after": page.after})
+                return
+            try:
                 answer = await ask({**(call.variables or {}), where.variable: page.after})
-                if answer.retry_after_s is not None:
-                    await self._pause(answer.retry_after_s)
-                    continue
-                found = page_of(answer.body, where)
-                if found is None:
-                    yield line({"errors": answer.body["errors"]})
+            except Exception as error:  # noqa: BLE001  # the last place where a fault of ours can be told
+                yield line({"errors": [fault(error, "a stream")], "after": page.after})
+                return
+            if answer.retry_after_s is not None:
+                await self._pause(caller, answer.retry_after_s)
+                if caller.gone().done():
                     return
-                page = found
-                vehicles += page.vehicles
-                yield page.lines
-            yield line({"end": {"vehicles": vehicles}})
-        finally:
-            self._open -= 1
+                continue
+            found = page_of(answer.body, where)
+            if found is None:
+                yield line({"errors": answer.body["errors"], "after": page.after})
+                return
+            page = found
+            vehicles += page.vehicles
+            yield page.lines
+        yield line({"end": {"vehicles": vehicles}})
 
-    async def _ask(self, document: str, call: Call, access: Access, variables: dict[str, Any]) -> Answer:
-        answer = partial(self._api.answer, document, variables, call.operation_name, access=access, request_id=uuid4())
-        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+    async def _ask(
+        self, document: str, call: Call, access: Access, caller: Caller, variables: dict[str, Any]
+    ) -> Answer:
+        def work(ending: Ending) -> Answer:
+            return self._api.answer(
+                document, variables, call.operation_name, access=access, request_id=uuid4(), ending=ending
+            )
+
+        return await in_time(caller, self._threads, self._endings, work, self._page_s) or TIME_IS_UP
+
+    def _closed(self, client: Hashable) -> None:
+        self._open[client] -= 1
+        if not self._open[client]:
+            del self._open[client]

@@ -4,7 +4,7 @@ from typing import Final
 
 from adapters.access import DEVELOPMENT, Access, TokenRefusedError
 from adapters.graphql.errors import ErrorCode, error_body
-from adapters.graphql.http import Request, Response, json_response
+from adapters.graphql.http import Request, Response, json_response, unavailable
 from adapters.graphql.port import Doorkeeper
 from domain.errors import StoreError
 
@@ -36,9 +36,7 @@ class Doors:
         except TokenRefusedError as error:
             return _challenge(str(error), f'{_REALM}, error="invalid_token", error_description="{error}"')
         except StoreError:
-            remedy = "try again in some seconds"
-            body = error_body(ErrorCode.SERVICE_UNAVAILABLE, "tokens cannot be verified at present", remedy)
-            return json_response(503, {"errors": [body]})
+            return unavailable("tokens cannot be verified at present", "try again in some seconds")
 
 
 def _token(request: Request) -> str | None:

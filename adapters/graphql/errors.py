@@ -32,6 +32,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_SIGNAL = "UNKNOWN_SIGNAL"
     MAX_COST_EXCEEDED = "MAX_COST_EXCEEDED"
     THROTTLED = "THROTTLED"
+    TIMEOUT = "TIMEOUT"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 
@@ -49,6 +50,7 @@ MEANINGS: Final = {
     ErrorCode.UNKNOWN_SIGNAL: "a VSS path that no catalogue has",
     ErrorCode.MAX_COST_EXCEEDED: "the query costs more than a client may spend at once",
     ErrorCode.THROTTLED: "the client has spent its points: `Retry-After` says when it has enough",
+    ErrorCode.TIMEOUT: "the request took longer than one may",
     ErrorCode.SERVICE_UNAVAILABLE: "the store does not answer; try again later",
     ErrorCode.INTERNAL_SERVER_ERROR: "a fault of ours; `extensions.id` names it in our log",
 }
@@ -59,6 +61,7 @@ REMEDIES: Final = {  # where nothing more to the point is known
     ErrorCode.GRAPHQL_VALIDATION_FAILED: "correct the field or argument that the message names",
     ErrorCode.OPERATION_RESOLUTION_FAILURE: "give the name of one operation of the document as operationName",
     ErrorCode.BAD_USER_INPUT: "correct the value that the message names",
+    ErrorCode.TIMEOUT: "ask for smaller pages, or for less; if that was small, try again in some seconds",
 }
 
 
@@ -113,13 +116,18 @@ def _told(error: GraphQLError, step: Step) -> tuple[str, dict[str, Any]]:
         return error.message, _extensions(step.value)
     if isinstance(cause, GraphQLError) and cause.nodes:  # an argument's value, which has a place in the document
         return error.message, _extensions(ErrorCode.BAD_USER_INPUT)
-    return _masked(cause or error, error)
+    return _masked(cause or error, ".".join(map(str, error.path or ())) or "the operation")
 
 
-def _masked(cause: BaseException, error: GraphQLError) -> tuple[str, dict[str, Any]]:
+def fault(cause: BaseException, place: str) -> dict[str, Any]:
+    """Return what is told of something that went wrong inside, at no place of a document; the log has the rest."""
+    message, extensions = _masked(cause, place)
+    return {"message": message, "extensions": extensions}
+
+
+def _masked(cause: BaseException, place: str) -> tuple[str, dict[str, Any]]:
     error_id = str(uuid4())
-    place = ".".join(map(str, error.path or ()))
-    _log.error("error %s at %s", error_id, place or "the operation", exc_info=cause)
+    _log.error("error %s at %s", error_id, place, exc_info=cause)
     if isinstance(cause, StoreError) and not isinstance(cause, UnknownEventError):
         remedy = "try again in some seconds; if it goes on, tell the operator the id"
         return "the store does not answer", {"code": ErrorCode.SERVICE_UNAVAILABLE, "id": error_id, "remedy": remedy}

@@ -31,6 +31,7 @@ from adapters.access import OPERATOR, Access, Shown
 from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.cohort import Context
 from adapters.graphql.cost import points_of, price, too_complex
+from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
@@ -54,6 +55,12 @@ class Answer(NamedTuple):
     retry_after_s: int | None = None  # None: the client has not spent too much
 
 
+TIME_IS_UP: Final = Answer(
+    {"errors": [error_body(ErrorCode.TIMEOUT, "the answer took longer than a request may")], "data": None},
+    executed=True,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """The twins, asked in GraphQL."""
@@ -71,12 +78,13 @@ class Api:
         *,
         access: Access,
         request_id: UUID | None = None,
+        ending: Ending | None = None,
     ) -> Answer:
-        """Execute a document for somebody; every failure is in the answer's errors.
+        """Execute a document for somebody, until it is ended; every failure is in the answer's errors.
 
         What is shown of personal data is on record before it is returned, under the id of the request.
         """
-        call = _Call(variables, operation_name, access, request_id or uuid4())
+        call = _Call(variables, operation_name, access, request_id or uuid4(), ending or Ending())
         try:
             parsed, points = _ready(document, call)
         except _RefusedError as refused:
@@ -101,13 +109,15 @@ class Api:
             refused = error_body(ErrorCode.THROTTLED, f"{what}, and {why}", remedy)
             return Answer({"errors": [refused], **cost}, executed=False, retry_after_s=wait_s)
         answer = self._executed(parsed, call)
+        if call.ending.ended:  # it has cost what it may cost
+            return answer
         actual = min(requested, max(POINTS_MIN, points_of(answer.body.get("data"))))
         _, throttle = budgets.spend(client, actual - requested)
         extensions = answer.body.get("extensions", {}) | _cost(requested, actual, throttle)["extensions"]
         return answer._replace(body=answer.body | {"extensions": extensions})
 
     def _executed(self, parsed: DocumentNode, call: "_Call") -> Answer:
-        with self.twins.reading(call.access.brands) as read:
+        with self.twins.reading(call.access.brands) as read, call.ending.cancelling(read.cancel):
             permits = Permits(call.access)
             context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits)
             result = execute_sync(
@@ -117,6 +127,8 @@ class Api:
                 variable_values=call.variables,
                 operation_name=call.operation_name,
             )
+            if call.ending.ended:
+                return TIME_IS_UP
             if permits.shown:
                 shown = Shown(call.request_id, call.access.client, call.access.subject, permits.shown)
                 try:
@@ -148,6 +160,7 @@ class _Call(NamedTuple):
     operation_name: str | None
     access: Access
     request_id: UUID
+    ending: Ending
 
 
 class _RefusedError(Exception):

@@ -16,6 +16,8 @@ HTML: Final = "text/html"
 
 BODY: Final = 'send {"query": "…"}'  # what to do about a body that is something else
 BODY_BYTES_MAX: Final = 262_144
+RETRY_AFTER_S: Final = 5  # where a client is asked to come again
+_PASSING: Final = frozenset({ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.TIMEOUT})
 _PARAMETERS: Final = ("query", "operationName", "variables", "extensions", "documentId")
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 
@@ -70,6 +72,12 @@ def too_large() -> Response:
     return refusal(413, f"the body has more than {BODY_BYTES_MAX} bytes", "send less, or several requests")
 
 
+def too_slow() -> Response:
+    """Return the response to a request whose body does not come; nothing after it is taken for a request."""
+    response = refusal(408, "the body was not there in time", "send it in one go")
+    return response._replace(headers=(*response.headers, ("connection", "close")))
+
+
 def wants_page(request: Request) -> bool:
     """Whether a browser asks for a page to look at rather than for data."""
     weights = _accepted(request)
@@ -107,10 +115,25 @@ def respond(answer: Answer, media_type: str) -> Response:
     status tell the truth.
     """
     if answer.retry_after_s is not None:
-        response = json_response(429, answer.body, media_type)  # RFC 6585, section 4
-        return response._replace(headers=(*response.headers, ("retry-after", str(answer.retry_after_s))))
+        return later(json_response(429, answer.body, media_type), answer.retry_after_s)  # RFC 6585, section 4
+    if any(error["extensions"]["code"] in _PASSING for error in answer.body.get("errors", ())):
+        data = answer.body.get("data") or {}
+        nothing = all(value is None for value in data.values())
+        return later(json_response(503 if nothing else 200, answer.body, media_type))
     status = 200 if answer.executed or media_type == JSON else 400
     return json_response(status, answer.body, media_type)
+
+
+def later(response: Response, after_s: int = RETRY_AFTER_S) -> Response:
+    """Return a response that says after how many seconds the same may be asked again."""
+    return response._replace(headers=(*response.headers, ("retry-after", str(after_s))))
+
+
+def unavailable(message: str, remedy: str, media_type: str = JSON) -> Response:
+    """Return the response to somebody who may ask the same again, later."""
+    return later(
+        json_response(503, {"errors": [error_body(ErrorCode.SERVICE_UNAVAILABLE, message, remedy)]}, media_type)
+    )
 
 
 class _RefusedError(Exception):

@@ -111,6 +111,12 @@ class View(TwinReader, Protocol):
         Raises StoreError: then nothing is to be shown.
         """
 
+    def cancel(self) -> None:
+        """End what is being asked, from another thread: it fails with StoreError, and so does all that is asked after.
+
+        Asked again, should it have come between two questions.
+        """
+
 
 class Twins(Protocol):
     """Where the twins are kept."""

@@ -56,6 +56,9 @@ class MemoryTwinReader(RowsReader):
         """Keep what somebody is about to be shown."""
         self.records.append(shown)
 
+    def cancel(self) -> None:
+        """Do nothing: no question takes long."""
+
     @property
     def snapshots(self) -> SnapshotReader:
         """Rows of vehicles as they were."""

@@ -1,5 +1,6 @@
 """The twins in PostgreSQL: what the API asks of directory, read models and log, each question one statement."""
 
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final, LiteralString, Self, TypeVar
@@ -59,7 +60,8 @@ from projections.snapshots import Range, SnapshotReader
 
 CONNECTIONS_MAX: Final = 8
 CONNECTION_WAIT_S: Final = 5.0
-STATEMENT_TIMEOUT_MS: Final = 10_000
+STATEMENT_TIMEOUT_MS: Final = 12_000  # longer than a request may take: what its end has not cancelled
+CANCEL_WITHIN_S: Final = 5.0  # a cancellation is a connection of its own
 
 T = TypeVar("T")
 
@@ -77,15 +79,28 @@ class PostgresTwinReader:
         self._brands = brands
         self._connection: Connection[TupleRow] | None = None
         self._shown: TwinStatements | None = None
+        self._cancelled = False
+        self._giving_back = threading.Lock()  # none is cancelled that others may have by now
 
     def close(self) -> None:
         """End the view; should its connection be lost by now, nothing is lost with it."""
-        if self._connection is not None:
-            with suppress(psycopg.Error):
-                self._connection.rollback()
-            self._pool.putconn(self._connection)
-            self._connection = None
-            self._shown = None
+        if self._connection is None:
+            return
+        with suppress(psycopg.Error):
+            self._connection.rollback()
+        with self._giving_back:
+            given_back, self._connection, self._shown = self._connection, None, None
+        if self._cancelled:
+            given_back.close()  # a cancellation that comes late meets nobody else's statement
+        self._pool.putconn(given_back)
+
+    def cancel(self) -> None:
+        """End what is being asked, from another thread: it fails, and so does all that is asked after it."""
+        self._cancelled = True
+        with self._giving_back:
+            if self._connection is not None:
+                with suppress(psycopg.Error):
+                    self._connection.cancel_safe(timeout=CANCEL_WITHIN_S)
 
     def put_on_record(self, shown: Shown) -> None:
         """Keep, for good, what somebody is about to be shown; the view ends with it.
@@ -319,7 +334,7 @@ class PostgresTwinReader:
             try:
                 return self._fetch(make, statement, parameters)
             except (psycopg.OperationalError, psycopg.errors.UndefinedTable, PoolTimeout) as error:
-                lost = self._connection is not None and self._connection.broken
+                lost = self._connection is not None and self._connection.broken and not self._cancelled
                 if not lost or attempt == attempts:
                     raise StoreError(f"the read models do not answer: {str(error).partition(chr(10))[0]}") from error
                 self.close()
@@ -333,6 +348,8 @@ class PostgresTwinReader:
 
     def _opened(self, *, writes: bool) -> Connection[TupleRow]:
         """Return the connection of this view, begun as whom it is read as; the API's role may write records only."""
+        if self._cancelled:
+            raise StoreError("the view was cancelled")
         if self._connection is None:
             self._connection = self._pool.getconn(CONNECTION_WAIT_S)
             self._connection.read_only = not writes

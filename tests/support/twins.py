@@ -281,6 +281,9 @@ class BrokenTwins:
         """Open a view."""
         yield self
 
+    def cancel(self) -> None:
+        """Do nothing: it fails anyway."""
+
     def positions(self) -> None:
         """Fail."""
         raise self._error

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,7 +12,8 @@ from adapters.access import DEVELOPMENT, Access, Scope
 from adapters.clock import now
 from adapters.graphql.app import Limits, build_app
 from adapters.graphql.budgets import Budgets
-from adapters.graphql.bulk import STREAMS_MAX, Bulk
+from adapters.graphql.bulk import STREAMS_A_CLIENT_MAX, STREAMS_MAX, Bulk
+from adapters.graphql.caller import Caller
 from adapters.graphql.execution import Api
 from adapters.graphql.http import NDJSON, Call
 from adapters.graphql.trusted import NoDocuments, TrustedDocuments
@@ -35,6 +37,28 @@ class Away:
     def vehicles(self, *_: Any) -> Any:
         raise StoreError("away")
 
+    def cancel(self) -> None:
+        pass
+
+
+class Broken:
+    """Twins of which a fault of ours keeps us."""
+
+    def reading(self, _: Any = None) -> Any:
+        raise RuntimeError("the password is 1234")
+
+
+class Going:
+    """Twins that are there for the first page only."""
+
+    def __init__(self, then: Any) -> None:
+        self._then = then
+        self._asked = 0
+
+    def reading(self, brands: Any = None) -> Any:
+        self._asked += 1
+        return (TWINS if self._asked == 1 else self._then).reading(brands)
+
 
 FLEET = """query Fleet($after: String, $n: Int = 3, $brands: [String!]) {
   vehicles(first: $n, after: $after, filter: {brands: $brands}) {
@@ -42,6 +66,7 @@ FLEET = """query Fleet($after: String, $n: Int = 3, $brands: [String!]) {
   }
 }"""
 BRAND = Access("app", "app", frozenset({"Audi"}), frozenset(Scope))
+ENDINGS = ThreadPoolExecutor(1)
 ASKED = Call(FLEET, None, None, None, NDJSON)
 
 
@@ -120,17 +145,20 @@ def test_a_store_that_is_away_is_told() -> None:
 
 
 def test_a_store_that_goes_away_meanwhile_is_told_in_the_last_line() -> None:
-    class Going:
-        """Twins that are there for the first page only."""
-
-        asked = 0
-
-        def reading(self, brands: Any = None) -> Any:
-            self.asked += 1
-            return (TWINS if self.asked == 1 else Away()).reading(brands)
-
-    *edges, end = lines(ask(twins=Going()).text)
+    *edges, end = lines(ask(twins=Going(Away())).text)
     assert (len(edges), end["errors"][0]["extensions"]["code"]) == (3, "SERVICE_UNAVAILABLE")
+    assert end["after"] == edges[-1]["cursor"]
+
+
+def test_a_fault_of_ours_is_told_in_the_last_line_with_where_to_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    *edges, end = lines(ask(twins=Going(Broken())).text)
+    (error,) = end["errors"]
+    assert (len(edges), error["extensions"]["code"]) == (3, "INTERNAL_SERVER_ERROR")
+    assert "the password is 1234" not in str(end)
+    assert "the password is 1234" in caplog.text
+    assert error["extensions"]["id"] in caplog.text
+    *rest, end = lines(ask(after=end["after"]).text)
+    assert (len(rest), end) == (COUNT - 3, {"end": {"vehicles": COUNT - 3}})
 
 
 def test_who_wants_json_is_not_given_lines() -> None:
@@ -140,9 +168,18 @@ def test_who_wants_json_is_not_given_lines() -> None:
 # --- of one that takes its time ---------------------------------------------------------------------------------------
 
 
+def waiting() -> Caller:
+    """Return a client that waits for its answer, however long."""
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    return Caller(never)
+
+
 def taken(bulk: Bulk, access: Access, call: Call = ASKED) -> list[Any]:
     async def all_of_it() -> str:
-        response = await bulk.answer(FLEET, call, access)
+        response = await bulk.answer(FLEET, call, access, waiting())
         assert response.rest is not None, response.body
         return (response.body + b"".join([part async for part in response.rest])).decode()
 
@@ -156,43 +193,53 @@ def api(budgets: Budgets | None = None) -> Api:
 def test_a_client_waits_for_the_points_of_the_next_page() -> None:
     now_s, waited = [0.0], []
 
-    async def pause(seconds: float) -> None:
+    async def pause(_: Caller, seconds: float) -> None:
         waited.append(seconds)
         now_s[0] += seconds
 
     every = Access("app", "app", None, frozenset(Scope))
-    *edges, end = taken(Bulk(api(Budgets(15, 2, lambda: now_s[0])), pause), every)  # a page: 14 points
+    *edges, end = taken(Bulk(api(Budgets(15, 2, lambda: now_s[0])), ENDINGS, pause), every)  # a page: 14 points
     assert (len(edges), end) == (COUNT, {"end": {"vehicles": COUNT}})
     assert waited
     assert sum(waited) >= 10
 
 
 def test_a_token_that_has_expired_ends_it_and_says_so() -> None:
-    *edges, end = taken(Bulk(api()), DEVELOPMENT._replace(expires_at=Micros(now() - 1)))
+    *edges, end = taken(Bulk(api(), ENDINGS), DEVELOPMENT._replace(expires_at=Micros(now() - 1)))
     assert len(edges) == 3
     assert end["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
 def test_a_brand_sees_its_own_vehicles_only() -> None:
-    *edges, end = taken(Bulk(api()), BRAND)
+    *edges, end = taken(Bulk(api(), ENDINGS), BRAND)
     assert {edge["node"]["vin"] for edge in edges} == {vin_of(number) for number in range(1, COUNT + 1, 2)}
     assert end == {"end": {"vehicles": 4}}
 
 
 def test_there_are_only_so_many_at_once_and_one_that_is_left_makes_room() -> None:
-    bulk = Bulk(api())
+    bulk = Bulk(api(), ENDINGS)
 
-    async def many() -> tuple[int, int]:
-        open_ = [await bulk.answer(FLEET, ASKED, DEVELOPMENT) for _ in range(STREAMS_MAX)]
-        for each in open_:
-            assert each.rest is not None
-            await anext(each.rest)
-        refused = await bulk.answer(FLEET, ASKED, DEVELOPMENT)
-        assert open_[0].rest is not None
-        await open_[0].rest.aclose()
-        return refused.status, (await bulk.answer(FLEET, ASKED, DEVELOPMENT)).status
+    async def many() -> list[int]:
+        clients = [DEVELOPMENT._replace(client=str(number % (STREAMS_MAX // 2))) for number in range(STREAMS_MAX + 1)]
+        callers = [waiting() for _ in clients]
+        asked = [bulk.answer(FLEET, ASKED, *each) for each in zip(clients, callers, strict=True)]
+        statuses = [each.status for each in await asyncio.gather(*asked)]  # all before the first has its page
+        callers[0].leaving.close()
+        again = await bulk.answer(FLEET, ASKED, clients[0], waiting())
+        return [*statuses, again.status]
 
-    assert asyncio.run(many()) == (503, 200)
+    assert asyncio.run(many()) == [200] * STREAMS_MAX + [503, 200]
+
+
+def test_no_client_has_more_than_its_share_of_them() -> None:
+    bulk = Bulk(api(), ENDINGS)
+
+    async def many() -> list[int]:
+        asked = [bulk.answer(FLEET, ASKED, BRAND, waiting()) for _ in range(STREAMS_A_CLIENT_MAX + 1)]
+        statuses = [each.status for each in await asyncio.gather(*asked)]
+        return [*statuses, (await bulk.answer(FLEET, ASKED, BRAND._replace(client="other"), waiting())).status]
+
+    assert asyncio.run(many()) == [200] * STREAMS_A_CLIENT_MAX + [503, 200]
 
 
 def test_a_client_that_has_gone_ends_it() -> None:

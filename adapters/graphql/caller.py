@@ -1,0 +1,80 @@
+"""Who sent an HTTP request: what it sends, for how long that is waited for, and whether it still wants an answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from typing import Any, Final, TypeVar
+
+from adapters.graphql.ending import Ending
+from adapters.graphql.http import BODY_BYTES_MAX, Response, too_large, too_slow
+
+BODY_S: Final = 10.0  # from the end of the head to the end of the body
+WATCHED_AFTER_S: Final = 0.1  # most are answered before it matters whether anyone still waits
+
+T = TypeVar("T")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+
+class Caller:
+    """Who waits for one answer. `leaving` is done when it has got it, or has gone."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.leaving = ExitStack()
+        self._receive = receive
+        self._gone: asyncio.Task[None] | None = None
+
+    async def body(self) -> bytes | Response:
+        """Return the body of the request, or the response to one that is too large or does not come."""
+        try:
+            async with asyncio.timeout(BODY_S):
+                return await self._body()
+        except TimeoutError:
+            return too_slow()
+
+    def gone(self) -> "asyncio.Task[None]":
+        """Return what is done once nobody waits any more; for who has read the body."""
+        if self._gone is None:
+            self._gone = asyncio.ensure_future(self._until_gone())
+            self.leaving.callback(self._gone.cancel)
+        return self._gone
+
+    async def _body(self) -> bytes | Response:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            part = message.get("body", b"")
+            size += len(part)
+            if size > BODY_BYTES_MAX:
+                return too_large()
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def in_time(
+    caller: Caller, threads: Executor, endings: Executor, work: Callable[[Ending], T], seconds: float
+) -> T | None:
+    """Return what one of the `threads` does for a caller; None: it was ended, with the caller or with its time.
+
+    One of the `endings` sees to it that the thread is free again.
+    """
+    ending = Ending()
+    done = asyncio.wrap_future(threads.submit(work, ending))
+    try:
+        await asyncio.wait({done}, timeout=min(WATCHED_AFTER_S, seconds))
+        if not done.done():
+            waited_for: set[asyncio.Future[Any]] = {done, caller.gone()}
+            await asyncio.wait(waited_for, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return done.result() if done.done() else None
+    finally:
+        if not done.done():
+            done.cancel()  # if it still waits for a thread
+            endings.submit(ending.end)
