@@ -9,6 +9,7 @@ import uvicorn
 from adapters.collector import settle
 from adapters.config import Config, is_loopback
 from adapters.heartbeat import Heartbeat
+from adapters.http_connections import KEEP_ALIVE_S, BoundedConnection
 from adapters.operation import Operation
 from adapters.terminal import err, out
 from adapters.twins import PROJECTIONS
@@ -16,7 +17,7 @@ from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 
-FINISHED_WITHIN_S: Final = 15  # what is being answered when the end comes; longer than a statement may take
+FINISHED_WITHIN_S: Final = 15  # what is being answered when the end comes; longer than a request may take
 
 
 def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str] = (), *, project: bool = True) -> None:
@@ -35,6 +36,8 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
         log_config=None,
         log_level="warning",
         access_log=False,
+        http=BoundedConnection,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=FINISHED_WITHIN_S,
     )
     with operation.observing():

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from adapters.access import OPERATOR, Access, TokenRefusedError
 from adapters.graphql import app as app_module
+from adapters.graphql import caller
 from adapters.graphql.app import AsgiApp, build_app
 from adapters.graphql.http import BODY_BYTES_MAX, GRAPHQL_RESPONSE, JSON
 from domain.errors import StoreError
@@ -423,6 +424,27 @@ def test_more_requests_than_can_wait_are_refused_at_once(monkeypatch: pytest.Mon
     monkeypatch.setattr(app_module, "REQUESTS_MAX", 0)
     response = post({"query": "{ __typename }"})
     assert response.status_code == 503
+    assert response.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caller, "BODY_S", 0.01)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    response = send("POST", "/graphql", content=slowly(), headers={"content-type": JSON})
+    assert (response.status_code, response.headers["connection"]) == (408, "close")
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_REQUEST", "remedy": "send it in one go"}
+
+
+@pytest.mark.parametrize(
+    ("document", "status"), [("{ status { logPosition } }", 503), ("{ __typename status { logPosition } }", 503)]
+)
+def test_who_may_ask_again_is_told_when(document: str, status: int) -> None:
+    response = send("POST", "/graphql", app=application(BrokenTwins(StoreError("away"))), json={"query": document})
+    assert (response.status_code, response.headers["retry-after"]) == (status, "5")
     assert response.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
 
 
