@@ -44,6 +44,9 @@ class Present(Protocol):
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
 
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once, in any order."""
+
     def hops(self, row: SignalRow) -> Hops | None:
         """Return what the value of a row went through; None: its event is not in the log."""
 
@@ -144,6 +147,10 @@ class PastReader(RowsReader):
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return self._if_exists(self._present.vehicle_by_vin(vin))
+
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once."""
+        return [entry for entry in self._present.vehicles_named(vehicle_ids, vins) if self._exists(entry)]
 
     def hops(self, row: SignalRow) -> Hops | None:
         """Return what the value of a row went through; no read model holds the past, so none has a time."""

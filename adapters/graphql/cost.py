@@ -157,6 +157,9 @@ class _Pricing:
             return items
         if name == "points":
             return items * POINTS_A_TRACK_POINT
+        if name == "_entities":
+            representations = arguments.get("representations")
+            return len(representations) if isinstance(representations, list) else 1
         if name == "signals":
             paths = arguments.get("paths")
             return len(paths) if isinstance(paths, list) else SIGNAL_POINTS

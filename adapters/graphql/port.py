@@ -32,6 +32,9 @@ class TwinReader(Protocol):
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
 
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once, in any order."""
+
     def signals(
         self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]
     ) -> Sequence[SignalRow]:

@@ -10,6 +10,7 @@ from adapters.event_log import DirectoryEntry
 from adapters.graphql.cohort import Cohort, Context, Seen, Tracks
 from adapters.graphql.errors import MEANINGS, ForbiddenError
 from adapters.graphql.explanation import Explanation, explained
+from adapters.graphql.federation import ENTITIES_MAX, Entity, Representation, Service, entities, service
 from adapters.graphql.fields import resolved
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
@@ -300,3 +301,21 @@ class Query:
     def status(self, info: Info[Context, None]) -> Status:
         """Return positions and lags."""
         return status_of(info.context.read.positions())
+
+    @resolved("For a router of Apollo Federation 2: this subgraph.", name="_service")
+    def service(self, info: Info[Context, None]) -> Service:
+        """Return the subgraph."""
+        return service(info)
+
+    @resolved(
+        "For a router of Apollo Federation 2: the vehicles with these keys, as they are now, in this order; null: there"
+        " is no such vehicle.",
+        name="_entities",
+    )
+    def entities(
+        self,
+        info: Info[Context, None],
+        representations: Annotated[list[Representation], strawberry.argument(description=f"At most {ENTITIES_MAX}.")],
+    ) -> list[Entity | None]:
+        """Return entities."""
+        return entities(info, representations)

@@ -74,6 +74,10 @@ class MemoryTwinReader(RowsReader):
         """Return the vehicle with this VIN."""
         return next((entry for entry in self._entries() if entry.vin == vin), None)
 
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once."""
+        return [entry for entry in self._entries() if entry.vehicle_id in vehicle_ids or entry.vin in vins]
+
     def _entries(self) -> Sequence[DirectoryEntry]:
         return [entry for entry in self._log.vehicles() if self._brands is None or entry.brand in self._brands]
 

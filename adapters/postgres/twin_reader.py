@@ -26,6 +26,7 @@ from adapters.postgres.twin_statements import (
     HISTORY,
     HOPS,
     LOG_END,
+    NAMED,
     POSITIONS,
     RECORDED_AT,
     SHOWN,
@@ -126,6 +127,10 @@ class PostgresTwinReader:
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return self._row(DirectoryEntry._make, f"{DIRECTORY} WHERE d.vin = %s", [vin])
+
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once."""
+        return self._rows(DirectoryEntry._make, NAMED, [list(vehicle_ids), list(vins)])
 
     def brands(self) -> Sequence[str]:
         """Return the brands of the vehicles, in order."""

@@ -28,6 +28,9 @@ VERSIONS_REMEMBERED_MAX: Final = 64  # sets of them
 SIGNAL_TABLES: Final = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
 SEEN_TABLES: Final[tuple[type[Row], ...]] = (*SIGNAL_TABLES, TroubleCodeRow)  # what is told there was captured then
 DIRECTORY: Final = "SELECT d.vehicle_id, d.vin, d.brand, d.model, d.registered_at FROM directory AS d"
+NAMED: Final[LiteralString] = (
+    f"{DIRECTORY} WHERE d.vehicle_id = ANY(%s::uuid[]) UNION {DIRECTORY} WHERE d.vin = ANY(%s::text[])"
+)
 EVENTS: Final = (
     "SELECT r.notification_id, r.originator_id, r.originator_version, r.topic, r.state, r.recorded_at"
     " FROM stored_events AS r"

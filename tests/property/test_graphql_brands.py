@@ -101,7 +101,7 @@ def _is_leaf(field: Any) -> bool:
 def root(draw: st.DrawFn) -> str:
     """Draw a root field that names vehicles of either brand in every way there is."""
     car = draw(CAR)
-    name = draw(st.sampled_from(["vehicle", "vehicles", "node", "explain"]))
+    name = draw(st.sampled_from(["vehicle", "vehicles", "node", "explain", "_entities"]))
     if name == "vehicle":
         which = draw(st.sampled_from([f'vin: "{car.vin}"', f'id: "{vehicle_id_of(car.id)}"']))
         return f"vehicle({which}{draw(TIMES)}) {{ {draw(selection('Vehicle'))} }}"
@@ -121,6 +121,10 @@ def root(draw: st.DrawFn) -> str:
             for kind, part in zip("VTE", parts, strict=True)
         ]
         return f'node(id: "{draw(st.sampled_from(ids))}") {{ id {draw(st.sampled_from(aliased))} }}'
+    if name == "_entities":
+        keys = draw(st.lists(st.sampled_from([f'id: "{vehicle_id_of(car.id)}"', f'vin: "{car.vin}"']), max_size=3))
+        told = ", ".join(f'{{ __typename: "Vehicle", {key} }}' for key in keys)
+        return f"_entities(representations: [{told}]) {{ ... on Vehicle {{ {draw(selection('Vehicle'))} }} }}"
     which = draw(st.sampled_from([car.vin, vehicle_id_of(car.id)]))
     return f'explain(vehicle: "{which}", path: "{draw(PATHS)}"{draw(TIMES)}) {{ {draw(selection("Explanation", 5))} }}'
 

@@ -69,6 +69,8 @@ def error_of(answer: Answer) -> Any:
         ('query ($p: [String!]) { vehicle(vin: "x") { signals(paths: $p) { value } } }', 51),
         ('{ vehicle(vin: "x") { signals { value } } }', 51),
         ('{ vehicle(vin: "x") { navigation { currentTrip { track(maxPoints: 100) { points { speed } } } } } }', 14),
+        ("{ _service { sdl } }", 1),
+        ('{ _entities(representations: [{vin: "x"}, {vin: "y"}]) { ... on Vehicle { media { __typename } } } }', 4),
         ("{ __schema { types { name fields { name } } } }", 0),
         ("{ a: status { __typename } b: status { __typename } }", 2),
         # refused when it is executed: a page of so many cannot be
@@ -82,6 +84,11 @@ def test_what_a_query_may_cost(document: str, points: float) -> None:
 def test_variables_say_how_much_is_asked_for() -> None:
     page = "query ($n: Int!, $p: [String!]) { vehicles(first: $n) { edges { node { signals(paths: $p) { value } } } } }"
     assert priced(page, n=10, p=["a", "b", "c"]).points == 1 + 10 * (2 + 3)
+
+
+def test_a_router_pays_for_each_vehicle_that_it_names() -> None:
+    document = "query ($k: [_Any!]!) { _entities(representations: $k) { ... on Vehicle { vin } } }"
+    assert priced(document, k=[{}] * 30).points == 30
 
 
 def test_a_fragment_is_looked_at_once_however_often_it_is_spread() -> None:
