@@ -20,6 +20,7 @@ from adapters.twins import (
     projection_of,
     signal_table,
 )
+from adapters.vehicle_order import Place, Placed, VehicleOrder, in_order
 from domain.units import Micros
 from projections.projection import Key, Projection, R
 from projections.signal_rows import SignalRow
@@ -65,6 +66,13 @@ class MemoryTwinReader(RowsReader):
         """Return up to `limit` vehicles in order of their ids, after `after`."""
         entries = [entry for entry in self._entries() if after is None or entry.vehicle_id > after]
         return [entry for entry in entries if self.fits(entry, chosen)][:limit]
+
+    def ordered_vehicles(
+        self, limit: int, order: VehicleOrder, after: Place | None, chosen: VehicleFilter
+    ) -> Sequence[Placed]:
+        """Return up to `limit` vehicles in an order, after a place in it."""
+        entries = [entry for entry in self._entries() if self.fits(entry, chosen)]
+        return in_order(self.placed(entries, order.by), limit, order, after)
 
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""

@@ -68,6 +68,12 @@ FILTERS = st.sampled_from(
         f', filter: {{ lastSeenAfter: "{iso_time(Micros(T0))}" }}',
     ]
 )
+ORDERS = st.sampled_from(
+    [
+        "",
+        *(f", orderBy: {{ field: {by}, direction: DESC }}" for by in ("VIN", "REGION", "LAST_SEEN", "STATE_OF_CHARGE")),
+    ]
+)
 PAGES = st.sampled_from(["(first: 1)", "(first: 100)", "(first: 3, order: OLDEST_FIRST)"])
 PATHS = st.sampled_from([paths.SPEED, paths.MEDIA_TITLE, "Vehicle.VehicleIdentification.VIN"])
 
@@ -111,7 +117,10 @@ def root(draw: st.DrawFn) -> str:
         inner = (
             f"edges {{ cursor node {{ id vin {draw(selection('Vehicle'))} }} }} pageInfo {{ endCursor hasNextPage }}"
         )
-        return f"vehicles(first: {draw(st.sampled_from([1, 2, 100]))}{after}{times}{draw(FILTERS)}) {{ {inner} }}"
+        order = "" if after else draw(ORDERS)
+        return (
+            f"vehicles(first: {draw(st.sampled_from([1, 2, 100]))}{after}{order}{times}{draw(FILTERS)}) {{ {inner} }}"
+        )
     if name == "node":
         version = draw(st.integers(1, 30))
         ids = [vehicle_id_of(car.id), trip_id_of(car.id, trip_of(car)), event_id_of(car.id, version)]
