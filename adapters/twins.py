@@ -86,6 +86,8 @@ class VehicleFilter(NamedTuple):
     state_of_charge: Between | None = None  # percent, as the driver sees it; one that is known, however old
     box: Box | None = None  # the newest place is in it
     circle: Circle | None = None  # the newest place is in it
+    regions: Sequence[str] | None = None  # of domain.vin.REGIONS, as the VIN says
+    last_seen_before: Micros | None = None  # no signal or trouble code was captured at this time or later
 
 
 ANY_VEHICLE: Final = VehicleFilter()

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from graphql import (
     DocumentNode,
+    EnumValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -20,6 +21,7 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
@@ -30,15 +32,20 @@ from graphql import (
     is_list_type,
 )
 
+from adapters.vehicle_order import OF_TELEMETRY
+
 DEPTH_MAX: Final = 20  # fields within fields; what GraphiQL asks of a schema has 15
 ALIASES_MAX: Final = 50
 FIELDS_MAX: Final = 5_000  # fragments written out
+ORDER_POINTS: Final = 10  # for an order that is asked for: every vehicle that fits is looked at
+PAST_ORDER_POINTS: Final = 5_000  # for one by telemetry of the past: that of every vehicle that fits is folded
 PAST_POINTS: Final = 10  # for each vehicle, beside what is shown of it
 LIST_POINTS: Final = 5  # items of a list without pages
 POINTS_A_TRACK_POINT: Final = 0.1  # five small numbers
 SIGNAL_POINTS: Final = 50  # signals that a car usually tells
 ITEMS_MAX: Final = 10_000  # of what a page or a track may have
 DIGITS_MAX: Final = 10
+_OF_TELEMETRY: Final = frozenset(each.value for each in OF_TELEMETRY)
 _PAST: Final = frozenset({"asOf", "knownAt", "position"})
 
 
@@ -144,10 +151,22 @@ class _Pricing:
         of_page = self._number(arguments, of, "first") or self._number(arguments, of, "maxPoints")
         below = self.selections(node.selection_set, type_, of_page or 1)
         past = PAST_POINTS * (of_page or 1) if any(arguments.get(name) is not None for name in _PAST) else 0
+        past += self._order(arguments.get("orderBy"), past=bool(past))
         points = past + self._times(node.name.value, of, arguments, items) * (1 + below.points)
         if type_.name.startswith("__"):  # of the schema: nothing is fetched
             points = 0.0
         return Price(points, below.depth + 1, aliases + below.aliases, 1 + below.fields)
+
+    def _order(self, order: Any, *, past: bool) -> int:
+        """Return what is paid for an order beside the page, given as a literal or as the value of a variable."""
+        if order is None:
+            return 0
+        by = order.get("field") if isinstance(order, dict) else None
+        if isinstance(order, ObjectValueNode):
+            given = {each.name.value: each.value for each in order.fields}.get("field")
+            named = self._value(given) if given else None
+            by = named.value if isinstance(named, EnumValueNode) else named
+        return PAST_ORDER_POINTS if past and by in _OF_TELEMETRY else ORDER_POINTS
 
     def _times(self, name: str, of: GraphQLField, arguments: Mapping[str, Any], items: float) -> float:
         """Return how many objects a field of one object may have."""
@@ -157,6 +176,9 @@ class _Pricing:
             return items
         if name == "points":
             return items * POINTS_A_TRACK_POINT
+        if name == "_entities":
+            representations = arguments.get("representations")
+            return len(representations) if isinstance(representations, list) else 1
         if name == "signals":
             paths = arguments.get("paths")
             return len(paths) if isinstance(paths, list) else SIGNAL_POINTS

@@ -1,5 +1,6 @@
 """The root of every query."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -10,18 +11,22 @@ from adapters.event_log import DirectoryEntry
 from adapters.graphql.cohort import Cohort, Context, Seen, Tracks
 from adapters.graphql.errors import MEANINGS, ForbiddenError
 from adapters.graphql.explanation import Explanation, explained
+from adapters.graphql.federation import ENTITIES_MAX, Entity, Representation, Service, entities, service
 from adapters.graphql.fields import resolved
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
+from adapters.graphql.ordering import Cursor, Times, VehicleOrder, cursor_in_order, read_cursor_in_order
 from adapters.graphql.paging import Connection, First, Order, connection, page_of
 from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64
 from adapters.graphql.scopes import DIAGNOSTICS, NAVIGATION, lacking
 from adapters.graphql.status import Status, status_of
-from adapters.graphql.vehicle import Vehicle, event_node
-from adapters.twins import Between, Box, Circle
+from adapters.graphql.vehicle import Region, Vehicle, event_node
+from adapters.past import ORDERED_MAX
+from adapters.twins import Between, Box, Circle, PageOf
 from adapters.twins import VehicleFilter as Chosen
+from adapters.vehicle_order import VehicleOrder as InOrder
 from domain import paths
 from domain.errors import BadInputError
 from domain.units import Micros
@@ -114,6 +119,7 @@ class VehicleFilter:
     vins: list[str] | None = None
     brands: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
     models: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
+    regions: list[Region] | None = strawberry.field(default=None, description="Vehicle.region is one of these.")
     has_trouble_code: bool | None = strawberry.field(
         default=None, description="Whether some ECU holds a code now. Scope: diagnostics:read."
     )
@@ -121,7 +127,9 @@ class VehicleFilter:
         default=None, description='Some ECU holds one of these now, e.g. ["P0D59"]. Scope: diagnostics:read.'
     )
     last_seen_after: Micros | None = strawberry.field(default=None, description="lastSeenAt is later than this.")
-
+    last_seen_before: Micros | None = strawberry.field(
+        default=None, description="lastSeenAt is earlier than this, or null: not seen since."
+    )
     warnings: list[str] | None = strawberry.field(
         default=None, description='One of these is raised now, e.g. ["STATE_OF_CHARGE_LOW"]. Scope: diagnostics:read.'
     )
@@ -151,7 +159,7 @@ class VehicleFilter:
             if missing and any(each is not None for each in given):
                 remedy = "leave it out, or ask for a token with this scope"
                 raise ForbiddenError(f"{what}: {lacking(missing)}", where="filter", remedy=remedy)
-        for values in (self.vins, self.brands, self.models, self.trouble_codes, self.warnings):
+        for values in (self.vins, self.brands, self.models, self.regions, self.trouble_codes, self.warnings):
             if values is not None and len(values) > FILTER_VALUES_MAX:
                 remedy = f"give at most {FILTER_VALUES_MAX}"
                 raise BadInputError(f"{len(values)} values are too many", where="filter", remedy=remedy)
@@ -162,6 +170,8 @@ class VehicleFilter:
             has_trouble_code=self.has_trouble_code,
             trouble_codes=None if self.trouble_codes is None else tuple(self.trouble_codes),
             last_seen_after=self.last_seen_after,
+            last_seen_before=self.last_seen_before,
+            regions=None if self.regions is None else tuple(each.value for each in self.regions),
             warnings=None if self.warnings is None else tuple(self.warnings),
             state_of_charge=None if self.state_of_charge is None else self.state_of_charge.chosen(),
             box=None if self.within is None else self.within.chosen(),
@@ -175,6 +185,32 @@ def _cohort(info: Info[Context, None], seen: Seen, *entries: DirectoryEntry) -> 
 
 def _one(info: Info[Context, None], seen: Seen, entry: DirectoryEntry | None) -> Vehicle | None:
     return None if entry is None else Vehicle(twin=_cohort(info, seen, entry).twins()[0])
+
+
+def _page(
+    info: Info[Context, None], seen: Seen, page: PageOf, found: Sequence[tuple[DirectoryEntry, str]]
+) -> Connection[Vehicle]:
+    """Return a page of vehicles with their cursors, of which the last is there to say that another page follows."""
+    twins = _cohort(info, seen, *(entry for entry, _ in found[: page.limit - 1])).twins()
+    by_id = {twin.id: twin for twin in twins}
+    return connection(found, page, lambda each: each[1], lambda each: Vehicle(twin=by_id[each[0].vehicle_id]))
+
+
+def _vehicles_in_order(
+    info: Info[Context, None], asked: tuple[int, str | None], order: InOrder, chosen: Chosen, times: Times
+) -> Connection[Vehicle]:
+    """Return a page of vehicles in an order that was asked for."""
+    first, after = asked
+    begin = None if after is None else read_cursor_in_order(order, after, times)
+    page = page_of("vehicles", first, None)._replace(after=begin)
+    if begin is not None and times.is_past:
+        seen = info.context.seen(times.as_of, None, begin.position)
+    else:
+        seen = info.context.seen(*times)
+    placed = seen.read.ordered_vehicles(page.limit, order, begin and begin.place, chosen)
+    position = seen.moment and seen.moment.position
+    found = [(each.entry, cursor_in_order(order, Cursor(each.place, position), times)) for each in placed]
+    return _page(info, seen, page, found)
 
 
 def _vehicle_key(text: str, *, where: str) -> UUID:
@@ -244,8 +280,9 @@ class Query:
         return None if entry is None else explained(_cohort(info, seen, entry).twins()[0], path)
 
     @resolved(
-        "Vehicles in the order of their ids. Of the past (asOf, knownAt) every page is seen from one position of the "
-        "log, which the cursors carry."
+        "Vehicles, in the order of their ids if no other is asked for. Of the past (asOf, knownAt) every page is seen"
+        " from one position of the log, which the cursors carry; by LAST_SEEN and STATE_OF_CHARGE no more than"
+        f" {ORDERED_MAX} vehicles of the past are put in order."
     )
     def vehicles(
         self,
@@ -255,32 +292,28 @@ class Query:
         filter: VehicleFilter | None = None,  # noqa: A002  # its name in the schema
         as_of: AsOf = None,
         known_at: KnownAt = None,
+        order_by: VehicleOrder | None = None,
     ) -> Connection[Vehicle]:
         """Return a page of vehicles."""
-        past = as_of is not None or known_at is not None
-        kind: List = "past vehicles" if past else "vehicles"
+        chosen = filter.chosen(info.context.permits) if filter else Chosen()
+        times = Times(as_of, known_at)
+        if order_by is not None:
+            return _vehicles_in_order(info, (first, after), order_by.chosen(info.context.permits), chosen, times)
+        kind: List = "past vehicles" if times.is_past else "vehicles"
         page = page_of(kind, first, after, Order.OLDEST_FIRST)
         key: UUID | None = page.after[0] if page.after else None
-        chosen = filter.chosen(info.context.permits) if filter else Chosen()
-        if past and page.after:
-            _, position, *times = page.after
-            if times != [as_of or NO_TIME, known_at or NO_TIME]:
+        if times.is_past and page.after:
+            _, position, *of_cursor = page.after
+            if of_cursor != [as_of or NO_TIME, known_at or NO_TIME]:
                 remedy = "give those of the page that it ends, or leave it out for the first page"
                 raise BadInputError("this cursor is of other times", where="after", remedy=remedy)
             seen = info.context.seen(as_of, None, position)
         else:
             seen = info.context.seen(as_of, known_at)
         entries = seen.read.vehicles(page.limit, key, chosen)
-        twins = _cohort(info, seen, *entries[:first]).twins()
-        by_id = {twin.id: twin for twin in twins}
         moment = seen.moment
         place = (moment.position, as_of or NO_TIME, known_at or NO_TIME) if moment else ()
-        return connection(
-            entries,
-            page,
-            lambda entry: cursor_of(kind, entry.vehicle_id, *place),
-            lambda entry: Vehicle(twin=by_id[entry.vehicle_id]),
-        )
+        return _page(info, seen, page, [(entry, cursor_of(kind, entry.vehicle_id, *place)) for entry in entries])
 
     @resolved("Whatever has this id: a vehicle, a trip or an event; null: it is not there (any more).")
     def node(self, info: Info[Context, None], id: ID) -> Node | None:  # noqa: A002  # its name in the schema
@@ -300,3 +333,21 @@ class Query:
     def status(self, info: Info[Context, None]) -> Status:
         """Return positions and lags."""
         return status_of(info.context.read.positions())
+
+    @resolved("For a router of Apollo Federation 2: this subgraph.", name="_service")
+    def service(self, info: Info[Context, None]) -> Service:
+        """Return the subgraph."""
+        return service(info)
+
+    @resolved(
+        "For a router of Apollo Federation 2: the vehicles with these keys, as they are now, in this order; null: there"
+        " is no such vehicle.",
+        name="_entities",
+    )
+    def entities(
+        self,
+        info: Info[Context, None],
+        representations: Annotated[list[Representation], strawberry.argument(description=f"At most {ENTITIES_MAX}.")],
+    ) -> list[Entity | None]:
+        """Return entities."""
+        return entities(info, representations)

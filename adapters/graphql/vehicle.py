@@ -1,5 +1,6 @@
 """A vehicle: its identity, its three models, its signals, its events."""
 
+from enum import Enum
 from typing import Annotated, Final
 
 import strawberry
@@ -23,6 +24,7 @@ from domain.errors import BadInputError
 from domain.events import VehicleDecommissioned
 from domain.units import Micros
 from domain.upcasts import topics_of
+from domain.vin import REGIONS, Vin
 from projections.signal_rows import SignalRow
 
 PATHS_MAX: Final = 1_000  # that one field may name
@@ -68,6 +70,27 @@ def _in_envelope(twin: Twin, path: str, row: SignalRow | None) -> Signal:
     return made
 
 
+@strawberry.enum(description="A region of the world, to which ISO 3780 gives the codes of makers.")
+class Region(Enum):
+    """A region of the world."""
+
+    AFRICA = "AFRICA"
+    ASIA = "ASIA"
+    EUROPE = "EUROPE"
+    NORTH_AMERICA = "NORTH_AMERICA"
+    OCEANIA = "OCEANIA"
+    SOUTH_AMERICA = "SOUTH_AMERICA"
+
+
+assert [each.value for each in Region] == [region for region, _ in REGIONS]
+
+
+def region_of(vin: str) -> Region | None:
+    """Return the region that a VIN tells."""
+    region = Vin(vin).region
+    return None if region is None else Region(region)
+
+
 @strawberry.type(description="The digital twin of a vehicle.")
 class Vehicle(Node):
     """The digital twin of a vehicle."""
@@ -78,6 +101,11 @@ class Vehicle(Node):
     vin: str = computed(lambda vehicle: vehicle.twin.entry.vin, "Vehicle identification number, ISO 3779.")
     brand: str = computed(lambda vehicle: vehicle.twin.entry.brand)
     model: str | None = computed(lambda vehicle: vehicle.twin.entry.model)
+    region: Region | None = computed(
+        lambda vehicle: region_of(vehicle.twin.entry.vin),
+        "The region of the maker's code that the VIN begins with (ISO 3780): where it comes from, not where it drives."
+        " Null: nobody has that code.",
+    )
     registered_at: Micros = computed(lambda vehicle: vehicle.twin.entry.registered_at)
     decommissioned_at: Micros | None = computed(
         lambda vehicle: _decommissioned_at(vehicle.twin),

@@ -20,6 +20,7 @@ from adapters.twins import (
     projection_of,
     signal_table,
 )
+from adapters.vehicle_order import Place, Placed, VehicleOrder, in_order
 from domain.units import Micros
 from projections.projection import Key, Projection, R
 from projections.signal_rows import SignalRow
@@ -69,6 +70,13 @@ class MemoryTwinReader(RowsReader):
         entries = [entry for entry in self._entries() if after is None or entry.vehicle_id > after]
         return [entry for entry in entries if self.fits(entry, chosen)][:limit]
 
+    def ordered_vehicles(
+        self, limit: int, order: VehicleOrder, after: Place | None, chosen: VehicleFilter
+    ) -> Sequence[Placed]:
+        """Return up to `limit` vehicles in an order, after a place in it."""
+        entries = [entry for entry in self._entries() if self.fits(entry, chosen)]
+        return in_order(self.placed(entries, order.by), limit, order, after)
+
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""
         return next((entry for entry in self._entries() if entry.vehicle_id == vehicle_id), None)
@@ -76,6 +84,10 @@ class MemoryTwinReader(RowsReader):
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return next((entry for entry in self._entries() if entry.vin == vin), None)
+
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once."""
+        return [entry for entry in self._entries() if entry.vehicle_id in vehicle_ids or entry.vin in vins]
 
     def _entries(self) -> Sequence[DirectoryEntry]:
         return [entry for entry in self._log.vehicles() if self._brands is None or entry.brand in self._brands]
