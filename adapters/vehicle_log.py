@@ -1,6 +1,9 @@
 """The log of vehicles: domain events on top of a log of bytes, for the write side and as a feed for the read side."""
 
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -10,14 +13,14 @@ from adapters.avro.codec import AvroCodec
 from adapters.avro.mapper import AvroMapper
 from adapters.event_log import StoredRecord, VehiclePage
 from adapters.recorded import recorded
-from domain.errors import UnknownEventError
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
 from domain.streams import StreamProgress
-from projections.ports import END_VERSION
-from projections.projection import Recorded, UnreadableEvent
+from projections.projection import Recorded
 
-HISTORY_PAGE: Final = 5_000  # events of one vehicle read at a time
+HISTORY_PAGE: Final = 5_000  # events of one vehicle, or of several, read at a time
+_BEGIN: Final = (UUID(int=0), 0)  # before every vehicle and version
+_VEHICLE: Final = attrgetter("originator_id")
 
 
 class RecordLog(Protocol):
@@ -35,8 +38,13 @@ class RecordLog(Protocol):
     def events_of(self, originator_id: UUID, after_version: int, limit: int) -> Sequence[StoredRecord]:
         """Return up to `limit` events of one vehicle after a version."""
 
-    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
-        """Return how far each stream of a vehicle has been taken."""
+    def events_of_all(
+        self, vehicle_ids: Collection[UUID], place: tuple[UUID, int], limit: int
+    ) -> Sequence[StoredRecord]:
+        """Return up to `limit` events of some vehicles in order of vehicle and version, after one's version."""
+
+    def progress_of_all(self, vehicle_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str, StreamProgress]]:
+        """Return how far each stream of vehicles has been taken; absent: a vehicle of which none has."""
 
     def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
         """Return up to `limit` events after a position."""
@@ -85,17 +93,24 @@ class VehicleLog:
         positions = self._records.append(stored, progress, directory, consumed)
         return positions[-1] if positions else 0
 
-    def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
-        """Return the whole history of a vehicle. Raises `UnknownEventError`: nothing is decided on half a history."""
-        events = [each.event for each in self.history(vehicle_id, 0, END_VERSION)]
-        for event in events:
-            if isinstance(event, UnreadableEvent):
-                raise UnknownEventError(event.reason)
-        return events
+    def histories(self, vehicle_ids: Collection[UUID]) -> Iterator[Sequence[VehicleEvent]]:
+        """Yield the whole histories of vehicles, some events of one vehicle at a time.
 
-    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
-        """Return how far each stream of a vehicle has been taken."""
-        return self._records.progress_of(vehicle_id)
+        Raises `UnknownEventError`: nothing is decided on half a history.
+        """
+        left, place = sorted(vehicle_ids), _BEGIN
+        while left:
+            page = self._records.events_of_all(left, place, HISTORY_PAGE)
+            for vehicle_id, records in groupby(page, _VEHICLE):
+                yield [self._codec.decode(each.topic, each.state, vehicle_id, each.version) for each in records]
+            if len(page) < HISTORY_PAGE:
+                return
+            place = (page[-1].originator_id, page[-1].version)
+            left = left[bisect_left(left, place[0]) :]
+
+    def progress_of_all(self, vehicle_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str, StreamProgress]]:
+        """Return how far each stream of vehicles has been taken; absent: a vehicle of which none has."""
+        return self._records.progress_of_all(vehicle_ids)
 
     def read(self, after_position: int, limit: int) -> Sequence[Recorded]:
         """Return up to `limit` events after a position."""

@@ -5,7 +5,7 @@ anything fails, so that the next decision starts from what the log really holds.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
@@ -62,11 +62,11 @@ class DirectoryEntry(NamedTuple):
 class EventLog(Protocol):
     """Where events are kept."""
 
-    def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
-        """Return the whole history of a vehicle, in order."""
+    def histories(self, vehicle_ids: Collection[UUID]) -> Iterable[Sequence[VehicleEvent]]:
+        """Give the whole histories of vehicles, each in order: some events of one vehicle at a time."""
 
-    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
-        """Return how far each stream of a vehicle has been taken."""
+    def progress_of_all(self, vehicle_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str, StreamProgress]]:
+        """Return how far each stream of vehicles has been taken; absent: a vehicle of which none has."""
 
     def append(
         self,
@@ -139,6 +139,7 @@ class Fleet:
         steps: dict[tuple[UUID, str], ProgressChange] = {}
         duplicates = 0
         with self._or_start_anew():
+            self._load({batch.vehicle_id for batch in batches})
             for batch in batches:
                 cached = self._known(batch.vehicle_id)
                 before = cached.progress.get(batch.stream_id) or StreamProgress(batch.stream_id)
@@ -186,18 +187,27 @@ class Fleet:
         return cached
 
     def _find(self, vehicle_id: UUID) -> _Cached | None:
+        self._load([vehicle_id])
         cached = self._cache.get(vehicle_id)
         if cached is not None:
             self._cache.move_to_end(vehicle_id)
-            return cached
+        return cached
+
+    def _load(self, vehicle_ids: Iterable[UUID]) -> None:
+        """Read the vehicles that are not in memory, together: each by itself takes longer than all that it is told."""
+        unknown = [vehicle_id for vehicle_id in vehicle_ids if vehicle_id not in self._cache]
+        if not unknown:
+            return
         # Progress first: of a stream that another writer moves meanwhile it is too old, and so a conflict. Read last it
         # would be newer than the vehicle, and a batch that makes no event would be decided on an old state unnoticed.
-        progress = dict(self.log.progress_of(vehicle_id))
-        vehicle = project_vehicle(None, self.log.events_of(vehicle_id))
-        if vehicle is None:
-            return None
-        cached = self._cache[vehicle_id] = _Cached(vehicle, progress)
-        return cached
+        progress = self.log.progress_of_all(unknown)
+        found: dict[UUID, Vehicle | None] = {}
+        for events in self.log.histories(unknown):
+            vehicle_id = events[0].originator_id
+            found[vehicle_id] = project_vehicle(found.get(vehicle_id), events)
+        for vehicle_id, vehicle in found.items():
+            if vehicle is not None:
+                self._cache[vehicle_id] = _Cached(vehicle, dict(progress.get(vehicle_id, {})))
 
     def _forget(self) -> None:
         """Forget the vehicles not used for longest; not while something decided is not in the log yet."""

@@ -103,6 +103,16 @@ class MemoryEventLog(POPOApplicationRecorder):
             versions = sorted(version for version in index if version > after_version)
             return [self._record(index[version] + 1) for version in versions[:limit]]
 
+    def events_of_all(self, vehicle_ids: Collection[UUID], place: tuple[UUID, int], limit: int) -> list[StoredRecord]:
+        """Return up to `limit` events of some vehicles in order of vehicle and version, after one's version."""
+        found = [
+            each
+            for vehicle_id in sorted(set(vehicle_ids))
+            if vehicle_id >= place[0]
+            for each in self.events_of(vehicle_id, place[1] if vehicle_id == place[0] else 0, limit)
+        ]
+        return found[:limit]
+
     def _record(self, position: int) -> StoredRecord:
         event = self._stored_events[position - 1]
         return StoredRecord(
@@ -158,8 +168,12 @@ class MemoryEventLog(POPOApplicationRecorder):
 
     def progress_of(self, vehicle_id: UUID) -> dict[str, StreamProgress]:
         """Return how far each stream of a vehicle has been taken."""
+        return self.progress_of_all([vehicle_id]).get(vehicle_id, {})
+
+    def progress_of_all(self, vehicle_ids: Collection[UUID]) -> dict[UUID, dict[str, StreamProgress]]:
+        """Return how far each stream of vehicles has been taken; absent: a vehicle of which none has."""
         with self._database_lock:
-            return dict(self._progress.get(vehicle_id, {}))
+            return {each: dict(self._progress[each]) for each in vehicle_ids if each in self._progress}
 
     def origin_of(self, vehicle_id: UUID, stream_id: str, sequence: int) -> Origin | None:
         """Return what a batch came from, None where its stream has not told."""

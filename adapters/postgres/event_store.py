@@ -1,5 +1,6 @@
 """The event store: every event once, in one order for the whole log, with what must be stored together with it."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, LiteralString, Self
@@ -191,6 +192,17 @@ class PostgresEventLog(PostgresApplicationRecorder):
         with named_errors():
             return self._records(statement, [originator_id, after_version, limit])
 
+    def events_of_all(self, vehicle_ids: Collection[UUID], place: tuple[UUID, int], limit: int) -> list[StoredRecord]:
+        """Return up to `limit` events of some vehicles in order of vehicle and version, after one's version."""
+        statement: LiteralString = (
+            f"{_RECORD} WHERE originator_id = ANY(%b::uuid[]) AND (originator_id, originator_version) > (%s, %s)"
+            " ORDER BY originator_id, originator_version LIMIT %s"
+        )
+        ids = array("uuid", list(vehicle_ids))
+        with named_errors():
+            # A plan that is kept knows nothing of the limit, nor of how many vehicles these are.
+            return self._fetch(statement, [ids, *place, limit], _stored_record, prepare=False)
+
     def places(self, positions: Collection[int]) -> dict[int, tuple[UUID, int]]:
         """Return vehicle and version of the events at some positions; absent: the log has not come there."""
         statement = (
@@ -246,12 +258,19 @@ class PostgresEventLog(PostgresApplicationRecorder):
 
     def progress_of(self, vehicle_id: UUID) -> dict[str, StreamProgress]:
         """Return how far each stream of a vehicle has been taken."""
-        statement = "SELECT stream_id, last_sequence, missing, final FROM stream_progress WHERE vehicle_id = %s"
+        return self.progress_of_all([vehicle_id]).get(vehicle_id, {})
+
+    def progress_of_all(self, vehicle_ids: Collection[UUID]) -> dict[UUID, dict[str, StreamProgress]]:
+        """Return how far each stream of vehicles has been taken; absent: a vehicle of which none has."""
+        statement = (
+            "SELECT vehicle_id, stream_id, last_sequence, missing, final FROM stream_progress"
+            " WHERE vehicle_id = ANY(%b::uuid[])"
+        )
+        found: defaultdict[UUID, dict[str, StreamProgress]] = defaultdict(dict)
         with named_errors():
-            return {
-                row[0]: StreamProgress(row[0], row[1], missing_ranges(row[2]), row[3])
-                for row in self._rows(statement, [vehicle_id])
-            }
+            for row in self._fetch(statement, [array("uuid", list(vehicle_ids))], tuple_row, prepare=False):
+                found[row[0]][row[1]] = StreamProgress(row[1], row[2], missing_ranges(row[3]), row[4])
+        return found
 
     def origin_of(self, vehicle_id: UUID, stream_id: str, sequence: int) -> Origin | None:
         """Return what a batch came from, None where its stream has not told."""

@@ -180,6 +180,8 @@ def test_streams_and_vehicles_have_each_their_own_progress(log: EventLog) -> Non
     log.append([], changes)
     assert log.progress_of(CAR) == {"drive": changes[0].after, "parked": changes[1].after}
     assert log.progress_of(OTHER_CAR) == {"drive": changes[2].after}
+    of_all = log.progress_of_all([OTHER_CAR, uuid5(NAMESPACE, "no car"), CAR])
+    assert of_all == {CAR: log.progress_of(CAR), OTHER_CAR: log.progress_of(OTHER_CAR)}
 
 
 def test_the_second_writer_of_a_stream_fails_instead_of_doubling(log: EventLog) -> None:
@@ -378,6 +380,14 @@ def test_pages_of_any_size_give_the_whole_log_once(
     ] == expected
     for car in versions:
         assert log.events_of(car) == [record for record in found if record.originator_id == car]
+    for cars in ([CAR], [OTHER_CAR, CAR], [CAR, uuid5(NAMESPACE, "no car")]):
+        place, of_cars = (UUID(int=0), 0), []
+        while records := log.events_of_all(cars, place, page):
+            assert len(records) <= page
+            of_cars += records
+            place = (records[-1].originator_id, records[-1].version)
+        in_order = sorted(found, key=lambda record: (record.originator_id, record.version))
+        assert of_cars == [record for record in in_order if record.originator_id in cars]
 
 
 def test_the_library_selects_by_version(log: EventLog) -> None:

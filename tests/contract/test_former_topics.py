@@ -42,6 +42,7 @@ from projections.history import compare, verify
 from projections.runner import Runner
 from projections.snapshots import Moment
 from tests.support.databases import new_database
+from tests.support.events import whole_history
 from tests.support.exports import export_events
 from tests.support.later_release import Former, OdometerAdvanced, as_told_later, later_release
 from tests.support.twins import CATALOGUE, CODEC, SECOND, T0, Car, full_car
@@ -123,7 +124,7 @@ def later(old: Place, tmp_path: Path) -> Iterator[AvroCodec]:
 
 
 def vehicle(place: Place, codec: AvroCodec) -> Vehicle:
-    folded = project_vehicle(None, VehicleLog(place.log, codec).events_of(CAR.id))
+    folded = project_vehicle(None, whole_history(VehicleLog(place.log, codec), CAR.id))
     assert folded
     return folded
 
@@ -133,8 +134,8 @@ def test_a_vehicle_of_the_old_log_is_the_one_of_a_log_that_was_always_new(
 ) -> None:
     new = place()
     write(new, [*map(as_told_later, CAR.events)], later)
-    events = VehicleLog(old.log, later).events_of(CAR.id)
-    assert events == VehicleLog(new.log, later).events_of(CAR.id)
+    events = whole_history(VehicleLog(old.log, later), CAR.id)
+    assert events == whole_history(VehicleLog(new.log, later), CAR.id)
     assert [each.odometer_km for each in events if isinstance(each, OdometerAdvanced)] == [
         odometer_m / 1_000 for odometer_m in ODOMETERS_M
     ]

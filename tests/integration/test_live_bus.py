@@ -21,6 +21,7 @@ from domain.paths import SPEED
 from domain.units import Micros
 from domain.vehicle import project_vehicle
 from domain.vin import Vin
+from tests.support.events import whole_history
 
 NOW = Micros(1_800_000_000_000_000)
 FRAMES = 300
@@ -53,12 +54,12 @@ def test_what_a_bus_says_is_in_the_log_when_the_listening_stops() -> None:
             sender.send(_speed(number % 100))
 
     assert len(registered) == 1
-    vehicle = project_vehicle(None, log.events_of(registered[0]))
+    vehicle = project_vehicle(None, whole_history(log, registered[0]))
     assert vehicle is not None
     assert vehicle.state.signals[SPEED].value is not None
     assert summaries[0].samples == summaries[0].frames
     stream_id = "live:" + str(UUID(int=1))
-    assert log.progress_of(registered[0])[stream_id].final
+    assert log.progress_of_all([registered[0]])[registered[0]][stream_id].final
     assert records.origin_of(registered[0], stream_id, 1) == can_origin("live bus", mapping, ())
 
 

@@ -1,7 +1,7 @@
 """The simulation finds what is wrong: each part, broken in one way, is caught by one of a few seeds."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
@@ -82,11 +82,11 @@ class FleetThatTakesNothingLate(Fleet):
 class FleetThatReadsProgressLast(Fleet):
     """Reads the vehicle, and after that how far its streams are: another may have written in between."""
 
-    def _find(self, vehicle_id: UUID) -> Any:
+    def _load(self, vehicle_ids: Iterable[UUID]) -> None:
         log = self.log
         self.log = ReadsProgressLast(log)
         try:
-            return super()._find(vehicle_id)
+            super()._load(vehicle_ids)
         finally:
             self.log = log
 
@@ -96,13 +96,13 @@ class ReadsProgressLast:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._events: Sequence[VehicleEvent] = ()
+        self._events: Sequence[Sequence[VehicleEvent]] = ()
 
-    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
-        self._events = self._log.events_of(vehicle_id)
-        return self._log.progress_of(vehicle_id)
+    def progress_of_all(self, vehicle_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str, StreamProgress]]:
+        self._events = list(self._log.histories(vehicle_ids))
+        return self._log.progress_of_all(vehicle_ids)
 
-    def events_of(self, _: UUID) -> Sequence[VehicleEvent]:
+    def histories(self, _: Collection[UUID]) -> Iterable[Sequence[VehicleEvent]]:
         return self._events
 
     def append(self, *args: Any) -> int:
@@ -445,7 +445,7 @@ KEPT: Final = {
         Bite(Parts(store=StoreThatForgetsWhatWasLeftOut), "is parked with", AT_ONCE),
     ),
     "a stream was newer than the vehicle that was read before it: a batch decided on an old state was lost": (
-        1374,
+        1,
         Bite(Parts(FleetThatReadsProgressLast), "is not what a worker writes", RACES, a_door),
     ),
 }  # bugs that there were, each with a seed that finds it as long as seeds are drawn as they are

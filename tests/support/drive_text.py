@@ -30,6 +30,7 @@ from domain.signals import Quality
 from domain.units import Micros
 from domain.vin import Vin
 from projections.projection import Projection, Row, row_spec
+from tests.support.events import whole_history
 
 RECEIVED_AT: Final = Micros(1_783_000_000_000_000)  # 2026-07-02T13:46:40Z, after every drive
 KEY: Final = b"a key for tests, and only for tests"
@@ -68,7 +69,7 @@ class DriveRun:
             return fleet.register(parsed, brand=brand, model=model, at=RECEIVED_AT)
 
         self.summary: Summary = Ingest(fleet, lambda: RECEIVED_AT).can(job, register, lambda _: None)
-        self.events = log.events_of(parsed.vehicle_id(KEY))
+        self.events = whole_history(log, parsed.vehicle_id(KEY))
         self._models = MemoryReadModels()
         Projecting(lambda: PROJECTIONS, log, self._models, lambda: RECEIVED_AT).catch_up()
         self._api = Api(MemoryTwinReader(records, self._models), CATALOGUE, codec.decode)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SCHEMAS, RegisteredSchema, SchemaRegistry
 from adapters.avro.wire import PREFIX
+from adapters.vehicle_log import VehicleLog
 from domain import events as e
 from domain.signals import Quality, SignalValue
 from domain.upcasts import today, topics_of
@@ -139,3 +140,8 @@ def example_events() -> list[e.VehicleEvent]:
     schemas = [schema for schema in registry().by_id.values() if schema.topic in topics]
     stored = [(schema.topic, data) for schema in schemas for data in example_bytes(schema)]
     return [codec().decode(topic, data, VEHICLE_ID, version) for version, (topic, data) in enumerate(stored, start=1)]
+
+
+def whole_history(log: VehicleLog, vehicle_id: UUID) -> list[e.VehicleEvent]:
+    """Return every event of a vehicle, in order."""
+    return [event for events in log.histories([vehicle_id]) for event in events]

@@ -1,6 +1,6 @@
 """The door to the write side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -37,12 +37,12 @@ class Log:
     reads: int = 0
     fails: Exception | None = None
 
-    def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
+    def histories(self, vehicle_ids: Collection[UUID]) -> Sequence[Sequence[VehicleEvent]]:
         self.reads += 1
-        return [event for event in self.events if event.originator_id == vehicle_id]
+        return [[event] for event in self.events if event.originator_id in vehicle_ids]
 
-    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
-        return self.progress.get(vehicle_id, {})
+    def progress_of_all(self, vehicle_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str, StreamProgress]]:
+        return {each: dict(self.progress[each]) for each in vehicle_ids if each in self.progress}
 
     def append(
         self,
@@ -114,8 +114,8 @@ def test_a_vehicle_that_another_process_registers_in_the_same_moment_is_register
             a_fleet(log)
             return log.append(*args, **more)  # type: ignore[arg-type]
 
-        def events_of(self, vehicle_id: UUID) -> Sequence[VehicleEvent]:
-            return log.events_of(vehicle_id)
+        def histories(self, vehicle_ids: Collection[UUID]) -> Sequence[Sequence[VehicleEvent]]:
+            return log.histories(vehicle_ids)
 
     assert Fleet(Racing(), KEY).register(THE_VIN, brand="Audi", model=None, at=at(9)) == ID
     assert len(log.events) == 1
@@ -214,7 +214,7 @@ def test_a_writer_that_another_has_overtaken_starts_from_what_the_log_holds() ->
     assert slow.take(doors()).duplicates == 2
 
 
-@pytest.mark.parametrize("interrupted", ["events_of", "progress_of"])
+@pytest.mark.parametrize("interrupted", ["histories", "progress_of_all"])
 def test_a_writer_that_takes_a_batch_while_another_reads_is_noticed(interrupted: str) -> None:
     """The other has read that the door is open; that it was closed since must not make the next "open" old news."""
     log, closed_and_opened = Log(), doors(count=3)[1:]
@@ -225,8 +225,8 @@ def test_a_writer_that_takes_a_batch_while_another_reads_is_noticed(interrupted:
             if name != interrupted:
                 return getattr(log, name)
 
-            def read(vehicle_id: UUID) -> object:
-                found = copy(getattr(log, name)(vehicle_id))
+            def read(vehicle_ids: Collection[UUID]) -> object:
+                found = copy(getattr(log, name)(vehicle_ids))
                 a_fleet(log).take(closed_and_opened[:1])
                 return found
 
@@ -280,6 +280,22 @@ def test_vehicles_not_used_for_longest_are_forgotten_but_not_before_they_are_wri
 
     assert log.reads == 1
     assert len(log.events) == 5 + 4 * 3
+
+
+def test_vehicles_that_are_told_together_are_read_together() -> None:
+    log = Log()
+    fleet = a_fleet(log)
+    vins = [Vin.parse(f"WVWZZZE1ZMP00001{n}") for n in range(4)]
+    ids = [fleet.register(vin, brand="Audi", model=None, at=Micros(at(0))) for vin in vins]
+    told_by = [doors(vehicle_id=id_) for id_ in ids]
+    fleet.take([batches[0] for batches in told_by])
+    expected = [(event.originator_id, event.originator_version + 1) for event in log.events[-4:]]
+    fleet.forget()
+    log.reads = 0
+    fleet.take([batch for batches in told_by for batch in batches[:2]])
+
+    assert log.reads == 1
+    assert [(event.originator_id, event.originator_version) for event in log.events[-4:]] == expected
 
 
 # --- from where batches were read -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from domain.errors import UnknownEventError
 from projections.projection import UnreadableEvent
 from projections.runner import Runner
 from tests.support.batches import DOOR, T0, VEHICLE_ID, Stream, sample
+from tests.support.events import whole_history
 from tests.support.given import Car
 from tests.support.read_side import PROJECTIONS
 
@@ -63,5 +64,5 @@ def test_nothing_is_decided_on_a_history_that_cannot_be_read() -> None:
     log = log_with_a_spoilt_event()
 
     with pytest.raises(UnknownEventError, match="1 bytes are left over"):
-        log.events_of(VEHICLE_ID)
-    assert len(log.events_of(OTHER_ID)) == 5
+        whole_history(log, VEHICLE_ID)
+    assert len(whole_history(log, OTHER_ID)) == 5

@@ -23,7 +23,7 @@ from projections.ports import ReadModelStore
 from projections.projection import Projection, Row
 from projections.runner import Runner
 from tests.support.batches import T0
-from tests.support.events import codec
+from tests.support.events import codec, whole_history
 from tests.support.read_side import everything, without_bookkeeping
 from tests.support.simulation.actors import KEY
 from tests.support.simulation.world import World
@@ -93,7 +93,7 @@ def _what_is_missing_is_on_record(world: World) -> Iterator[str]:
             if batch.sequence > before + 1:
                 expected.append((batch.stream_id, before + 1, batch.sequence - 1))
             last[batch.stream_id] = max(before, batch.sequence)
-        events = VehicleLog(world.log, codec()).events_of(vehicle_id)
+        events = whole_history(VehicleLog(world.log, codec()), vehicle_id)
         gaps = [event for event in events if isinstance(event, TelemetryGapDetected)]
         told = [(gap.stream_id, gap.first_missing, gap.last_missing) for gap in gaps]
         if sorted(told) != sorted(expected):

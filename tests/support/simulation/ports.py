@@ -78,9 +78,18 @@ class FaultyLog:
         self._others.overtake()
         return self._as_understood(found)
 
-    def progress_of(self, vehicle_id: UUID) -> Mapping[str, StreamProgress]:
+    def events_of_all(
+        self, vehicle_ids: Collection[UUID], place: tuple[UUID, int], limit: int
+    ) -> Sequence[StoredRecord]:
         self._read()
-        found = self._log.progress_of(vehicle_id)
+        found = self._log.events_of_all(vehicle_ids, place, limit)
+        self._known.update({each.originator_id: each.version for each in found})
+        self._others.overtake()
+        return self._as_understood(found)
+
+    def progress_of_all(self, vehicle_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str, StreamProgress]]:
+        self._read()
+        found = self._log.progress_of_all(vehicle_ids)
         self._others.overtake()
         return found
 
