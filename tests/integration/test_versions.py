@@ -96,6 +96,13 @@ def test_rebuild_compare_switch_and_rollback_on_the_command_line(fleettwin: Comm
     assert digests["navigation", 1] == digests["navigation", 2] != before[0]["digest"]
     assert fleettwin.run("verify").status == 0
     assert fleettwin.run("rollback", "navigation").status == 0
+    assert fleettwin.run("switch", "navigation", "2").status == 0
+    assert fleettwin.run("discard", "navigation", "1").status == 0  # which is the one that the code names
+    for arguments in (("compare", "navigation", "1", "2"), ("switch", "navigation", "1")):
+        assert fleettwin.run(*arguments).complaint.startswith("fleettwin: navigation 1: there is no such version; ")
+    assert "no version was shown before" in fleettwin.run("rollback", "navigation").complaint
+    assert fleettwin.run("rebuild", "navigation", "--version", "1").status == 0
+    assert fleettwin.run("switch", "navigation", "1").status == 0
     assert fleettwin.run("discard", "navigation", "2").status == 0
     assert len(fleettwin.run("status", "--json").json["projections"]) == len(before)
 
@@ -113,15 +120,21 @@ def test_a_row_that_the_log_does_not_say_is_found_with_its_event(fleettwin: Comm
     navigation, *others = json.loads(finished.stdout)
     assert [each["equal"] for each in (navigation, *others)] == [False, True, True]
     first = navigation["first"]
-    assert (first["table"], first["field"], first["eventVersion"], first["position"]) == (
+    event = first["lastEvent"]
+    assert (first["table"], first["field"], event["version"], event["position"]) == (
         "trips", "distance_m", version, position
     )  # fmt: skip
+    assert first["firstEvent"] is None
+    assert "this program does not fold the log to what navigation v1 has there" in first["firstEventUnknown"]
     assert first["left"] == first["right"] + 1
     compared = fleettwin.run("compare", "navigation", "1", "2", "--json")
     assert compared.status == 1
     (difference,) = json.loads(compared.stdout)
     assert (difference["field"], difference["left"]) == ("distance_m", first["left"])
-    assert "distance_m" in fleettwin.run("compare", "navigation", "1", "2").stdout
+    screen = fleettwin.run("compare", "navigation", "1", "2").stdout
+    assert "distance_m" in screen
+    assert "1 difference\n" in screen
+    assert "first event not known: this program does not fold" in screen
 
 
 def test_the_digest_of_a_position_that_is_past_is_what_it_was(fleettwin: CommandLine) -> None:
@@ -171,6 +184,9 @@ def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -
         (("switch", "navigation", "2"), "navigation 2"),
         (("switch", "navigation", "1"), "navigation 1"),
         (("rollback", "navigation"), "navigation"),
+        (("compare", "navigation", "0", "1"), "navigation 0"),
+        (("switch", "navigation", "0"), "navigation 0"),
+        (("discard", "navigation", "0"), "navigation 0"),
         (("discard", "navigation", "1"), "navigation 1"),
         (("discard", "navigation", "2"), "navigation 2"),
         (("verify", "--projection", "nav"), "nav"),
