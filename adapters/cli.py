@@ -358,7 +358,7 @@ def compare(
     with _opened() as twin:
         found, not_compared = compare_versions(twin, projection, left, right)
     for line in not_compared:
-        err.print(line)
+        err.print(line, soft_wrap=True)
     print_found(found, as_json, compare_screen)
     if found:
         raise typer.Exit(FAILED)

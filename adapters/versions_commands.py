@@ -90,7 +90,7 @@ def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> Ver
     if found.part != wanted.part:
         what = f"this version was begun {_told_part(found)}, and is not filled yet"
         raise BadInputError(what, where=where, remedy=f"give the same once more, so that it goes on; or {otherwise}")
-    err.print(f"goes on with {projection.id}, which was begun up to position {found.until_position:,}")
+    err.print(f"goes on with {projection.id}, which was begun up to position {found.until_position:,}", soft_wrap=True)
     twin.read_models.prepare(projection)
     return found
 
