@@ -421,7 +421,7 @@ def verify(
 @app.command()
 def export(
     what: Annotated[str, typer.Argument(metavar="WHAT", help="events, navigation, media or diagnostics.")],
-    out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder of its own is made in it.")],
+    out_folder: Annotated[str, typer.Option("--out", metavar="DIR", help="A folder of its own is made in it.")],
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Not before this time of the cars' clocks (ISO 8601).")
     ] = None,
@@ -432,9 +432,11 @@ def export(
     """Write events or read models as Parquet, for DuckDB, Polars, pandas and others."""
     from adapters.export_command import export as write
 
+    if not out_folder:
+        raise BadInputError("names no folder", where="--out", remedy="give one; . is this one")
     begin, end = (text and _moment(option, text) for option, text in (("--from", since), ("--to", until)))
     with _opened() as twin:
-        write(twin, what, out_folder, begin or None, end or None)
+        write(twin, what, Path(out_folder), begin or None, end or None)
 
 
 @app.command(name="import")
