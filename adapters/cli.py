@@ -24,7 +24,7 @@ from typer.core import TyperCommand
 from adapters import screens
 from adapters.clock import iso_time, micros_of, now
 from adapters.config import Config
-from adapters.terminal import out, print_found, print_json, print_screen, told_folding, told_verifying
+from adapters.terminal import err, out, print_found, print_json, print_screen, told_folding, told_verifying
 from domain.clocks import CLOCK_AHEAD_MAX_US, CLOCK_FLOOR
 from domain.errors import BadInputError, FleettwinError
 from domain.units import Micros
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 PROGRAM: Final = "fleettwin"
 BAD_INPUT: Final = 2  # exit status
 FAILED: Final = 1  # exit status: a query that had errors
+STOPPED: Final = 128 + signal.SIGINT  # exit status
 EVENTS_AT_ONCE: Final = 100  # a page of GraphQL
 ROOT_BRANCH: Final = "Vehicle."  # of every path of VSS; what `show` prints leaves it away
 DOCUMENT_BYTES_MAX: Final = 1 << 20
@@ -352,10 +353,12 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Show where two versions of a projection tell something else, and from which event on. Exit status 1 if so."""
-    from adapters.versions_commands import compare_screen, compare_versions
+    from adapters.comparing import compare_screen, compare_versions
 
     with _opened() as twin:
-        found = compare_versions(twin, projection, left, right)
+        found, not_compared = compare_versions(twin, projection, left, right)
+    for line in not_compared:
+        err.print(line, soft_wrap=True)
     print_found(found, as_json, compare_screen)
     if found:
         raise typer.Exit(FAILED)
@@ -418,7 +421,7 @@ def verify(
 @app.command()
 def export(
     what: Annotated[str, typer.Argument(metavar="WHAT", help="events, navigation, media or diagnostics.")],
-    out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder of its own is made in it.")],
+    out_folder: Annotated[str, typer.Option("--out", metavar="DIR", help="A folder of its own is made in it.")],
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Not before this time of the cars' clocks (ISO 8601).")
     ] = None,
@@ -429,9 +432,11 @@ def export(
     """Write events or read models as Parquet, for DuckDB, Polars, pandas and others."""
     from adapters.export_command import export as write
 
+    if not out_folder:
+        raise BadInputError("names no folder", where="--out", remedy="give one; . is this one")
     begin, end = (text and _moment(option, text) for option, text in (("--from", since), ("--to", until)))
     with _opened() as twin:
-        write(twin, what, out_folder, begin or None, end or None)
+        write(twin, what, Path(out_folder), begin or None, end or None)
 
 
 @app.command(name="import")
@@ -869,7 +874,10 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may be no text
     try:
-        sys.exit(app(prog_name=PROGRAM, standalone_mode=False))
+        status = app(prog_name=PROGRAM, standalone_mode=False)
+        if status == STOPPED:  # what Typer makes of KeyboardInterrupt
+            _stop(signal.SIGINT, None)
+        sys.exit(status)
     except UsageError as error:
         sys.stderr.write(f"{_misuse(error)}\n")
         sys.exit(BAD_INPUT)
@@ -882,4 +890,4 @@ def main() -> None:
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.stderr.write("fleettwin: stopped\n")
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(STOPPED)

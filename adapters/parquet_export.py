@@ -7,11 +7,13 @@ events at once can.
 A whole log has a file of lines beside its folder, which tells where the log ended and how far its streams were taken.
 """
 
+import fcntl
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import zip_longest
@@ -151,27 +153,61 @@ class Files:
 def whole_or_nothing(folder: Path) -> Iterator[Files]:
     """Give what writes files that come to be in a folder all at once. Raises BadInputError where that cannot be."""
     beside = folder.parent / f".{folder.name}.part"
-    if folder.exists():
-        raise BadInputError("is there already", where=str(folder), remedy="give another --out, or delete it")
+    _check_absent(folder)
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        files = Files(beside)
-        streams = streams_file(folder)
-        try:
-            yield files
-            files.close()
-            beside.rename(folder)
-            streams.unlink(missing_ok=True)  # of one whose folder was deleted
-            if (folder / _STREAMS_PART).exists():
-                (folder / _STREAMS_PART).rename(streams)
-        except BaseException:
-            files.abandon()
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
+        beside.mkdir(parents=True, exist_ok=True)
+        with _alone(beside, folder):
+            try:
+                _check_absent(folder)  # another export may have come to its end meanwhile
+                _clear(beside)  # of one that was killed
+                files = Files(beside)
+                try:
+                    yield files
+                    files.close()
+                except BaseException:
+                    files.abandon()
+                    raise
+                streams = streams_file(folder)
+                beside.rename(folder)
+                streams.unlink(missing_ok=True)  # of one whose folder was deleted
+                if (folder / _STREAMS_PART).exists():
+                    (folder / _STREAMS_PART).rename(streams)
+            except BaseException:
+                shutil.rmtree(beside, ignore_errors=True)
+                raise
     except OSError as error:
         what = "the disk is full" if error.errno in _FULL else f"cannot be written ({error.strerror or error})"
         raise BadInputError(what, where=str(folder), remedy="give another --out; nothing was left there") from error
+
+
+def _check_absent(folder: Path) -> None:
+    if folder.exists():
+        raise BadInputError("is there already", where=str(folder), remedy="give another --out, or delete it")
+
+
+@contextmanager
+def _alone(beside: Path, folder: Path) -> Iterator[None]:
+    """Have a folder for this process alone. Raises BadInputError where another one has it."""
+    with ExitStack() as opened:
+        try:
+            descriptor = os.open(beside, os.O_RDONLY | os.O_DIRECTORY)
+            opened.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = not os.path.samestat(os.fstat(descriptor), beside.stat())  # moved, by one that is done with it
+        except (BlockingIOError, FileNotFoundError):
+            taken = True
+        if taken:
+            remedy = "wait for its end, or give another --out"
+            raise BadInputError("another export is writing there right now", where=str(folder), remedy=remedy)
+        yield
+
+
+def _clear(folder: Path) -> None:
+    for each in folder.iterdir():
+        if each.is_dir():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
 
 
 def write_events(

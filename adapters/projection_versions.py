@@ -1,6 +1,7 @@
 """Versions of projections beside each other: one is shown, others are filled, compared, and shown in its place."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -10,6 +11,10 @@ from domain.errors import BadInputError
 from projections.projection import Projection
 
 VERSION_MAX: Final = 9_999
+# Folds that newer ones have taken the place of, each under the version that it filled: that version goes on with it,
+# and `compare` can tell the first event at which the two part. A release that changes a fold may leave the old one here
+# for as long as its version is kept; the tables of both are the same.
+EARLIER: Final[tuple[Projection, ...]] = ()
 
 
 class VersionState(NamedTuple):
@@ -17,15 +22,25 @@ class VersionState(NamedTuple):
 
     projection: str
     version: int
-    ready: bool  # it follows the log; else it is being filled
+    ready: bool  # it is filled, and follows the log where it is not partial; else it is being filled
     until_position: int  # of the log, up to which it is filled vehicle by vehicle
     from_position: int = 0  # after which it was filled
     vehicle_ids: Sequence[UUID] | None = None  # that it is limited to
 
     @property
+    def id(self) -> str:
+        """Name and version, as projections have it."""
+        return f"{self.projection} v{self.version}"
+
+    @property
     def partial(self) -> bool:
         """Whether it lacks events or vehicles: it can be compared, not shown."""
-        return self.from_position > 0 or self.vehicle_ids is not None
+        return self.part != (0, None)
+
+    @property
+    def part(self) -> tuple[int, frozenset[UUID] | None]:
+        """What it is limited to: events after a position, and vehicles (None: all)."""
+        return self.from_position, None if self.vehicle_ids is None else frozenset(self.vehicle_ids)
 
 
 class Shown(NamedTuple):
@@ -53,6 +68,9 @@ class ProjectionVersions(Protocol):
     def switch(self, projection: str, version: int, before: int) -> None:
         """Show another version in place of `before`. Raises BadInputError where that is not shown any more."""
 
+    def held(self, projection: str, version: int) -> AbstractContextManager[None]:
+        """Keep others from filling or deleting a version meanwhile. Raises BadInputError where one does that."""
+
     def discard(self, projection: Projection) -> None:
         """Forget a version, and delete its tables."""
 
@@ -69,12 +87,31 @@ def named(name: str, *others: str) -> Projection:
     raise BadInputError("there is no such projection", where=name, remedy=f"give one of {known}")
 
 
-def at_version(projection: Projection, version: int) -> Projection:
-    """Return the projection as this code folds it, under another version. Raises BadInputError."""
+def at_version(projection: Projection, version: int, *, where: str = "--version") -> Projection:
+    """Return the projection as this code folds it under another version. Raises BadInputError."""
     if not 1 <= version <= VERSION_MAX:
         remedy = f"give a number from 1 to {VERSION_MAX}"
-        raise BadInputError(f"a version {version} cannot be", where="--version", remedy=remedy)
+        raise BadInputError(f"a version {version} cannot be", where=where, remedy=remedy)
+    for each in EARLIER:
+        if (each.name, each.version) == (projection.name, version):
+            return each
     return replace(projection, version=version)
+
+
+def versions_there(versions: ProjectionVersions, name: str) -> dict[int, VersionState]:
+    """Return the versions of a projection that have rows, or are to have them. Raises BadInputError for no projection.
+
+    The one that the code names is among them until another is shown and it is discarded.
+    """
+    shown = versions.shown().get(name) or Shown(named(name).version, None)
+    kept = {each.version: each for each in versions.kept() if each.projection == name}
+    return {shown.version: VersionState(name, shown.version, True, 0), **kept}
+
+
+def no_such_version(name: str, version: int) -> BadInputError:
+    """Return the error about a version that has no rows."""
+    remedy = f"`fleettwin rebuild {name} --version {version}` fills it"
+    return BadInputError("there is no such version", where=f"{name} {version}", remedy=remedy)
 
 
 def followed_projections(versions: ProjectionVersions) -> tuple[Projection, ...]:
@@ -88,5 +125,5 @@ def followed_projections(versions: ProjectionVersions) -> tuple[Projection, ...]
         numbers = [shown[each.name].version if each.name in shown else each.version]
         ready = [state.version for state in kept if state.projection == each.name and state.ready and not state.partial]
         numbers += sorted({*ready} - {*numbers})
-        found += [replace(each, version=number) for number in numbers]
+        found += [at_version(each, number) for number in numbers]
     return tuple(found)

@@ -2,14 +2,20 @@
 
 Each vehicle's rows are written together, and how far it is with them: what was killed goes on from there. Vehicles are
 filled up to the position at which the log was when it began; from there on the version follows the log like any other.
+
+The processes that share the work end with the one that has begun them, however that ends.
 """
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -22,6 +28,7 @@ from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.read_models import PostgresReadModels
 from adapters.projection_versions import at_version, named
 from adapters.vehicle_log import VehicleLog
+from domain.errors import BadInputError
 from domain.upcasts import topics_of
 from projections.ports import Commit
 
@@ -29,6 +36,7 @@ PAGE_EVENTS: Final = 5_000  # read, folded and written at a time
 CHUNK_VEHICLES: Final = 16  # that a worker fills before it is given more
 PAUSE_S: Final = 0.25  # between two looks at the live lag, while it is over its budget
 WORKERS_MAX: Final = 64
+_STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Job(NamedTuple):
@@ -67,10 +75,6 @@ class Filler:
                 return
 
 
-_opened: Final = ExitStack()  # of a worker process, to its end
-_filler: Filler | None = None
-
-
 @contextmanager
 def filler(conninfo: str) -> Iterator[Filler]:
     """Give a filler with connections of its own."""
@@ -82,14 +86,42 @@ def filler(conninfo: str) -> Iterator[Filler]:
         yield Filler(VehicleLog(records, AvroCodec(SchemaRegistry.load())), store)
 
 
-def _begin(conninfo: str) -> None:
+_opened: Final = ExitStack()  # of a process of the pool, to its end
+_filler: Filler | None = None  # of it, once there is work
+
+
+def _begin() -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # a terminal's Ctrl-C is for the parent alone
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)  # whatever it is at: a commit is whole, or is none
+
+
+def _work(conninfo: str, job: Job, vehicle_ids: Sequence[UUID]) -> int:
     global _filler  # noqa: PLW0603  # a process of the pool has one
-    _filler = _opened.enter_context(filler(conninfo))
-
-
-def _work(job: Job, vehicle_ids: Sequence[UUID]) -> int:
-    assert _filler
+    _filler = _filler or _opened.enter_context(filler(conninfo))
     return sum(_filler.fill(job, vehicle_ids))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let this process hear that it is to stop only afterwards; those that it starts meanwhile do not hear it."""
+    heard: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in _STOPPED_BY}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPED_BY)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in heard:
+            signal.raise_signal(each)
 
 
 def chunks(vehicle_ids: Sequence[UUID], size: int = CHUNK_VEHICLES) -> Iterator[Sequence[UUID]]:
@@ -108,7 +140,7 @@ def fill_all(
 ) -> None:
     """Fill vehicles, in the order of their ids, with so many processes; `tell` is told how many events were read.
 
-    While `over_budget` no more is begun.
+    While `over_budget` no more is begun. Runs in the main thread. Raises BadInputError where a process is ended.
     """
 
     def held_back() -> None:
@@ -123,18 +155,36 @@ def fill_all(
                     tell(events)
                     held_back()
         return
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _begin, (conninfo,)) as pool:
+    try:
+        _share(conninfo, job, vehicle_ids, workers, held_back, tell)
+    except BrokenProcessPool as error:
+        where = f"rebuild {job.projection} --version {job.version}"
+        remedy = "do the same again: it goes on (where memory is short, with fewer --workers)"
+        raise BadInputError("one of its processes was ended from outside", where=where, remedy=remedy) from error
+
+
+def _share(
+    conninfo: str,
+    job: Job,
+    vehicle_ids: Sequence[UUID],
+    workers: int,
+    held_back: Callable[[], None],
+    tell: Callable[[int], None],
+) -> None:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
         running: set[Future[int]] = set()
         try:
             for chunk in chunks(vehicle_ids):
                 held_back()
-                running.add(pool.submit(_work, job, chunk))
+                with _undisturbed():
+                    running.add(pool.submit(_work, conninfo, job, chunk))
                 if len(running) >= workers + 1:
                     running = _done(running, tell)
             while running:
                 running = _done(running, tell)
         except BaseException:
+            for process in active_children():
+                process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

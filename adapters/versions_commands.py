@@ -10,11 +10,12 @@ from uuid import UUID
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from adapters.clock import iso_time, now
+from adapters.clock import now
+from adapters.comparing import VEHICLES_AT_ONCE, compare_screen, difference_data
 from adapters.event_log import DirectoryEntry, check_position
 from adapters.past import check_past
 from adapters.projecting import advance
-from adapters.projection_versions import Shown, VersionState, at_version, named
+from adapters.projection_versions import Shown, VersionState, at_version, named, no_such_version, versions_there
 from adapters.rebuild import WORKERS_MAX, Job, chunks, fill_all
 from adapters.tables import Rows
 from adapters.terminal import err, out, told_rebuild
@@ -22,13 +23,11 @@ from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 from domain.units import Micros
 from domain.vin import Vin
-from projections.history import Difference, Verified, compare, told_at, verify
+from projections.history import Verified, told_at, verify
 from projections.projection import Projection
 
-DIFFERENCES_SHOWN_MAX: Final = 1_000  # as a table; as JSON all
 GIVES_WAY: Final = 19  # the lowest priority that a process can have (nice(2))
 LAG_ASKED_S: Final = 0.25  # how old an answer about the live lag may be
-VEHICLES_AT_ONCE: Final = 50  # whose rows are held while they are compared
 
 
 class Wish(NamedTuple):
@@ -66,16 +65,45 @@ def rebuild(twin: FleetTwin, wish: Wish) -> None:
     end = twin.records.last_position()
     check_position(wish.after_position, end, where="--from")
     vehicle_ids = _vehicle_ids(twin, wish.vins)
-    state = _begin(
-        twin,
-        projection,
-        VersionState(
-            projection.name, projection.version, False, end, wish.after_position, vehicle_ids if wish.vins else None
-        ),
-    )
+    limited = vehicle_ids if wish.vins else None
+    wanted = VersionState(projection.name, projection.version, False, end, wish.after_position, limited)
+    with twin.versions.held(projection.name, projection.version):
+        state = _begin(twin, projection, wanted)
+        if wish.after_position:
+            twin.read_models.begin_after(projection, wish.after_position)
+        _fill(twin, projection, state, vehicle_ids, wish)
+
+
+def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> VersionState:
+    """Note what is filled, or see that the same was begun before. Raises BadInputError, before anything is written."""
+    there = versions_there(twin.versions, projection.name)
+    found = there.get(projection.version)
+    where = f"{projection.name} --version {projection.version}"
+    if found is None:
+        twin.read_models.prepare(projection)
+        return twin.versions.begin(wanted)
+    otherwise = f"give a new number, or `fleettwin discard {projection.name} {projection.version}` first"
+    if found.ready:
+        shown = projection.version == shown_version(twin, projection.name).version
+        remedy = "give a new number" if shown else otherwise
+        raise BadInputError("this version is there already", where=where, remedy=remedy)
+    if found.part != wanted.part:
+        what = f"this version was begun {_told_part(found)}, and is not filled yet"
+        raise BadInputError(what, where=where, remedy=f"give the same once more, so that it goes on; or {otherwise}")
+    err.print(f"goes on with {projection.id}, which was begun up to position {found.until_position:,}", soft_wrap=True)
     twin.read_models.prepare(projection)
-    if wish.after_position:
-        twin.read_models.begin_after(projection, wish.after_position)
+    return found
+
+
+def _told_part(state: VersionState) -> str:
+    begin = f"with --from {state.from_position}" if state.from_position else "from the beginning"
+    vehicles = "all vehicles" if state.vehicle_ids is None else f"{len(state.vehicle_ids):,} --vehicles"
+    return f"{begin}, for {vehicles}"
+
+
+def _fill(
+    twin: FleetTwin, projection: Projection, state: VersionState, vehicle_ids: Sequence[UUID], wish: Wish
+) -> None:
     job = Job(projection.name, projection.version, state.from_position, state.until_position)
     if wish.max_live_lag is not None:
         os.nice(GIVES_WAY)  # workers inherit it; what PostgreSQL does for them has its own
@@ -89,33 +117,13 @@ def rebuild(twin: FleetTwin, wish: Wish) -> None:
             show(events)
 
         fill_all(twin.conninfo, job, vehicle_ids, wish.workers, _Budget(twin, projection, wish.max_live_lag), tell)
+    twin.versions.ready(projection.name, projection.version)
     if not state.partial:
-        twin.versions.ready(projection.name, projection.version)
         advance(projection, twin.log, twin.read_models, now, twin.records.last_position())
     took_s = max(time.monotonic() - began, 1e-3)
     shown = shown_version(twin, projection.name).version
     said = f"{projection.id} has {events:,} events of {len(vehicle_ids):,} vehicles, {events / took_s:,.0f} events/s"
     out.print(f"{said}; compare it: fleettwin compare {projection.name} {shown} {projection.version}")
-
-
-def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> VersionState:
-    kept = _kept(twin)
-    found = kept.get((projection.name, projection.version))
-    if projection.version == shown_version(twin, projection.name).version:
-        what, remedy = "this version is there already", "give a new number"
-        raise BadInputError(what, where=f"{projection.name} --version {projection.version}", remedy=remedy)
-    if found is None:
-        return twin.versions.begin(wanted)
-    if found.ready or found.partial or wanted.partial:
-        remedy = f"give a new number, or `fleettwin discard {projection.name} {projection.version}` first"
-        what = "this version is there already"
-        raise BadInputError(what, where=f"{projection.name} --version {projection.version}", remedy=remedy)
-    err.print(f"goes on with {projection.id}, which was begun up to position {found.until_position:,}")
-    return found
-
-
-def _kept(twin: FleetTwin) -> dict[tuple[str, int], VersionState]:
-    return {(each.projection, each.version): each for each in twin.versions.kept()}
 
 
 def _vehicle_ids(twin: FleetTwin, vins: Sequence[str]) -> list[UUID]:
@@ -149,21 +157,20 @@ class _Budget:
 
 def switch(twin: FleetTwin, name: str, version: int) -> None:
     """Show another version: one moment all readers see the one, the next the other."""
-    projection = at_version(named(name), version)
+    where = f"{name} {version}"
+    projection = at_version(named(name), version, where=where)
     shown = shown_version(twin, projection.name)
     if version == shown.version:
-        raise BadInputError("this version is shown already", where=f"{name} {version}", remedy="nothing is to be done")
-    kept = _kept(twin)
-    state = kept.get((name, version))
+        raise BadInputError("this version is shown already", where=where, remedy="nothing is to be done")
+    state = versions_there(twin.versions, name).get(version)
     if state is None:
-        remedy = f"`fleettwin rebuild {name} --version {version}` fills it"
-        raise BadInputError("there is no such version", where=f"{name} {version}", remedy=remedy)
-    if state.partial or not state.ready:
-        what = "this version lacks events or vehicles" if state.partial else "this version is not filled yet"
-        remedy = (
-            f"`fleettwin rebuild {name} --version` with a new number" if state.partial else "rebuild goes on with it"
-        )
-        raise BadInputError(what, where=f"{name} {version}", remedy=remedy)
+        raise no_such_version(name, version)
+    if state.partial:
+        remedy = f"`fleettwin rebuild {name} --version` with a new number"
+        raise BadInputError("this version lacks events or vehicles", where=where, remedy=remedy)
+    if not state.ready:
+        remedy = f"`fleettwin rebuild {name} --version {version}` goes on with it"
+        raise BadInputError("this version is not filled yet", where=where, remedy=remedy)
     before = at_version(projection, shown.version)
     while twin.read_models.position(projection) < twin.read_models.position(before):
         advance(projection, twin.log, twin.read_models, now, twin.read_models.position(before))
@@ -182,90 +189,16 @@ def rollback(twin: FleetTwin, name: str) -> None:
 
 def discard(twin: FleetTwin, name: str, version: int) -> None:
     """Delete a version that is not shown."""
-    projection = at_version(named(name), version)
+    where = f"{name} {version}"
+    projection = at_version(named(name), version, where=where)
     if version == shown_version(twin, projection.name).version:
-        raise BadInputError("this version is shown", where=f"{name} {version}", remedy="switch to another one first")
-    if (name, version) not in _kept(twin):
-        remedy = "see `fleettwin status` for the versions that there are"
-        raise BadInputError("no such version was filled", where=f"{name} {version}", remedy=remedy)
-    twin.versions.discard(projection)
+        raise BadInputError("this version is shown", where=where, remedy="switch to another one first")
+    with twin.versions.held(name, version):
+        if version not in versions_there(twin.versions, name):
+            remedy = "see `fleettwin status` for the versions that there are"
+            raise BadInputError("no such version was filled", where=where, remedy=remedy)
+        twin.versions.discard(projection)
     out.print(f"{projection.id} is gone")
-
-
-# --- comparing --------------------------------------------------------------------------------------------------------
-
-
-def compare_versions(twin: FleetTwin, name: str, left: int, right: int) -> list[dict[str, Any]]:
-    """Return where two versions tell something else. Raises BadInputError where one of them is not there."""
-    sides = [at_version(named(name), number) for number in (left, right)]
-    kept = _kept(twin)
-    shown = shown_version(twin, name)
-    for side in sides:
-        if (name, side.version) not in kept and side.version not in (
-            shown.version,
-            shown.previous,
-            named(name).version,
-        ):
-            remedy = f"`fleettwin rebuild {name} --version {side.version}` fills it"
-            raise BadInputError("there is no such version", where=f"{name} {side.version}", remedy=remedy)
-    limits = [kept[name, each.version].vehicle_ids for each in sides if (name, each.version) in kept]
-    entries = {entry.vehicle_id: entry for entry in twin.records.vehicles()}
-    chosen = set(entries).intersection(*(set(each) for each in limits if each is not None))
-    return [
-        difference_data(each, entries[each.vehicle_id])
-        for chunk in chunks(sorted(chosen), VEHICLES_AT_ONCE)
-        for each in compare(sides[0], sides[1], twin.read_models, twin.log, chunk)
-    ]
-
-
-def difference_data(found: Difference, entry: DirectoryEntry) -> dict[str, Any]:
-    """Return a difference as JSON has it."""
-    return {
-        "brand": entry.brand,
-        "vehicleId": str(found.vehicle_id),
-        "vin": entry.vin,
-        "table": found.table,
-        "key": [str(part) for part in found.key],
-        "field": found.field,
-        "left": _plain(found.left),
-        "right": _plain(found.right),
-        "eventVersion": found.event_version,
-        "position": found.position,
-        "recordedAt": None if found.recorded_at is None else iso_time(found.recorded_at),
-    }
-
-
-def compare_screen(found: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Return the differences as tables: how many by brand and field, then one by one."""
-    if not found:
-        return Text("no difference")
-    counts: dict[tuple[str, str, str], set[str]] = {}
-    for each in found:
-        counts.setdefault((each["brand"], each["table"], each["field"] or "(row)"), set()).add(each["vehicleId"])
-    sums = Rows(("brand", "table", "field", "vehicles"), f"{len(found):,} differences")
-    for (brand, table, field), vehicles in sorted(counts.items()):
-        sums.add_row(brand, table, field, f"{len(vehicles):,}")
-    rows = Rows(("vin", "table", "key", "field", "left", "right", "first event"))
-    for each in found[:DIFFERENCES_SHOWN_MAX]:
-        event = f"version {each['eventVersion']}, position {each['position']}"
-        texts = (_short(each["left"]), _short(each["right"]))
-        rows.add_row(each["vin"], each["table"], " ".join(each["key"]), each["field"] or "(row)", *texts, event)
-    rest = len(found) - DIFFERENCES_SHOWN_MAX
-    return Group(sums, rows, *([Text(f"and {rest:,} more: --json has all")] if rest > 0 else []))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(item) for name, item in value._asdict().items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "(none)"
-    return "(row)" if isinstance(value, dict) else str(value)
 
 
 # --- proving ----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ FleettwinError                 anything below; the CLI prints it as one line and
 Mistakes of our own code are assertions, never one of these.
 """
 
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 
@@ -31,6 +33,9 @@ class BadInputError(FleettwinError):
         self.where = where
         self.remedy = remedy
         super().__init__(f"{where}: {what}; {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), where=self.where, remedy=self.remedy), (self.what,)  # from process to process
 
 
 class InvalidVinError(BadInputError):

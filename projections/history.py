@@ -1,4 +1,4 @@
-"""What the rows of vehicles must be, and where two versions of a projection first tell something else."""
+"""What the rows of vehicles must be, and where two versions of a projection tell something else."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -6,9 +6,9 @@ from uuid import UUID
 
 from domain.units import Micros
 from projections.digest import Digest
-from projections.folding import fold_past
-from projections.ports import END_VERSION, Commit
-from projections.projection import Key, Projection, R, Recorded, Row, row_spec
+from projections.divergence import Folded, RowsOfVehicle, Side, different, row_at, same, since
+from projections.ports import END_VERSION
+from projections.projection import Key, Projection, Recorded, Row, row_spec
 
 
 class Kept(NamedTuple):
@@ -37,6 +37,14 @@ class Histories(Protocol):
         """Return the events of one vehicle with versions from `after_version` + 1 to `until_version`, in order."""
 
 
+class Event(NamedTuple):
+    """An event of a vehicle."""
+
+    version: int
+    position: int  # 0: it is nowhere in the log
+    recorded_at: Micros | None
+
+
 class Difference(NamedTuple):
     """A field that two sides tell otherwise. `field` None: a row that only one of them has."""
 
@@ -46,38 +54,25 @@ class Difference(NamedTuple):
     field: str | None
     left: Any
     right: Any
-    event_version: int  # of the vehicle: the first event from which on they differ
-    position: int
-    recorded_at: Micros | None
+    last: Event  # that the row tells of, on either side
+    first: Event | None  # from which on they differ, to the end; None: that is not known
+    unknown: Sequence[Projection] = ()  # why not: this program does not fold the log to what these keep
 
 
-class _Rows:
-    """Rows of one vehicle, to fold on top of."""
+class Compared(NamedTuple):
+    """What two versions tell of a vehicle."""
 
-    def __init__(self, rows: Mapping[type[Row], Mapping[Key, Row]]) -> None:
-        self._rows = rows
-
-    def load(self, _: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
-        """Return the rows with these keys."""
-        kept: Mapping[Key, Any] = self._rows.get(row_type, {})
-        return {key: kept[key] for key in keys if key in kept}
-
-
-def changed(rows: Mapping[type[Row], Mapping[Key, Row]], commit: Commit) -> dict[type[Row], dict[Key, Row]]:
-    """Return rows with what a commit writes and deletes."""
-    found = {row_type: dict(of_type) for row_type, of_type in rows.items()}
-    for row_type, written in commit.written().items():
-        of_type = {**found.get(row_type, {}), **written}
-        found[row_type] = {key: row for key, row in of_type.items() if row is not None}
-    return found
+    differences: Sequence[Difference]
+    outside: int = 0  # rows that differ only because one of the two was filled from a later position on
 
 
 def rows_after(
-    projection: Projection, events: Sequence[Recorded], rows: Mapping[type[Row], Mapping[Key, Row]] | None = None
+    projection: Projection, events: Sequence[Recorded], rows: RowsOfVehicle | None = None
 ) -> dict[type[Row], dict[Key, Row]]:
     """Return the rows of one vehicle after events of it, on top of those that it had."""
-    before = rows or {}
-    return changed(before, fold_past(_Rows(before), projection, events))
+    folded = Folded(rows or {})
+    folded.fold(projection, events)
+    return folded.rows
 
 
 class Verified(NamedTuple):
@@ -120,7 +115,9 @@ def verify(
                 for row in of_type.values():
                     told.add(row)
             vehicles += 1
-            first = first or next(differences(vehicle_id, (projection, rows), (projection, right), events), None)
+            first = first or next(
+                differences(vehicle_id, Side(projection, rows), Side(projection, right), events), None
+            )
         yield Verified(vehicles, told.rows, str(kept), str(told), first)
 
 
@@ -139,73 +136,93 @@ def told_at(
 
 
 def compare(
-    left: Projection, right: Projection, store: SnapshotStore, log: Histories, chunk: Sequence[UUID]
-) -> Iterator[Difference]:
-    """Yield where two versions tell something else of some vehicles, each at the later of their events.
+    versions: tuple[Projection, Projection],
+    store: SnapshotStore,
+    log: Histories,
+    chunk: Sequence[UUID],
+    began_after: tuple[int, int] = (0, 0),
+) -> Iterator[Compared]:
+    """Yield what two versions tell of some vehicles, each at the later of their events: one behind is folded on.
 
-    The one that is behind is folded on, in memory.
+    `began_after`: the positions after which they were filled. Where these are not the same, what both make of the
+    events after the later one is compared.
     """
-    found = store.of_vehicles([left, right], chunk)
+    found = store.of_vehicles(versions, chunk)
     for vehicle_id in sorted(chunk):
         kept = found[vehicle_id]
         newest = max(each.version for each in kept)
         sides = []
-        for projection, (version, rows) in zip((left, right), kept, strict=True):
-            later = log.history(vehicle_id, version, newest) if version < newest else ()
-            sides.append((projection, rows_after(projection, later, rows) if later else rows))
-        if any(_different(sides[0][1], sides[1][1])):
-            yield from differences(vehicle_id, sides[0], sides[1], log.history(vehicle_id, 0, newest))
+        for projection, (version, rows), begin in zip(versions, kept, began_after, strict=True):
+            later = _after(begin, log.history(vehicle_id, version, newest)) if version < newest else ()
+            sides.append(Side(projection, rows_after(projection, later, rows) if later else rows))
+        differing = {*different(sides[0].rows, sides[1].rows)}
+        if differing:
+            events = log.history(vehicle_id, 0, newest)
+            if began_after[0] != began_after[1]:
+                sides = _from_one_position(sides, events, began_after)
+                differing -= {*different(sides[0].rows, sides[1].rows)}
+            else:
+                differing.clear()
+            events = _after(max(began_after), events)
+            yield Compared(list(differences(vehicle_id, sides[0], sides[1], events)), len(differing))
 
 
-Side = tuple[Projection, Mapping[type[Row], Mapping[Key, Row]]]
+def _from_one_position(sides: Sequence[Side], events: Sequence[Recorded], began_after: tuple[int, int]) -> list[Side]:
+    """Return what two sides would keep had both begun after the later of their positions.
+
+    A row that this program does not fold to what it is stays, and is compared with what the other side would have had
+    it begun earlier; but for one that has not been told of since.
+    """
+    late = began_after.index(max(began_after))
+    earlier, later = sides[1 - late], sides[late]
+    begin, old_and_new, new = max(began_after), _after(min(began_after), events), _after(max(began_after), events)
+    earlier_told, earlier_anew = (rows_after(earlier.projection, each) for each in (old_and_new, new))
+    later_told, later_whole = (rows_after(later.projection, each) for each in (new, old_and_new))
+    found: list[dict[type[Row], dict[Key, Row]]] = [{}, {}]
+    for place in {
+        (row_type, key)
+        for rows in (earlier.rows, later.rows, earlier_anew)
+        for row_type, of_type in rows.items()
+        for key in of_type
+    }:
+        pair = {1 - late: row_at(earlier.rows, place), late: row_at(later.rows, place)}
+        if same(pair[1 - late], row_at(earlier_told, place)):
+            pair[1 - late] = row_at(earlier_anew, place)
+        elif max(row.position for row in pair.values() if row is not None) <= begin:
+            continue
+        elif same(pair[late], row_at(later_told, place)):
+            pair[late] = row_at(later_whole, place)
+        for number, row in pair.items():
+            if row is not None:
+                found[number].setdefault(place[0], {})[place[1]] = row
+    return [Side(side.projection, rows) for side, rows in zip(sides, found, strict=True)]
+
+
+def _after(position: int, events: Sequence[Recorded]) -> Sequence[Recorded]:
+    return [each for each in events if each.position > position] if position else events
 
 
 def differences(vehicle_id: UUID, left: Side, right: Side, events: Sequence[Recorded]) -> Iterator[Difference]:
     """Yield where two sides differ, in order of table and key, each with the first event from which on they do."""
-    found = list(_different(left[1], right[1]))
-    if not found:
+    places = list(different(left.rows, right.rows))
+    if not places:
         return
-    diverged = _diverged(left[0], right[0], events) if left[0].folds != right[0].folds else {}
-    places = {each.event.originator_version: each for each in events}
-    for row_type, key, one, other in found:
-        version = diverged.get((row_type, key)) or min(
-            each.event_version  # type: ignore[attr-defined]  # of every row
-            for each in (one, other)
-            if each is not None
-        )
-        event = places.get(version)
-        where = (version, event.position if event else 0, event.recorded_at if event else None)
-        table = row_spec(row_type).table
-        if one is None or other is None:
-            yield Difference(vehicle_id, table, key[1:], None, one, other, *where)
-            continue
-        values = zip(row_spec(row_type).columns, one, other, strict=True)  # type: ignore[call-overload]  # NamedTuples
-        for column, value, other_value in values:
-            if not _same(value, other_value):
-                yield Difference(vehicle_id, table, key[1:], column.name, value, other_value, *where)
+    told = {each.event.originator_version: each for each in events}
 
+    def event(version: int) -> Event:
+        found = told.get(version)
+        return Event(version, found.position if found else 0, found.recorded_at if found else None)
 
-def _different(
-    left: Mapping[type[Row], Mapping[Key, Row]], right: Mapping[type[Row], Mapping[Key, Row]]
-) -> Iterator[tuple[type[Row], Key, Row | None, Row | None]]:
-    for row_type in sorted({*left, *right}, key=lambda each: row_spec(each).table):
-        ones, others = left.get(row_type, {}), right.get(row_type, {})
-        for key in sorted({*ones, *others}, key=repr):
-            one, other = ones.get(key), others.get(key)
-            if one is None or other is None or not _same(tuple(one), tuple(other)):  # type: ignore[arg-type]
-                yield row_type, key, one, other
-
-
-def _same(one: Any, other: Any) -> bool:
-    return repr(one) == repr(other)  # as digests see it: not a number is the same as itself
-
-
-def _diverged(left: Projection, right: Projection, events: Sequence[Recorded]) -> dict[tuple[type[Row], Key], int]:
-    """Return from which event on two folds tell something else of a row, for good: step by step, both from nothing."""
-    rows: tuple[dict[type[Row], dict[Key, Row]], dict[type[Row], dict[Key, Row]]] = ({}, {})
-    since: dict[tuple[type[Row], Key], int] = {}
-    for event in events:
-        rows = (rows_after(left, [event], rows[0]), rows_after(right, [event], rows[1]))
-        now = {(row_type, key) for row_type, key, _, _ in _different(*rows)}
-        since = {each: since.get(each, event.event.originator_version) for each in now}
-    return since
+    began = since(left, right, places, events)
+    for place in places:
+        one, other = row_at(left.rows, place), row_at(right.rows, place)
+        last = event(max(row.event_version for row in (one, other) if row is not None))
+        spec = row_spec(place[0])
+        fields: list[tuple[str | None, Any, Any]] = [(None, one, other)]
+        if one is not None and other is not None:
+            values = zip(spec.columns, one, other, strict=True)
+            fields = [(column.name, *pair) for column, *pair in values if not same(*pair)]
+        for name, value, other_value in fields:
+            version, unknown = began[place, name]
+            first = event(version) if version else None
+            yield Difference(vehicle_id, spec.table, place[1][1:], name, value, other_value, last, first, unknown)

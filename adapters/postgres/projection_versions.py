@@ -1,7 +1,8 @@
 """Versions of projections, as PostgreSQL keeps them: see `adapters.projection_versions`."""
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -18,10 +19,12 @@ from projections.projection import Projection, row_spec
 _KEPT: Final = (
     "SELECT projection, version, state = 'ready', until_position, from_position, vehicle_ids FROM projection_versions"
 )
+_HELD_LOCK: Final = 0x666C_6565  # the class of the advisory locks of versions; each has the CRC-32 of its name
+_INT4_MAX: Final = 0x7FFF_FFFF
 # Everything that is kept by projection and version, beside its rows.
 _BOOKKEEPING: Final[tuple[LiteralString, ...]] = (
+    "projection_positions",  # first: who follows waits for it before it writes rows
     "projection_versions",
-    "projection_positions",
     "projection_vehicles",
     "projection_sources",
     "parked_vehicles",
@@ -98,12 +101,22 @@ class PostgresProjectionVersions:
                 what = f"another version than {before} is shown by now"
                 raise BadInputError(what, where=projection, remedy="see `fleettwin status`")
 
+    @contextmanager
+    def held(self, projection: str, version: int) -> Iterator[None]:
+        """Keep others from filling or deleting a version meanwhile. Raises BadInputError where one does that."""
+        key = zlib.crc32(f"{projection} {version}".encode()) & _INT4_MAX
+        with closing(self._connect(autocommit=True)) as connection:
+            with _named():
+                found = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [_HELD_LOCK, key]).fetchone()
+            if found != (True,):
+                remedy = "wait for its end, or stop it (Ctrl-C, kill): what it has filled stays, and it can go on"
+                what = "another process is filling or deleting this version right now"
+                raise BadInputError(what, where=f"{projection} {version}", remedy=remedy)
+            yield
+
     def discard(self, projection: Projection) -> None:
         """Forget a version, and delete its tables."""
         with self._connection() as connection:
-            for row_type in projection.row_types:
-                table = sql.Identifier(table_name(projection, row_spec(row_type)))
-                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
             for table_of_all in _BOOKKEEPING:
                 connection.execute(
                     sql.SQL("DELETE FROM {} WHERE projection = %s AND version = %s").format(
@@ -111,6 +124,9 @@ class PostgresProjectionVersions:
                     ),
                     [projection.name, projection.version],
                 )
+            for row_type in projection.row_types:
+                table = sql.Identifier(table_name(projection, row_spec(row_type)))
+                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
             connection.execute(
                 "UPDATE shown_projections SET previous = NULL WHERE projection = %s AND previous = %s",
                 [projection.name, projection.version],
@@ -119,10 +135,20 @@ class PostgresProjectionVersions:
     @contextmanager
     def _connection(self) -> Iterator[Connection[TupleRow]]:
         """Give a connection whose statements are one transaction."""
-        try:
-            settings: dict[str, Any] = dict(self._settings)
-            with psycopg.connect(**settings, row_factory=tuple_row) as connection:
-                yield connection
-        except psycopg.Error as error:
-            said = str(error).partition(chr(10))[0]
-            raise StoreError(f"the versions of projections cannot be reached: {said}") from error
+        with _named(), self._connect(autocommit=False) as connection:
+            yield connection
+
+    def _connect(self, *, autocommit: bool) -> Connection[TupleRow]:
+        settings: dict[str, Any] = dict(self._settings)
+        with _named():
+            return psycopg.connect(**settings, row_factory=tuple_row, autocommit=autocommit)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Name what the database cannot do."""
+    try:
+        yield
+    except psycopg.Error as error:
+        said = str(error).partition(chr(10))[0]
+        raise StoreError(f"the versions of projections cannot be reached: {said}") from error

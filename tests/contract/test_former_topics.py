@@ -164,7 +164,7 @@ def test_a_version_beside_is_filled_from_old_bytes_and_proved_equal(old: Place, 
     job = Job("diagnostics", 2, 0, old.log.last_position())
     assert sum(Filler(feed, old.models).fill(job, [CAR.id])) == old.log.last_position()
     assert digest(old.models, beside) == digest(old.models, DIAGNOSTICS)
-    assert list(compare(DIAGNOSTICS, beside, old.models, feed, [CAR.id])) == []
+    assert list(compare((DIAGNOSTICS, beside), old.models, feed, [CAR.id])) == []
     (proved,) = verify(beside, old.models, feed, iter([[CAR.id]]))
     assert (proved.kept, proved.first) == (proved.told, None)
 

@@ -1,6 +1,7 @@
 """Histories as Parquet: read as any tool reads them, all or nothing."""
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def test_a_stretch_of_the_vehicles_time_is_chosen(fleettwin: CommandLine, tmp_pa
         (("events", "--out", "x", "--from", "yesterday"), "--from"),
         (("events", "--out", "x", "--from", "2026-06-02T00:00:00Z", "--to", "2026-06-01T00:00:00Z"), "--to"),
         (("events", "--out", "/proc/nobody"), "/proc/nobody/events"),
+        (("events", "--out", ""), "--out"),
     ],
 )
 def test_what_cannot_be_is_one_line(other_fleettwin: CommandLine, arguments: tuple[str, ...], where: str) -> None:
@@ -111,3 +113,48 @@ def test_a_full_disk_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: p
     with pytest.raises(BadInputError, match="the disk is full"):
         export_events(tmp_path / "events", examples())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_export_to_the_same_place_is_refused_and_the_first_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    with parquet_export.whole_or_nothing(folder) as files:
+        with pytest.raises(BadInputError, match="another export is writing there right now"):
+            export_events(folder, examples())
+        count = parquet_export.write_events(files, examples(), lambda _: None, lambda _: True)
+    assert count == len(examples())
+    assert [each.name for each in tmp_path.iterdir()] == ["events"]
+    with pytest.raises(BadInputError, match="is there already"):
+        export_events(folder, examples())
+    assert [each.name for each in tmp_path.iterdir()] == ["events"]
+
+
+@pytest.mark.parametrize(("of", "name"), [(Path, "mkdir"), (os, "open")])
+def test_one_that_came_too_late_to_see_the_other_leaves_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: Any, name: str
+) -> None:
+    """The first ends between two looks of the second: before it has the folder, or after it has opened it."""
+    folder = tmp_path / "events"
+    before = getattr(of, name)
+
+    def late(*given: Any, **named: Any) -> Any:
+        found = before(*given, **named)
+        monkeypatch.setattr(of, name, before)
+        export_events(folder, examples())
+        (tmp_path / ".events.part").mkdir(exist_ok=True)  # a third begins
+        return found
+
+    monkeypatch.setattr(of, name, late)
+    with pytest.raises(BadInputError, match=r"is there already|writing there right now"):
+        export_events(folder, examples())
+    assert name == "mkdir" or (tmp_path / ".events.part").exists()
+    assert sum(len(read(each)) for each in folder.glob("type=*")) == len(examples())
+
+
+def test_what_one_that_was_killed_has_left_is_no_part_of_the_next(tmp_path: Path) -> None:
+    left = tmp_path / ".events.part" / "type=other"
+    left.mkdir(parents=True)
+    (left / "part-0.parquet").write_bytes(b"half of it")
+    (left.parent / "streams.ndjson").write_bytes(b"half of it")
+    export_events(tmp_path / "events", examples())
+    assert not (tmp_path / "events" / "type=other").exists()
+    assert [each.name for each in tmp_path.iterdir()] == ["events"]

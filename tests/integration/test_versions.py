@@ -1,8 +1,10 @@
 """Versions of projections beside each other on a real database: filled, compared, shown, proved."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
@@ -17,8 +19,10 @@ from adapters.projection_versions import VersionState, at_version, followed_proj
 from adapters.rebuild import Job, chunks, filler
 from adapters.twins import ANY_VEHICLE, PageOf
 from adapters.vehicle_log import VehicleLog
+from domain import events as e
 from projections.digest import digest
-from tests.support.command_line import CommandLine
+from tests.support import halving_release
+from tests.support.command_line import CommandLine, Finished
 from tests.support.twins import CODEC, SECOND, T0, World, full_car, postgres_world
 
 VEHICLES: Final = 6
@@ -96,8 +100,79 @@ def test_rebuild_compare_switch_and_rollback_on_the_command_line(fleettwin: Comm
     assert digests["navigation", 1] == digests["navigation", 2] != before[0]["digest"]
     assert fleettwin.run("verify").status == 0
     assert fleettwin.run("rollback", "navigation").status == 0
+    assert fleettwin.run("switch", "navigation", "2").status == 0
+    assert fleettwin.run("discard", "navigation", "1").status == 0  # which is the one that the code names
+    for arguments in (("compare", "navigation", "1", "2"), ("switch", "navigation", "1")):
+        assert fleettwin.run(*arguments).complaint.startswith("fleettwin: navigation 1: there is no such version; ")
+    assert "no version was shown before" in fleettwin.run("rollback", "navigation").complaint
+    assert fleettwin.run("rebuild", "navigation", "--version", "1").status == 0
+    assert fleettwin.run("switch", "navigation", "1").status == 0
     assert fleettwin.run("discard", "navigation", "2").status == 0
     assert len(fleettwin.run("status", "--json").json["projections"]) == len(before)
+
+
+def first_halved(fleettwin: CommandLine) -> tuple[int, int]:
+    """Return version and position of the event at which the two folds part."""
+    found = fleettwin.run("events", "WVWZZZE1ZTP000000", "--type", e.TrackExtended.TOPIC, "--json").json
+    return min((each["version"], each["position"]) for each in found if each["version"] > halving_release.WHOLE_UNTIL)
+
+
+def trip_distance(compared: Finished) -> Any:
+    assert compared.status == 1, compared
+    (found,) = (each for each in json.loads(compared.stdout) if each["table"] == "trips")
+    assert (found["field"], found["left"]) == ("distance_m", pytest.approx(2 * found["right"]))
+    return found
+
+
+def test_a_release_that_keeps_the_former_fold_names_the_event_at_which_the_two_part(
+    fleettwin: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(fleettwin)
+    first = first_halved(fleettwin)
+    monkeypatch.setenv(halving_release.KEEPS, "1")
+    later = replace(fleettwin, program=(sys.executable, "-c", halving_release.PROGRAM_TEXT))
+    assert later.run("rebuild", "navigation", "--version", "2").status == 0
+    found = trip_distance(later.run("compare", "navigation", "1", "2", "--json"))
+    assert (found["firstEvent"]["version"], found["firstEvent"]["position"]) == first
+    assert found["firstEvent"]["recordedAt"]
+    assert found["lastEvent"]["version"] > first[0]
+    assert f"version {first[0]}, position {first[1]}" in later.run("compare", "navigation", "1", "2").stdout
+    ingest(later, 1)  # the version of before goes on as it was
+    assert later.run("verify").status == 0
+    assert fleettwin.run("verify").status == 0
+
+
+def test_a_release_without_the_former_fold_says_that_the_first_event_is_not_known(fleettwin: CommandLine) -> None:
+    ingest(fleettwin)
+    later = replace(fleettwin, program=(sys.executable, "-c", halving_release.PROGRAM_TEXT))
+    assert later.run("rebuild", "navigation", "--version", "2").status == 0
+    found = trip_distance(later.run("compare", "navigation", "1", "2", "--json"))
+    assert found["firstEvent"] is None
+    assert "navigation v1" in found["firstEventUnknown"]
+    assert "navigation v2" not in found["firstEventUnknown"]
+    screen = later.run("compare", "navigation", "1", "2").stdout
+    assert "not known" in screen
+    assert f"version {found['lastEvent']['version']}, position {found['lastEvent']['position']}" in screen
+
+
+def test_what_a_part_does_not_hold_is_told_in_a_line_and_is_no_difference(fleettwin: CommandLine) -> None:
+    for number in range(2):
+        ingest(fleettwin, number)
+    half = fleettwin.run("status", "--json").json["logPosition"] // 4
+    only = ("--vehicles", "WVWZZZE1ZTP000001")
+    assert fleettwin.run("rebuild", "navigation", "--version", "2", *only).status == 0
+    assert fleettwin.run("rebuild", "navigation", "--version", "3", "--from", str(half)).status == 0
+    compared = fleettwin.run("compare", "navigation", "1", "2", "--json")
+    assert (compared.json, compared.stderr) == (
+        [], "navigation v2: filled for 1 of 2 vehicles, the others are not compared\n"
+    )  # fmt: skip
+    compared = fleettwin.run("compare", "navigation", "3", "1")
+    assert (compared.status, compared.stdout) == (0, "no difference\n")
+    assert compared.stderr.startswith(f"navigation v3: filled after position {half}; ")
+    assert compared.stderr.endswith(" rows that differ only because of what was before are no differences\n")
+    later = replace(fleettwin, program=(sys.executable, "-c", halving_release.PROGRAM_TEXT))
+    assert later.run("rebuild", "navigation", "--version", "4", "--from", str(half)).status == 0
+    assert later.run("compare", "navigation", "1", "4").status == 1
 
 
 def test_a_row_that_the_log_does_not_say_is_found_with_its_event(fleettwin: CommandLine) -> None:
@@ -113,15 +188,21 @@ def test_a_row_that_the_log_does_not_say_is_found_with_its_event(fleettwin: Comm
     navigation, *others = json.loads(finished.stdout)
     assert [each["equal"] for each in (navigation, *others)] == [False, True, True]
     first = navigation["first"]
-    assert (first["table"], first["field"], first["eventVersion"], first["position"]) == (
+    event = first["lastEvent"]
+    assert (first["table"], first["field"], event["version"], event["position"]) == (
         "trips", "distance_m", version, position
     )  # fmt: skip
+    assert first["firstEvent"] is None
+    assert "this program does not fold the log to what navigation v1 has there" in first["firstEventUnknown"]
     assert first["left"] == first["right"] + 1
     compared = fleettwin.run("compare", "navigation", "1", "2", "--json")
     assert compared.status == 1
     (difference,) = json.loads(compared.stdout)
     assert (difference["field"], difference["left"]) == ("distance_m", first["left"])
-    assert "distance_m" in fleettwin.run("compare", "navigation", "1", "2").stdout
+    screen = fleettwin.run("compare", "navigation", "1", "2").stdout
+    assert "distance_m" in screen
+    assert "1 difference\n" in screen
+    assert "first event not known: this program does not fold" in screen
 
 
 def test_the_digest_of_a_position_that_is_past_is_what_it_was(fleettwin: CommandLine) -> None:
@@ -171,6 +252,9 @@ def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -
         (("switch", "navigation", "2"), "navigation 2"),
         (("switch", "navigation", "1"), "navigation 1"),
         (("rollback", "navigation"), "navigation"),
+        (("compare", "navigation", "0", "1"), "navigation 0"),
+        (("switch", "navigation", "0"), "navigation 0"),
+        (("discard", "navigation", "0"), "navigation 0"),
         (("discard", "navigation", "1"), "navigation 1"),
         (("discard", "navigation", "2"), "navigation 2"),
         (("verify", "--projection", "nav"), "nav"),

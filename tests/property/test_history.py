@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from adapters.memory.read_models import MemoryReadModels
 from domain import events as e
 from domain.events import VehicleEvent
+from domain.units import Metres
 from projections.diagnostics.projector import DIAGNOSTICS
 from projections.digest import digest
 from projections.folding import Folder
-from projections.history import compare, verify
+from projections.history import Difference, compare, verify
 from projections.media.model import PlayRow
 from projections.media.projector import MEDIA
-from projections.ports import Commit
+from projections.navigation.projector import NAVIGATION
+from projections.ports import Commit, Moved
 from projections.projection import Projection, Recorded, row_key
 from tests.property.test_projections import logs
 from tests.support.batches import T0
@@ -67,7 +69,7 @@ def test_what_is_filled_vehicle_by_vehicle_is_what_was_folded_live(data: st.Data
         assert store.versions(beside, ids) == store.versions(live, ids)
         assert store.parked(beside).keys() == store.parked(live).keys()
         assert digest(store, beside) == digest(store, live)
-        assert list(compare(live, beside, store, feed, vehicles_of(events))) == []
+        assert list(compare((live, beside), store, feed, vehicles_of(events))) == []
         for each in (live, beside):
             (proved,) = verify(each, store, feed, iter([vehicles_of(events)]))
             assert (proved.kept, proved.first) == (proved.told, None)
@@ -83,7 +85,7 @@ def test_one_that_is_behind_is_compared_at_the_event_of_the_other(data: st.DataO
         store, feed, beside = MemoryReadModels(), ListFeed(events), replace(live, version=2)
         runner(live, feed, store).run_until(len(events))
         runner(beside, feed, store).run_until(behind)
-        assert list(compare(live, beside, store, feed, vehicles_of(events))) == []
+        assert list(compare((live, beside), store, feed, vehicles_of(events))) == []
 
 
 @EXAMPLES
@@ -104,44 +106,156 @@ def test_a_row_that_was_changed_is_the_first_difference(data: st.DataObject) -> 
     assert first
     assert (first.vehicle_id, first.key, first.field) == (spoilt.vehicle_id, row_key(spoilt)[1:], "position")
     assert (first.left, first.right) == (spoilt.position + 1, spoilt.position)
-    assert (first.event_version, first.position) == (spoilt.event_version, spoilt.position)
+    assert (first.last.version, first.last.position) == (spoilt.event_version, spoilt.position)
+    assert (first.first, [each.id for each in first.unknown]) == (None, [live.id])
+
+
+def louder(title: str) -> Projection:
+    """Return a newer fold of media, which tells one title in capitals."""
+
+    def started(recorded: Recorded, x: e.TrackStarted, rows: Any) -> None:
+        told = replace(x, title=x.title.upper()) if x.title == title else x
+        MEDIA.folds[e.TrackStarted](recorded._replace(event=told), told, rows)
+
+    return replace(MEDIA, version=2, folds={**MEDIA.folds, e.TrackStarted: started})
+
+
+def played(*titles: str) -> Car:
+    car = Car(1)
+    for number, title in enumerate(titles):
+        car.play(T0 + number * SECOND, title)
+    return car
+
+
+def folded_by(events: Sequence[VehicleEvent], *projections: Projection) -> tuple[MemoryReadModels, ListFeed]:
+    store, feed = MemoryReadModels(), ListFeed(recorded(events))
+    for each in projections:
+        runner(each, feed, store).run_until(len(events))
+    return store, feed
+
+
+def compared(
+    left: Projection, right: Projection, store: MemoryReadModels, feed: ListFeed, after: tuple[int, int] = (0, 0)
+) -> tuple[list[Difference], int]:
+    found = list(compare((left, right), store, feed, vehicles_of(feed.events), after))
+    return [each for of_vehicle in found for each in of_vehicle.differences], sum(each.outside for each in found)
 
 
 def test_the_first_event_from_which_on_two_folds_differ_is_found_though_others_follow() -> None:
-    """The newer fold takes the album for the title."""
-
-    def started(recorded: Recorded, x: e.TrackStarted, rows: Any) -> None:
-        told = replace(x, title=x.title.upper()) if x.title == "two" else x
-        MEDIA.folds[e.TrackStarted](recorded._replace(event=told), told, rows)
-
-    newer = replace(MEDIA, version=2, folds={**MEDIA.folds, e.TrackStarted: started})
-    car = Car(1)
-    for number, title in enumerate(["one", "two", "three", "two"]):
-        car.play(T0 + number * SECOND, title)
-    events: list[VehicleEvent] = car.events
-    store, feed = MemoryReadModels(), ListFeed(recorded(events))
-    for each in (MEDIA, newer):
-        runner(each, feed, store).run_until(len(events))
-    found = list(compare(MEDIA, newer, store, feed, [car.id]))
+    newer, car = louder("two"), played("one", "two", "three", "two")
+    found, outside = compared(MEDIA, newer, *folded_by(car.events, MEDIA, newer))
     plays = [each for each in found if each.table == "plays"]
-    assert [(each.field, each.left, each.right, each.event_version) for each in plays] == [
+    assert [(each.field, each.left, each.right, each.first and each.first.version) for each in plays] == [
         ("title", "two", "TWO", 3),
         ("title", "two", "TWO", 5),
     ]
     (newest,) = (each for each in found if each.table == "signals")
-    assert (newest.left, newest.right, newest.event_version) == ("two", "TWO", 5)  # between them both said the same
+    # Between them both said the same.
+    assert (newest.left, newest.right, newest.first and newest.first.version) == ("two", "TWO", 5)
+    assert outside == 0
+
+
+def test_each_field_has_its_own_first_event() -> None:
+    """The newer fold counts half of every drive, and from some event on does not say when it ends."""
+
+    def extended(recorded: Recorded, x: e.TrackExtended, rows: Any) -> None:
+        ended_at = x.trip_started_at if x.originator_version >= 5 else x.trip_ended_at
+        told = replace(x, trip_distance_m=Metres(x.trip_distance_m / 2), trip_ended_at=ended_at)
+        NAVIGATION.folds[e.TrackExtended](recorded._replace(event=told), told, rows)
+
+    newer = replace(NAVIGATION, version=2, folds={**NAVIGATION.folds, e.TrackExtended: extended})
+    car = Car(1)
+    car.trip(1, T0, ended=False)
+    piece = car.events[-1]
+    car.events += [replace(piece, originator_version=piece.originator_version + more) for more in range(1, 4)]
+    found, _ = compared(NAVIGATION, newer, *folded_by(car.events, NAVIGATION, newer))
+    firsts = {each.field: each.first and each.first.version for each in found if each.table == "trips"}
+    assert firsts == {"distance_m": 3, "ended_at": 5}
+
+
+def test_a_newer_fold_that_tells_of_more_events_parts_at_the_first_of_these_though_the_older_fold_is_gone() -> None:
+    """The older fold did not hear what was played after the first piece."""
+    older = replace(MEDIA, folds={})
+    car = played("one", "two")
+    store, feed = MemoryReadModels(), ListFeed(recorded(car.events))
+    runner(MEDIA, feed, store).run_until(2)
+    runner(older, feed, store).run_until(3)
+    newer = replace(MEDIA, version=2)
+    runner(newer, feed, store).run_until(3)
+    found, _ = compared(MEDIA, newer, store, feed)
+    signals = [each for each in found if each.table == "signals" and each.field is not None]
+    assert signals
+    assert {each.first and each.first.version for each in signals} == {3}
+    # Whether it had this play until then it does not say.
+    (play,) = (each for each in found if each.table == "plays")
+    assert (play.left, play.first, [each.id for each in play.unknown]) == (None, None, ["media v1"])
+    assert play.last.version == 3
+
+
+def test_the_first_event_is_not_known_where_rows_are_of_a_fold_that_is_gone() -> None:
+    newer, car = louder("one"), played("one", "two", "one")
+    store, feed = folded_by(car.events, MEDIA, newer)
+    gone = replace(newer, folds=MEDIA.folds)  # what this program folds in its place
+    found, _ = compared(MEDIA, gone, store, feed)
+    assert {each.left for each in found} == {"one"}
+    assert {each.first for each in found} == {None}
+    assert [each.last.version for each in found] == [2, 4, 4]
+    assert {tuple(of.id for of in each.unknown) for each in found} == {("media v2",)}
+
+
+@EXAMPLES
+@given(st.data())
+def test_what_lies_before_the_first_event_of_a_version_is_no_difference(data: st.DataObject) -> None:
+    events = recorded(data.draw(logs(vehicles=2)))
+    live = data.draw(st.sampled_from(PROJECTIONS))
+    store, feed, beside = MemoryReadModels(), ListFeed(events), replace(live, version=2)
+    runner(live, feed, store).run_until(len(events))
+    after = data.draw(st.integers(0, len(events)))
+    begun_after(beside, store, events, after)
+    fill(beside, ListFeed(events[after:]), store, lambda most: most, whole=False)
+    assert compared(live, beside, store, feed, (0, after))[0] == []
+    assert compared(beside, live, store, feed, (after, 0))[0] == []
+
+
+def begun_after(projection: Projection, store: MemoryReadModels, events: Sequence[Recorded], position: int) -> None:
+    """Let a version begin after a position: all before it counts as folded."""
+    versions = {each.event.originator_id: each.event.originator_version for each in events[:position]}
+    store.commit(projection, Commit(versions={key: Moved(0, version) for key, version in versions.items()}))
+
+
+def test_of_a_version_that_begins_later_only_what_it_folds_is_compared() -> None:
+    newer, car = louder("two"), played("one", "two", "three", "two")
+    store, feed = folded_by(car.events, MEDIA)
+    begun_after(newer, store, feed.events, 3)
+    fill(newer, ListFeed(feed.events[3:]), store, lambda most: most, whole=False)
+    found, outside = compared(MEDIA, newer, store, feed, (0, 3))
+    assert [(each.table, each.field, each.right, each.first and each.first.version) for each in found] == [
+        ("plays", "title", "TWO", 5),
+        ("signals", "text", "TWO", 5),
+    ]
+    assert outside == 2  # the plays of before
+    # Rows whose fold is gone: those that are told of later are compared with what the other version says in all.
+    same = replace(MEDIA, version=2)
+    store, feed = folded_by(car.events, replace(louder("two"), version=1))
+    begun_after(same, store, feed.events, 3)
+    fill(same, ListFeed(feed.events[3:]), store, lambda most: most, whole=False)
+    found, outside = compared(MEDIA, same, store, feed, (0, 3))
+    assert [(each.table, each.field, each.left, each.first) for each in found] == [
+        ("plays", "title", "TWO", None),
+        ("signals", "text", "TWO", None),
+    ]
+    assert outside == 2
 
 
 def test_a_row_that_only_one_of_them_has_is_a_difference() -> None:
-    car = Car(1)
-    car.play(T0, "one")
-    store, feed = MemoryReadModels(), ListFeed(recorded(car.events))
-    for each in (MEDIA, replace(MEDIA, version=2)):
-        runner(each, feed, store).run_until(2)
+    car = played("one")
+    newer = replace(MEDIA, version=2)
+    store, feed = folded_by(car.events, MEDIA, newer)
     (row,) = store.rows(MEDIA, PlayRow)
     store.commit(MEDIA, Commit(deletes={PlayRow: [row_key(row)]}))
-    (found,) = compare(MEDIA, replace(MEDIA, version=2), store, feed, [car.id])
-    assert (found.field, found.left, found.right, found.event_version) == (None, None, row, 2)
+    ((found,), _) = compared(MEDIA, newer, store, feed)
+    assert (found.field, found.left, found.right, found.last.version) == (None, None, row, 2)
+    assert (found.first, [each.id for each in found.unknown]) == (None, ["media v1"])
 
 
 def test_no_row_differs_where_a_number_is_not_one() -> None:
@@ -150,4 +264,4 @@ def test_no_row_differs_where_a_number_is_not_one() -> None:
     store, feed = MemoryReadModels(), ListFeed(recorded(car.events))
     for each in (DIAGNOSTICS, replace(DIAGNOSTICS, version=2)):
         runner(each, feed, store).run_until(2)
-    assert list(compare(DIAGNOSTICS, replace(DIAGNOSTICS, version=2), store, feed, [car.id])) == []
+    assert list(compare((DIAGNOSTICS, replace(DIAGNOSTICS, version=2)), store, feed, [car.id])) == []

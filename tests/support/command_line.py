@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +97,7 @@ class CommandLine:
     home: Path
     database: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = PROGRAM
 
     def environment(self, **settings: str) -> dict[str, str]:
         """Return what the process inherits, with FLEETTWIN_* as given here and nothing else of that name."""
@@ -112,7 +113,7 @@ class CommandLine:
         """Run one command to its end; one that stands still is aborted, and the test fails with what it was doing."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
         with subprocess.Popen(
-            [*PROGRAM, *map(str, arguments)],
+            [*self.program, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -139,7 +140,7 @@ class CommandLine:
         What it says goes into `said`, or else into pipes.
         """
         process = subprocess.Popen(
-            [*PROGRAM, *map(str, arguments)],
+            [*self.program, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=said or subprocess.PIPE,
             stderr=said or subprocess.PIPE,

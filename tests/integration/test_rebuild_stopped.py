@@ -1,0 +1,177 @@
+"""A rebuild that is stopped, killed, or met by another command: quiet, in one line, and it goes on."""
+
+import os
+import pickle
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+
+from adapters.postgres.projection_versions import PostgresProjectionVersions
+from adapters.projection_versions import VersionState, at_version, named
+from adapters.rebuild import CHUNK_VEHICLES, Job, filler
+from domain.errors import BadInputError, InvalidVinError
+from projections.digest import digest
+from tests.support.command_line import CommandLine
+from tests.support.twins import World, full_car, postgres_world
+
+VEHICLES: Final = CHUNK_VEHICLES + 4  # so that two processes have work
+WITHIN_S: Final = 60
+REBUILD: Final = ("rebuild", "media", "--version", "2", "--workers", "2")
+
+
+@pytest.fixture
+def world(fresh_database: str) -> Iterator[World]:
+    with postgres_world(fresh_database, *(full_car(number) for number in range(VEHICLES))) as made:
+        yield made
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + WITHIN_S
+    while not what():
+        assert time.monotonic() < end_s
+        time.sleep(0.002)
+
+
+def stat(pid: int) -> list[str]:
+    """Return state, parent and more of a process; nothing of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["X", "0"]
+
+
+def workers_of(pid: int) -> list[int]:
+    pids = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+    return [each for each in pids if stat(each)[1] == str(pid) and b"spawn_main" in command(each)]
+
+
+def command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+@contextmanager
+def standing(fleettwin: CommandLine) -> Iterator["subprocess.Popen[str]"]:
+    """Run a rebuild both of whose processes are about to write, and cannot."""
+    waiting = (
+        "SELECT count(DISTINCT pid) FROM pg_locks WHERE relation = 'projection_vehicles'::regclass AND NOT granted"
+    )
+    with psycopg.connect(fleettwin.database or "") as held, psycopg.connect(fleettwin.database or "") as other:
+        held.execute("LOCK TABLE projection_vehicles IN SHARE MODE")
+        other.autocommit = True
+        with fleettwin.started(*REBUILD) as process:
+            wait_for(lambda: other.execute(waiting).fetchone() == (2,))
+            yield process
+
+
+def same_rows(world: World) -> bool:
+    return digest(world.models, at_version(named("media"), 2)) == digest(world.models, named("media"))
+
+
+def test_workers_end_with_a_rebuild_that_is_killed_and_it_goes_on(world: World, fleettwin: CommandLine) -> None:
+    with standing(fleettwin) as process:
+        workers = workers_of(process.pid)
+        assert len(workers) == 2
+        process.send_signal(signal.SIGKILL)
+        wait_for(lambda: all(stat(pid)[0] in "XZ" for pid in workers))
+    again = fleettwin.run(*REBUILD)
+    assert again.status == 0
+    assert "goes on with media v2" in again.stderr
+    assert same_rows(world)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_rebuild_that_is_stopped_while_it_begins_says_so_and_nothing_else(
+    world: World, fleettwin: CommandLine, number: signal.Signals
+) -> None:
+    with fleettwin.started(*REBUILD) as process:
+        wait_for(lambda: bool(workers_of(process.pid)))
+        process.send_signal(number)
+        said, complaint = process.communicate(timeout=WITHIN_S)
+    assert (process.returncode, said, complaint) == (130, "", "fleettwin: stopped\n")
+    assert fleettwin.run(*REBUILD).status == 0
+    assert same_rows(world)
+
+
+@pytest.mark.usefixtures("world")
+def test_a_rebuild_that_is_stopped_waits_for_nobody_and_takes_its_workers_with_it(fleettwin: CommandLine) -> None:
+    with standing(fleettwin) as process:
+        workers = workers_of(process.pid)
+        process.send_signal(signal.SIGTERM)
+        said, complaint = process.communicate(timeout=WITHIN_S)
+        assert all(stat(pid)[0] in "XZ" for pid in workers)
+    assert (process.returncode, said, complaint) == (130, "", "fleettwin: stopped\n")
+
+
+@pytest.mark.usefixtures("world")
+def test_ctrl_c_in_a_terminal_which_everyone_hears_is_as_quiet(fleettwin: CommandLine) -> None:
+    with standing(fleettwin) as process:
+        for pid in [*workers_of(process.pid), process.pid]:
+            os.kill(pid, signal.SIGINT)
+        _, complaint = process.communicate(timeout=WITHIN_S)
+    assert (process.returncode, complaint) == (130, "fleettwin: stopped\n")
+
+
+def test_a_worker_that_is_killed_is_one_line(world: World, fleettwin: CommandLine) -> None:
+    with standing(fleettwin) as process:
+        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+        _, complaint = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 2
+    assert complaint.startswith("fleettwin: rebuild media --version 2: one of its processes was ended from outside; ")
+    assert complaint.count("\n") == 1
+    assert fleettwin.run(*REBUILD).status == 0
+    assert same_rows(world)
+
+
+def test_what_a_worker_complains_of_comes_through() -> None:
+    error = BadInputError("the disk is full", where="the database", remedy="make room")
+    came = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    assert (type(came), str(came), came.remedy) == (BadInputError, str(error), "make room")
+    vin = InvalidVinError("is none", where="VIN X", remedy="give another")
+    assert type(pickle.loads(pickle.dumps(vin))) is InvalidVinError  # noqa: S301
+
+
+@pytest.mark.usefixtures("world")
+def test_a_version_that_is_being_filled_is_neither_deleted_nor_filled_by_another(fleettwin: CommandLine) -> None:
+    with standing(fleettwin):
+        for arguments in (("discard", "media", "2"), REBUILD):
+            complaint = fleettwin.run(*arguments).complaint
+            assert complaint.startswith("fleettwin: media 2: another process is filling or deleting this version ")
+            assert "Ctrl-C" in complaint
+    discarded = fleettwin.run("discard", "media", "2")
+    assert discarded.status == 0
+
+
+@pytest.mark.parametrize("kind", ["vehicles", "from"])
+def test_a_part_that_was_killed_goes_on_and_is_the_same(world: World, fleettwin: CommandLine, kind: str) -> None:
+    end = world.log.last_position()
+    entries = sorted(world.log.vehicles(), key=lambda each: each.vehicle_id)[:3]
+    ids = [each.vehicle_id for each in entries]
+    position = 0 if kind == "vehicles" else end // 2
+    wish = ("--from", str(position)) if position else tuple(w for e in entries for w in ("--vehicles", e.vin))
+    assert fleettwin.run("rebuild", "media", "--version", "2", *wish).status == 0
+    versions, killed = PostgresProjectionVersions(fleettwin.database or ""), at_version(named("media"), 3)
+    world.models.prepare(killed)
+    versions.begin(VersionState("media", 3, False, end, position, None if position else ids))
+    with filler(fleettwin.database or "") as one:
+        if position:
+            one.store.begin_after(killed, position)
+        for _ in one.fill(Job("media", 3, position, end), ids[:1]):
+            pass
+    other = fleettwin.run("rebuild", "media", "--version", "3")
+    assert "media --version 3: this version was begun " in other.complaint
+    again = fleettwin.run("rebuild", "media", "--version", "3", *wish)
+    assert again.status == 0, again.stderr
+    assert "goes on with media v3" in again.stderr
+    assert digest(world.models, killed) == digest(world.models, at_version(named("media"), 2))
+    done = fleettwin.run("rebuild", "media", "--version", "3", *wish).complaint
+    assert done.startswith("fleettwin: media --version 3: this version is there already; ")
