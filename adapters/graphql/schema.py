@@ -13,8 +13,11 @@ from adapters.graphql.media import Media
 from adapters.graphql.navigation import Navigation, Trip
 from adapters.graphql.query import Query
 from adapters.graphql.scalars import SCALARS
+from adapters.graphql.subscription import Subscription
 
-SCHEMA: Final = strawberry.Schema(query=Query, types=[Trip, Event], config=StrawberryConfig(scalar_map=SCALARS))
+SCHEMA: Final = strawberry.Schema(
+    query=Query, subscription=Subscription, types=[Trip, Event], config=StrawberryConfig(scalar_map=SCALARS)
+)
 CORE_SCHEMA: Final[GraphQLSchema] = SCHEMA._schema  # noqa: SLF001  # what GraphQL-core executes; Strawberry has no public name for it
 
 FIELD_PATHS: Final = paths_by_field(Navigation, Media, Diagnostics)
