@@ -8,6 +8,8 @@ import uvicorn
 
 from adapters.collector import settle
 from adapters.config import Config, is_loopback
+from adapters.graphql.app import AsgiApp
+from adapters.graphql.http import BODY_BYTES_MAX
 from adapters.heartbeat import Heartbeat
 from adapters.http_connections import KEEP_ALIVE_S, BoundedConnection
 from adapters.operation import Operation
@@ -39,6 +41,7 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
         http=BoundedConnection,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=FINISHED_WITHIN_S,
+        ws_max_size=BODY_BYTES_MAX,
     )
     with operation.observing():
         if project:
@@ -46,7 +49,7 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
             twin.snapshotting.start()
         settle()
         try:
-            _Server(settings, queries, _doors(twin.config)).run([listener])
+            _Server(settings, app, queries, _doors(twin.config)).run([listener])
         except KeyboardInterrupt:
             err.print("stopped")
         finally:
@@ -72,10 +75,11 @@ def bound(config: Config) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """A server that says where it is once it listens."""
+    """A server that says where it is once it listens, and ends what has no end of itself before it goes down."""
 
-    def __init__(self, config: uvicorn.Config, queries: Sequence[str], doors: str) -> None:
+    def __init__(self, config: uvicorn.Config, app: AsgiApp, queries: Sequence[str], doors: str) -> None:
         super().__init__(config)
+        self._app = app
         self._queries = queries
         self._doors = doors
 
@@ -90,6 +94,11 @@ class _Server(uvicorn.Server):
         out.print(f"{self._doors} Ctrl-C stops.")
         for text in self._queries:
             out.print(f"\n{text}")
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Go down."""
+        await self._app.drain()
+        await super().shutdown(sockets)
 
 
 def _doors(config: Config) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from adapters.event_log import StoredRecord
+from adapters.event_log import DirectoryEntry, StoredRecord
 from domain.errors import BadInputError
 from domain.signals import Origin
 from domain.units import Micros
@@ -109,6 +109,36 @@ class Span(NamedTuple):
     ended_at: Micros
 
 
+POSITIONS_A_PAGE: Final = 10_000  # that one statement looks through, whoever's events they are
+
+
+class EventFilter(NamedTuple):
+    """Which events of the log are asked for: those that fit all that is given; None: any."""
+
+    vehicle_ids: Sequence[UUID] | None = None
+    brands: Sequence[str] | None = None  # of the vehicle
+    models: Sequence[str] | None = None  # of the vehicle
+    topics: Sequence[str] | None = None
+
+
+ANY_EVENT: Final = EventFilter()
+
+
+class Logged(NamedTuple):
+    """An event of the log, and its vehicle."""
+
+    record: StoredRecord
+    entry: DirectoryEntry
+
+
+class LogPage(NamedTuple):
+    """Events in the order of the log: all that were asked for up to the position `reached`, of a log up to `end`."""
+
+    events: Sequence[Logged]
+    reached: int
+    end: int
+
+
 class ProjectionPosition(NamedTuple):
     """How far a projection has taken the log, and how many vehicles it has had to park."""
 
@@ -122,7 +152,12 @@ class Positions(NamedTuple):
     """The position of the newest event, and of each projection."""
 
     log_position: int
-    projections: Sequence[ProjectionPosition]
+    projections: Sequence[ProjectionPosition]  # those that are shown come first
+
+    @property
+    def reached(self) -> int:
+        """The position up to which everything of the log is in what is shown."""
+        return min(each.position for each in self.projections[: len(PROJECTIONS)])
 
     def lag(self, projection: ProjectionPosition) -> int:
         """Return how many events of the log a projection has not taken yet."""

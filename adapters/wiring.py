@@ -265,7 +265,7 @@ class FleetTwin:
 
     def app(self, operation: "OperationAnswers | None" = None) -> "AsgiApp":
         """Return the server; `operation` answers what the process tells about itself."""
-        from adapters.graphql.app import LOOPBACK_HOSTS, Limits, build_app  # noqa: PLC0415  # see above
+        from adapters.graphql.app import LOOPBACK_HOSTS, Limits, Live, build_app  # noqa: PLC0415  # see above
         from adapters.graphql.budgets import Budgets  # noqa: PLC0415
         from adapters.graphql.trusted import TrustedDocuments  # noqa: PLC0415
 
@@ -273,7 +273,7 @@ class FleetTwin:
         hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
-        limits = Limits(budgets, trusted)
+        limits = Limits(budgets, trusted, live=Live(self.records.wait))
         return build_app(
             self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
         )

@@ -10,38 +10,41 @@ page, health and readiness, the schemas of the events.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
-from functools import partial
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from ipaddress import ip_address
-from typing import Any, Final, NamedTuple
-from urllib.parse import unquote
-from uuid import uuid4
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+from uuid import UUID, uuid4
 
 from adapters.access import Access
-from adapters.graphql import graphiql
+from adapters.graphql import event_stream, graphiql
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.bulk import Bulk
-from adapters.graphql.caller import Caller, Message, Receive, in_time
+from adapters.graphql.caller import Caller, in_time
 from adapters.graphql.doors import Doors
 from adapters.graphql.ending import REQUEST_S, Ending
 from adapters.graphql.errors import error_body, fault
-from adapters.graphql.execution import TIME_IS_UP, Answer, Api
+from adapters.graphql.execution import TIME_IS_UP, Answer, Api, at_least, is_subscription, unavailable
 from adapters.graphql.http import (
     NDJSON,
     Call,
+    Receive,
     Request,
     Response,
+    Send,
     json_response,
     read_call,
     refusal,
     respond,
-    unavailable,
     wants_page,
 )
 from adapters.graphql.port import Catalogue, Decode, Doorkeeper, SchemaRegistry, Twins
 from adapters.graphql.registry import RegistryEndpoints
+from adapters.graphql.socket import TIMES, SocketServer, SocketTimes, serve_socket
+from adapters.graphql.streams import Stream, Streams
+from adapters.graphql.tide import Wait, no_news
 from adapters.graphql.trusted import NoDocuments, TrustedDocuments, UntrustedError
 from domain.errors import StoreError
 
@@ -50,13 +53,33 @@ METRICS: Final = "/metrics"
 THREADS: Final = 8
 ENDINGS: Final = 4  # threads that end what others do, should nobody wait for it any more
 REQUESTS_MAX: Final = 200  # executed or waiting for it; more are refused at once
+SOCKETS_MAX: Final = 1_000  # at once, of a server process; more are refused
+GRAPHQL: Final = "/graphql"
 
 _log: Final = logging.getLogger(__name__)
 
-Send = Callable[[Message], Awaitable[None]]
 # Of a path and an Accept header: status, content type and body; None: nothing of this name
 OperationAnswers = Callable[[str, str], tuple[int, str, bytes] | None]
-AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class AsgiApp(Protocol):
+    """The server as an application of ASGI."""
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request, talk over a WebSocket, or live as long as the server."""
+
+    async def drain(self) -> None:
+        """End what has no end of itself: the server is going down."""
+
+
+class Live(NamedTuple):
+    """How what happens is told as it happens: by what waits for the log, in which times. Without it nothing comes."""
+
+    wait: Wait = no_news
+    times: SocketTimes = TIMES
+
+
+NOTHING_LIVE: Final = Live()
 
 
 class Limits(NamedTuple):
@@ -65,6 +88,7 @@ class Limits(NamedTuple):
     budgets: Budgets | None  # None: as much as there is
     trusted: TrustedDocuments
     request_s: float = REQUEST_S
+    live: Live = NOTHING_LIVE
 
 
 NO_LIMITS: Final = Limits(None, TrustedDocuments(NoDocuments()))
@@ -100,6 +124,9 @@ class _App:
         limits: Limits,
     ) -> None:
         self._limits = limits
+        self._streams = Streams(api, limits.live.wait, limits.live.times.patience)
+        self._sockets = 0
+        self._socket_server = SocketServer(self._let_in_socket, self._operation_of_socket, limits.live.times)
         self._doors = doors
         self._api = api
         self._registry = registry
@@ -118,12 +145,51 @@ class _App:
             caller = Caller(receive)
             with caller.leaving:
                 response = await self._answer(scope, caller)
-                if response.rest is None:
+                if response.conversation is not None:
+                    await response.conversation(receive, send)
+                elif response.rest is None:
                     await _send(response, send, with_body=scope["method"] != "HEAD")
                 else:
                     await _send_all(response, response.rest, caller, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            await self._talk(scope, receive, send)
+
+    async def drain(self) -> None:
+        """End what has no end of itself: the server is going down."""
+        await self._streams.drain()
+
+    async def _talk(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Talk over a WebSocket, or refuse to: with 403, before it is accepted."""
+        headers = _headers(scope)
+        wrong = self._is_wrong_host(headers) or scope["path"].rstrip("/") != GRAPHQL
+        # Browsers let a page of elsewhere connect; where no token is needed, it would be let in.
+        foreign = self._hosts is not None and urlsplit(headers.get("origin", "")).netloc not in (
+            "",
+            headers.get("host"),
+        )
+        if wrong or foreign or self._sockets >= SOCKETS_MAX:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        self._sockets += 1
+        try:
+            await serve_socket(scope, receive, send, self._socket_server)
+        finally:
+            self._sockets -= 1
+
+    async def _let_in_socket(self, headers: Mapping[str, str]) -> Access | Response:
+        return await self._let_in(Request("GET", GRAPHQL, b"", headers))
+
+    @asynccontextmanager
+    async def _operation_of_socket(self, call: Call, access: Access) -> AsyncIterator[Stream | Answer]:
+        document = await self._resolved(call)
+        if isinstance(document, Answer):
+            yield document
+        elif is_subscription(document, call.operation_name):
+            async with self._streams.opened(document, call, access) as found:
+                yield found
+        else:
+            yield await self._answered(document, call, access, uuid4())
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -131,20 +197,21 @@ class _App:
             if message["type"] == "lifespan.shutdown":
                 self._threads.shutdown(wait=True)
                 self._bulk.close()
+                self._streams.close()
                 self._endings.shutdown(wait=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
             await send({"type": "lifespan.startup.complete"})
 
     async def _answer(self, scope: MutableMapping[str, Any], caller: Caller) -> Response:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _headers(scope)
         request = Request(scope["method"], scope["path"], scope.get("query_string", b""), headers)
-        host = _host(headers.get("host", ""))
-        if self._hosts is not None and host not in self._hosts and not _is_address(host):
+        if self._is_wrong_host(headers):
+            assert self._hosts is not None
             names = ", ".join(sorted(self._hosts))
             return refusal(421, "this server does not answer to this name", f"call it by its address, or as {names}")
         try:
-            if request.path.rstrip("/") == "/graphql":
+            if request.path.rstrip("/") == GRAPHQL:
                 return await self._graphql(request, caller)
             path = unquote(request.path)
             if request.method == "POST" and self._registry.takes(path):
@@ -178,42 +245,67 @@ class _App:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._doors.verified, request)
 
     async def _execute(self, call: Call, access: Access, caller: Caller) -> Response:
-        if self._waiting >= REQUESTS_MAX:
-            return unavailable("too many requests at once", "try again in some seconds", call.media_type)
-        self._waiting += 1
-        try:
-            document = self._limits.trusted.at_once(call.document, call.sha256)
-            if document is None:
-                found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolved, call)
-                if isinstance(found, Response):
-                    return found
-                document = found
-            if call.media_type == NDJSON:
+        document = await self._resolved(call)
+        if isinstance(document, Answer):
+            return respond(document, call.media_type)
+        if call.takes_events and is_subscription(document, call.operation_name):
+            return event_stream.subscription(self._streams, document, call, access)
+        if call.media_type == NDJSON:
+            with self._place() as full:
+                if full is not None:
+                    return respond(full, call.media_type)
                 return await self._bulk.answer(document, call, access, caller)
-            work = partial(self._executed, document, call, access)
-            response = await in_time(caller, self._threads, self._endings, work, self._limits.request_s)
-            return response or respond(TIME_IS_UP, call.media_type)
-        finally:
-            self._waiting -= 1
+        request_id = uuid4()
+        response = respond(await self._answered(document, call, access, request_id, caller), call.media_type)
+        return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
-    def _resolved(self, call: Call) -> str | Response:
-        """Return the document that a request asks for, or why it is not executed."""
+    async def _resolved(self, call: Call) -> str | Answer:
+        """Return the document that is asked for, or why it is not executed."""
+        document = self._limits.trusted.at_once(call.document, call.sha256)
+        if document is not None:
+            return document
+        with self._place() as full:
+            if full is not None:
+                return full
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._looked_up, call)
+
+    def _looked_up(self, call: Call) -> str | Answer:
         try:
             return self._limits.trusted.resolve(call.document, call.sha256)
         except UntrustedError as error:
-            body = {"errors": [error_body(error.code, str(error), error.remedy)]}
-            return respond(Answer(body, executed=False), call.media_type)
+            return Answer({"errors": [error_body(error.code, str(error), error.remedy)]}, executed=False)
         except StoreError as error:
             _log.warning("a document is not looked up: %s", error)
-            return unavailable("the store does not answer", "try again in some seconds", call.media_type)
+            return unavailable("the store does not answer")
 
-    def _executed(self, document: str, call: Call, access: Access, ending: Ending) -> Response:
-        request_id = uuid4()
-        answer = self._api.answer(
-            document, call.variables, call.operation_name, access=access, request_id=request_id, ending=ending
-        )
-        response = respond(answer, call.media_type)
-        return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
+    async def _answered(
+        self, document: str, call: Call, access: Access, request_id: UUID, caller: Caller | None = None
+    ) -> Answer:
+        """Return the answer to a query; without a caller whoever waits for it cancels it."""
+        await self._streams.reached(at_least(document, call.operation_name, call.variables))
+
+        def ask(ending: Ending) -> Answer:
+            return self._api.answer(
+                document, call.variables, call.operation_name, access=access, request_id=request_id, ending=ending
+            )
+
+        with self._place() as full:
+            if full is not None:
+                return full
+            answer = await in_time(caller, self._threads, self._endings, ask, self._limits.request_s)
+            return answer or TIME_IS_UP
+
+    @contextmanager
+    def _place(self) -> Iterator[Answer | None]:
+        """Give a place among those who are answered; an answer: there is none."""
+        if self._waiting >= REQUESTS_MAX:
+            yield unavailable("too many requests at once")
+            return
+        self._waiting += 1
+        try:
+            yield None
+        finally:
+            self._waiting -= 1
 
     async def _read(self, request: Request, path: str) -> Response:
         accept = request.headers.get("accept", "")
@@ -230,6 +322,11 @@ class _App:
         found = self._static.get(path) or self._registry.get(path)
         return found or refusal(404, "there is nothing here", "look at /graphql")
 
+    def _is_wrong_host(self, headers: Mapping[str, str]) -> bool:
+        """Whether the server is asked under a name that is not its own."""
+        host = _host(headers.get("host", ""))
+        return self._hosts is not None and host not in self._hosts and not _is_address(host)
+
     def _ready(self) -> Response:
         try:
             with self._api.twins.reading() as read:
@@ -237,6 +334,10 @@ class _App:
         except StoreError as error:
             return json_response(503, {"status": "not ready", "reason": str(error)})
         return json_response(200, {"status": "ready", "logPosition": positions.log_position})
+
+
+def _headers(scope: MutableMapping[str, Any]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _host(header: str) -> str:

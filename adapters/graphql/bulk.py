@@ -29,7 +29,7 @@ from adapters.clock import now
 from adapters.graphql.caller import Caller, in_time
 from adapters.graphql.ending import REQUEST_S, Ending
 from adapters.graphql.errors import ErrorCode, error_body, fault
-from adapters.graphql.execution import DOCUMENT_TOKENS_MAX, TIME_IS_UP, Answer, Api
+from adapters.graphql.execution import DOCUMENT_TOKENS_MAX, TIME_IS_UP, Answer, Api, unavailable
 from adapters.graphql.http import (
     GRAPHQL_RESPONSE,
     NDJSON,
@@ -38,7 +38,6 @@ from adapters.graphql.http import (
     json_bytes,
     refusal,
     respond,
-    unavailable,
 )
 
 STREAMS_MAX: Final = 32  # at once, of a server process
@@ -137,7 +136,7 @@ class Bulk:
         """Return the first page with those that follow it, or why there is none."""
         client = (access.client, access.brands)
         if self._open.total() >= STREAMS_MAX or self._open[client] >= STREAMS_A_CLIENT_MAX:
-            return unavailable("too many streams at once", "try again when one has ended", GRAPHQL_RESPONSE)
+            return respond(unavailable("too many streams at once", "try again when one has ended"), GRAPHQL_RESPONSE)
         self._open[client] += 1
         caller.leaving.callback(self._closed, client)
         try:

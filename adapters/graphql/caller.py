@@ -1,21 +1,18 @@
 """Who sent an HTTP request: what it sends, for how long that is waited for, and whether it still wants an answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
 from adapters.graphql.ending import Ending
-from adapters.graphql.http import BODY_BYTES_MAX, Response, too_large, too_slow
+from adapters.graphql.http import BODY_BYTES_MAX, Receive, Response, too_large, too_slow
 
 BODY_S: Final = 10.0  # from the end of the head to the end of the body
 WATCHED_AFTER_S: Final = 0.1  # most are answered before it matters whether anyone still waits
 
 T = TypeVar("T")
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
 
 class Caller:
@@ -60,9 +57,11 @@ class Caller:
 
 
 async def in_time(
-    caller: Caller, threads: Executor, endings: Executor, work: Callable[[Ending], T], seconds: float
+    caller: Caller | None, threads: Executor, endings: Executor, work: Callable[[Ending], T], seconds: float
 ) -> T | None:
     """Return what one of the `threads` does for a caller; None: it was ended, with the caller or with its time.
+
+    Without a caller whoever waits for this cancels it.
 
     One of the `endings` sees to it that the thread is free again.
     """
@@ -71,7 +70,7 @@ async def in_time(
     try:
         await asyncio.wait({done}, timeout=min(WATCHED_AFTER_S, seconds))
         if not done.done():
-            waited_for: set[asyncio.Future[Any]] = {done, caller.gone()}
+            waited_for: set[asyncio.Future[Any]] = {done, caller.gone()} if caller else {done}
             await asyncio.wait(waited_for, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return done.result() if done.done() else None
     finally:

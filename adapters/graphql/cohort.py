@@ -10,6 +10,7 @@ from graphql import DocumentNode
 
 from adapters.event_log import DirectoryEntry
 from adapters.graphql.envelope import MeasuredValue, forbidden, measured
+from adapters.graphql.errors import NotReachedError
 from adapters.graphql.fields import computed
 from adapters.graphql.lookahead import summary
 from adapters.graphql.permits import Permits
@@ -44,6 +45,7 @@ class Context:
     document: DocumentNode
     field_paths: Mapping[str, frozenset[str]]  # by the name of a field, the signals that it shows
     permits: Permits
+    known: dict[UUID, "Twin"] = field(default_factory=dict)  # vehicles of the present that have been read
     _past: dict[Moment, Seen] = field(default_factory=dict)
 
     def seen(self, as_of: Micros | None, known_at: Micros | None, position: int | None = None) -> Seen:
@@ -57,6 +59,28 @@ class Context:
         if moment not in self._past:
             self._past[moment] = Seen(PastReader(self.read, self.decode, moment), moment)
         return self._past[moment]
+
+    def check_reached(self, position: int | None) -> None:
+        """Raise NotReachedError where the read models have not come to a position; None: wherever they are."""
+        if position is None:
+            return
+        positions = self.read.positions()
+        if positions.reached < position:
+            raise NotReachedError(position, positions.reached, positions.log_position)
+
+    def twin_of(self, vehicle_id: UUID, variable_values: Mapping[str, Any]) -> "Twin | None":
+        """Return a vehicle as it is now."""
+        if vehicle_id not in self.known:
+            entry = self.read.vehicle(vehicle_id)
+            if entry is None:
+                return None
+            self.know([entry], variable_values)
+        return self.known[vehicle_id]
+
+    def know(self, entries: Sequence[DirectoryEntry], variable_values: Mapping[str, Any]) -> None:
+        """Note vehicles that are read together, should any of them be asked for."""
+        twins = Cohort(self, entries, variable_values, Seen(self.read)).twins()
+        self.known.update((twin.id, twin) for twin in twins)
 
 
 class Cohort:

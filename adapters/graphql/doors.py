@@ -4,7 +4,8 @@ from typing import Final
 
 from adapters.access import DEVELOPMENT, Access, TokenRefusedError
 from adapters.graphql.errors import ErrorCode, error_body
-from adapters.graphql.http import Request, Response, json_response, unavailable
+from adapters.graphql.execution import unavailable
+from adapters.graphql.http import JSON, Request, Response, json_response, respond
 from adapters.graphql.port import Doorkeeper
 from domain.errors import StoreError
 
@@ -36,7 +37,7 @@ class Doors:
         except TokenRefusedError as error:
             return _challenge(str(error), f'{_REALM}, error="invalid_token", error_description="{error}"')
         except StoreError:
-            return unavailable("tokens cannot be verified at present", "try again in some seconds")
+            return respond(unavailable("tokens cannot be verified at present"), JSON)
 
 
 def _token(request: Request) -> str | None:

@@ -33,6 +33,8 @@ class ErrorCode(StrEnum):
     MAX_COST_EXCEEDED = "MAX_COST_EXCEEDED"
     THROTTLED = "THROTTLED"
     TIMEOUT = "TIMEOUT"
+    POSITION_NOT_REACHED = "POSITION_NOT_REACHED"
+    READER_TOO_SLOW = "READER_TOO_SLOW"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 
@@ -51,6 +53,9 @@ MEANINGS: Final = {
     ErrorCode.MAX_COST_EXCEEDED: "the query costs more than a client may spend at once",
     ErrorCode.THROTTLED: "the client has spent its points: `Retry-After` says when it has enough",
     ErrorCode.TIMEOUT: "the request took longer than one may",
+    ErrorCode.POSITION_NOT_REACHED: "the read models have not come to `atLeast` in time; the message says how far",
+    ErrorCode.READER_TOO_SLOW: "the reader of a subscription has taken nothing for too long; `extensions.cursor` says"
+    " after what to go on",
     ErrorCode.SERVICE_UNAVAILABLE: "the store does not answer; try again later",
     ErrorCode.INTERNAL_SERVER_ERROR: "a fault of ours; `extensions.id` names it in our log",
 }
@@ -87,6 +92,14 @@ def _extensions(code: ErrorCode, remedy: str | None = None) -> dict[str, Any]:
     return {"code": code, "remedy": remedy or REMEDIES[code]}
 
 
+class NotReachedError(BadInputError):
+    """The read models have not come to a position."""
+
+    def __init__(self, asked: int, reached: int, log_position: int) -> None:
+        what = f"the read models are at position {reached}, not at {asked}; the log is at {log_position}"
+        super().__init__(what, where="atLeast", remedy="ask again in some seconds")
+
+
 class ForbiddenError(BadInputError):
     """Something is asked that the token may not ask."""
 
@@ -109,7 +122,11 @@ def formatted(error: GraphQLError, step: Step) -> dict[str, Any]:
 def _told(error: GraphQLError, step: Step) -> tuple[str, dict[str, Any]]:
     cause = error.original_error
     if isinstance(cause, BadInputError):
-        codes = {UnknownSignalError: ErrorCode.UNKNOWN_SIGNAL, ForbiddenError: ErrorCode.FORBIDDEN}
+        codes = {
+            UnknownSignalError: ErrorCode.UNKNOWN_SIGNAL,
+            ForbiddenError: ErrorCode.FORBIDDEN,
+            NotReachedError: ErrorCode.POSITION_NOT_REACHED,
+        }
         code = codes.get(type(cause), ErrorCode.BAD_USER_INPUT)
         return f"{cause.where}: {cause.what}", {"code": code, "remedy": cause.remedy}
     if step.value is not None:

@@ -2,14 +2,15 @@
 
 from difflib import get_close_matches
 from itertools import compress
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import strawberry
-from strawberry import ID
+from strawberry import ID, Info
 
 from adapters.event_log import StoredRecord, own_fields
-from adapters.graphql.fields import computed
-from adapters.graphql.ids import event_id_of
+from adapters.graphql.cohort import Context
+from adapters.graphql.fields import computed, resolved
+from adapters.graphql.ids import event_id_of, vehicle_id_of
 from adapters.graphql.node import Node
 from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64, Json
@@ -18,6 +19,9 @@ from domain.errors import BadInputError
 from domain.events import EVENT_TYPES, LateSamplesRecorded, SignalsSampled, VehicleEvent
 from domain.units import Micros
 from domain.upcasts import today, topics_of
+
+if TYPE_CHECKING:
+    from adapters.graphql.vehicle import Vehicle
 
 TOPICS: Final = tuple(event_type.TOPIC for event_type in EVENT_TYPES)
 NEAREST_TYPES: Final = 3  # that an error names
@@ -87,6 +91,7 @@ class Event(Node):
 
     id: ID = computed(lambda each: event_id_of(each.record.originator_id, each.record.version))
     type: str = computed(lambda each: each.event.TOPIC, 'Its permanent name, e.g. "vehicle.trip_started.v1".')
+    vehicle_id: ID = computed(lambda each: vehicle_id_of(each.record.originator_id), "The id of its vehicle.")
     version: Int64 = computed(lambda each: each.record.version, "1, 2, 3 … in the vehicle's history.")
     position: Int64 = computed(lambda each: each.record.position, "1, 2, 3 … in the whole log.")
     captured_at: Micros = computed(
@@ -102,3 +107,13 @@ class Event(Node):
     withheld: str | None = computed(
         lambda each: _shown(each).withheld, "Why data has not everything that the event holds; null: it has."
     )
+
+    @resolved("Its vehicle, as it is now.")
+    def vehicle(
+        self, info: Info[Context, None]
+    ) -> Annotated["Vehicle", strawberry.lazy("adapters.graphql.vehicle")] | None:
+        """Return the vehicle of the event."""
+        from adapters.graphql.vehicle import Vehicle  # noqa: PLC0415  # which imports this module
+
+        twin = info.context.twin_of(self.record.originator_id, info.variable_values)
+        return None if twin is None else Vehicle(twin=twin)

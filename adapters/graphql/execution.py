@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
@@ -24,6 +25,7 @@ from graphql import (
     get_operation_ast,
     parse,
     validate,
+    value_from_ast_untyped,
     visit,
 )
 
@@ -34,8 +36,9 @@ from adapters.graphql.cost import points_of, price, too_complex
 from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
 from adapters.graphql.permits import Permits
-from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins
+from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins, View
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
+from adapters.graphql.subscription import Asked, Delivered, Opening
 from domain.errors import StoreError
 
 _log: Final = logging.getLogger(__name__)
@@ -53,6 +56,11 @@ class Answer(NamedTuple):
     body: JsonObject
     executed: bool
     retry_after_s: int | None = None  # None: the client has not spent too much
+
+
+def unavailable(message: str, remedy: str = "try again in some seconds") -> Answer:
+    """Return the answer to what cannot be executed now."""
+    return Answer({"errors": [error_body(ErrorCode.SERVICE_UNAVAILABLE, message, remedy)]}, executed=False)
 
 
 TIME_IS_UP: Final = Answer(
@@ -146,6 +154,45 @@ class Api:
             body["extensions"] = {"withheld": permits.withheld}
         return Answer(body, executed=True)
 
+    def subscribed(
+        self,
+        document: str,
+        variables: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *,
+        access: Access,
+        request_id: UUID | None = None,
+        after: str | None = None,
+    ) -> "Subscribed | Answer":
+        """Return what a subscription asks for, or why there is nothing that it can be told.
+
+        It begins after the cursor `after`, or where it says itself. Raises StoreError.
+        """
+        call = _Call(variables, operation_name, access, request_id or uuid4(), Ending())
+        try:
+            parsed, points = _ready(document, call, OperationType.SUBSCRIPTION)
+        except _RefusedError as refused:
+            return Answer({"errors": refused.errors}, executed=False)
+        if self.budgets is not None and access.metered and points > self.budgets.maximum:
+            what = f"one event may cost {points:,.0f} points, and there are never more than {self.budgets.maximum:,}"
+            return Answer({"errors": [error_body(ErrorCode.MAX_COST_EXCEEDED, what, "ask for less")]}, executed=False)
+        root = Opening(after)
+        with self.twins.reading(access.brands) as read:
+            result = execute_sync(
+                CORE_SCHEMA,
+                parsed,
+                root_value=root,
+                context_value=Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, Permits(access)),
+                variable_values=call.variables,
+                operation_name=call.operation_name,
+            )
+            if root.asked is not None:
+                start = read.positions().reached if root.asked.after is None else root.asked.after
+                return Subscribed(self, parsed, call, points, root.asked, start)
+        if any(error.path for error in result.errors or ()):
+            return Answer({"errors": told(result.errors or (), Step.EXECUTE), "data": None}, executed=True)
+        return _refused(Step.COERCE, result.errors or ())
+
     def execute(
         self, document: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
     ) -> JsonObject:
@@ -163,6 +210,47 @@ class _Call(NamedTuple):
     ending: Ending
 
 
+class Subscribed(NamedTuple):
+    """A subscription that can be executed; it costs so many points for each thing that it delivers."""
+
+    api: Api
+    parsed: DocumentNode
+    call: _Call
+    points: float
+    asked: Asked
+    start: int  # position
+
+    def delivered(self, read: View, roots: Sequence[Delivered]) -> list[JsonObject]:
+        """Return what is told of each of these.
+
+        What is shown of personal data is on record by then. Raises StoreError: then nothing is to be shown.
+        """
+        permits = Permits(self.call.access)
+        context = Context(read, self.api.catalogue, self.api.decode, self.parsed, FIELD_PATHS, permits)
+        events = [each for root in roots for each in (root.event, *(change.logged for change in root.changes)) if each]
+        entries = {each.entry.vehicle_id: each.entry for each in events}
+        context.know([*entries.values()], self.call.variables or {})
+        bodies: list[JsonObject] = []
+        for root in roots:
+            result = execute_sync(
+                CORE_SCHEMA,
+                self.parsed,
+                root_value=root,
+                context_value=context,
+                variable_values=self.call.variables,
+                operation_name=self.call.operation_name,
+            )
+            body: JsonObject = {"errors": told(result.errors, Step.EXECUTE)} if result.errors else {}
+            body["data"] = result.data
+            if permits.withheld:
+                body["extensions"] = {"withheld": permits.withheld}
+            bodies.append(body)
+        if permits.shown:
+            call = self.call
+            read.put_on_record(Shown(call.request_id, call.access.client, call.access.subject, permits.shown))
+        return bodies
+
+
 class _RefusedError(Exception):
     """A document that is not executed, and the errors that say why."""
 
@@ -171,10 +259,42 @@ class _RefusedError(Exception):
         self.errors = list(errors)
 
 
-def _ready(document: str, call: _Call) -> tuple[DocumentNode, float]:
+def is_subscription(document: str, operation_name: str | None) -> bool:
+    """Whether what is to be executed of a document is a subscription."""
+    if "subscription" not in document:
+        return False
+    try:
+        operation = get_operation_ast(_parsed(document)[0], operation_name)
+    except GraphQLError:  # which is told when it is executed
+        return False
+    return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+
+def at_least(document: str, operation_name: str | None, variables: dict[str, Any] | None) -> int:
+    """Return the position that the read models are to have reached before a document is executed, 0: any."""
+    if "atLeast" not in document:
+        return 0
+    try:
+        operation = get_operation_ast(_parsed(document)[0], operation_name)
+    except GraphQLError:  # which is told when it is executed
+        return 0
+    found = [0]
+    for field in operation.selection_set.selections if operation else ():
+        for argument in field.arguments or () if isinstance(field, FieldNode) else ():
+            if argument.name.value == "atLeast":
+                value = value_from_ast_untyped(argument.value, variables)
+                found.append(value if isinstance(value, int) else int(value) if str(value).isdecimal() else 0)
+    return max(found)
+
+
+def _parsed(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
+    return (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
+
+
+def _ready(document: str, call: _Call, kind: OperationType = OperationType.QUERY) -> tuple[DocumentNode, float]:
     """Return a document that can be executed, and what it may cost. Raises _RefusedError."""
     try:
-        parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
+        parsed, texts, invalid = _parsed(document)
     except GraphQLError as error:
         raise _RefusedError(*told([error], Step.PARSE)) from error
     if invalid:
@@ -183,7 +303,7 @@ def _ready(document: str, call: _Call) -> tuple[DocumentNode, float]:
         if _is_unspeakable(held):
             what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
             raise _RefusedError(error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out"))
-    if (reason := _no_operation(parsed, call.operation_name)) is not None:
+    if (reason := _no_operation(parsed, call.operation_name, kind)) is not None:
         raise _RefusedError(error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason))
     operation = get_operation_ast(parsed, call.operation_name)
     assert operation is not None
@@ -204,7 +324,7 @@ def why_refused(document: str) -> str | None:
     operations = [each for each in parsed.definitions if isinstance(each, OperationDefinitionNode)]
     for each in operations:
         name = each.name.value if each.name else None
-        reason = _no_operation(parsed, name) or too_complex(price(CORE_SCHEMA, parsed, each, {}))
+        reason = _no_operation(parsed, name, each.operation) or too_complex(price(CORE_SCHEMA, parsed, each, {}))
         if reason is not None:
             return reason
     return None if operations else "there is no operation"
@@ -247,15 +367,17 @@ def _is_unspeakable(held: Any) -> bool:
     return False
 
 
-def _no_operation(document: DocumentNode, name: str | None) -> str | None:
-    """Return why there is no operation to execute, None if there is one."""
+def _no_operation(document: DocumentNode, name: str | None, kind: OperationType) -> str | None:
+    """Return why there is no operation of a kind to execute, None if there is one."""
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     named = [each for each in operations if name is None or (each.name and each.name.value == name)]
     if not named:
         return f"there is no operation {name!r}" if name else "there is no operation"
     if len(named) > 1:
         return "there are several operations: name one with operationName"
-    return None if named[0].operation is OperationType.QUERY else "only queries are executed here"
+    if named[0].operation is OperationType.SUBSCRIPTION and kind is OperationType.QUERY:
+        return "a subscription is answered as text/event-stream, or over a WebSocket"
+    return None if named[0].operation is kind else "only queries and subscriptions are executed here"
 
 
 def _refused(step: Step, errors: Sequence[GraphQLError]) -> Answer:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
@@ -12,6 +12,7 @@ from adapters.graphql.execution import Answer
 JSON: Final = "application/json"
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 NDJSON: Final = "application/x-ndjson"
+EVENT_STREAM: Final = "text/event-stream"
 HTML: Final = "text/html"
 
 BODY: Final = 'send {"query": "…"}'  # what to do about a body that is something else
@@ -20,6 +21,11 @@ RETRY_AFTER_S: Final = 5  # where a client is asked to come again
 _PASSING: Final = frozenset({ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.TIMEOUT})
 _PARAMETERS: Final = ("query", "operationName", "variables", "extensions", "documentId")
 _SHA256: Final = re.compile("[0-9a-f]{64}")
+
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
 class Request(NamedTuple):
@@ -40,6 +46,7 @@ class Response(NamedTuple):
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     rest: AsyncGenerator[bytes] | None = None  # what follows the body, as long as it may be
+    conversation: "Callable[[Receive, Send], Awaitable[None]] | None" = None  # what answers instead
 
 
 class Call(NamedTuple):
@@ -50,6 +57,8 @@ class Call(NamedTuple):
     variables: dict[str, Any] | None
     operation_name: str | None
     media_type: str
+    takes_events: bool = False  # whether a subscription may be answered
+    after: str | None = None  # the cursor after which it goes on, whatever it says itself
 
 
 def json_response(status: int, body: object, media_type: str = JSON) -> Response:
@@ -60,6 +69,15 @@ def json_response(status: int, body: object, media_type: str = JSON) -> Response
 def json_bytes(value: object) -> bytes:
     """Return JSON, without a space that need not be there."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+COMPLETE: Final = b"event: complete\ndata:\n\n"  # of graphql-sse
+
+
+def next_event(body: object, cursor: str | None = None) -> bytes:
+    """Return a response of an execution as an event of graphql-sse."""
+    told = b"" if cursor is None else b"id: " + cursor.encode() + b"\n"
+    return b"event: next\n" + told + b"data: " + json_bytes(body) + b"\n\n"
 
 
 def refusal(status: int, message: str, remedy: str, media_type: str = JSON) -> Response:
@@ -97,23 +115,32 @@ def read_call(request: Request) -> Call | Response:
         media_type = next(name for name in weights if name in (GRAPHQL_RESPONSE, JSON))  # the one named first
     if weights.get(NDJSON, 0.0) > max(weights.get(JSON, 0.0), weights.get(GRAPHQL_RESPONSE, 0.0)):
         media_type = NDJSON
+    takes_events = _weight(weights, EVENT_STREAM) > 0
+    if takes_events and not _weight(weights, media_type):
+        media_type = EVENT_STREAM
     if not _weight(weights, media_type):
         return refusal(
-            406, "no media type that is accepted can be given", f"accept {JSON}, {GRAPHQL_RESPONSE} or {NDJSON}"
+            406,
+            "no media type that is accepted can be given",
+            f"accept {JSON}, {GRAPHQL_RESPONSE}, {NDJSON} or {EVENT_STREAM}",
         )
     try:
         parameters = _from_url(request) if request.method == "GET" else _from_body(request)
-        return _call(parameters, media_type)
-    except _RefusedError as error:
-        return refusal(error.status, str(error), error.remedy, media_type)
+        return call_of(parameters, media_type)._replace(
+            takes_events=takes_events, after=request.headers.get("last-event-id") or None
+        )
+    except RefusedError as error:
+        return refusal(error.status, str(error), error.remedy, JSON if media_type == EVENT_STREAM else media_type)
 
 
 def respond(answer: Answer, media_type: str) -> Response:
     """Return the response that tells an answer.
 
     An `application/json` client of old expects 200 for whatever was a GraphQL request; the newer media type has the
-    status tell the truth.
+    status tell the truth. A stream of events is there before it is known what it will tell.
     """
+    if media_type == EVENT_STREAM:
+        return Response(200, EVENT_STREAM, next_event(answer.body) + COMPLETE, (("vary", "accept"),))
     if answer.retry_after_s is not None:
         return later(json_response(429, answer.body, media_type), answer.retry_after_s)  # RFC 6585, section 4
     if any(error["extensions"]["code"] in _PASSING for error in answer.body.get("errors", ())):
@@ -129,14 +156,9 @@ def later(response: Response, after_s: int = RETRY_AFTER_S) -> Response:
     return response._replace(headers=(*response.headers, ("retry-after", str(after_s))))
 
 
-def unavailable(message: str, remedy: str, media_type: str = JSON) -> Response:
-    """Return the response to somebody who may ask the same again, later."""
-    return later(
-        json_response(503, {"errors": [error_body(ErrorCode.SERVICE_UNAVAILABLE, message, remedy)]}, media_type)
-    )
+class RefusedError(Exception):
+    """A request that cannot be executed."""
 
-
-class _RefusedError(Exception):
     def __init__(self, message: str, remedy: str, status: int = 400) -> None:
         super().__init__(message)
         self.remedy = remedy
@@ -147,7 +169,7 @@ def _from_url(request: Request) -> dict[str, Any]:
     try:
         pairs = parse_qs(request.query_string.decode("ascii"), errors="strict", max_num_fields=len(_PARAMETERS) * 4)
     except ValueError as error:
-        raise _RefusedError("the query of the URL is not percent-encoded UTF-8", "encode it so, or use POST") from error
+        raise RefusedError("the query of the URL is not percent-encoded UTF-8", "encode it so, or use POST") from error
     given: dict[str, Any] = {name: pairs[name][-1] for name in _PARAMETERS if name in pairs}
     for name in ("variables", "extensions"):
         if given.get(name):
@@ -161,12 +183,12 @@ def _from_body(request: Request) -> dict[str, Any]:
     charset = next((each.partition("=")[2].strip('"') for each in settings if each.startswith("charset=")), "utf-8")
     if media_type != JSON or charset not in ("utf-8", "utf8"):
         shown = content_type or "none"
-        raise _RefusedError(f"the content type is {shown}", f"send {JSON} in UTF-8", 415)
+        raise RefusedError(f"the content type is {shown}", f"send {JSON} in UTF-8", 415)
     given = _json(request.body, "the body", BODY)
     if isinstance(given, list):
-        raise _RefusedError("the body is a batch", "send each operation as a request of its own")
+        raise RefusedError("the body is a batch", "send each operation as a request of its own")
     if not isinstance(given, dict):
-        raise _RefusedError("the body is no JSON object", BODY)
+        raise RefusedError("the body is no JSON object", BODY)
     return given
 
 
@@ -174,29 +196,28 @@ def _json(text: bytes, name: str, remedy: str) -> Any:
     try:
         return json.loads(text.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise _RefusedError(f"{name}: not UTF-8 at byte {error.start}", remedy) from error
+        raise RefusedError(f"{name}: not UTF-8 at byte {error.start}", remedy) from error
     except RecursionError as error:
-        raise _RefusedError(f"{name}: JSON that is nested too deeply", remedy) from error
+        raise RefusedError(f"{name}: JSON that is nested too deeply", remedy) from error
     except ValueError as error:
-        raise _RefusedError(f"{name}: not JSON ({error})", remedy) from error
+        raise RefusedError(f"{name}: not JSON ({error})", remedy) from error
 
 
-def _call(given: Mapping[str, Any], media_type: str) -> Call:
+def call_of(given: Mapping[str, Any], media_type: str) -> Call:
+    """Return what the parameters of a request want executed. Raises RefusedError."""
     document, variables = given.get("query"), given.get("variables")
     operation_name, extensions = given.get("operationName"), given.get("extensions")
     if not isinstance(extensions, dict | None):
-        raise _RefusedError("extensions is no JSON object", "leave it out")
+        raise RefusedError("extensions is no JSON object", "leave it out")
     sha256 = _document_id(given.get("documentId"), extensions or {})
     if document is None and sha256 is None:
-        raise _RefusedError("query is no text", "give the GraphQL document as query")
+        raise RefusedError("query is no text", "give the GraphQL document as query")
     if document is not None and (not isinstance(document, str) or not document.strip()):
-        raise _RefusedError("query is no text", "give the GraphQL document as query")
+        raise RefusedError("query is no text", "give the GraphQL document as query")
     if not isinstance(operation_name, str | None):
-        raise _RefusedError(
-            "operationName is no text", "give the name of an operation of the document, or leave it out"
-        )
+        raise RefusedError("operationName is no text", "give the name of an operation of the document, or leave it out")
     if not isinstance(variables, dict | None):
-        raise _RefusedError("variables is no JSON object", 'give {"name": value}, or leave it out')
+        raise RefusedError("variables is no JSON object", 'give {"name": value}, or leave it out')
     return Call(document, sha256, variables, operation_name or None, media_type)
 
 
@@ -209,7 +230,7 @@ def _document_id(document_id: Any, extensions: Mapping[str, Any]) -> str | None:
         return None
     sha256 = found.removeprefix("sha256:") if isinstance(found, str) else ""
     if not _SHA256.fullmatch(sha256):
-        raise _RefusedError(f"{where} is no hash", "give the SHA-256 of the document in 64 hexadecimal digits")
+        raise RefusedError(f"{where} is no hash", "give the SHA-256 of the document in 64 hexadecimal digits")
     return sha256
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.errors import BadInputError
 
 Kind = Literal["vehicle", "trip", "event"]
-List = Literal["vehicles", "past vehicles", "trips", "plays", "charging", "events"]
+List = Literal["vehicles", "past vehicles", "trips", "plays", "charging", "events", "the log"]
 
 _ID: Final[dict[Kind, struct.Struct]] = {
     "vehicle": struct.Struct(">c16s"),
@@ -26,6 +26,7 @@ _CURSOR: Final[dict[List, struct.Struct]] = {
     "plays": struct.Struct(">cq"),
     "charging": struct.Struct(">cq16s"),
     "events": struct.Struct(">cq"),
+    "the log": struct.Struct(">cq"),
 }
 _ID_TAGS: Final[dict[Kind, bytes]] = {"vehicle": b"V", "trip": b"T", "event": b"E"}
 _CURSOR_TAGS: Final[dict[List, bytes]] = {
@@ -35,6 +36,7 @@ _CURSOR_TAGS: Final[dict[List, bytes]] = {
     "plays": b"p",
     "charging": b"c",
     "events": b"e",
+    "the log": b"l",
 }
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from adapters.access import Access, Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
-from adapters.twins import Hops, PageOf, Positions, Span, VehicleFilter
+from adapters.twins import EventFilter, Hops, LogPage, PageOf, Positions, Span, VehicleFilter
 from adapters.vehicle_order import Place, Placed, VehicleOrder
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
@@ -116,6 +116,12 @@ class TwinReader(Protocol):
 
 class View(TwinReader, Protocol):
     """What one request reads, and where it says so."""
+
+    def log_page(self, after_position: int, until_position: int | None, limit: int, chosen: EventFilter) -> LogPage:
+        """Return up to `limit` events of the log after a position, up to another, None: as far as it is.
+
+        Looks through `POSITIONS_A_PAGE` at most: a page may be empty, and others follow it.
+        """
 
     def put_on_record(self, shown: Shown) -> None:
         """Keep, for good, what somebody is about to be shown; the view ends with it.

@@ -49,6 +49,13 @@ Position = Annotated[
         description="As of this position of the log, as seenPosition told it: for the next page of a list."
     ),
 ]
+AtLeast = Annotated[
+    Int64 | None,
+    strawberry.argument(
+        description="Waits some seconds until the read models have come to this position of the log, so that what is"
+        " told has everything up to it; else the error POSITION_NOT_REACHED says how far they are."
+    ),
+]
 NO_TIME: Final = Micros(0)  # in a cursor
 
 _ARTICLE: Final = {"vehicle": "a", "trip": "a", "event": "an"}
@@ -222,11 +229,11 @@ def _vehicle_key(text: str, *, where: str) -> UUID:
     return key.vehicle_id
 
 
-def _named(seen: Seen, text: str) -> DirectoryEntry | None:
+def named_vehicle(seen: Seen, text: str, *, where: str = "vehicle") -> DirectoryEntry | None:
     """Return the vehicle with a VIN or an id, which is longer. Raises `BadInputError` for what is neither."""
     if len(text.strip()) <= VIN_LENGTH:
         return seen.read.vehicle_by_vin(Vin.parse(text).text)
-    return seen.read.vehicle(_vehicle_key(text, where="vehicle"))
+    return seen.read.vehicle(_vehicle_key(text, where=where))
 
 
 @strawberry.type(
@@ -250,11 +257,13 @@ class Query:
         as_of: AsOf = None,
         known_at: KnownAt = None,
         position: Position = None,
+        at_least: AtLeast = None,
     ) -> Vehicle | None:
         """Return a vehicle."""
         if (vin is None) == (id is None):
             what = "neither vin nor id is given" if vin is None else "vin and id are both given"
             raise BadInputError(what, where="vehicle", remedy="give exactly one of them")
+        info.context.check_reached(at_least)
         seen = info.context.seen(as_of, known_at, position)
         if vin is not None:
             return _one(info, seen, seen.read.vehicle_by_vin(Vin.parse(vin).text))
@@ -276,7 +285,7 @@ class Query:
     ) -> Explanation | None:
         """Return where a value comes from."""
         seen = info.context.seen(as_of, known_at, position)
-        entry = _named(seen, str(vehicle))
+        entry = named_vehicle(seen, str(vehicle))
         return None if entry is None else explained(_cohort(info, seen, entry).twins()[0], path)
 
     @resolved(
@@ -293,8 +302,10 @@ class Query:
         as_of: AsOf = None,
         known_at: KnownAt = None,
         order_by: VehicleOrder | None = None,
+        at_least: AtLeast = None,
     ) -> Connection[Vehicle]:
         """Return a page of vehicles."""
+        info.context.check_reached(at_least)
         chosen = filter.chosen(info.context.permits) if filter else Chosen()
         times = Times(as_of, known_at)
         if order_by is not None:

@@ -14,9 +14,13 @@ from adapters.graphql.media import Media
 from adapters.graphql.navigation import Navigation, Trip
 from adapters.graphql.query import Query
 from adapters.graphql.scalars import SCALARS
+from adapters.graphql.subscription import Subscription
 
 SCHEMA: Final = strawberry.Schema(
-    query=Query, types=[Trip, Event], config=StrawberryConfig(scalar_map={**SCALARS, Representation: REPRESENTATION})
+    query=Query,
+    subscription=Subscription,
+    types=[Trip, Event],
+    config=StrawberryConfig(scalar_map={**SCALARS, Representation: REPRESENTATION}),
 )
 CORE_SCHEMA: Final[GraphQLSchema] = SCHEMA._schema  # noqa: SLF001  # what GraphQL-core executes; Strawberry has no public name for it
 

@@ -2,6 +2,7 @@
 
 import strawberry
 
+from adapters.graphql.ids import cursor_of
 from adapters.graphql.scalars import Int64
 from adapters.twins import Positions
 
@@ -24,6 +25,12 @@ class Status:
     """The log and its read models."""
 
     log_position: Int64 = strawberry.field(description="The position of the newest event; 0: there is none.")
+    cursor: str = strawberry.field(
+        description="Of the newest event: give it as `after` to the subscription events for what comes from now on."
+    )
+    reached_position: Int64 = strawberry.field(
+        description="The position up to which everything of the log is in the read models: what atLeast asks for."
+    )
     projections: list[ProjectionStatus]
 
 
@@ -39,4 +46,9 @@ def status_of(positions: Positions) -> Status:
         )
         for each in positions.projections
     ]
-    return Status(log_position=Int64(positions.log_position), projections=projections)
+    return Status(
+        log_position=Int64(positions.log_position),
+        cursor=cursor_of("the log", positions.log_position),
+        reached_position=Int64(positions.reached),
+        projections=projections,
+    )

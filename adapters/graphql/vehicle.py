@@ -164,6 +164,8 @@ class Vehicle(Node):
         if not self.twin.may_show("Vehicle.events"):
             return None
         cohort = self.twin.cohort
+        if not self.twin.is_past:
+            cohort.context.known.setdefault(self.twin.id, self.twin)
         rows = cohort.rows(
             self.twin.id,
             ("events", page, topics),

@@ -11,8 +11,12 @@ from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.snapshots import MemorySnapshots
 from adapters.rows_reader import RowsReader
 from adapters.twins import (
+    POSITIONS_A_PAGE,
     PROJECTIONS,
+    EventFilter,
     Hops,
+    Logged,
+    LogPage,
     PageOf,
     Positions,
     ProjectionPosition,
@@ -121,6 +125,20 @@ class MemoryTwinReader(RowsReader):
         """Return one event."""
         return next((each for each in self._events_of(vehicle_id) if each.version == version), None)
 
+    def log_page(self, after_position: int, until_position: int | None, limit: int, chosen: EventFilter) -> LogPage:
+        """Return events of the log after a position."""
+        end = self._log.last_position()
+        until = min(end if until_position is None else until_position, after_position + POSITIONS_A_PAGE)
+        entries = {entry.vehicle_id: entry for entry in self._entries()}
+        records = self._log.read(after_position, max(0, until - after_position))
+        found = [
+            Logged(record, entries[record.originator_id])
+            for record in records
+            if record.originator_id in entries and _fits(record, entries[record.originator_id], chosen)
+        ]
+        reached = found[limit - 1].record.position if len(found) >= limit else max(after_position, until)
+        return LogPage(found[:limit], reached, end)
+
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
         projections = [
@@ -148,6 +166,16 @@ class MemoryTwinReader(RowsReader):
     def _of(self, row_type: type[R], vehicle_ids: Sequence[UUID]) -> list[R]:
         seen = set(filter(self._sees, vehicle_ids))
         return [row for row in self._store.rows(projection_of(row_type), row_type) if row.vehicle_id in seen]
+
+
+def _fits(record: StoredRecord, entry: DirectoryEntry, chosen: EventFilter) -> bool:
+    wanted = (
+        (record.originator_id, chosen.vehicle_ids),
+        (entry.brand, chosen.brands),
+        (entry.model, chosen.models),
+        (record.topic, chosen.topics),
+    )
+    return all(values is None or value in values for value, values in wanted)
 
 
 class _SnapshotsOfSome:

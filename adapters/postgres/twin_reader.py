@@ -35,12 +35,17 @@ from adapters.postgres.twin_statements import (
     Listed,
     TwinStatements,
     paged,
+    stretch,
     twin_statements,
     where,
 )
 from adapters.twins import (
+    POSITIONS_A_PAGE,
     PROJECTIONS,
+    EventFilter,
     Hops,
+    Logged,
+    LogPage,
     PageOf,
     Positions,
     Projected,
@@ -258,6 +263,19 @@ class PostgresTwinReader:
         statement: LiteralString = f"{EVENTS} WHERE r.originator_id = %s AND r.originator_version = %s"
         return self._row(StoredRecord._make, statement, [vehicle_id, version])
 
+    def log_page(self, after_position: int, until_position: int | None, limit: int, chosen: EventFilter) -> LogPage:
+        """Return up to `limit` events of the log after a position, up to another, None: as far as it is.
+
+        The order of positions is that of commits: what this view sees of the log has no hole.
+        """
+        (end, *_), *_ = self._rows(tuple, LOG_END, [])
+        until = min(end if until_position is None else until_position, after_position + POSITIONS_A_PAGE)
+        if until <= after_position:
+            return LogPage([], after_position, end)
+        statement, parameters = stretch(after_position, until, limit, chosen)
+        found = self._rows(_logged, statement, parameters)
+        return LogPage(found, found[-1].record.position if len(found) >= limit else until, end)
+
     def hops(self, row: SignalRow) -> Hops | None:
         """Return what the value of a row went through; None: its event is not in the log."""
         projection = projection_of(signal_table(row.path))
@@ -378,6 +396,13 @@ class PostgresTwinReader:
                 told = [API_ROLE, BRANDS_SETTING, BRANDS_SEPARATOR.join(self._brands)]
                 self._connection.execute(BECOME_API, told, prepare=True)
         return self._connection
+
+
+_RECORD_COLUMNS: Final = len(StoredRecord._fields)
+
+
+def _logged(found: Sequence[Any]) -> Logged:
+    return Logged(StoredRecord._make(found[:_RECORD_COLUMNS]), DirectoryEntry._make(found[_RECORD_COLUMNS:]))
 
 
 def _hops(found: Sequence[Any]) -> Hops:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, LiteralString, NamedTuple
 
 from adapters.postgres.schema import APPENDS_LOCK
-from adapters.twins import PageOf, VehicleFilter, projection_of, signal_table
+from adapters.twins import EventFilter, PageOf, VehicleFilter, projection_of, signal_table
 from adapters.vehicle_order import OrderBy, Place, VehicleOrder
 from domain.paths import LATITUDE, LONGITUDE, STATE_OF_CHARGE_DISPLAYED
 from domain.vin import REGIONS
@@ -50,6 +50,12 @@ NAMED: Final[LiteralString] = (
 EVENTS: Final = (
     "SELECT r.notification_id, r.originator_id, r.originator_version, r.topic, r.state, r.recorded_at"
     " FROM stored_events AS r"
+)
+# A stretch of the log, each event with its vehicle: OFFSET keeps the planner from reading the directory first.
+_STRETCH: Final[LiteralString] = (
+    "SELECT e.*, v.* FROM ({} WHERE r.notification_id > %s AND r.notification_id <= %s{}"
+    " ORDER BY r.notification_id OFFSET 0) AS e CROSS JOIN LATERAL ({} WHERE d.vehicle_id = e.originator_id OFFSET 0)"
+    " AS v{} ORDER BY e.notification_id LIMIT %s"
 )
 SHOWN: Final = "SELECT s.projection, s.version FROM shown_projections AS s"
 # Of the versions that are shown, and then of those that follow the log beside them.
@@ -146,6 +152,28 @@ def paged(listed: Listed, page: PageOf) -> tuple[LiteralString, dict[str, object
         f" WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT %(limit)s) AS r ORDER BY {order}"
     )
     return statement, parameters
+
+
+def stretch(
+    after_position: int, until_position: int, limit: int, chosen: EventFilter
+) -> tuple[LiteralString, list[object]]:
+    """Return what reads chosen events of a stretch of the log, and its parameters."""
+    parameters: list[object] = [after_position, until_position]
+    of_events: LiteralString = ""
+    of_vehicles: list[LiteralString] = []
+    if chosen.topics is not None:
+        of_events += " AND r.topic = ANY(%s::text[])"
+        parameters.append(list(chosen.topics))
+    if chosen.vehicle_ids is not None:
+        of_events += " AND r.originator_id = ANY(%s::uuid[])"
+        parameters.append(list(chosen.vehicle_ids))
+    named: tuple[tuple[LiteralString, Sequence[str] | None], ...] = (("brand", chosen.brands), ("model", chosen.models))
+    for column, values in named:
+        if values is not None:
+            of_vehicles.append(f"v.{column} = ANY(%s::text[])")
+            parameters.append(list(values))
+    where: LiteralString = f" WHERE {' AND '.join(of_vehicles)}" if of_vehicles else ""
+    return _STRETCH.format(EVENTS, of_events, DIRECTORY, where), [*parameters, limit]
 
 
 class TwinStatements:

@@ -257,7 +257,7 @@ def test_a_client_that_has_gone_ends_it() -> None:
 
     headers = [(b"host", b"localhost"), (b"accept", NDJSON.encode()), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/graphql", "headers": headers}
-    asyncio.run(app(scope, receive, take))  # type: ignore[arg-type]  # what a server calls is wider
+    asyncio.run(app(scope, receive, take))
     assert 0 < sum(len(each.get("body", b"")) > 0 for each in sent) < COUNT
     assert not any(b'"end"' in each.get("body", b"") for each in sent)
 

@@ -72,7 +72,7 @@ def told(found: Any) -> set[str]:
 
 # --- the models -------------------------------------------------------------------------------------------------------
 
-IDENTITY = {"id", "vin", "brand", "model", "registeredAt", "lastSeenAt"}
+IDENTITY = {"id", "vin", "brand", "model", "region", "registeredAt", "lastSeenAt"}
 
 
 def test_a_token_without_scopes_shows_that_a_vehicle_is_there_and_nothing_of_it(world: World) -> None:

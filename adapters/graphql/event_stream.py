@@ -1,0 +1,78 @@
+"""Answers as text/event-stream: the protocol graphql-sse with distinct connections, one operation each.
+
+Of a subscription every event has an id, its cursor: whoever reconnects with the header Last-Event-ID goes on after it,
+as an EventSource of a browser does by itself.
+"""
+
+import asyncio
+from contextlib import aclosing
+from typing import Any, Final
+
+from adapters.access import Access
+from adapters.graphql.execution import Answer
+from adapters.graphql.http import COMPLETE, EVENT_STREAM, Call, Receive, Response, Send, next_event
+from adapters.graphql.streams import Delivery, Patience, Stream, StreamEndedError, Streams, Taken, taken
+
+ALIVE_EVERY_S: Final = 15.0  # a comment, so that no proxy takes the connection for dead
+COMMENT: Final = b":\n\n"
+HEADERS: Final = (("vary", "accept"), ("x-accel-buffering", "no"))
+
+
+def subscription(streams: Streams, document: str, call: Call, access: Access) -> Response:
+    """Return the response that delivers what a subscription does."""
+
+    async def conversation(receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(receive())  # the body was read: it tells of nothing else
+        try:
+            async with streams.opened(document, call, access) as found:
+                await _begin(send)
+                if isinstance(found, Answer):
+                    await _end(send, next_event(found.body) + COMPLETE)
+                else:
+                    await _deliver(found, send, gone, streams.patience)
+        finally:
+            gone.cancel()
+
+    return Response(200, EVENT_STREAM, b"", HEADERS, conversation=conversation)
+
+
+async def _deliver(stream: Stream, send: Send, gone: asyncio.Future[Any], patience: Patience) -> None:
+    async with aclosing(stream.deliveries()) as deliveries:
+        coming: asyncio.Future[Delivery] | None = None
+        try:
+            while True:
+                coming = coming or asyncio.ensure_future(anext(deliveries))
+                await asyncio.wait({coming, gone}, timeout=ALIVE_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    return
+                delivery = coming.result() if coming.done() else None
+                part = next_event(delivery.body, delivery.cursor) if delivery else COMMENT
+                how = await taken(_send(send, part), gone, patience)
+                if how is Taken.NEVER:
+                    return
+                if delivery is not None:
+                    stream.take(delivery)
+                    coming = None
+                if how is Taken.LATE:
+                    raise stream.stalled(patience)
+        except StreamEndedError as ended:
+            await taken(_end(send, next_event({"errors": [ended.error]}) + COMPLETE), gone, patience)
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _begin(send: Send) -> None:
+    headers = (("content-type", f"{EVENT_STREAM}; charset=utf-8"), ("cache-control", "no-store"), *HEADERS)
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": 200, "headers": encoded})
+    await send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+
+
+async def _send(send: Send, part: bytes) -> None:
+    await send({"type": "http.response.body", "body": part, "more_body": True})
+
+
+async def _end(send: Send, part: bytes) -> None:
+    await send({"type": "http.response.body", "body": part})
