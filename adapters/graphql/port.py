@@ -7,6 +7,7 @@ from uuid import UUID
 
 from adapters.access import Access, Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.fleet_counts import Counted, GroupBy
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
 from adapters.twins import Hops, PageOf, Positions, Span, VehicleFilter
 from adapters.vehicle_order import Place, Placed, VehicleOrder
@@ -115,7 +116,10 @@ class TwinReader(Protocol):
 
 
 class View(TwinReader, Protocol):
-    """What one request reads, and where it says so."""
+    """What one request reads of the present, and where it says so."""
+
+    def counted(self, chosen: VehicleFilter, by: Collection[GroupBy], limit: int, listed: int) -> Counted:
+        """Return how many vehicles a filter chooses, of each kind the `limit` greatest groups, and `listed` of them."""
 
     def put_on_record(self, shown: Shown) -> None:
         """Keep, for good, what somebody is about to be shown; the view ends with it.

@@ -74,6 +74,8 @@ def error_of(answer: Answer) -> Any:
         ('{ vehicles(first: 1, orderBy: { field: VIN }, asOf: "2026-01-01T00:00:00Z") { __typename } }', 21),
         ('{ vehicles(first: 1, orderBy: { field: LAST_SEEN }, asOf: "2026-01-01T00:00:00Z") { __typename } }', 5011),
         ("{ vehicles(first: 50, orderBy: null) { edges { node { vin } } } }", 101),
+        ("{ fleet { vehicles } }", 101),
+        ("{ fleet { byBrand { groups { value } } byWarning { hasMore } } }", 203),
         ("{ _service { sdl } }", 1),
         ('{ _entities(representations: [{vin: "x"}, {vin: "y"}]) { ... on Vehicle { media { __typename } } } }', 4),
         ("{ __schema { types { name fields { name } } } }", 0),
