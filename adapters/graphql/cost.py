@@ -41,6 +41,7 @@ FIELDS_MAX: Final = 5_000  # fragments written out
 ORDER_POINTS: Final = 10  # for an order that is asked for: every vehicle that fits is looked at
 PAST_ORDER_POINTS: Final = 5_000  # for one by telemetry of the past: that of every vehicle that fits is folded
 FLEET_POINTS: Final = 100  # beside the groups: every vehicle is looked at
+DELIVERED_POINTS: Final = 250  # beside the signals: hundreds of events are decoded
 PAST_POINTS: Final = 10  # for each vehicle, beside what is shown of it
 LIST_POINTS: Final = 5  # items of a list without pages
 POINTS_A_TRACK_POINT: Final = 0.1  # five small numbers
@@ -48,6 +49,7 @@ SIGNAL_POINTS: Final = 50  # signals that a car usually tells
 ITEMS_MAX: Final = 10_000  # of what a page or a track may have
 DIGITS_MAX: Final = 10
 _OF_TELEMETRY: Final = frozenset(each.value for each in OF_TELEMETRY)
+_POINTS: Final = {"Fleet": FLEET_POINTS, "DeliveredSignals": DELIVERED_POINTS}  # of types, beside what is in them
 _NAMED_ITEMS: Final = {  # of lists whose items an argument names; and how many there are where it does not
     "signals": ("paths", SIGNAL_POINTS),
     "_entities": ("representations", 1),
@@ -158,7 +160,7 @@ class _Pricing:
         below = self.selections(node.selection_set, type_, of_page or 1)
         beside: float = PAST_POINTS * (of_page or 1) if any(arguments.get(name) is not None for name in _PAST) else 0
         beside += self._order(arguments.get("orderBy"), past=bool(beside))
-        beside += FLEET_POINTS if type_.name == "Fleet" else 0
+        beside += _POINTS.get(type_.name, 0)
         points = beside + self._times(node.name.value, of, arguments, items) * (1 + below.points)
         if type_.name.startswith("__"):  # of the schema: nothing is fetched
             points = 0.0

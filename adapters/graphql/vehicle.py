@@ -8,6 +8,7 @@ from strawberry import ID
 
 from adapters.event_log import StoredRecord
 from adapters.graphql.cohort import Context, Twin
+from adapters.graphql.delivered import VEHICLES_MAX, DeliveredSignals, delivered
 from adapters.graphql.diagnostics import Diagnostics
 from adapters.graphql.envelope import Signal, forbidden, measured
 from adapters.graphql.events import Event, chosen_topics
@@ -128,6 +129,11 @@ class Vehicle(Node):
     navigation: Navigation = computed(lambda vehicle: Navigation(twin=vehicle.twin), "Where it is, was and is going.")
     media: Media = computed(lambda vehicle: Media(twin=vehicle.twin), "What it plays and has played.")
     diagnostics: Diagnostics = computed(lambda vehicle: Diagnostics(twin=vehicle.twin), "How it is.")
+    delivered: DeliveredSignals = computed(
+        lambda vehicle: delivered(vehicle.twin),
+        "What it is capable of: which signals it has ever delivered, and how often. Signals need the scopes that their"
+        f" values need. Of at most {VEHICLES_MAX} vehicles at once.",
+    )
 
     @resolved("The newest sample of any signal, by its COVESA VSS path; null only where there is no such path.")
     def signal(

@@ -76,6 +76,7 @@ def error_of(answer: Answer) -> Any:
         ("{ vehicles(first: 50, orderBy: null) { edges { node { vin } } } }", 101),
         ("{ fleet { vehicles } }", 101),
         ("{ fleet { byBrand { groups { value } } byWarning { hasMore } } }", 203),
+        ('{ vehicle(vin: "x") { delivered { signals { path } } } }', 302),
         ("{ _service { sdl } }", 1),
         ('{ _entities(representations: [{vin: "x"}, {vin: "y"}]) { ... on Vehicle { media { __typename } } } }', 4),
         ("{ __schema { types { name fields { name } } } }", 0),
