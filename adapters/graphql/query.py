@@ -177,7 +177,7 @@ class VehicleFilter:
             trouble_codes=None if self.trouble_codes is None else tuple(self.trouble_codes),
             last_seen_after=self.last_seen_after,
             last_seen_before=self.last_seen_before,
-            regions=None if self.regions is None else tuple(each.value for each in self.regions),
+            regions=None if self.regions is None else tuple(each.name for each in self.regions),
             warnings=None if self.warnings is None else tuple(self.warnings),
             state_of_charge=None if self.state_of_charge is None else self.state_of_charge.chosen(),
             box=None if self.within is None else self.within.chosen(),

@@ -85,13 +85,13 @@ class Region(Enum):
     SOUTH_AMERICA = strawberry.enum_value("SOUTH_AMERICA", description="8 and 9.")
 
 
-assert [each.value for each in Region] == [region for region, _ in REGIONS]
+assert [each.name for each in Region] == [region for region, _ in REGIONS]
 
 
 def region_of(vin: str) -> Region | None:
     """Return the region that a VIN tells."""
     region = Vin(vin).region
-    return None if region is None else Region(region)
+    return None if region is None else Region[region]
 
 
 @strawberry.type(description="The digital twin of a vehicle.")
