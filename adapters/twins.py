@@ -89,6 +89,11 @@ class VehicleFilter(NamedTuple):
     regions: Sequence[str] | None = None  # of domain.vin.REGIONS, as the VIN says
     last_seen_before: Micros | None = None  # no signal or trouble code was captured at this time or later
 
+    @property
+    def by_place(self) -> bool:
+        """Whether it tells where the vehicles are that it chooses."""
+        return self.box is not None or self.circle is not None
+
 
 ANY_VEHICLE: Final = VehicleFilter()
 

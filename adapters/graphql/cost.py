@@ -32,6 +32,7 @@ from graphql import (
     is_list_type,
 )
 
+from adapters.fleet_counts import GROUPS_MAX
 from adapters.vehicle_order import OF_TELEMETRY
 
 DEPTH_MAX: Final = 20  # fields within fields; what GraphiQL asks of a schema has 15
@@ -39,6 +40,8 @@ ALIASES_MAX: Final = 50
 FIELDS_MAX: Final = 5_000  # fragments written out
 ORDER_POINTS: Final = 10  # for an order that is asked for: every vehicle that fits is looked at
 PAST_ORDER_POINTS: Final = 5_000  # for one by telemetry of the past: that of every vehicle that fits is folded
+FLEET_POINTS: Final = 100  # beside the groups: every vehicle is looked at
+DELIVERED_POINTS: Final = 250  # beside the signals: hundreds of events are decoded
 PAST_POINTS: Final = 10  # for each vehicle, beside what is shown of it
 LIST_POINTS: Final = 5  # items of a list without pages
 POINTS_A_TRACK_POINT: Final = 0.1  # five small numbers
@@ -46,6 +49,11 @@ SIGNAL_POINTS: Final = 50  # signals that a car usually tells
 ITEMS_MAX: Final = 10_000  # of what a page or a track may have
 DIGITS_MAX: Final = 10
 _OF_TELEMETRY: Final = frozenset(each.value for each in OF_TELEMETRY)
+_POINTS: Final = {"Fleet": FLEET_POINTS, "DeliveredSignals": DELIVERED_POINTS}  # of types, beside what is in them
+_NAMED_ITEMS: Final = {  # of lists whose items an argument names; and how many there are where it does not
+    "signals": ("paths", SIGNAL_POINTS),
+    "_entities": ("representations", 1),
+}
 _PAST: Final = frozenset({"asOf", "knownAt", "position"})
 
 
@@ -150,9 +158,10 @@ class _Pricing:
         arguments = {each.name.value: self._value(each.value) for each in node.arguments or ()}
         of_page = self._number(arguments, of, "first") or self._number(arguments, of, "maxPoints")
         below = self.selections(node.selection_set, type_, of_page or 1)
-        past = PAST_POINTS * (of_page or 1) if any(arguments.get(name) is not None for name in _PAST) else 0
-        past += self._order(arguments.get("orderBy"), past=bool(past))
-        points = past + self._times(node.name.value, of, arguments, items) * (1 + below.points)
+        beside: float = PAST_POINTS * (of_page or 1) if any(arguments.get(name) is not None for name in _PAST) else 0
+        beside += self._order(arguments.get("orderBy"), past=bool(beside))
+        beside += _POINTS.get(type_.name, 0)
+        points = beside + self._times(node.name.value, of, arguments, items) * (1 + below.points)
         if type_.name.startswith("__"):  # of the schema: nothing is fetched
             points = 0.0
         return Price(points, below.depth + 1, aliases + below.aliases, 1 + below.fields)
@@ -176,12 +185,12 @@ class _Pricing:
             return items
         if name == "points":
             return items * POINTS_A_TRACK_POINT
-        if name == "_entities":
-            representations = arguments.get("representations")
-            return len(representations) if isinstance(representations, list) else 1
-        if name == "signals":
-            paths = arguments.get("paths")
-            return len(paths) if isinstance(paths, list) else SIGNAL_POINTS
+        if name == "groups":
+            return GROUPS_MAX
+        if name in _NAMED_ITEMS:
+            argument, unnamed = _NAMED_ITEMS[name]
+            named = arguments.get(argument)
+            return len(named) if isinstance(named, list) else unnamed
         return LIST_POINTS
 
     def _number(self, arguments: Mapping[str, Any], of: GraphQLField, name: str) -> float | None:

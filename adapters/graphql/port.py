@@ -7,6 +7,7 @@ from uuid import UUID
 
 from adapters.access import Access, Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.fleet_counts import Counted, GroupBy
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
 from adapters.twins import EventFilter, Hops, LogPage, PageOf, Positions, Span, VehicleFilter
 from adapters.vehicle_order import Place, Placed, VehicleOrder
@@ -115,7 +116,10 @@ class TwinReader(Protocol):
 
 
 class View(TwinReader, Protocol):
-    """What one request reads, and where it says so."""
+    """What one request reads of the present, and where it says so."""
+
+    def counted(self, chosen: VehicleFilter, by: Collection[GroupBy], limit: int, listed: int) -> Counted:
+        """Return how many vehicles a filter chooses, of each kind the `limit` greatest groups, and `listed` of them."""
 
     def log_page(self, after_position: int, until_position: int | None, limit: int, chosen: EventFilter) -> LogPage:
         """Return up to `limit` events of the log after a position, up to another, None: as far as it is.

@@ -13,14 +13,15 @@ from adapters.graphql.errors import MEANINGS, ForbiddenError
 from adapters.graphql.explanation import Explanation, explained
 from adapters.graphql.federation import ENTITIES_MAX, Entity, Representation, Service, entities, service
 from adapters.graphql.fields import resolved
+from adapters.graphql.fleet import Fleet, fleet_of
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
 from adapters.graphql.ordering import Cursor, Times, VehicleOrder, cursor_in_order, read_cursor_in_order
-from adapters.graphql.paging import Connection, First, Order, connection, page_of
+from adapters.graphql.paging import PAGE_MAX, After, Connection, First, Order, connection, page_of
 from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64
-from adapters.graphql.scopes import DIAGNOSTICS, NAVIGATION, lacking
+from adapters.graphql.scopes import DIAGNOSTICS, NAVIGATION, NAVIGATION_PAST, lacking
 from adapters.graphql.status import Status, status_of
 from adapters.graphql.vehicle import Region, Vehicle, event_node
 from adapters.past import ORDERED_MAX
@@ -56,6 +57,7 @@ AtLeast = Annotated[
         " told has everything up to it; else the error POSITION_NOT_REACHED says how far they are."
     ),
 ]
+CHOSEN_BY_PLACE: Final = "Query.vehicles(filter: place)"  # on record
 NO_TIME: Final = Micros(0)  # in a cursor
 
 _ARTICLE: Final = {"vehicle": "a", "trip": "a", "event": "an"}
@@ -70,10 +72,10 @@ FILTER_VALUES_MAX: Final = 1_000  # in one list of a filter
 class BoundingBox:
     """A box of places."""
 
-    south: float
-    west: float
-    north: float
-    east: float
+    south: float = strawberry.field(description=f"The least latitude. Unit: degrees. VSS: {paths.LATITUDE}")
+    west: float = strawberry.field(description=f"Where it begins. Unit: degrees. VSS: {paths.LONGITUDE}")
+    north: float = strawberry.field(description=f"The greatest latitude. Unit: degrees. VSS: {paths.LATITUDE}")
+    east: float = strawberry.field(description=f"Where it ends. Unit: degrees. VSS: {paths.LONGITUDE}")
 
     def chosen(self) -> Box:
         """Return the box as the reader takes it. Raises `BadInputError`."""
@@ -88,9 +90,11 @@ class BoundingBox:
 class Around:
     """A circle of places."""
 
-    latitude: float
-    longitude: float
-    distance_m: float
+    latitude: float = strawberry.field(description=f"Of the middle, -90 to 90. Unit: degrees. VSS: {paths.LATITUDE}")
+    longitude: float = strawberry.field(
+        description=f"Of the middle, -180 to 180. Unit: degrees. VSS: {paths.LONGITUDE}"
+    )
+    distance_m: float = strawberry.field(description="From the middle at most. Unit: m.")
 
     def chosen(self) -> Circle:
         """Return the circle as the reader takes it. Raises `BadInputError`."""
@@ -104,8 +108,8 @@ class Around:
 class PercentRange:
     """A range of percent."""
 
-    least: float = 0.0
-    most: float = 100.0
+    least: float = strawberry.field(default=0.0, description="No less than this. Unit: percent.")
+    most: float = strawberry.field(default=100.0, description="No more than this. Unit: percent.")
 
     def chosen(self) -> Between:
         """Return the range as the reader takes it. Raises `BadInputError`."""
@@ -123,7 +127,9 @@ def _check_number(where: str, value: float, least: float, most: float) -> None:
 class VehicleFilter:
     """Which vehicles are asked for."""
 
-    vins: list[str] | None = None
+    vins: list[str] | None = strawberry.field(
+        default=None, description=f"These; one page has up to {PAGE_MAX} of them."
+    )
     brands: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
     models: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
     regions: list[Region] | None = strawberry.field(default=None, description="Vehicle.region is one of these.")
@@ -154,13 +160,13 @@ class VehicleFilter:
         description=f"The newest place that is known. Scope: navigation:read. VSS: {paths.LATITUDE}, {paths.LONGITUDE}",
     )
 
-    def chosen(self, permits: Permits) -> Chosen:
+    def chosen(self, permits: Permits, *, past: bool = False) -> Chosen:
         """Return the filter as the reader takes it. Raises `BadInputError`, also for what the token may not ask."""
         for what, scopes, given in (
             ("trouble codes", DIAGNOSTICS, (self.has_trouble_code, self.trouble_codes)),
             ("warnings", DIAGNOSTICS, (self.warnings,)),
             ("state of charge", DIAGNOSTICS, (self.state_of_charge,)),
-            ("places", NAVIGATION, (self.within, self.near)),
+            ("places", NAVIGATION_PAST if past else NAVIGATION, (self.within, self.near)),
         ):
             missing = permits.missing(scopes)
             if missing and any(each is not None for each in given):
@@ -178,12 +184,15 @@ class VehicleFilter:
             trouble_codes=None if self.trouble_codes is None else tuple(self.trouble_codes),
             last_seen_after=self.last_seen_after,
             last_seen_before=self.last_seen_before,
-            regions=None if self.regions is None else tuple(each.value for each in self.regions),
+            regions=None if self.regions is None else tuple(each.name for each in self.regions),
             warnings=None if self.warnings is None else tuple(self.warnings),
             state_of_charge=None if self.state_of_charge is None else self.state_of_charge.chosen(),
             box=None if self.within is None else self.within.chosen(),
             circle=None if self.near is None else self.near.chosen(),
         )
+
+
+Filter = Annotated[VehicleFilter | None, strawberry.argument(description="Only these; left out: all.")]
 
 
 def _cohort(info: Info[Context, None], seen: Seen, *entries: DirectoryEntry) -> Cohort:
@@ -195,10 +204,20 @@ def _one(info: Info[Context, None], seen: Seen, entry: DirectoryEntry | None) ->
 
 
 def _page(
-    info: Info[Context, None], seen: Seen, page: PageOf, found: Sequence[tuple[DirectoryEntry, str]]
+    info: Info[Context, None],
+    seen: Seen,
+    page: PageOf,
+    found: Sequence[tuple[DirectoryEntry, str]],
+    *,
+    by_place: bool,
 ) -> Connection[Vehicle]:
-    """Return a page of vehicles with their cursors, of which the last is there to say that another page follows."""
+    """Return a page of vehicles with their cursors, of which the last is there to say that another page follows.
+
+    Who is shown vehicles that were chosen by their place is shown where they are.
+    """
     twins = _cohort(info, seen, *(entry for entry, _ in found[: page.limit - 1])).twins()
+    for twin in twins if by_place else ():
+        info.context.permits.note(twin.id, CHOSEN_BY_PLACE, NAVIGATION)
     by_id = {twin.id: twin for twin in twins}
     return connection(found, page, lambda each: each[1], lambda each: Vehicle(twin=by_id[each[0].vehicle_id]))
 
@@ -217,7 +236,7 @@ def _vehicles_in_order(
     placed = seen.read.ordered_vehicles(page.limit, order, begin and begin.place, chosen)
     position = seen.moment and seen.moment.position
     found = [(each.entry, cursor_in_order(order, Cursor(each.place, position), times)) for each in placed]
-    return _page(info, seen, page, found)
+    return _page(info, seen, page, found, by_place=chosen.by_place)
 
 
 def _vehicle_key(text: str, *, where: str) -> UUID:
@@ -252,8 +271,10 @@ class Query:
         self,
         info: Info[Context, None],
         *,
-        vin: str | None = None,
-        id: ID | None = None,  # noqa: A002  # its name in the schema
+        vin: Annotated[str | None, strawberry.argument(description="Its VIN, ISO 3779.")] = None,
+        id: Annotated[  # noqa: A002  # its name in the schema
+            ID | None, strawberry.argument(description="Its id, as this API has told it.")
+        ] = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,
         position: Position = None,
@@ -297,17 +318,19 @@ class Query:
         self,
         info: Info[Context, None],
         first: First,
-        after: str | None = None,
-        filter: VehicleFilter | None = None,  # noqa: A002  # its name in the schema
+        after: After = None,
+        filter: Filter = None,  # noqa: A002  # its name in the schema
         as_of: AsOf = None,
         known_at: KnownAt = None,
-        order_by: VehicleOrder | None = None,
+        order_by: Annotated[
+            VehicleOrder | None, strawberry.argument(description="Left out: in the order of their ids.")
+        ] = None,
         at_least: AtLeast = None,
     ) -> Connection[Vehicle]:
         """Return a page of vehicles."""
         info.context.check_reached(at_least)
-        chosen = filter.chosen(info.context.permits) if filter else Chosen()
         times = Times(as_of, known_at)
+        chosen = filter.chosen(info.context.permits, past=times.is_past) if filter else Chosen()
         if order_by is not None:
             return _vehicles_in_order(info, (first, after), order_by.chosen(info.context.permits), chosen, times)
         kind: List = "past vehicles" if times.is_past else "vehicles"
@@ -324,10 +347,27 @@ class Query:
         entries = seen.read.vehicles(page.limit, key, chosen)
         moment = seen.moment
         place = (moment.position, as_of or NO_TIME, known_at or NO_TIME) if moment else ()
-        return _page(info, seen, page, [(entry, cursor_of(kind, entry.vehicle_id, *place)) for entry in entries])
+        found = [(entry, cursor_of(kind, entry.vehicle_id, *place)) for entry in entries]
+        return _page(info, seen, page, found, by_place=chosen.by_place)
+
+    @resolved(
+        "How many vehicles there are now, of all or of those that a filter chooses: in whole, and by what they are and"
+        " tell."
+    )
+    def fleet(
+        self,
+        info: Info[Context, None],
+        filter: Filter = None,  # noqa: A002  # its name in the schema
+    ) -> Fleet:
+        """Return counts."""
+        return fleet_of(info.context, filter.chosen(info.context.permits) if filter else Chosen())
 
     @resolved("Whatever has this id: a vehicle, a trip or an event; null: it is not there (any more).")
-    def node(self, info: Info[Context, None], id: ID) -> Node | None:  # noqa: A002  # its name in the schema
+    def node(
+        self,
+        info: Info[Context, None],
+        id: Annotated[ID, strawberry.argument(description="As this API has told it.")],  # noqa: A002  # see above
+    ) -> Node | None:
         """Return what an id names."""
         read, (kind, vehicle_id, part) = info.context.read, read_id(str(id))
         if kind == "vehicle":

@@ -11,12 +11,12 @@ from adapters.twins import Positions
 class ProjectionStatus:
     """A read model and its position."""
 
-    name: str
-    version: int
+    name: str = strawberry.field(description="navigation, media or diagnostics.")
+    version: int = strawberry.field(description="Of its rows: a new one is built beside the old. Unit: none.")
     position: Int64 = strawberry.field(description="The last position of the log that it has taken.")
-    lag: Int64 = strawberry.field(description="Events of the log that it has not taken yet.")
+    lag: Int64 = strawberry.field(description="Events of the log that it has not taken yet. Unit: none.")
     parked: int = strawberry.field(
-        description="Vehicles that it could not take further, because of an event that fails."
+        description="Vehicles that it could not take further, because of an event that fails. Unit: none."
     )
 
 
@@ -31,7 +31,7 @@ class Status:
     reached_position: Int64 = strawberry.field(
         description="The position up to which everything of the log is in the read models: what atLeast asks for."
     )
-    projections: list[ProjectionStatus]
+    projections: list[ProjectionStatus] = strawberry.field(description="Every read model that follows the log.")
 
 
 def status_of(positions: Positions) -> Status:

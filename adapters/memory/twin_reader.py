@@ -6,6 +6,7 @@ from uuid import UUID
 
 from adapters.access import Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.fleet_counts import Counted, GroupBy, counted
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.snapshots import MemorySnapshots
@@ -26,6 +27,7 @@ from adapters.twins import (
 )
 from adapters.vehicle_order import Place, Placed, VehicleOrder, in_order
 from domain.units import Micros
+from domain.vin import Vin
 from projections.projection import Key, Projection, R
 from projections.signal_rows import SignalRow
 from projections.snapshots import Block, Moment, Newest, Range, RowsOf, SnapshotReader
@@ -80,6 +82,25 @@ class MemoryTwinReader(RowsReader):
         """Return up to `limit` vehicles in an order, after a place in it."""
         entries = [entry for entry in self._entries() if self.fits(entry, chosen)]
         return in_order(self.placed(entries, order.by), limit, order, after)
+
+    def counted(self, chosen: VehicleFilter, by: Collection[GroupBy], limit: int, listed: int) -> Counted:
+        """Return how many vehicles a filter chooses, of each kind the `limit` greatest groups, and `listed` of them."""
+        entries = [entry for entry in self._entries() if self.fits(entry, chosen)]
+        values = {kind: [self._values(entry, kind) for entry in entries] for kind in by}
+        return counted(values, [entry.vehicle_id for entry in entries], limit, listed)
+
+    def _values(self, entry: DirectoryEntry, by: GroupBy) -> Collection[str | None]:
+        match by:
+            case GroupBy.BRAND:
+                return [entry.brand]
+            case GroupBy.MODEL:
+                return [entry.model]
+            case GroupBy.REGION:
+                return [Vin(entry.vin).region]
+            case GroupBy.TROUBLE_CODE:
+                return [row.code for row in self.trouble_codes([entry.vehicle_id]) if row.held]
+            case GroupBy.WARNING:
+                return [row.warning for row in self.warnings([entry.vehicle_id]) if row.raised]
 
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""

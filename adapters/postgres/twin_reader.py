@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from adapters.access import Shown
 from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.fleet_counts import Counted, Group, GroupBy, greatest
 from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
 from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
@@ -22,6 +23,7 @@ from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.twin_statements import (
     APPENDS_ENDED,
     BECOME_API,
+    COUNT,
     DIRECTORY,
     EVENTS,
     HISTORY,
@@ -32,6 +34,7 @@ from adapters.postgres.twin_statements import (
     RECORDED_AT,
     SHOWN,
     SIGNAL_TABLES,
+    VEHICLE,
     Listed,
     TwinStatements,
     paged,
@@ -147,6 +150,23 @@ class PostgresTwinReader:
         return self._rows(
             lambda row: Placed(DirectoryEntry._make(row[:-1]), row[-1]), statement, [*parameters, *of_place, limit]
         )
+
+    def counted(self, chosen: VehicleFilter, by: Collection[GroupBy], limit: int, listed: int) -> Counted:
+        """Return how many vehicles a filter chooses, of each kind the `limit` greatest groups, and `listed` of them."""
+        joins, conditions, parameters = self._chosen(chosen)
+        kinds = sorted(by, key=lambda kind: kind.value)
+        statement = self._statements.counted(kinds, joins, conditions)
+        rows = self._rows(tuple, statement, [*parameters, *[limit] * len(kinds), listed])
+        groups: dict[GroupBy, list[Group]] = {kind: [] for kind in kinds}
+        total, vehicle_ids = 0, []
+        for kind, value, vehicles, vehicle_id in rows:
+            if kind == COUNT:
+                total = vehicles
+            elif kind == VEHICLE:
+                vehicle_ids.append(vehicle_id)
+            else:
+                groups[GroupBy(kind)].append(Group(value, vehicles))
+        return Counted(total, {kind: greatest(dict(each), limit) for kind, each in groups.items()}, vehicle_ids)
 
     def _chosen(self, chosen: VehicleFilter) -> tuple[LiteralString, list[LiteralString], list[object]]:
         """Return the joins, the conditions and the parameters of a filter, for whom this view is shown."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, LiteralString, NamedTuple
 
+from adapters.fleet_counts import GroupBy
 from adapters.postgres.schema import APPENDS_LOCK
 from adapters.twins import EventFilter, PageOf, VehicleFilter, projection_of, signal_table
 from adapters.vehicle_order import OrderBy, Place, VehicleOrder
@@ -30,6 +31,8 @@ VERSIONS_REMEMBERED_MAX: Final = 64  # sets of them
 SIGNAL_TABLES: Final = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
 SEEN_TABLES: Final[tuple[type[Row], ...]] = (*SIGNAL_TABLES, TroubleCodeRow)  # what is told there was captured then
 ENTRY: Final = "d.vehicle_id, d.vin, d.brand, d.model, d.registered_at"
+COUNT: Final = "count"
+VEHICLE: Final = "vehicle"  # of rows that count vehicles, what is no group
 DIRECTORY: Final[LiteralString] = f"SELECT {ENTRY} FROM directory AS d"
 REGION: Final[LiteralString] = (
     "CASE "
@@ -235,6 +238,42 @@ class TwinStatements:
             f" ORDER BY {value} {direction} NULLS LAST, d.vehicle_id LIMIT %s"
         )
         return statement, parameters
+
+    def counted(
+        self, by: Sequence[GroupBy], joins: LiteralString, conditions: Sequence[LiteralString]
+    ) -> LiteralString:
+        """Return what counts chosen vehicles, by each of these: what, value, vehicles, vehicle.
+
+        After the filter's its parameters are how many groups of each kind there may be, and how many vehicles.
+        """
+        parts: list[LiteralString] = [f"SELECT '{COUNT}', NULL::text, count(*), NULL::uuid FROM chosen"]
+        for kind in by:
+            value, join = self._group(kind)
+            count = "count(DISTINCT c.vehicle_id)" if join else "count(*)"  # two ECUs may hold one code
+            parts.append(
+                f"(SELECT '{kind.value}', g.value, g.vehicles, NULL::uuid FROM (SELECT {value} AS value,"
+                f" {count} AS vehicles FROM chosen AS c{join} GROUP BY 1) AS g"
+                ' ORDER BY g.vehicles DESC, g.value COLLATE "C" NULLS LAST LIMIT %s)'
+            )
+        parts.append(f"(SELECT '{VEHICLE}', NULL::text, 0, c.vehicle_id FROM chosen AS c LIMIT %s)")
+        chosen: LiteralString = (
+            f"SELECT d.vehicle_id, d.brand, d.model, {REGION} AS region FROM directory AS d{joins}{where(conditions)}"
+        )
+        return f"WITH chosen AS ({chosen}) {' UNION ALL '.join(parts)}"
+
+    def _group(self, by: GroupBy) -> tuple[LiteralString, LiteralString]:
+        """Return what chosen vehicles, called c, are counted by, and the join that gives it."""
+        match by:
+            case GroupBy.TROUBLE_CODE:
+                return "t.code", f" JOIN {self.table(TroubleCodeRow)} AS t ON t.vehicle_id = c.vehicle_id AND t.held"
+            case GroupBy.WARNING:
+                return "w.warning", f" JOIN {self.table(WarningRow)} AS w ON w.vehicle_id = c.vehicle_id AND w.raised"
+            case GroupBy.BRAND:
+                return "c.brand", ""
+            case GroupBy.MODEL:
+                return "c.model", ""
+            case GroupBy.REGION:
+                return "c.region", ""
 
     def _order_value(self, by: OrderBy) -> tuple[LiteralString, LiteralString]:
         """Return what vehicles of the directory, called d, are ordered by, and the join that gives it."""

@@ -513,3 +513,18 @@ def test_a_vehicle_says_whether_it_has_left_the_fleet() -> None:
         gone.vin: "2026-02-02T11:40:00.000000Z",
         here.vin: None,
     }
+
+
+@pytest.mark.parametrize("past", ["", ', asOf: "2026-02-03T00:00:00Z"'])
+def test_a_hundred_vins_are_one_page_and_one_more_is_on_the_next(past: str) -> None:
+    asked = f"""query ($vins: [String!], $after: String) {{
+        vehicles(first: 100, after: $after, filter: {{ vins: $vins }}{past}) {{ edges {{ node {{ vin }} }} pageInfo {{ hasNextPage endCursor }} }} }}"""
+    cars = [Car(number) for number in range(1, 103)]
+    world = memory_world(*cars)
+    for count in (100, 101):
+        vins = [car.vin for car in cars[:count]]
+        page = world.ask(asked, vins=vins)["vehicles"]
+        assert page["pageInfo"]["hasNextPage"] == (count > 100)
+        rest = world.ask(asked, vins=vins, after=page["pageInfo"]["endCursor"])["vehicles"]["edges"]
+        assert sorted(edge["node"]["vin"] for edge in [*page["edges"], *rest]) == vins
+        assert len(page["edges"]) == 100
