@@ -273,7 +273,8 @@ class FleetTwin:
         hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
-        limits = Limits(budgets, trusted, live=Live(self.records.wait))
+        live = Live(lambda after_position, timeout_ms: self.records.wait(after_position, timeout_ms))
+        limits = Limits(budgets, trusted, live=live)
         return build_app(
             self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
         )

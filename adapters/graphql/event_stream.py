@@ -25,9 +25,10 @@ def subscription(streams: Streams, document: str, call: Call, access: Access) ->
         gone = asyncio.ensure_future(receive())  # the body was read: it tells of nothing else
         try:
             async with streams.opened(document, call, access) as found:
-                await _begin(send)
+                if await taken(_begin(send), gone, streams.patience) is Taken.NEVER:
+                    return
                 if isinstance(found, Answer):
-                    await _end(send, next_event(found.body) + COMPLETE)
+                    await taken(_end(send, next_event(found.body) + COMPLETE), gone, streams.patience)
                 else:
                     await _deliver(found, send, gone, streams.patience)
         finally:

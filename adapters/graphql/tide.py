@@ -67,9 +67,10 @@ class Tide:
                 self._wanted.clear()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        told = self._position
         while self._wanted.wait() and not self._closed:
             try:
-                position = self._wait(self._position, LOOK_MS)
+                position = self._wait(told, LOOK_MS)
             except StoreError as error:
                 _log.warning("%s: %s", self._name, error)
                 time.sleep(BACKOFF_S)
@@ -78,7 +79,8 @@ class Tide:
                 _log.exception("%s", self._name)
                 time.sleep(BACKOFF_S)
                 continue
-            if position != self._position:
+            if position != told:
+                told = position
                 with contextlib.suppress(RuntimeError):  # the loop has ended
                     loop.call_soon_threadsafe(self._tell, position)
 
