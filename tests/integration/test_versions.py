@@ -290,6 +290,13 @@ def test_a_version_that_is_filled_in_parts_is_compared_and_not_shown(fleettwin: 
     assert fleettwin.run("rebuild", "media", "--version", "4", "--from", recorded_at).status == 0
     assert fleettwin.run("rebuild", "media", "--version", "5", "--from", str(last)).status == 0
     assert fleettwin.run("compare", "media", "4", "5").status == 0
+    beside = fleettwin.run("status", "--json").json["beside"]
+    assert [(each["version"], each["filled"], each["afterPosition"], each["vehicles"]) for each in beside] == [
+        (2, True, 0, 1), (3, True, half, None), (4, True, last, None), (5, True, last, None)
+    ]  # fmt: skip
+    screen = fleettwin.run("status").stdout
+    assert "media v2" in screen
+    assert "a part, to compare" in screen
     assert fleettwin.run("switch", "media", "2").status == 2
     assert fleettwin.run("switch", "media", "3").status == 2
     assert fleettwin.run("rebuild", "media", "--version", "3").status == 2
