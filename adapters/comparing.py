@@ -10,7 +10,7 @@ from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry
 from adapters.projection_versions import VersionState, at_version, named, no_such_version, versions_there
 from adapters.rebuild import chunks
-from adapters.tables import Rows
+from adapters.tables import Rows, counted
 from adapters.wiring import FleetTwin
 from projections.history import Difference, Event, compare
 from projections.projection import Projection
@@ -52,11 +52,11 @@ def _projection(name: str, version: int) -> Projection:
 def _not_compared(states: tuple[VersionState, VersionState], chosen: int, known: int, outside: int) -> Iterable[str]:
     if chosen < known:
         ids = " and ".join(each.id for each in states if each.vehicle_ids is not None)
-        yield f"{ids}: filled for {chosen:,} of {known:,} vehicles, the others are not compared"
+        yield f"{ids}: filled for {chosen:,} of {counted(known, 'vehicle')}, the others are not compared"
     positions = {each.from_position for each in states}
     if len(positions) > 1:
         late = max(states, key=lambda each: each.from_position)
-        rows = f"{outside:,} rows that differ only because of what was before are no differences"
+        rows = f"rows that differ only because of that are no differences: {outside:,}"
         yield f"{late.id}: filled after position {late.from_position:,}; {rows}"
     for each in states:
         if not each.ready:
@@ -87,7 +87,7 @@ def compare_screen(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     counts: dict[tuple[str, str, str], set[str]] = {}
     for each in found:
         counts.setdefault((each["brand"], each["table"], each["field"] or "(row)"), set()).add(each["vehicleId"])
-    title = f"{len(found):,} difference{'s' * (len(found) > 1)}"
+    title = counted(len(found), "difference")
     sums = Rows(("brand", "table", "field", "vehicles"), title)
     for (brand, table, field), vehicles in sorted(counts.items()):
         sums.add_row(brand, table, field, f"{len(vehicles):,}")

@@ -169,7 +169,8 @@ def test_what_a_part_does_not_hold_is_told_in_a_line_and_is_no_difference(fleett
     compared = fleettwin.run("compare", "navigation", "3", "1")
     assert (compared.status, compared.stdout) == (0, "no difference\n")
     assert compared.stderr.startswith(f"navigation v3: filled after position {half}; ")
-    assert compared.stderr.endswith(" rows that differ only because of what was before are no differences\n")
+    rows = int(compared.stderr.rpartition("rows that differ only because of that are no differences: ")[2])
+    assert rows > 0
     later = replace(fleettwin, program=(sys.executable, "-c", halving_release.PROGRAM_TEXT))
     assert later.run("rebuild", "navigation", "--version", "4", "--from", str(half)).status == 0
     assert later.run("compare", "navigation", "1", "4").status == 1
