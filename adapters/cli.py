@@ -359,8 +359,8 @@ def compare(
     """Show where two versions of a projection tell something else, and from which event on. Exit status 1 if so."""
     from adapters.comparing import compare_screen, compare_versions
 
-    with _opened() as twin:
-        found, not_compared = compare_versions(twin, projection, left, right)
+    with _opened() as twin, told_verifying() as tell:
+        found, not_compared = compare_versions(twin, projection, left, right, tell)
     for line in not_compared:
         err.print(line, soft_wrap=True)
     print_found(found, as_json, compare_screen)

@@ -1,6 +1,6 @@
 """Two versions of a projection beside each other: where they tell something else, for programs and for people."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rich.console import Group, RenderableType
@@ -26,7 +26,9 @@ class Comparison(NamedTuple):
     not_compared: Sequence[str]
 
 
-def compare_versions(twin: FleetTwin, name: str, left: int, right: int) -> Comparison:
+def compare_versions(
+    twin: FleetTwin, name: str, left: int, right: int, tell: Callable[[str, int, int], None] = lambda *_: None
+) -> Comparison:
     """Return where two versions tell something else. Raises BadInputError where one of them is not there."""
     sides = (_projection(name, left), _projection(name, right))
     there = versions_there(twin.versions, name)
@@ -37,11 +39,13 @@ def compare_versions(twin: FleetTwin, name: str, left: int, right: int) -> Compa
     entries = {entry.vehicle_id: entry for entry in twin.records.vehicles()}
     chosen = set(entries).intersection(*(set(each.vehicle_ids) for each in states if each.vehicle_ids is not None))
     began_after = (states[0].from_position, states[1].from_position)
-    found, outside = [], 0
+    found, outside, done = [], 0, 0
     for chunk in chunks(sorted(chosen), VEHICLES_AT_ONCE):
         for each in compare(sides, twin.read_models, twin.log, chunk, began_after):
             found += [difference_data(difference, entries[difference.vehicle_id]) for difference in each.differences]
             outside += each.outside
+        done += len(chunk)
+        tell(f"{name} v{left}, v{right}", done, len(chosen))
     return Comparison(found, list(_not_compared(states, len(chosen), len(entries), outside)))
 
 
