@@ -31,6 +31,7 @@ from domain.units import Micros
 from domain.vin import Vin
 
 if TYPE_CHECKING:
+    from adapters.event_log import DirectoryEntry
     from adapters.wiring import FleetTwin
 
 PROGRAM: Final = "fleettwin"
@@ -42,6 +43,9 @@ ROOT_BRANCH: Final = "Vehicle."  # of every path of VSS; what `show` prints leav
 DOCUMENT_BYTES_MAX: Final = 1 << 20
 POSITION_DIGITS_MAX: Final = 19  # of a bigint
 SHOWN_CHARACTERS_MAX: Final = 40  # of what is no time
+TIME_OF_DAY: Final = ":"
+# What a person has typed, by the argument of GraphQL that complains of it.
+OPTIONS: Final = {"asOf": "--as-of", "knownAt": "--known-at", "types": "--type", "path": "PATH"}
 UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]  # Typer exports it under no name of its own
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -260,8 +264,8 @@ def explain(
     whole = path if path.startswith(ROOT_BRANCH) else ROOT_BRANCH + path
     with _opened() as twin:
         found = _data(twin, EXPLAIN_QUERY, vehicle=parsed.text, path=whole, **moment)["explain"]
-    if found is None:
-        raise _no_vehicle(parsed, then=bool(moment))
+        if found is None:
+            raise _not_yet(twin, parsed)
     print_found(found, as_json, explain_screen)
 
 
@@ -279,10 +283,10 @@ def timeline(
     """Tell what happened to a vehicle in the order of its own clock; what came late is marked."""
     from adapters.timeline import TIMELINE_TYPES, timeline_of, timeline_screen
 
-    begin, end = (text and _moment(option, text) for option, text in (("--from", since), ("--to", until)))
+    begin, end = _stretch(since, until)
     with _opened() as twin:
         nodes = _all_events(twin, vin, TIMELINE_TYPES)
-    print_found(timeline_of(nodes, begin or None, end or None), as_json, timeline_screen)
+    print_found(timeline_of(nodes, begin, end), as_json, timeline_screen)
 
 
 @app.command()
@@ -307,7 +311,7 @@ def status(
     from adapters.status_screen import status_data, status_screen
 
     with _opened() as twin:
-        found = status_data(twin.observe(), twin.digests() if with_digest else {})
+        found = status_data(twin.observe(), twin.digests() if with_digest else {}, twin.versions.kept())
     print_found(found, as_json, status_screen)
 
 
@@ -355,8 +359,8 @@ def compare(
     """Show where two versions of a projection tell something else, and from which event on. Exit status 1 if so."""
     from adapters.comparing import compare_screen, compare_versions
 
-    with _opened() as twin:
-        found, not_compared = compare_versions(twin, projection, left, right)
+    with _opened() as twin, told_verifying() as tell:
+        found, not_compared = compare_versions(twin, projection, left, right, tell)
     for line in not_compared:
         err.print(line, soft_wrap=True)
     print_found(found, as_json, compare_screen)
@@ -434,9 +438,9 @@ def export(
 
     if not out_folder:
         raise BadInputError("names no folder", where="--out", remedy="give one; . is this one")
-    begin, end = (text and _moment(option, text) for option, text in (("--from", since), ("--to", until)))
+    begin, end = _stretch(since, until)
     with _opened() as twin:
-        write(twin, what, Path(out_folder), begin or None, end or None)
+        write(twin, what, Path(out_folder), begin, end)
 
 
 @app.command(name="import")
@@ -643,10 +647,7 @@ def decommission(
     _check_text("--reason", reason)
     with _opened() as twin:
         parsed = Vin.parse(vin)
-        with twin.twins.reading() as read:
-            known = read.vehicle_by_vin(parsed.text)
-        if known is None:
-            raise _no_vehicle(parsed)
+        _entry(twin, parsed)
         twin.fleet.decommission(parsed.vehicle_id(twin.config.vin_key()), reason, at=now())
         with told_folding() as tell:
             twin.projecting.catch_up(tell)
@@ -660,11 +661,7 @@ def audit(vin: VinArgument, as_json: AsJson = False) -> None:
 
     parsed = Vin.parse(vin)
     with _opened() as twin:
-        with twin.twins.reading() as read:
-            known = read.vehicle_by_vin(parsed.text)
-        if known is None:
-            raise _no_vehicle(parsed)
-        found = audit_data(twin, known.vehicle_id)
+        found = audit_data(twin, _entry(twin, parsed).vehicle_id)
     print_found(found, as_json, audit_screen)
 
 
@@ -762,7 +759,7 @@ def _vehicle(twin: "FleetTwin", document: str, vin: str, **variables: Any) -> di
     parsed = Vin.parse(vin)
     vehicle: dict[str, Any] | None = _data(twin, document, vin=parsed.text, **variables)["vehicle"]
     if vehicle is None:
-        raise _no_vehicle(parsed, then=bool({"asOf", "knownAt"} & variables.keys()))
+        raise _not_yet(twin, parsed)
     return vehicle
 
 
@@ -777,11 +774,20 @@ def _all_events(twin: "FleetTwin", vin: str, types: Sequence[str] | None) -> lis
             return nodes
 
 
-def _no_vehicle(vin: Vin, *, then: bool = False) -> BadInputError:
-    if then:
-        what, remedy = "there was no such vehicle yet", "see `fleettwin timeline` for when it began"
-        return BadInputError(what, where=f"VIN {vin.text}", remedy=remedy)
-    return BadInputError("no such vehicle", where=f"VIN {vin.text}", remedy="ingest a recording of it first")
+def _entry(twin: "FleetTwin", vin: Vin) -> "DirectoryEntry":
+    """Return what is known of a vehicle. Raises BadInputError where it was never registered."""
+    with twin.twins.reading() as read:
+        found = read.vehicle_by_vin(vin.text)
+    if found is None:
+        raise BadInputError("no such vehicle", where=f"VIN {vin.text}", remedy="ingest a recording of it first")
+    return found
+
+
+def _not_yet(twin: "FleetTwin", vin: Vin) -> BadInputError:
+    """Return why a vehicle is not there: it was not yet, at the time that was asked for, or it never was."""
+    _entry(twin, vin)
+    remedy = f"see `fleettwin timeline {vin.text}` for when it began"
+    return BadInputError("there was no such vehicle yet", where=f"VIN {vin.text}", remedy=remedy)
 
 
 def _data(twin: "FleetTwin", document: str, **variables: Any) -> dict[str, Any]:
@@ -789,6 +795,9 @@ def _data(twin: "FleetTwin", document: str, **variables: Any) -> dict[str, Any]:
     if body.get("errors"):
         first = body["errors"][0]
         remedy = first.get("extensions", {}).get("remedy", "see the message")
+        argument, _, what = first["message"].partition(": ")
+        if argument in OPTIONS:
+            raise BadInputError(what, where=OPTIONS[argument], remedy=remedy)
         raise BadInputError(first["message"], where="query", remedy=remedy)
     data: dict[str, Any] = body["data"]
     return data
@@ -836,17 +845,33 @@ def _moment(option: str, text: str) -> Micros:
         shown = repr(text[:SHOWN_CHARACTERS_MAX])
         raise BadInputError(f"{shown} is no time", where=option, remedy="like 2026-06-01T08:00:00Z") from error
     if time.tzinfo is None:
-        raise BadInputError("the time has no zone", where=option, remedy="add Z, or an offset like +02:00")
+        what = "the time has no zone" if TIME_OF_DAY in text else "a date alone is no time"
+        remedy = f"write {time.isoformat()}Z, or an offset like +02:00 in place of Z"
+        raise BadInputError(what, where=option, remedy=remedy)
     return micros_of(time)
+
+
+def _stretch(since: str | None, until: str | None) -> tuple[Micros | None, Micros | None]:
+    """Return what --from and --to say."""
+    begin, end = (
+        None if text is None else _moment(option, text) for option, text in (("--from", since), ("--to", until))
+    )
+    if begin is not None and end is not None and begin > end:
+        raise BadInputError("the end is before the beginning", where="--to", remedy="give a later time")
+    return begin, end
 
 
 def _past(as_of: str | None, known_at: str | None) -> dict[str, str]:
     """Return the times that a twin of the past is asked for, as variables of GraphQL."""
-    return {
-        name: iso_time(_moment(option, text))
-        for name, option, text in (("asOf", "--as-of", as_of), ("knownAt", "--known-at", known_at))
-        if text is not None
-    }
+    from adapters.past import check_past
+
+    found = {}
+    for name, option, text in (("asOf", "--as-of", as_of), ("knownAt", "--known-at", known_at)):
+        if text is not None:
+            at = _moment(option, text)
+            check_past(at, where=option)
+            found[name] = iso_time(at)
+    return found
 
 
 def _recording_time(text: str) -> Micros:

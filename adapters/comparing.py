@@ -1,6 +1,6 @@
 """Two versions of a projection beside each other: where they tell something else, for programs and for people."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rich.console import Group, RenderableType
@@ -10,7 +10,7 @@ from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry
 from adapters.projection_versions import VersionState, at_version, named, no_such_version, versions_there
 from adapters.rebuild import chunks
-from adapters.tables import Rows
+from adapters.tables import Rows, counted
 from adapters.wiring import FleetTwin
 from projections.history import Difference, Event, compare
 from projections.projection import Projection
@@ -26,7 +26,9 @@ class Comparison(NamedTuple):
     not_compared: Sequence[str]
 
 
-def compare_versions(twin: FleetTwin, name: str, left: int, right: int) -> Comparison:
+def compare_versions(
+    twin: FleetTwin, name: str, left: int, right: int, tell: Callable[[str, int, int], None] = lambda *_: None
+) -> Comparison:
     """Return where two versions tell something else. Raises BadInputError where one of them is not there."""
     sides = (_projection(name, left), _projection(name, right))
     there = versions_there(twin.versions, name)
@@ -37,11 +39,13 @@ def compare_versions(twin: FleetTwin, name: str, left: int, right: int) -> Compa
     entries = {entry.vehicle_id: entry for entry in twin.records.vehicles()}
     chosen = set(entries).intersection(*(set(each.vehicle_ids) for each in states if each.vehicle_ids is not None))
     began_after = (states[0].from_position, states[1].from_position)
-    found, outside = [], 0
+    found, outside, done = [], 0, 0
     for chunk in chunks(sorted(chosen), VEHICLES_AT_ONCE):
         for each in compare(sides, twin.read_models, twin.log, chunk, began_after):
             found += [difference_data(difference, entries[difference.vehicle_id]) for difference in each.differences]
             outside += each.outside
+        done += len(chunk)
+        tell(f"{name} v{left}, v{right}", done, len(chosen))
     return Comparison(found, list(_not_compared(states, len(chosen), len(entries), outside)))
 
 
@@ -52,11 +56,11 @@ def _projection(name: str, version: int) -> Projection:
 def _not_compared(states: tuple[VersionState, VersionState], chosen: int, known: int, outside: int) -> Iterable[str]:
     if chosen < known:
         ids = " and ".join(each.id for each in states if each.vehicle_ids is not None)
-        yield f"{ids}: filled for {chosen:,} of {known:,} vehicles, the others are not compared"
+        yield f"{ids}: filled for {chosen:,} of {counted(known, 'vehicle')}, the others are not compared"
     positions = {each.from_position for each in states}
     if len(positions) > 1:
         late = max(states, key=lambda each: each.from_position)
-        rows = f"{outside:,} rows that differ only because of what was before are no differences"
+        rows = f"rows that differ only because of that are no differences: {outside:,}"
         yield f"{late.id}: filled after position {late.from_position:,}; {rows}"
     for each in states:
         if not each.ready:
@@ -87,7 +91,7 @@ def compare_screen(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     counts: dict[tuple[str, str, str], set[str]] = {}
     for each in found:
         counts.setdefault((each["brand"], each["table"], each["field"] or "(row)"), set()).add(each["vehicleId"])
-    title = f"{len(found):,} difference{'s' * (len(found) > 1)}"
+    title = counted(len(found), "difference")
     sums = Rows(("brand", "table", "field", "vehicles"), title)
     for (brand, table, field), vehicles in sorted(counts.items()):
         sums.add_row(brand, table, field, f"{len(vehicles):,}")

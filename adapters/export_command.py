@@ -12,7 +12,6 @@ from adapters.recorded import recorded
 from adapters.terminal import out
 from adapters.versions_commands import shown_version
 from adapters.wiring import FleetTwin
-from domain.errors import BadInputError
 from domain.units import Micros
 from projections.projection import Recorded
 
@@ -22,8 +21,6 @@ PAGE_EVENTS: Final = 10_000
 
 def export(twin: FleetTwin, what: str, folder: Path, begin: Micros | None, end: Micros | None) -> None:
     """Write events, or the rows of a read model, that are of a stretch of the vehicles' time."""
-    if begin is not None and end is not None and begin > end:
-        raise BadInputError("the end is before the beginning", where="--to", remedy="give a later time")
     projection = None if what == EVENTS else named(what, EVENTS)
 
     def chosen(at: Micros) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.export_command import EVENTS
 from adapters.parquet_import import ExportedEvents
+from adapters.tables import counted
 from adapters.terminal import out, told_folding, told_rebuild
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError, UnknownEventError
@@ -29,7 +30,8 @@ def import_events(twin: FleetTwin, folder: Path) -> None:
     took_s = max(time.monotonic() - began, 1e-3)
     with told_folding() as show:
         twin.projecting.catch_up(show)
-    out.print(f"{count:,} events of {len(directory):,} vehicles are in the log, {count / took_s:,.0f} events/s")
+    loaded = f"{counted(count, 'event')} of {counted(len(directory), 'vehicle')}"
+    out.print(f"{loaded} are in the log, {count / took_s:,.0f} events/s")
 
 
 def _seen(

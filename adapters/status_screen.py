@@ -9,6 +9,7 @@ from rich.text import Text
 
 from adapters.clock import iso_time
 from adapters.lag import Lag, Observation
+from adapters.projection_versions import VersionState
 from adapters.set_aside import SetAside
 from adapters.tables import Rows
 
@@ -17,8 +18,10 @@ DUMPED_BYTES_MAX: Final = 512  # for people; JSON has all that is kept
 _DUMP_WIDTH: Final = 16
 
 
-def status_data(seen: Observation, digests: Mapping[tuple[str, int], str]) -> dict[str, Any]:
-    """Return how far log, projections and, where it is used, Kafka are."""
+def status_data(
+    seen: Observation, digests: Mapping[tuple[str, int], str], kept: Iterable[VersionState]
+) -> dict[str, Any]:
+    """Return how far log, projections and, where it is used, Kafka are; and versions that do not follow the log."""
     found: dict[str, Any] = {
         "logPosition": seen.log_position,
         "projections": [
@@ -31,6 +34,18 @@ def status_data(seen: Observation, digests: Mapping[tuple[str, int], str]) -> di
                 **({"digest": digests[of.name, of.version]} if digests else {}),
             }
             for of, lag in seen.projections
+        ],
+        "beside": [
+            {
+                "name": each.projection,
+                "version": each.version,
+                "filled": each.ready,
+                "afterPosition": each.from_position,
+                "untilPosition": each.until_position,
+                "vehicles": None if each.vehicle_ids is None else len(each.vehicle_ids),
+            }
+            for each in kept
+            if each.partial or not each.ready
         ],
         "setAside": seen.set_aside,
     }
@@ -57,7 +72,19 @@ def status_screen(found: Mapping[str, Any]) -> RenderableType:
     lines = [f"the log is at position {found['logPosition']}", *_kafka_lines(found.get("kafka"))]
     if found["setAside"]:
         lines.append(f"records set aside: {found['setAside']:,} (fleettwin set-aside list)")
-    return Group(*map(Text, lines), table)
+    return Group(*map(Text, lines), table, *([_beside_table(found["beside"])] if found["beside"] else []))
+
+
+def _beside_table(beside: Iterable[Mapping[str, Any]]) -> RenderableType:
+    table = Rows(("version beside", "state", "positions", "vehicles"))
+    for each in beside:
+        part = each["afterPosition"] > 0 or each["vehicles"] is not None
+        state = "a part, to compare" if part else "whole"
+        vehicles = "all" if each["vehicles"] is None else str(each["vehicles"])
+        positions = f"{each['afterPosition'] + 1}–{each['untilPosition']}"
+        name = f"{each['name']} v{each['version']}"
+        table.add_row(name, state if each["filled"] else "not filled yet", positions, vehicles)
+    return table
 
 
 def set_aside_data(record: SetAside) -> dict[str, Any]:

@@ -16,6 +16,11 @@ LINES: Final = 4  # that a text is to take at most
 LEGIBLE: Final = 30  # columns in which a text of any length can be read
 
 
+def counted(count: int, what: str) -> str:
+    """Return how many there are, in words: "1 row", "1,000 rows"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 class Rows:
     """Rows of texts: a table where the width has room for it, else each row as a block of a line for each column."""
 

@@ -98,9 +98,9 @@ def told_rebuild(name: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def told_verifying() -> Iterator[Callable[[str, int, int], None]]:
-    """Show how far a proof is; give what is to be called with what is proved, and vehicles done and in all."""
+    """Show how far a proof or a comparison is; give what is to be called with of what, and vehicles done and in all."""
     with _bar() as bar:
-        task = bar.add_task("verifies", total=None, detail="")
+        task = bar.add_task("reads rows", total=None, detail="")
 
         def tell(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total, detail=f"{done:,} of {total:,} vehicles")

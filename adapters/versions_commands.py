@@ -17,7 +17,7 @@ from adapters.past import check_past
 from adapters.projecting import advance
 from adapters.projection_versions import Shown, VersionState, at_version, named, no_such_version, versions_there
 from adapters.rebuild import WORKERS_MAX, Job, chunks, fill_all
-from adapters.tables import Rows
+from adapters.tables import Rows, counted
 from adapters.terminal import err, out, told_rebuild
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
@@ -97,7 +97,7 @@ def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> Ver
 
 def _told_part(state: VersionState) -> str:
     begin = f"with --from {state.from_position}" if state.from_position else "from the beginning"
-    vehicles = "all vehicles" if state.vehicle_ids is None else f"{len(state.vehicle_ids):,} --vehicles"
+    vehicles = "all vehicles" if state.vehicle_ids is None else f"{len(state.vehicle_ids):,} of --vehicles"
     return f"{begin}, for {vehicles}"
 
 
@@ -122,8 +122,10 @@ def _fill(
         advance(projection, twin.log, twin.read_models, now, twin.records.last_position())
     took_s = max(time.monotonic() - began, 1e-3)
     shown = shown_version(twin, projection.name).version
-    said = f"{projection.id} has {events:,} events of {len(vehicle_ids):,} vehicles, {events / took_s:,.0f} events/s"
-    out.print(f"{said}; compare it: fleettwin compare {projection.name} {shown} {projection.version}")
+    has = f"{counted(events, 'event')} of {counted(len(vehicle_ids), 'vehicle')}, {events / took_s:,.0f} events/s"
+    out.print(
+        f"{projection.id} has {has}; compare it: fleettwin compare {projection.name} {shown} {projection.version}"
+    )
 
 
 def _vehicle_ids(twin: FleetTwin, vins: Sequence[str]) -> list[UUID]:

@@ -76,7 +76,7 @@ def test_the_past_is_explained_as_well(driven: CommandLine) -> None:
     assert then["batch"]["origin"] == now["batch"]["origin"]
     assert then["times"]["projectedAt"] is None
     assert driven.run("explain", VIN, "Speed", "--known-at", at).complaint == (
-        f"fleettwin: VIN {VIN}: there was no such vehicle yet; see `fleettwin timeline` for when it began"
+        f"fleettwin: VIN {VIN}: there was no such vehicle yet; see `fleettwin timeline {VIN}` for when it began"
     )
 
 

@@ -147,6 +147,13 @@ def test_a_version_that_is_being_filled_is_neither_deleted_nor_filled_by_another
             complaint = fleettwin.run(*arguments).complaint
             assert complaint.startswith("fleettwin: media 2: another process is filling or deleting this version ")
             assert "Ctrl-C" in complaint
+        (beside,) = fleettwin.run("status", "--json").json["beside"]
+        assert (beside["name"], beside["version"], beside["filled"]) == ("media", 2, False)
+        assert "not filled yet" in fleettwin.run("status").stdout
+        compared = fleettwin.run("compare", "media", "1", "2")
+        assert (compared.status, compared.stderr) == (
+            0, "media v2: still being filled; what it does not hold yet was folded in memory\n"
+        )  # fmt: skip
     discarded = fleettwin.run("discard", "media", "2")
     assert discarded.status == 0
 

@@ -1,6 +1,6 @@
 """Rows are what the log says, however they came to be; and where they are not, the first difference is named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,12 @@ from domain.units import Metres
 from projections.diagnostics.projector import DIAGNOSTICS
 from projections.digest import digest
 from projections.folding import Folder
-from projections.history import Difference, compare, verify
+from projections.history import Difference, compare, rows_after, verify
 from projections.media.model import PlayRow
 from projections.media.projector import MEDIA
 from projections.navigation.projector import NAVIGATION
 from projections.ports import Commit, Moved
-from projections.projection import Projection, Recorded, row_key
+from projections.projection import Key, Projection, Recorded, Row, row_key, row_spec
 from tests.property.test_projections import logs
 from tests.support.batches import T0
 from tests.support.read_side import PROJECTIONS, ListFeed, recorded, runner
@@ -153,6 +153,35 @@ def test_the_first_event_from_which_on_two_folds_differ_is_found_though_others_f
     # Between them both said the same.
     assert (newest.left, newest.right, newest.first and newest.first.version) == ("two", "TWO", 5)
     assert outside == 0
+
+
+def text_of(rows: Mapping[type[Row], Mapping[Key, Row]], found: Difference) -> str:
+    """Return what rows say where a difference was found."""
+    for row_type, of_type in rows.items():
+        if row_spec(row_type).table == found.table:
+            row: Any = of_type.get((found.vehicle_id, *found.key))
+            return repr(row and (getattr(row, found.field) if found.field else True))
+    return repr(None)
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_the_first_event_is_the_one_after_which_all_the_steps_of_both_folds_differ(data: st.DataObject) -> None:
+    events = recorded(data.draw(logs(vehicles=1)))
+    live = data.draw(st.sampled_from(PROJECTIONS))
+    dropped = data.draw(st.sets(st.sampled_from(sorted(live.folds, key=lambda each: each.__name__)), min_size=1))
+    newer = replace(live, version=2, folds={name: fold for name, fold in live.folds.items() if name not in dropped})
+    store, feed = MemoryReadModels(), ListFeed(events)
+    for each in (live, newer):
+        runner(each, feed, store).run_until(len(events))
+    found, _ = compared(live, newer, store, feed)
+    # Backwards from the end, where they differ, to where they last do not.
+    steps = [(rows_after(live, events[:count]), rows_after(newer, events[:count])) for count in range(len(events) + 1)]
+    for difference in found:
+        differ = [text_of(left, difference) != text_of(right, difference) for left, right in steps]
+        first = len(differ) - differ[::-1].index(False)
+        assert difference.first
+        assert (difference.first.version, difference.first.position) == (first, events[first - 1].position)
 
 
 def test_each_field_has_its_own_first_event() -> None:
