@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -56,6 +56,7 @@ _log: Final = logging.getLogger(__name__)
 Send = Callable[[Message], Awaitable[None]]
 # Of a path and an Accept header: status, content type and body; None: nothing of this name
 OperationAnswers = Callable[[str, str], tuple[int, str, bytes] | None]
+T = TypeVar("T")
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
@@ -184,17 +185,19 @@ class _App:
         try:
             document = self._limits.trusted.at_once(call.document, call.sha256)
             if document is None:
-                found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolved, call)
-                if isinstance(found, Response):
-                    return found
+                found = await self._in_time(caller, lambda _: self._resolved(call))
+                if not isinstance(found, str):
+                    return found or respond(TIME_IS_UP, call.media_type)
                 document = found
             if call.media_type == NDJSON:
                 return await self._bulk.answer(document, call, access, caller)
-            work = partial(self._executed, document, call, access)
-            response = await in_time(caller, self._threads, self._endings, work, self._limits.request_s)
+            response = await self._in_time(caller, partial(self._executed, document, call, access))
             return response or respond(TIME_IS_UP, call.media_type)
         finally:
             self._waiting -= 1
+
+    async def _in_time(self, caller: Caller, work: Callable[[Ending], T]) -> T | None:
+        return await in_time(caller, self._threads, self._endings, work, self._limits.request_s)
 
     def _resolved(self, call: Call) -> str | Response:
         """Return the document that a request asks for, or why it is not executed."""

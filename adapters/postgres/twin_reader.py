@@ -17,6 +17,7 @@ from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
+from adapters.postgres.datastore import RECONNECT_S
 from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
 from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.twin_statements import (
@@ -376,6 +377,7 @@ class PostgresTwins:
             kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row},
             min_size=1,
             max_size=CONNECTIONS_MAX,
+            reconnect_timeout=RECONNECT_S,
             configure=_configure,
             open=False,
         )
