@@ -126,7 +126,9 @@ def test_slow_clients_do_not_slow_others_and_are_cut_off(driven: CommandLine) ->
     whole = b"".join(request_bytes(MUCH))
     with serving(driven) as (_, address), httpx.Client(timeout=PATIENCE_S) as client, ExitStack() as opened:
         alone = times_s(client, address)
-        heads, bodies, readers = [], [], []
+        heads: list[socket.socket] = []
+        bodies: list[socket.socket] = []
+        readers: list[socket.socket] = []
         for number in range(SLOW_CLIENTS):
             kind = (heads, bodies, readers)[number % 3]
             slow = opened.enter_context(connected(address, receive_bytes=4_096))
