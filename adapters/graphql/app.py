@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from ipaddress import ip_address
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
@@ -80,6 +80,7 @@ class Live(NamedTuple):
 
 
 NOTHING_LIVE: Final = Live()
+T = TypeVar("T")
 
 
 class Limits(NamedTuple):
@@ -245,7 +246,7 @@ class _App:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._doors.verified, request)
 
     async def _execute(self, call: Call, access: Access, caller: Caller) -> Response:
-        document = await self._resolved(call)
+        document = await self._resolved(call, caller)
         if isinstance(document, Answer):
             return respond(document, call.media_type)
         if call.takes_events and is_subscription(document, call.operation_name):
@@ -259,7 +260,7 @@ class _App:
         response = respond(await self._answered(document, call, access, request_id, caller), call.media_type)
         return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
-    async def _resolved(self, call: Call) -> str | Answer:
+    async def _resolved(self, call: Call, caller: Caller | None = None) -> str | Answer:
         """Return the document that is asked for, or why it is not executed."""
         document = self._limits.trusted.at_once(call.document, call.sha256)
         if document is not None:
@@ -267,7 +268,11 @@ class _App:
         with self._place() as full:
             if full is not None:
                 return full
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._looked_up, call)
+            return await self._in_time(caller, lambda _: self._looked_up(call)) or TIME_IS_UP
+
+    async def _in_time(self, caller: Caller | None, work: Callable[[Ending], T]) -> T | None:
+        """Return what a thread does for a caller, None if its time is up; without a caller whoever waits cancels it."""
+        return await in_time(caller, self._threads, self._endings, work, self._limits.request_s)
 
     def _looked_up(self, call: Call) -> str | Answer:
         try:
@@ -281,7 +286,7 @@ class _App:
     async def _answered(
         self, document: str, call: Call, access: Access, request_id: UUID, caller: Caller | None = None
     ) -> Answer:
-        """Return the answer to a query; without a caller whoever waits for it cancels it."""
+        """Return the answer to a query."""
         await self._streams.reached(at_least(document, call.operation_name, call.variables))
 
         def ask(ending: Ending) -> Answer:
@@ -292,8 +297,7 @@ class _App:
         with self._place() as full:
             if full is not None:
                 return full
-            answer = await in_time(caller, self._threads, self._endings, ask, self._limits.request_s)
-            return answer or TIME_IS_UP
+            return await self._in_time(caller, ask) or TIME_IS_UP
 
     @contextmanager
     def _place(self) -> Iterator[Answer | None]:

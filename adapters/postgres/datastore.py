@@ -20,6 +20,7 @@ ATTEMPTS_MAX: Final = (
 ATTEMPT_WAIT_S: Final = 0.02  # a server that restarts is waited for where connections are handed out
 _CONNECTIONS_MIN: Final = 1
 _CONNECTIONS_MAX: Final = 8
+RECONNECT_S: Final = 5.0  # then who asks next begins anew: a pool waits twice as long after every attempt that fails
 _CONNECTION_WAIT_S: Final = 30.0
 _CONNECT_TIMEOUT_S: Final = 10
 _IDLE_IN_TRANSACTION_MS_MAX: Final = 60_000  # a process that is stopped in mid-transaction must not stop the others
@@ -58,6 +59,7 @@ class Datastore(PostgresDatastore):
             max_overflow=_CONNECTIONS_MAX - _CONNECTIONS_MIN,
         )
         self.pool.conninfo = self._conninfo
+        self.pool.reconnect_timeout = RECONNECT_S
         self.pool.kwargs = {"row_factory": dict_row}
 
     def connect(self) -> Connection[TupleRow]:

@@ -18,6 +18,7 @@ from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.fleet_counts import Counted, Group, GroupBy, greatest
 from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
+from adapters.postgres.datastore import RECONNECT_S
 from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
 from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.twin_statements import (
@@ -442,6 +443,7 @@ class PostgresTwins:
             kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row},
             min_size=1,
             max_size=CONNECTIONS_MAX,
+            reconnect_timeout=RECONNECT_S,
             configure=_configure,
             open=False,
         )
