@@ -68,8 +68,10 @@ class _Counted(NamedTuple):
 _NOTHING: Final = _Counted(0, None, None)
 
 
-def delivered(twin: Twin) -> DeliveredSignals:
+def delivered(twin: Twin) -> DeliveredSignals | None:
     """Return what a vehicle has delivered. Raises BadInputError where too many vehicles are asked about at once."""
+    if not twin.may_show("Vehicle.delivered"):
+        return None
     cohort = twin.cohort
     if len(cohort.entries) > VEHICLES_MAX:
         what = f"of {len(cohort.entries)} vehicles at once this is not told"

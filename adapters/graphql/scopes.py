@@ -32,6 +32,7 @@ FIELDS: Final[Mapping[str, Scopes]] = {
     "Query.node(Trip)": NAVIGATION_PAST,
     "Query.node(Event)": EVENTS,
     "Vehicle.events": EVENTS,
+    "Vehicle.delivered": DIAGNOSTICS,
     "Explanation.event": EVENTS,
     "Fleet.byTroubleCode": DIAGNOSTICS,
     "Fleet.byWarning": DIAGNOSTICS,

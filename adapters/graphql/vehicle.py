@@ -129,10 +129,10 @@ class Vehicle(Node):
     navigation: Navigation = computed(lambda vehicle: Navigation(twin=vehicle.twin), "Where it is, was and is going.")
     media: Media = computed(lambda vehicle: Media(twin=vehicle.twin), "What it plays and has played.")
     diagnostics: Diagnostics = computed(lambda vehicle: Diagnostics(twin=vehicle.twin), "How it is.")
-    delivered: DeliveredSignals = computed(
+    delivered: DeliveredSignals | None = computed(
         lambda vehicle: delivered(vehicle.twin),
-        "What it is capable of: which signals it has ever delivered, and how often. Signals need the scopes that their"
-        f" values need. Of at most {VEHICLES_MAX} vehicles at once.",
+        "What it is capable of: which signals it has ever delivered, and how often. Scope: diagnostics:read;"
+        f" signals of navigation and media need theirs too. Of at most {VEHICLES_MAX} vehicles at once.",
     )
 
     @resolved("The newest sample of any signal, by its COVESA VSS path; null only where there is no such path.")

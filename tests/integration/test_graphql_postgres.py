@@ -202,6 +202,7 @@ QUESTIONS: dict[str, tuple[str, Sequence[Any]]] = {
     "trips": ("trips", (PageOf(6),)),
     "current trips": ("current_trips", ()),
     "plays": ("plays", (PageOf(6, (T0 + 8,)),)),
+    "vehicles by ids and VINs": ("vehicles_named", ([SOME_CAR], [f"VIN000000000000{n:02}" for n in range(50)])),
     "trouble codes": ("trouble_codes", ()),
     "events": ("events", (PageOf(6), None)),
     "events of a type": ("events", (PageOf(6), ["vehicle.trip_started.v1"])),

@@ -110,6 +110,7 @@ def test_no_vehicle_is_an_end_as_well() -> None:
     [
         "{ status { logPosition } }",
         "{ vehicles(first: 3) { edges { node { vin } } pageInfo { hasNextPage endCursor } } }",
+        FLEET.replace("after: $after", "after: $after, orderBy: { field: VIN }"),
         FLEET.replace("hasNextPage ", ""),
         FLEET.replace("edges {", "all: edges {"),
         FLEET.replace("pageInfo {", "info: pageInfo {"),

@@ -517,8 +517,9 @@ def test_a_vehicle_says_whether_it_has_left_the_fleet() -> None:
 
 @pytest.mark.parametrize("past", ["", ', asOf: "2026-02-03T00:00:00Z"'])
 def test_a_hundred_vins_are_one_page_and_one_more_is_on_the_next(past: str) -> None:
-    asked = f"""query ($vins: [String!], $after: String) {{
-        vehicles(first: 100, after: $after, filter: {{ vins: $vins }}{past}) {{ edges {{ node {{ vin }} }} pageInfo {{ hasNextPage endCursor }} }} }}"""
+    page_of_vins = f"vehicles(first: 100, after: $after, filter: {{ vins: $vins }}{past})"
+    fields = "edges { node { vin } } pageInfo { hasNextPage endCursor }"
+    asked = f"query ($vins: [String!], $after: String) {{ {page_of_vins} {{ {fields} }} }}"
     cars = [Car(number) for number in range(1, 103)]
     world = memory_world(*cars)
     for count in (100, 101):

@@ -96,6 +96,7 @@ def test_each_scope_shows_its_own_part(world: World, held: tuple[Scope, ...]) ->
         expected |= {"navigation.trips"}
     expected |= {each for each in whole if each.startswith("media.") and Scope.MEDIA_READ in held}
     expected |= {each for each in whole if each.startswith("diagnostics.") and Scope.DIAGNOSTICS_READ in held}
+    expected |= {"delivered"} if Scope.DIAGNOSTICS_READ in held else set()
     expected |= {"events"} if Scope.EVENTS_READ in held else set()
     found = told(vehicle(world, EVERYTHING, *held))
     of_signals = {Scope.NAVIGATION_READ, Scope.MEDIA_READ, Scope.DIAGNOSTICS_READ}
@@ -147,6 +148,7 @@ def test_what_is_no_envelope_is_null_and_the_answer_says_why(world: World) -> No
         "Media.playHistory",
         "Navigation.trips",
         "Trip.track",
+        "Vehicle.delivered",
         "Vehicle.events",
     }
 
