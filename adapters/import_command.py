@@ -21,7 +21,7 @@ TOLD_EVERY: Final = 1_000  # events
 
 def import_events(twin: FleetTwin, folder: Path) -> None:
     """Take what `export events` wrote: all of it, at the same positions, or nothing. Raises BadInputError."""
-    exported = ExportedEvents(folder / EVENTS if (folder / EVENTS).is_dir() else folder, twin.codec.is_of)
+    exported = ExportedEvents(_folder_of_events(folder), twin.codec.is_of)
     key = twin.config.vin_key()
     directory: list[DirectoryEntry] = []
     began = time.monotonic()
@@ -32,6 +32,18 @@ def import_events(twin: FleetTwin, folder: Path) -> None:
         twin.projecting.catch_up(show)
     loaded = f"{counted(count, 'event')} of {counted(len(directory), 'vehicle')}"
     out.print(f"{loaded} are in the log, {count / took_s:,.0f} events/s")
+
+
+def _folder_of_events(folder: Path) -> Path:
+    """Return what `export` has made in the folder that it was given; else that folder, which may be it itself."""
+    try:
+        return folder / EVENTS if (folder / EVENTS).is_dir() else folder
+    except OSError as error:
+        what, remedy = (
+            f"cannot be read ({error.strerror})",
+            "give the folder that `fleettwin export events --out` was given",
+        )
+        raise BadInputError(what, where=str(folder), remedy=remedy) from error
 
 
 def _seen(

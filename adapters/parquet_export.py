@@ -153,8 +153,8 @@ class Files:
 def whole_or_nothing(folder: Path) -> Iterator[Files]:
     """Give what writes files that come to be in a folder all at once. Raises BadInputError where that cannot be."""
     beside = folder.parent / f".{folder.name}.part"
-    _check_absent(folder)
     try:
+        _check_absent(folder)
         beside.mkdir(parents=True, exist_ok=True)
         with _alone(beside, folder):
             try:

@@ -69,7 +69,7 @@ class ProjectionVersions(Protocol):
         """Show another version in place of `before`. Raises BadInputError where that is not shown any more."""
 
     def held(self, projection: str, version: int) -> AbstractContextManager[None]:
-        """Keep others from filling or deleting a version meanwhile. Raises BadInputError where one does that."""
+        """Keep a version for this process. Raises BadInputError where another one fills, shows or deletes it."""
 
     def discard(self, projection: Projection) -> None:
         """Forget a version, and delete its tables."""

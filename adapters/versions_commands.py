@@ -159,9 +159,20 @@ class _Budget:
 
 def switch(twin: FleetTwin, name: str, version: int) -> None:
     """Show another version: one moment all readers see the one, the next the other."""
+    projection = at_version(named(name), version, where=f"{name} {version}")
+    with twin.versions.held(name, version):
+        before = _check_can_be_shown(twin, projection)
+        while twin.read_models.position(projection) < twin.read_models.position(before):
+            advance(projection, twin.log, twin.read_models, now, twin.read_models.position(before))
+        twin.versions.switch(name, version, before.version)
+    out.print(f"{projection.id} is shown, {before.id} goes on beside it: fleettwin rollback {name}")
+
+
+def _check_can_be_shown(twin: FleetTwin, projection: Projection) -> Projection:
+    """Return what is shown in place of a version that can be. Raises BadInputError for one that cannot."""
+    name, version = projection.name, projection.version
     where = f"{name} {version}"
-    projection = at_version(named(name), version, where=where)
-    shown = shown_version(twin, projection.name)
+    shown = shown_version(twin, name)
     if version == shown.version:
         raise BadInputError("this version is shown already", where=where, remedy="nothing is to be done")
     state = versions_there(twin.versions, name).get(version)
@@ -173,11 +184,7 @@ def switch(twin: FleetTwin, name: str, version: int) -> None:
     if not state.ready:
         remedy = f"`fleettwin rebuild {name} --version {version}` goes on with it"
         raise BadInputError("this version is not filled yet", where=where, remedy=remedy)
-    before = at_version(projection, shown.version)
-    while twin.read_models.position(projection) < twin.read_models.position(before):
-        advance(projection, twin.log, twin.read_models, now, twin.read_models.position(before))
-    twin.versions.switch(name, version, shown.version)
-    out.print(f"{projection.id} is shown, {before.id} goes on beside it: fleettwin rollback {name}")
+    return at_version(projection, shown.version)
 
 
 def rollback(twin: FleetTwin, name: str) -> None:
@@ -193,9 +200,9 @@ def discard(twin: FleetTwin, name: str, version: int) -> None:
     """Delete a version that is not shown."""
     where = f"{name} {version}"
     projection = at_version(named(name), version, where=where)
-    if version == shown_version(twin, projection.name).version:
-        raise BadInputError("this version is shown", where=where, remedy="switch to another one first")
     with twin.versions.held(name, version):
+        if version == shown_version(twin, name).version:
+            raise BadInputError("this version is shown", where=where, remedy="switch to another one first")
         if version not in versions_there(twin.versions, name):
             remedy = "see `fleettwin status` for the versions that there are"
             raise BadInputError("no such version was filled", where=where, remedy=remedy)

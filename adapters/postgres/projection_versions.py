@@ -103,14 +103,14 @@ class PostgresProjectionVersions:
 
     @contextmanager
     def held(self, projection: str, version: int) -> Iterator[None]:
-        """Keep others from filling or deleting a version meanwhile. Raises BadInputError where one does that."""
+        """Keep a version for this process. Raises BadInputError where another one fills, shows or deletes it."""
         key = zlib.crc32(f"{projection} {version}".encode()) & _INT4_MAX
         with closing(self._connect(autocommit=True)) as connection:
             with _named():
                 found = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [_HELD_LOCK, key]).fetchone()
             if found != (True,):
                 remedy = "wait for its end, or stop it (Ctrl-C, kill): what it has filled stays, and it can go on"
-                what = "another process is filling or deleting this version right now"
+                what = "another process is filling, showing or deleting this version right now"
                 raise BadInputError(what, where=f"{projection} {version}", remedy=remedy)
             yield
 

@@ -91,6 +91,7 @@ def test_a_stretch_of_the_vehicles_time_is_chosen(fleettwin: CommandLine, tmp_pa
         (("events", "--out", "x", "--from", "2026-06-02T00:00:00Z", "--to", "2026-06-01T00:00:00Z"), "--to"),
         (("events", "--out", "/proc/nobody"), "/proc/nobody/events"),
         (("events", "--out", ""), "--out"),
+        (("events", "--out", "a" * 300), f"{'a' * 300}/events"),
     ],
 )
 def test_what_cannot_be_is_one_line(other_fleettwin: CommandLine, arguments: tuple[str, ...], where: str) -> None:

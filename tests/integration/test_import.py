@@ -354,3 +354,8 @@ def test_a_file_that_may_not_grow_in_mid_export_leaves_nothing(driven: CommandLi
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert complaint.startswith(f"fleettwin: {tmp_path / 'out/events'}: the disk is full; ")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_is_one_line(empty: CommandLine) -> None:
+    complaint = empty.run("import", "a" * 300).complaint
+    assert complaint.startswith(f"fleettwin: {'a' * 300}: cannot be read (File name too long); give the folder that ")

@@ -141,11 +141,13 @@ def test_what_a_worker_complains_of_comes_through() -> None:
 
 
 @pytest.mark.usefixtures("world")
-def test_a_version_that_is_being_filled_is_neither_deleted_nor_filled_by_another(fleettwin: CommandLine) -> None:
+def test_a_version_that_is_being_filled_is_neither_shown_nor_deleted_nor_filled_by_another(
+    fleettwin: CommandLine,
+) -> None:
     with standing(fleettwin):
-        for arguments in (("discard", "media", "2"), REBUILD):
+        for arguments in (("discard", "media", "2"), ("switch", "media", "2"), REBUILD):
             complaint = fleettwin.run(*arguments).complaint
-            assert complaint.startswith("fleettwin: media 2: another process is filling or deleting this version ")
+            assert complaint.startswith("fleettwin: media 2: another process is filling, ")
             assert "Ctrl-C" in complaint
         (beside,) = fleettwin.run("status", "--json").json["beside"]
         assert (beside["name"], beside["version"], beside["filled"]) == ("media", 2, False)
