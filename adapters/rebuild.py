@@ -29,7 +29,6 @@ from adapters.postgres.read_models import PostgresReadModels
 from adapters.projection_versions import at_version, named
 from adapters.vehicle_log import VehicleLog
 from domain.errors import BadInputError
-from domain.upcasts import topics_of
 from projections.ports import Commit
 
 PAGE_EVENTS: Final = 5_000  # read, folded and written at a time
@@ -63,9 +62,9 @@ class Filler:
         # They are filled in this order: those before the last that was begun are whole.
         place = (done[-1], known[done[-1]]) if done else (vehicle_ids[0], 0)
         folder = LoggedFolder(projection, self.log, self.store, now)
-        topics, between = topics_of(projection.folds), (job.after_position, job.until_position)
+        between = (job.after_position, job.until_position)
         while True:
-            events, page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, topics)
+            events, page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, projection)
             if page.events:
                 with COLLECTOR.held(page.events):
                     folder.take(events, Commit(), page.reach)

@@ -16,7 +16,8 @@ from adapters.recorded import recorded
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
 from domain.streams import StreamProgress
-from projections.projection import Recorded
+from domain.upcasts import topics_of
+from projections.projection import Projection, Recorded
 
 HISTORY_PAGE: Final = 5_000  # events of one vehicle, or of several, read at a time
 _BEGIN: Final = (UUID(int=0), 0)  # before every vehicle and version
@@ -132,14 +133,16 @@ class VehicleLog:
         return self._records.places(positions)
 
     def by_vehicle(
-        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int, topics: Collection[str]
+        self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int, projection: Projection
     ) -> tuple[Sequence[Recorded], VehiclePage]:
         """Return up to `limit` events in order of vehicle and version: see `RecordLog.by_vehicle`.
 
-        Those of other topics than these are passed over, but for one whose bytes are none of its topic.
+        Those that change nothing in a projection are passed over, but for one whose bytes are none of its topic.
         """
-        page = self._records.by_vehicle(place, last_id, between, limit, self._codec.starts_of_others(topics))
-        return [self._recorded(each) for each in page.records], page
+        others = self._codec.starts_of_others(topics_of(projection.folds))
+        page = self._records.by_vehicle(place, last_id, between, limit, others)
+        records = self._codec.telling(page.records, topics_of(projection.newest))
+        return [self._recorded(each) for each in records], page
 
     def last_position(self) -> int:
         """Return the position of the newest event."""

@@ -19,7 +19,7 @@ from domain.units import Micros
 from domain.vehicle import Vehicle, project_vehicle
 from domain.vin import Vin
 
-VEHICLES_CACHED_MAX: Final = 10_000
+VEHICLES_CACHED_MAX: Final = 30_000  # some 16 KB each; one more, and a round of all of them finds none in memory
 
 
 class OriginFrom(NamedTuple):

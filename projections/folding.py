@@ -92,6 +92,17 @@ class _VehicleRows(Rows):
         self._undo.append((written, key, written.get(key, _NOTHING)))
         written[key] = row
 
+    def forget_written(self) -> None:
+        """Be as before the first event."""
+        self._written.clear()
+
+    def fold_next(self, projection: Projection, recorded: Recorded, last_version: int) -> None:
+        """Fold the event after a version. Another is a StoreError, which parks the vehicle like any failure."""
+        version = recorded.event.originator_version
+        if version != last_version + 1:
+            raise StoreError(f"version {version} follows {last_version}: those between are nowhere")
+        self.fold(projection, recorded)
+
     def fold(self, projection: Projection, recorded: Recorded) -> None:
         """Fold one event whole, or not at all."""
         self._undo.clear()
@@ -155,6 +166,11 @@ class _Session:
             found = self._store.load(self._projection, row_type, keys.keys())
             for key in keys:
                 self.rows[key[0]].loaded(row_type, key[1:], found.get(key))
+
+    def take_anew(self, vehicle_id: UUID, events: Sequence[Recorded]) -> None:
+        """Forget what was folded of a vehicle; these are its events now."""
+        self.batches[vehicle_id] = list(events)
+        self.rows[vehicle_id].forget_written()
 
     def collect(self, commit: Commit) -> None:
         """Give a commit all rows that the batch writes."""
@@ -243,8 +259,8 @@ class Folder:
         """Fold events and write them with what `commit` says of positions.
 
         Of a vehicle with a `reach`, the events after the one version, up to the other, that are not in the batch change
-        nothing. A vehicle whose event fails is left out from that event on. Raises `PositionConflictError` where
-        another process was first.
+        nothing, or nothing that the others do not change once more. A vehicle whose event fails is left out from that
+        event on. Raises `PositionConflictError` where another process was first.
         """
         session = _Session(self._store, self.projection, batch, reach)
         self._load_versions(session.batches.keys())
@@ -307,13 +323,13 @@ class Folder:
             missed = self._history.history(vehicle_id, last, version - 1) if version > last + 1 else ()
             for each in (*missed, recorded):
                 try:
-                    if each.event.originator_version != last + 1:
-                        msg = f"version {each.event.originator_version} follows {last}: those between are nowhere"
-                        raise StoreError(msg)  # noqa: TRY301  # parks the vehicle like any other failure
-                    rows.fold(self.projection, each)
+                    rows.fold_next(self.projection, each, last)
                 except Exception as error:
                     if session.store_failed:
                         raise  # no fault of the event
+                    if whole and reach:  # what is behind this event told anew what the batch lacks of those before it
+                        session.take_anew(vehicle_id, self._history.history(vehicle_id, before, max(last, reach[1])))
+                        return self._take_vehicle(vehicle_id, session, commit, counts, attempts)
                     commit.park.append(self._park(each, error, attempts + 1, _newest(events, reach)))
                     failed = True
                     break

@@ -75,6 +75,9 @@ class Projection:
     keys: Callable[
         [VehicleEvent], Sequence[tuple[type[Row], Key]]
     ]  # the rows of its vehicle that folding this event will ask for, as far as is known before
+    newest: frozenset[type[VehicleEvent]] = (
+        frozenset()
+    )  # types of events that tell signals, and of whose folds only the newest of each signal leaves anything
 
     @property
     def id(self) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # the module's own name of it says nothing
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from adapters.avro.shapes import Shapes
@@ -131,6 +131,7 @@ _FLAGS: Final = (False, True)
 _EVEN: Final = bytes(range(0, 128, 2))  # numbers from 0 to 63, as one byte each
 _HALVES: Final = bytes(byte >> 1 for byte in range(256))
 _NAMES: Final = _Kept(lambda raw: sys.intern(str(raw, "utf-8")))
+TIMES: Final = _Kept(_time)  # by their bytes; raises Odd for those of another age
 _IN_CODE: Final[Mapping[str, Any]] = {
     "Odd": Odd,
     "EVEN": _EVEN,
@@ -145,7 +146,7 @@ _IN_CODE: Final[Mapping[str, Any]] = {
     "names": _names,
     "numbers": _numbers,
     "text": _NAMES,
-    "time": _Kept(_time),
+    "time": TIMES,
     "uuid": _Kept(lambda raw: UUID(str(raw, "ascii"))),
     "values": _values,
 }
@@ -252,11 +253,15 @@ at = end
 }
 
 
-def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> Read | None:
-    """Return what reads records with these fields, after a prefix; None where it does not know a type.
+class QuickReader(NamedTuple):
+    """Reads records of a schema; None for bytes that it does not understand."""
 
-    What is made returns None for bytes that it does not understand.
-    """
+    read: Read
+    shapes: Shapes  # how those lie that it has read
+
+
+def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> QuickReader | None:
+    """Return what reads records with these fields, after a prefix; None where it does not know a type."""
     lines = [f"at = {prefix_bytes}"]
     for number, field in enumerate(fields):
         code = _code(field["type"])
@@ -279,7 +284,7 @@ def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> Read
             known = of_length(len(data))
             if known:
                 number = as_number(data, "little")
-                for mask, pattern, read_shape in known:
+                for mask, pattern, read_shape, _, _ in known:
                     if number & mask == pattern:
                         found = read_shape(data)
                         return found
@@ -289,7 +294,7 @@ def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> Read
         shapes.missed(data)
         return found
 
-    return quick
+    return QuickReader(quick, shapes)
 
 
 def _code(kind: Any) -> str | None:

@@ -19,10 +19,14 @@ _MORE: Final = 0x80  # of a number: whether another byte follows
 _NONE: Final = 0
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
+    """How some records of one length lie."""
+
     mask: int
     pattern: int
     read: Callable[[bytes], dict[str, Any]]
+    ends: Mapping[str, int]  # of each field, in bytes
+    names: Mapping[str, Sequence[str]]  # of each column of names, what all these records have there
 
 
 class Shapes:
@@ -36,7 +40,17 @@ class Shapes:
         self._prefix_bytes = prefix_bytes
         self._space = space
         self._misses: Counter[int] = Counter()  # by length
-        self.by_length: dict[int, tuple[_Shape, ...]] = {}
+        self.by_length: dict[int, tuple[Shape, ...]] = {}
+
+    def find(self, data: bytes) -> Shape | None:
+        """Return how a record lies, where that is known."""
+        known = self.by_length.get(len(data))
+        if known:
+            number = int.from_bytes(data, "little")
+            for shape in known:
+                if number & shape.mask == shape.pattern:
+                    return shape
+        return None
 
     def missed(self, data: bytes) -> None:
         """Note a record that was read otherwise. Ever fewer are learned: some lengths have too many shapes."""
@@ -47,15 +61,16 @@ class Shapes:
                 known = self.by_length.get(length, ())
                 self.by_length[length] = (self._learned(data), *known)[:SHAPES_MAX]
 
-    def _learned(self, data: bytes) -> _Shape:
+    def _learned(self, data: bytes) -> Shape:
         walk = _Walk(data, self._prefix_bytes, self._space)
-        made = ", ".join([f"{field['name']!r}: {walk.value(field['type'])}" for field in self._fields])
+        made = ", ".join([f"{field['name']!r}: {walk.field(field['name'], field['type'])}" for field in self._fields])
         names = "".join(f"v{number}, " for number in range(walk.values))
         walk.space["unpack"] = Struct("<" + "".join(walk.format)).unpack
         code = f"def read(data):\n    {names or '()'} = unpack(data)\n    return {{{made}}}"
         exec(code, walk.space)  # noqa: S102  # made of the text in this module and of names of our schemas
         mask = int.from_bytes(walk.mask, "little")
-        return _Shape(mask, int.from_bytes(data, "little") & mask, walk.space["read"])
+        pattern = int.from_bytes(data, "little") & mask
+        return Shape(mask, pattern, walk.space["read"], walk.ends, walk.names)
 
 
 class _Walk:
@@ -66,7 +81,18 @@ class _Walk:
         self.mask = bytearray(at)
         self.format = [f"{at}x"]
         self.values = 0
+        self.ends: dict[str, int] = {}
+        self.names: dict[str, Sequence[str]] = {}
         self._data = data
+
+    def field(self, name: str, kind: Any) -> str:
+        """Pass a field; return the code that makes its value."""
+        at = len(self.mask)
+        code = self.value(kind)
+        self.ends[name] = len(self.mask)
+        if code == f"[*column{at}]" and isinstance(kind, dict) and kind["items"] == "string":
+            self.names[name] = self.space[f"column{at}"]
+        return code
 
     def value(self, kind: Any) -> str:
         """Pass a value; return the code that makes it."""

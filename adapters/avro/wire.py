@@ -19,6 +19,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from adapters.avro.fit import fits
 from adapters.avro.quick import quick_reader
 from adapters.avro.registry import RegisteredSchema, SchemaRegistry
+from adapters.avro.shapes import Shape
 
 PREFIX: Final = Struct(">BI")
 UUIDS_KEPT: Final = 4096  # parsed ids of trips and charging sessions: many events name the same one
@@ -77,12 +78,16 @@ class RecordReader:
 
     def read(self, data: bytes) -> dict[str, Any]:
         """Return the fields of a record, whose prefix is not looked at. Raises `UnreadableError`."""
-        fields = self._quick(data) if self._quick else None
+        fields = self._quick.read(data) if self._quick else None
         if fields is None:
             fields = self._read(data)
         if self._defaults:
             fields.update(copy.deepcopy(self._defaults))
         return fields
+
+    def shape_of(self, data: bytes) -> Shape | None:
+        """Return how a record lies, where that is known: then it can be read."""
+        return self._quick.shapes.find(data) if self._quick else None
 
     def _read(self, data: bytes) -> dict[str, Any]:
         stream = BytesIO(data)

@@ -212,4 +212,5 @@ DIAGNOSTICS: Final = Projection(
         e.ClockCorrected: _clock,
     },
     keys=_keys,
+    newest=frozenset({e.SignalsSampled}),
 )

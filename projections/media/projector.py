@@ -85,4 +85,5 @@ MEDIA: Final = Projection(
         e.VolumeChanged: _volume,
     },
     keys=_keys,
+    newest=frozenset({e.SignalsSampled}),
 )

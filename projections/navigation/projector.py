@@ -163,4 +163,5 @@ NAVIGATION: Final = Projection(
         e.DestinationCleared: _destination,
     },
     keys=_keys,
+    newest=frozenset({e.SignalsSampled}),
 )

@@ -1,0 +1,129 @@
+"""What a rebuild passes over, since later events tell it anew, leaves no trace; not where an event fails between."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.avro import shapes
+from adapters.avro.codec import AvroCodec
+from adapters.avro.registry import SchemaRegistry
+from adapters.memory.event_store import MemoryEventLog
+from adapters.memory.read_models import MemoryReadModels
+from adapters.vehicle_log import VehicleLog
+from domain import events as e
+from domain import paths
+from domain.events import VehicleEvent
+from projections.diagnostics.projector import DIAGNOSTICS
+from projections.digest import digest
+from projections.folding import Folder
+from projections.ports import Commit
+from projections.projection import Fold, Projection, Recorded, Rows
+from projections.runner import Runner
+from tests.property.test_projections import logs
+from tests.support.batches import T0, Stream, sample
+from tests.support.given import Car
+from tests.support.read_side import PROJECTIONS
+
+DOORS: Final = ["Vehicle.Cabin.Door.Row1.DriverSide.IsOpen", "Vehicle.Cabin.Door.Row1.PassengerSide.IsOpen"]
+
+
+@pytest.fixture(scope="module")
+def codec() -> Iterator[AvroCodec]:
+    """Give a codec that knows how a record lies once it has read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "MISSES_MIN", 1)
+        yield AvroCodec(SchemaRegistry.load())
+
+
+def log_of(codec: AvroCodec, events: list[VehicleEvent]) -> VehicleLog:
+    """Return a log of events each of which has been read before."""
+    log = VehicleLog(MemoryEventLog(lambda: T0), codec)
+    log.append(events)
+    assert len(log.read(0, len(events))) == len(events)
+    return log
+
+
+def that_fails(projection: Projection, position: int) -> Projection:
+    """Return a projection whose folds fail at a position of the log."""
+
+    def failing(fold: Fold) -> Fold:
+        def folded(recorded: Recorded, event: Any, rows: Rows) -> None:
+            fold(recorded, event, rows)
+            if recorded.position == position:
+                raise ZeroDivisionError
+
+        return folded
+
+    folds: Mapping[type[VehicleEvent], Fold] = {kind: failing(fold) for kind, fold in projection.folds.items()}
+    return replace(projection, folds=folds)
+
+
+def fill(projection: Projection, log: VehicleLog, store: MemoryReadModels, page_events: int) -> int:
+    """Fill a version as a rebuild does; return how many events were decoded."""
+    ids = sorted({each.event.originator_id for each in log.read(0, log.last_position())})
+    folder = Folder(projection, log, store, lambda: T0)
+    place, decoded = (ids[0], 0), 0
+    while True:
+        events, page = log.by_vehicle(place, ids[-1], (0, log.last_position()), page_events, projection)
+        if not page.events:
+            return decoded
+        folder.take(events, Commit(), page.reach)
+        place, decoded = page.place, decoded + len(events)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_is_filled_without_old_news_is_what_was_folded_live(codec: AvroCodec, data: st.DataObject) -> None:
+    events = data.draw(logs(vehicles=2))
+    log = log_of(codec, events)
+    # What is passed over is not folded, so that it cannot fail; none that a codec reads does.
+    able = [position for position, event in enumerate(events, 1) if not isinstance(event, e.SignalsSampled)]
+    fails_at = data.draw(st.sampled_from([0, *able]))
+    for projection in PROJECTIONS:
+        store, live = MemoryReadModels(), that_fails(projection, fails_at)
+        beside = replace(live, version=2)
+        Runner(live, log, store, lambda: T0).run_until(len(events))
+        fill(beside, log, store, data.draw(st.integers(1, len(events))))
+        ids = {event.originator_id for event in events}
+        assert store.versions(beside, ids) == store.versions(live, ids)
+        assert store.parked(beside) == store.parked(live)
+        assert digest(store, beside) == digest(store, live)
+
+
+def doors(*opened: bool) -> list[VehicleEvent]:
+    """Return what a car tells whose doors are opened and closed once a second."""
+    car, stream = Car(), Stream()
+    for second, is_open in enumerate(opened):
+        car.observe(stream.batch(*[sample(path, second, is_open) for path in DOORS]))
+    return [*car.events]
+
+
+def test_of_signals_that_change_all_the_time_hardly_an_event_is_decoded(codec: AvroCodec) -> None:
+    events = doors(*[second % 2 == 0 for second in range(50)])
+    assert sum(isinstance(event, e.SignalsSampled) for event in events) == 50
+    assert fill(DIAGNOSTICS, log_of(codec, events), MemoryReadModels(), len(events)) <= 2
+
+
+def test_where_an_event_fails_what_it_would_have_told_anew_is_folded_after_all(codec: AvroCodec) -> None:
+    events = doors(True, False, True, False)
+    log, store = log_of(codec, events), MemoryReadModels()
+    failing = that_fails(DIAGNOSTICS, len(events))
+    fill(failing, log, store, len(events))
+    (parked,) = store.parked(failing).values()
+    assert (parked.position, parked.newest_version) == (len(events), len(events))
+    rows = [row for row_type in failing.row_types for row in store.rows(failing, row_type)]
+    assert [(row.path, row.flag, row.position) for row in rows] == [(path, True, len(events) - 1) for path in DOORS]  # type: ignore[attr-defined]
+
+
+def test_a_signal_that_no_later_event_tells_is_no_old_news(codec: AvroCodec) -> None:
+    car, stream = Car(), Stream()
+    for second, more in enumerate([[sample(paths.LOW_VOLTAGE, 0, 12.5)], [], []]):
+        car.observe(stream.batch(*more, *[sample(path, second, second % 2 == 0) for path in DOORS]))
+    store = MemoryReadModels()
+    fill(DIAGNOSTICS, log_of(codec, [*car.events]), store, len(car.events))
+    row_type = DIAGNOSTICS.row_types[0]
+    assert {row.path for row in store.rows(DIAGNOSTICS, row_type)} == {*DOORS, paths.LOW_VOLTAGE}  # type: ignore[attr-defined]
