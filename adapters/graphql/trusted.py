@@ -12,6 +12,7 @@ from adapters.graphql.errors import ErrorCode
 from domain.errors import FleettwinError
 
 DOCUMENTS_REMEMBERED_MAX: Final = 1_000
+NOT_FOUND: Final = "PersistedQueryNotFound"  # the message by which clients know that they are to send the document
 REMEMBERED_S: Final = 60.0  # after which one that was taken back is trusted no more
 
 
@@ -64,8 +65,7 @@ class TrustedDocuments:
         if found is not None:
             return found
         if document is None or self.only:
-            what, remedy = "no document with this hash is registered", "have the operator register it"
-            raise UntrustedError(ErrorCode.PERSISTED_QUERY_NOT_FOUND, what, remedy)
+            raise UntrustedError(ErrorCode.PERSISTED_QUERY_NOT_FOUND, NOT_FOUND, "have the operator register it")
         return document
 
     def _find(self, sha256: str) -> str | None:
