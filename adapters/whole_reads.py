@@ -1,4 +1,4 @@
-"""Some vehicles with all that one field of a question wants of them, read at once: what is asked, and what comes back."""
+"""Some vehicles with all that one field of a question wants of them, read at once: what is asked, what comes back."""
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
 
     wanted: Wanted
     key: str | UUID | None
-    count: int = 1
+    limit: int = 1
     shown: int = 1  # of them; one more may be read, to see whether another page follows
 
 

@@ -29,6 +29,7 @@ from adapters.postgres.server import EmbeddedServer
 from adapters.postgres.set_aside import PostgresSetAside
 from adapters.postgres.snapshots import PostgresSnapshots, fetch_from
 from adapters.postgres.twin_reader import PostgresTwins
+from adapters.postgres.whole_reader import PostgresWholeReads
 from adapters.projecting import Projecting
 from adapters.projection_versions import followed_projections
 from adapters.signals.catalogue import Catalogue, load_catalogue
@@ -273,9 +274,16 @@ class FleetTwin:
         hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
-        limits = Limits(budgets, trusted)
+        limits = Limits(budgets, trusted, PostgresWholeReads(self.conninfo))
         return build_app(
-            self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
+            self.twins,
+            self.catalogue,
+            self.codec.decode,
+            self.registry,
+            hosts,
+            operation,
+            doorkeeper,
+            limits,
         )
 
     def _doorkeeper(self) -> "Doorkeeper":

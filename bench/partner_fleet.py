@@ -1,4 +1,4 @@
-"""A fleet of 100,000 vehicles in PostgreSQL, made there: the tables of the read models as projections would fill them."""
+"""A fleet of 100,000 vehicles in PostgreSQL: the tables of the read models as projections would fill them."""
 
 from contextlib import closing
 from typing import Final, LiteralString

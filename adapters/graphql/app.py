@@ -17,12 +17,13 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from adapters.access import Access
 from adapters.graphql import graphiql
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.bulk import Bulk
+from adapters.graphql.compiled import CompiledDocuments
 from adapters.graphql.doors import Doors
 from adapters.graphql.errors import ErrorCode, error_body
 from adapters.graphql.execution import Answer, Api
@@ -32,6 +33,7 @@ from adapters.graphql.http import (
     Call,
     Request,
     Response,
+    json_bytes_response,
     json_response,
     read_call,
     refusal,
@@ -42,6 +44,7 @@ from adapters.graphql.http import (
 from adapters.graphql.port import Catalogue, Decode, Doorkeeper, SchemaRegistry, Twins
 from adapters.graphql.registry import RegistryEndpoints
 from adapters.graphql.trusted import NoDocuments, TrustedDocuments, UntrustedError
+from adapters.whole_reads import WholeReads
 from domain.errors import StoreError
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost"})
@@ -60,10 +63,11 @@ AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class Limits(NamedTuple):
-    """What who is let in may ask for."""
+    """What who is let in may ask for, and what answers without a thread where it can."""
 
     budgets: Budgets | None  # None: as much as there is
     trusted: TrustedDocuments
+    reads: WholeReads | None = None  # None: no document is compiled
 
 
 NO_LIMITS: Final = Limits(None, TrustedDocuments(NoDocuments()))
@@ -85,7 +89,8 @@ def build_app(
     """
     doors = Doors(doorkeeper)
     api = Api(twins, catalogue, decode, limits.budgets)
-    return _App(api, RegistryEndpoints(registry), hosts, operation, doors, limits.trusted)
+    compiled = None if limits.reads is None else CompiledDocuments(api, limits.reads)
+    return _App(api, RegistryEndpoints(registry), hosts, operation, doors, limits.trusted, compiled)
 
 
 class _App:
@@ -97,8 +102,10 @@ class _App:
         operation: OperationAnswers | None,
         doors: Doors,
         trusted: TrustedDocuments,
+        compiled: CompiledDocuments | None,
     ) -> None:
         self._trusted = trusted
+        self._compiled = compiled
         self._doors = doors
         self._api = api
         self._registry = registry
@@ -127,6 +134,8 @@ class _App:
             if message["type"] == "lifespan.shutdown":
                 self._threads.shutdown(wait=True)
                 self._bulk.close()
+                if self._compiled is not None:
+                    await self._compiled.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
             await send({"type": "lifespan.startup.complete"})
@@ -198,7 +207,14 @@ class _App:
                 document = found
             if call.media_type == NDJSON:
                 return await self._bulk.answer(document, call, access)
-            answer = partial(self._executed, document, call, access)
+            request_id = uuid4()
+            if self._compiled is not None:
+                body = await self._compiled.answer(
+                    document, call.variables, call.operation_name, access=access, request_id=request_id
+                )
+                if body is not None:
+                    return _with_id(json_bytes_response(200, body, call.media_type), request_id)
+            answer = partial(self._executed, document, call, access, request_id)
             return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
         finally:
             self._waiting -= 1
@@ -217,11 +233,11 @@ class _App:
             )
             return json_response(503, {"errors": [refused]}, call.media_type)
 
-    def _executed(self, document: str, call: Call, access: Access) -> Response:
-        request_id = uuid4()
+    def _executed(self, document: str, call: Call, access: Access, request_id: UUID) -> Response:
         answer = self._api.answer(document, call.variables, call.operation_name, access=access, request_id=request_id)
-        response = respond(answer, call.media_type)
-        return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
+        if self._compiled is not None and "errors" not in answer.body:
+            self._compiled.learn(document, call.variables, call.operation_name, access=access)
+        return _with_id(respond(answer, call.media_type), request_id)
 
     async def _read(self, request: Request, path: str) -> Response:
         accept = request.headers.get("accept", "")
@@ -245,6 +261,10 @@ class _App:
         except StoreError as error:
             return json_response(503, {"status": "not ready", "reason": str(error)})
         return json_response(200, {"status": "ready", "logPosition": positions.log_position})
+
+
+def _with_id(response: Response, request_id: UUID) -> Response:
+    return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
 
 def _host(header: str) -> str:

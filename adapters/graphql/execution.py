@@ -90,7 +90,7 @@ class Api:
         client = (call.access.client, call.access.brands)
         allowed, throttle = budgets.spend(client, requested)
         if not allowed:
-            cost = _cost(requested, None, throttle)
+            cost = cost_told(requested, None, throttle)
             what = f"the query may cost {requested:,.0f} points"
             if requested > throttle.maximum:
                 why, remedy = f"there are never more than {throttle.maximum:,.0f}", "ask for smaller pages, or for less"
@@ -103,7 +103,7 @@ class Api:
         answer = self._executed(parsed, call)
         actual = min(requested, max(POINTS_MIN, points_of(answer.body.get("data"))))
         _, throttle = budgets.spend(client, actual - requested)
-        extensions = answer.body.get("extensions", {}) | _cost(requested, actual, throttle)["extensions"]
+        extensions = answer.body.get("extensions", {}) | cost_told(requested, actual, throttle)["extensions"]
         return answer._replace(body=answer.body | {"extensions": extensions})
 
     def _executed(self, parsed: DocumentNode, call: "_Call") -> Answer:
@@ -161,16 +161,16 @@ class _RefusedError(Exception):
 def _ready(document: str, call: _Call) -> tuple[DocumentNode, float]:
     """Return a document that can be executed, and what it may cost. Raises _RefusedError."""
     try:
-        parsed, texts, invalid = (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
+        parsed, texts, invalid = (checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
     except GraphQLError as error:
         raise _RefusedError(*told([error], Step.PARSE)) from error
     if invalid:
         raise _RefusedError(*told(invalid, Step.VALIDATE))
     for where, held in (("document", texts), ("variables", call.variables)):
-        if _is_unspeakable(held):
+        if is_unspeakable(held):
             what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
             raise _RefusedError(error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out"))
-    if (reason := _no_operation(parsed, call.operation_name)) is not None:
+    if (reason := why_no_operation(parsed, call.operation_name)) is not None:
         raise _RefusedError(error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason))
     operation = get_operation_ast(parsed, call.operation_name)
     assert operation is not None
@@ -191,7 +191,7 @@ def why_refused(document: str) -> str | None:
     operations = [each for each in parsed.definitions if isinstance(each, OperationDefinitionNode)]
     for each in operations:
         name = each.name.value if each.name else None
-        reason = _no_operation(parsed, name) or too_complex(price(CORE_SCHEMA, parsed, each, {}))
+        reason = why_no_operation(parsed, name) or too_complex(price(CORE_SCHEMA, parsed, each, {}))
         if reason is not None:
             return reason
     return None if operations else "there is no operation"
@@ -204,7 +204,7 @@ def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLEr
     return parsed, [] if invalid else _texts(parsed), invalid
 
 
-_checked_and_kept = lru_cache(DOCUMENTS_KEPT)(_checked)
+checked_and_kept = lru_cache(DOCUMENTS_KEPT)(_checked)
 
 
 def _texts(document: DocumentNode) -> list[str]:
@@ -219,7 +219,7 @@ def _texts(document: DocumentNode) -> list[str]:
     return found
 
 
-def _is_unspeakable(held: Any) -> bool:
+def is_unspeakable(held: Any) -> bool:
     """Whether a value holds a text that is no UTF-8, or that PostgreSQL cannot keep."""
     waiting = [held]
     while waiting:
@@ -234,7 +234,7 @@ def _is_unspeakable(held: Any) -> bool:
     return False
 
 
-def _no_operation(document: DocumentNode, name: str | None) -> str | None:
+def why_no_operation(document: DocumentNode, name: str | None) -> str | None:
     """Return why there is no operation to execute, None if there is one."""
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     named = [each for each in operations if name is None or (each.name and each.name.value == name)]
@@ -249,7 +249,7 @@ def _refused(step: Step, errors: Sequence[GraphQLError]) -> Answer:
     return Answer({"errors": told(errors, step)}, executed=False)
 
 
-def _cost(requested: float, actual: float | None, throttle: Throttle) -> JsonObject:
+def cost_told(requested: float, actual: float | None, throttle: Throttle) -> JsonObject:
     """Return what a query cost, in the form in which Shopify tells it; points are told as whole ones."""
     return {
         "extensions": {

@@ -22,7 +22,7 @@ from projections.navigation.model import DestinationRow, TripRow
 POINTS_DEFAULT: Final = 1_000
 POINTS_MAX: Final = 10_000
 _LOCATION: Final = (paths.LATITUDE, paths.LONGITUDE)
-_LOCATION_PATH: Final = "Vehicle.CurrentLocation"
+LOCATION_PATH: Final = "Vehicle.CurrentLocation"
 _TRUST: Final = tuple(ValueStatus[name] for name in ("OK", "STALE", "INVALID", "UNSUPPORTED", "NEVER_RECEIVED"))
 
 
@@ -144,11 +144,11 @@ class Trip(Node):
 
 def _location(model: "Navigation") -> LocationValue:
     twin = model.twin
-    refusal = twin.refusal(_LOCATION_PATH)
+    refusal = twin.refusal(LOCATION_PATH)
     if refusal:
         return LocationValue(
             row=None,
-            path=_LOCATION_PATH,
+            path=LOCATION_PATH,
             unit="degrees",
             status=ValueStatus.FORBIDDEN,
             reason=refusal,
@@ -164,7 +164,7 @@ def _location(model: "Navigation") -> LocationValue:
     whole = isinstance(latitude, float) and isinstance(longitude, float)
     return LocationValue(
         row=min(known, key=lambda row: row.captured_at) if known else None,
-        path=_LOCATION_PATH,
+        path=LOCATION_PATH,
         unit="degrees",
         status=worst.status,
         reason=worst.reason,

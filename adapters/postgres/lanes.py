@@ -148,6 +148,7 @@ class Lane:
         self._transformer.set_pgresult(result, format=pq.Format.BINARY)
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
+
 _FAILURES: Final = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED})
 
 

@@ -16,9 +16,11 @@ from domain.errors import StoreError
 from projections.projection import Row, row_spec
 
 # As whom, until the end of the transaction; and which versions of the projections are shown in it.
-_VERSIONS: Final = "SELECT string_agg(s.projection || ' ' || s.version, ' ' ORDER BY s.projection) FROM shown_projections AS s"
-_BEGIN: Final = f"SELECT ({_VERSIONS})"  # noqa: S608  # no value
-_BECOME_API: Final = f"SELECT ({_VERSIONS}), set_config('role', $1, true), set_config($2, $3, true)"  # noqa: S608
+_VERSIONS: Final = (
+    "SELECT string_agg(s.projection || ' ' || s.version, ' ' ORDER BY s.projection) FROM shown_projections AS s"
+)
+_BEGIN: Final = f"SELECT ({_VERSIONS})"  # no value
+_BECOME_API: Final = f"SELECT ({_VERSIONS}), set_config('role', $1, true), set_config($2, $3, true)"
 _ENTRY: Final = len(DirectoryEntry._fields)
 _SHOWN_ANEW_MAX: Final = 3  # times that another version is shown while a question is asked
 _PLAIN: Final[dict[str, Callable[[Any], Any]]] = {"uuid": UUID, "float": float}
@@ -51,9 +53,7 @@ class PostgresWholeReads:
             ]
             ((shown, *_),), *found = await self._lanes.ask([begin, *of_questions])
             if shown == versions:
-                return [
-                    [_vehicle(row, one.wanted) for row in rows] for one, rows in zip(asked, found, strict=True)
-                ]
+                return [[_vehicle(row, one.wanted) for row in rows] for one, rows in zip(asked, found, strict=True)]
             self._versions = shown
         raise StoreError("other versions of the projections are shown all the time")
 
@@ -83,7 +83,9 @@ def _rows(row_type: type[Row], text: str | None) -> list[Any]:
     """Return the rows that a list of lists tells of."""
     if text is None:
         return []
-    plain = [(place, _PLAIN[column.kind]) for place, column in enumerate(row_spec(row_type).columns) if column.kind in _PLAIN]
+    plain = [
+        (place, _PLAIN[column.kind]) for place, column in enumerate(row_spec(row_type).columns) if column.kind in _PLAIN
+    ]
     found = []
     for values in json.loads(text):
         for place, make in plain:

@@ -41,7 +41,7 @@ class WholeStatement(NamedTuple):
         """Return what takes the places of $1 and so on."""
         found: list[Any] = [asked.key]
         if self.wanted.by is By.PAGE:
-            found = [asked.key or _FROM_THE_FIRST, asked.count]
+            found = [asked.key or _FROM_THE_FIRST, asked.limit]
             if self.by_brand:
                 assert asker.brands is not None
                 found += asker.brands
@@ -114,7 +114,9 @@ class _Writer:
             )
         for other in SEEN_TABLES if wanted.last_seen else ():
             if other not in SIGNAL_TABLES:
-                nothing: LiteralString = ", ".join("r.captured_at" if name == "captured_at" else "NULL" for name in shown)
+                nothing: LiteralString = ", ".join(
+                    "r.captured_at" if name == "captured_at" else "NULL" for name in shown
+                )
                 parts.append(
                     f"SELECT false, {nothing} FROM {self._statements.table(other)} AS r"
                     " WHERE r.vehicle_id = v.vehicle_id"
