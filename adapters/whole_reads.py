@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from adapters.event_log import DirectoryEntry
@@ -47,19 +47,11 @@ class Asker(NamedTuple):
     brands: Collection[str] | None
 
 
-class Sample(NamedTuple):
-    """The newest sample of a signal, as `projections.signal_rows.SignalRow` has it."""
-
-    path: str
-    kind: str
-    number: float | None
-    text: str | None
-    flag: bool | None
-    quality: int
-    captured_at: Micros
-    received_at: Micros  # 0 where provenance is not wanted; so are the two that follow
-    event_version: int
-    position: int
+# The newest sample of a signal: columns of `projections.signal_rows.SignalRow`, those of provenance where it is wanted. A
+# plain tuple, for there are many.
+Sample = tuple[Any, ...]
+SAMPLE: Final = ("path", "kind", "number", "text", "flag", "quality", "captured_at")
+PROVENANCE: Final = ("received_at", "event_version", "position")
 
 
 class WholeVehicle(NamedTuple):

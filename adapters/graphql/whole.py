@@ -7,7 +7,7 @@ from uuid import UUID
 from adapters.graphql.cohort import Cohort, Context, Seen, Tracks, Twin
 from adapters.graphql.port import TwinReader
 from adapters.graphql.vehicle import Vehicle
-from adapters.whole_reads import Sample, WholeVehicle
+from adapters.whole_reads import SAMPLE, WholeVehicle
 from domain.units import Micros
 from projections.diagnostics.model import QualityRow, TroubleCodeRow, WarningRow
 from projections.navigation.model import DestinationRow, TripRow
@@ -16,7 +16,9 @@ from projections.signal_rows import SignalRow
 
 R = TypeVar("R")
 
+_TOLD: Final = len(SAMPLE)
 _NO_STREAM: Final = ("", 0)  # of a sample: no field shows it
+_NOWHERE: Final = (0, 0, 0)  # where no field shows that either
 # What the fields call the rows that they want.
 _ROWS: Final[Mapping[Hashable, type[Row]]] = {
     "destinations": DestinationRow,
@@ -25,12 +27,6 @@ _ROWS: Final[Mapping[Hashable, type[Row]]] = {
     "trouble codes": TroubleCodeRow,
     "warnings": WarningRow,
 }
-
-
-def row_of(vehicle_id: UUID, sample: Sample) -> SignalRow:
-    """Return the row that a sample was read from."""
-    *values, event_version, position = sample
-    return SignalRow._make((vehicle_id, *values, *_NO_STREAM, event_version, position))
 
 
 class WholeCohort(Cohort):
@@ -45,7 +41,10 @@ class WholeCohort(Cohort):
     def signal(self, vehicle_id: UUID, path: str) -> SignalRow | None:
         """Return the newest sample of a signal."""
         sample = self.whole.samples.get(path)
-        return None if sample is None else row_of(vehicle_id, sample)
+        if sample is None:
+            return None
+        told, (received_at, event_version, position) = sample[:_TOLD], sample[_TOLD:] or _NOWHERE
+        return SignalRow._make((vehicle_id, *told, received_at, *_NO_STREAM, event_version, position))
 
     def branch(self, vehicle_id: UUID, prefix: str) -> Sequence[SignalRow]:
         """Branches are not read so."""

@@ -5,6 +5,7 @@ of which there are many, is written from its sample straight away, where nothing
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -38,16 +39,16 @@ from adapters.graphql.envelope import (
 )
 from adapters.graphql.fields import ComputedField, ShownSignal
 from adapters.graphql.ids import event_id_of
-from adapters.graphql.json_text import UnwrittenError, dumped, number, quoted, time, writer_of
+from adapters.graphql.json_text import UnwrittenError, dumped, quoted, time, writer_of
 from adapters.graphql.navigation import LOCATION_PATH
 from adapters.graphql.scalars import whole_number
 from adapters.graphql.scopes import Scopes
 from adapters.graphql.selections import TYPENAME, Selections
 from adapters.graphql.vehicle import Vehicle
-from adapters.graphql.whole import WholeCohort, row_of
-from adapters.whole_reads import Sample
+from adapters.graphql.whole import WholeCohort
+from adapters.whole_reads import PROVENANCE, SAMPLE, Sample
+from domain import paths as domain_paths
 from domain.signals import Quality
-from domain.units import Micros
 from projections.diagnostics.model import QualityRow, TroubleCodeRow, WarningRow
 from projections.navigation.model import DestinationRow, TripRow
 from projections.projection import Row
@@ -67,11 +68,17 @@ _ROWS: Final[Mapping[str, type[Row]]] = {
 _BY_METHOD: Final = frozenset({"Diagnostics.troubleCodes", "Diagnostics.warnings", "Vehicle.signal"})
 # They read more, or put on record what depends on the rows.
 _ORDINARY: Final = frozenset({"Vehicle.decommissionedAt", "TroubleCode.freezeFrame"})
+# What a vehicle always has, and is made of the vehicle alone: written as a part of it.
+_MODELS: Final = frozenset({"Vehicle.navigation", "Vehicle.media", "Vehicle.diagnostics"})
+_SIGNALS: Final = {"Diagnostics.ignition": ShownSignal(BooleanValue, domain_paths.LOW_VOLTAGE_SYSTEM_STATE, None)}
 _OF_AGE: Final = frozenset({"status", "reason"})
 _PROVENANCE: Final = frozenset({"receivedAt", "eventId", "position"})
 _ENVELOPES: Final = frozenset({"FloatValue", "StringValue", "BooleanValue", "LocationValue", "Signal"})  # of samples
 NO_VEHICLE: Final = UUID(int=0)
 _OK: Final = int(Quality.OK)
+(_, _KIND, _NUMBER, _TEXT, _FLAG, _QUALITY, _CAPTURED_AT, _RECEIVED_AT, _EVENT_VERSION, _POSITION) = range(
+    len(SAMPLE) + len(PROVENANCE)
+)
 
 
 @dataclass(slots=True)
@@ -82,10 +89,12 @@ class Writing:
     objects: int = 0  # that were written
     vehicle_id: UUID = NO_VEHICLE  # of the vehicle that is being written; so are the two that follow
     samples: Mapping[str, Sample] = field(default_factory=dict)
-    last_seen: Micros | None = None
+    fresh_from: float = -math.inf  # the oldest time of a sample that is not stale
 
 
+Get = Callable[[Any], Any]
 Write = Callable[[Any, Writing], str]
+OfSample = Callable[[Sample, Writing], str]
 
 
 @dataclass(slots=True)
@@ -100,11 +109,19 @@ class Needs:
 
 
 class _Part(NamedTuple):
-    """A piece of an object: text, or what writes it; and the objects in it that do not count themselves."""
+    """A piece of an object: a template, what writes the rest of it, and the objects that it counts for."""
 
-    text: str | None
-    write: Write | None = None
+    template: str
+    writes: Sequence[Write] = ()
     objects: int = 0
+
+
+def _constant(value: object, objects: int = 0) -> _Part:
+    return _Part(_escaped(dumped(value)), objects=objects)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")
 
 
 class Writers:
@@ -117,19 +134,7 @@ class Writers:
 
     def of_object(self, kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Write:
         """Return what writes objects of a type. Raises UncompiledError."""
-        pieces: list[str] = []
-        writes: list[Write] = []
-        objects = 1
-        for key, of_key in self._selections.of(kind, nodes).items():
-            part = self._field(kind, of_key)
-            objects += part.objects
-            if part.write is None:
-                assert part.text is not None
-                pieces.append(f'"{key}":{part.text.replace("%", "%%")}')
-            else:
-                pieces.append(f'"{key}":%s')
-                writes.append(part.write)
-        template = "{" + ",".join(pieces) + "}"
+        template, writes, objects = self._part(kind, nodes, lambda source: source)
 
         def write(source: Any, writing: Writing) -> str:
             writing.objects += objects
@@ -142,26 +147,45 @@ class Writers:
             cohort = source.twin.cohort
             assert isinstance(cohort, WholeCohort)
             writing.vehicle_id, writing.samples = source.twin.id, cohort.whole.samples
-            writing.last_seen = cohort.whole.last_seen
+            last_seen = cohort.whole.last_seen
+            writing.fresh_from = -math.inf if last_seen is None else last_seen - STALE_AFTER_US
             return write(source, writing)
 
         return write_vehicle
 
-    def _field(self, kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> _Part:
+    def _part(self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], get: Get) -> _Part:
+        """Return the piece for an object that `get` gives of the source."""
+        pieces: list[str] = []
+        writes: list[Write] = []
+        objects = 1
+        for key, of_key in self._selections.of(kind, nodes).items():
+            part = self._field(kind, of_key, get)
+            objects += part.objects
+            pieces.append(f'"{key}":{part.template}')
+            writes += part.writes
+        return _Part("{" + ",".join(pieces) + "}", writes, objects)
+
+    def _field(self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], get: Get) -> _Part:
         name = nodes[0].name.value
         if name == TYPENAME:
-            return _Part(dumped(kind.name))
+            return _constant(kind.name)
         of = kind.fields[name]
         declared = of.extensions.get("strawberry-definition")
         where = f"{kind.name}.{name}"
         if not isinstance(declared, StrawberryField) or where in _ORDINARY:
             raise UncompiledError(where)
-        if isinstance(declared, ComputedField) and declared.signal is not None:
-            return self._signal(declared.signal, of, nodes)
+        value = self._getter(where, declared, of, nodes[0])
+        signal = _SIGNALS.get(where) or (declared.signal if isinstance(declared, ComputedField) else None)
+        if signal is not None:
+            return self._signal(where, signal, of, nodes, lambda source: value(get(source)))
         self._note(kind, where, declared)
-        return _Part(None, self._value(of.type, nodes, self._getter(where, declared, of, nodes[0])))
+        if where in _MODELS:
+            model = get_named_type(of.type)
+            assert is_object_type(model)
+            return self._part(model, nodes, lambda source: value(get(source)))
+        return _Part("%s", [self._value(of.type, nodes, lambda source: value(get(source)))])
 
-    def _getter(self, where: str, declared: StrawberryField, of: GraphQLField, node: FieldNode) -> Callable[[Any], Any]:
+    def _getter(self, where: str, declared: StrawberryField, of: GraphQLField, node: FieldNode) -> Get:
         """Return what gives the value of a field."""
         if isinstance(declared, ComputedField):
             assert declared.compute is not None
@@ -211,7 +235,7 @@ class Writers:
             self.needs.on_record.add(name)
         return True
 
-    def _value(self, kind: GraphQLOutputType, nodes: Sequence[FieldNode], get: Callable[[Any], Any]) -> Write:
+    def _value(self, kind: GraphQLOutputType, nodes: Sequence[FieldNode], get: Get) -> Write:
         """Return what writes the value of a field."""
         write = self._of_type(get_nullable_type(kind), nodes)
         if is_non_null_type(kind):
@@ -244,8 +268,8 @@ class Writers:
 
     # --- signals ------------------------------------------------------------------------------------------------------
 
-    def _signal(self, shown: ShownSignal, of: GraphQLField, nodes: Sequence[FieldNode]) -> _Part:
-        """Return what writes the newest value of a signal in its envelope."""
+    def _signal(self, where: str, shown: ShownSignal, of: GraphQLField, nodes: Sequence[FieldNode], get: Get) -> _Part:
+        """Return what writes the newest value of a signal in its envelope; `get` gives the envelope."""
         envelope = get_named_type(of.type)
         assert is_object_type(envelope)
         kind, path, unit = shown
@@ -253,28 +277,25 @@ class Writers:
         if not self._show_path(path):
             refused = forbidden(kind, path, unit, scopes.lacking(needed - self._access.scopes))
             nothing_read = Writers(self._selections, self._access)
-            return _Part(nothing_read._written(envelope, nodes, refused), objects=1)  # one of us
-        whole = self.of_object(envelope, nodes)
+            return _Part(_escaped(nothing_read._written(envelope, nodes, refused)), objects=1)  # one of us
+        odd = self.of_object(envelope, nodes)
         never = self._written(envelope, nodes, measured(kind, path, unit, None, None))
-        template, writes = self._template(shown, envelope, nodes)
-        is_usual = _USUAL[kind]
+        is_usual, value = _USUAL[where if where in _USUAL else kind]
+        template, writes = self._template(shown, envelope, nodes, value)
+        first, second = writes if len(writes) == 2 else (None, None)  # noqa: PLR2004  # as most ask
 
-        def write(_: Any, writing: Writing) -> str:
+        def write(source: Any, writing: Writing) -> str:
             sample = writing.samples.get(path)
             if sample is None:
                 return never
-            last_seen = writing.last_seen
-            if (
-                sample.quality == _OK
-                and is_usual(sample)
-                and (last_seen is None or last_seen - sample.captured_at <= STALE_AFTER_US)
-            ):
+            if sample[_QUALITY] == _OK and sample[_CAPTURED_AT] >= writing.fresh_from and is_usual(sample):
+                if first is not None and second is not None:
+                    return template % (first(sample, writing), second(sample, writing))
                 return template % tuple([each(sample, writing) for each in writes])
             writing.objects -= 1  # which is counted here
-            row = row_of(writing.vehicle_id, sample)
-            return whole(measured(kind, path, unit, row, last_seen), writing)
+            return odd(get(source), writing)
 
-        return _Part(None, write, objects=1)
+        return _Part("%s", [write], objects=1)
 
     def _written(self, envelope: GraphQLObjectType, nodes: Sequence[FieldNode], value: object) -> str:
         """Return the text of an envelope without a row."""
@@ -282,40 +303,37 @@ class Writers:
         return self.of_object(envelope, nodes)(value, Writing(nobody))
 
     def _template(
-        self, shown: ShownSignal, envelope: GraphQLObjectType, nodes: Sequence[FieldNode]
-    ) -> tuple[str, list[Callable[[Sample, Writing], str]]]:
+        self, shown: ShownSignal, envelope: GraphQLObjectType, nodes: Sequence[FieldNode], value: OfSample
+    ) -> tuple[str, list[OfSample]]:
         """Return the text of the envelope of a sample that is nothing unusual, and what writes the rest of it."""
-        always = {
-            TYPENAME: envelope.name,
-            "path": shown.path,
-            "unit": shown.unit,
-            "status": "OK",
-            "reason": None,
-        }
+        always = {TYPENAME: envelope.name, "path": shown.path, "unit": shown.unit, "status": "OK", "reason": None}
         pieces, writes = [], []
         for key, (node, *_) in self._selections.of(envelope, nodes).items():
             name = node.name.value
             if name in always:
-                pieces.append(f'"{key}":{dumped(always[name]).replace("%", "%%")}')
+                pieces.append(f'"{key}":{_constant(always[name]).template}')
             else:
                 pieces.append(f'"{key}":%s')
-                writes.append(_VALUES[shown.kind] if name == "value" else _OF_SAMPLE[name])
+                writes.append(value if name == "value" else _OF_SAMPLE[name])
         return "{" + ",".join(pieces) + "}", writes
 
 
-_USUAL: Final[Mapping[type, Callable[[Sample], bool]]] = {
-    FloatValue: lambda sample: sample.kind == "number" and sample.number is not None and math.isfinite(sample.number),
-    StringValue: lambda sample: sample.kind == "string" and sample.text is not None,
-    BooleanValue: lambda sample: sample.kind == "boolean" and sample.flag is not None,
+# Which samples of a field are nothing unusual, and how their value is written.
+_USUAL: Final[Mapping[object, tuple[Callable[[Sample], bool], OfSample]]] = {
+    FloatValue: (
+        lambda sample: sample[_KIND] == "number" and -sys.float_info.max <= sample[_NUMBER] <= sys.float_info.max,
+        lambda sample, _: repr(sample[_NUMBER]),
+    ),
+    StringValue: (lambda sample: sample[_KIND] == "string", lambda sample, _: quoted(sample[_TEXT])),
+    BooleanValue: (lambda sample: sample[_KIND] == "boolean", lambda sample, _: "true" if sample[_FLAG] else "false"),
+    "Diagnostics.ignition": (
+        lambda sample: sample[_KIND] == "string" and sample[_TEXT] != "UNDEFINED",
+        lambda sample, _: "true" if sample[_TEXT] in domain_paths.IGNITION_ON_STATES else "false",
+    ),
 }
-_VALUES: Final[Mapping[type, Callable[[Sample, Writing], str]]] = {
-    FloatValue: lambda sample, _: number(sample.number),  # type: ignore[arg-type]  # see above
-    StringValue: lambda sample, _: quoted(sample.text),  # type: ignore[arg-type]
-    BooleanValue: lambda sample, _: "true" if sample.flag else "false",
-}
-_OF_SAMPLE: Final[Mapping[str, Callable[[Sample, Writing], str]]] = {
-    "capturedAt": lambda sample, _: time(sample.captured_at),
-    "receivedAt": lambda sample, _: time(sample.received_at),
-    "eventId": lambda sample, writing: f'"{event_id_of(writing.vehicle_id, sample.event_version)}"',
-    "position": lambda sample, _: dumped(whole_number(sample.position)),
+_OF_SAMPLE: Final[Mapping[str, OfSample]] = {
+    "capturedAt": lambda sample, _: time(sample[_CAPTURED_AT]),
+    "receivedAt": lambda sample, _: time(sample[_RECEIVED_AT]),
+    "eventId": lambda sample, writing: f'"{event_id_of(writing.vehicle_id, sample[_EVENT_VERSION])}"',
+    "position": lambda sample, _: dumped(whole_number(sample[_POSITION])),
 }

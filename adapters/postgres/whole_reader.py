@@ -10,8 +10,8 @@ from adapters.event_log import DirectoryEntry
 from adapters.postgres.lanes import Lanes, Statement
 from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
 from adapters.postgres.twin_reader import STATEMENT_TIMEOUT_MS
-from adapters.postgres.whole_statements import SAMPLE, whole_statement
-from adapters.whole_reads import Asked, Asker, Sample, Wanted, WholeVehicle
+from adapters.postgres.whole_statements import whole_statement
+from adapters.whole_reads import PROVENANCE, SAMPLE, Asked, Asker, Wanted, WholeVehicle
 from domain.errors import StoreError
 from projections.projection import Row, row_spec
 
@@ -70,11 +70,10 @@ def _vehicle(row: tuple[Any, ...], wanted: Wanted) -> WholeVehicle:
     if wanted.paths or wanted.last_seen:
         last_seen, place = row[place], place + 1
     if wanted.paths:
-        width = len(Sample._fields) if wanted.provenance else len(SAMPLE)
+        width = len(SAMPLE) + (len(PROVENANCE) if wanted.provenance else 0)
         columns, place = row[place : place + width], place + width
         if columns[0] is not None:
-            more = () if wanted.provenance else ([0] * len(columns[0]),) * (len(Sample._fields) - width)
-            samples = dict(zip(columns[0], map(Sample._make, zip(*columns, *more, strict=True)), strict=True))
+            samples = dict(zip(columns[0], zip(*columns, strict=True), strict=True))
     rows = {row_type: _rows(row_type, text) for row_type, text in zip(wanted.rows, row[place:], strict=True)}
     return WholeVehicle(entry, last_seen, samples, rows)
 

@@ -13,15 +13,13 @@ from uuid import UUID
 
 from adapters.postgres.twin_statements import SEEN_TABLES, SIGNAL_TABLES, TwinStatements, twin_statements
 from adapters.twins import signal_table
-from adapters.whole_reads import Asked, Asker, By, Wanted
+from adapters.whole_reads import PROVENANCE, SAMPLE, Asked, Asker, By, Wanted
 from projections.diagnostics.model import TroubleCodeRow, WarningRow
 from projections.navigation.model import TripRow
 from projections.projection import Row, row_spec
 from projections.signal_rows import SignalRow
 
 STATEMENTS_REMEMBERED_MAX: Final = 256
-SAMPLE: Final[tuple[LiteralString, ...]] = ("path", "kind", "number", "text", "flag", "quality", "captured_at")
-PROVENANCE: Final[tuple[LiteralString, ...]] = ("received_at", "event_version", "position")
 _FROM_THE_FIRST: Final = UUID(int=0)  # which no vehicle has
 _ORDERS: Final[Mapping[type[Row], LiteralString]] = {
     TroubleCodeRow: " ORDER BY r.ecu, r.service, r.code, r.failure_type",
