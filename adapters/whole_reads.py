@@ -47,8 +47,8 @@ class Asker(NamedTuple):
     brands: Collection[str] | None
 
 
-# The newest sample of a signal: columns of `projections.signal_rows.SignalRow`, those of provenance where it is wanted. A
-# plain tuple, for there are many.
+# The newest sample of a signal: columns of `projections.signal_rows.SignalRow`, those of provenance where it is wanted.
+# A plain tuple, for there are many.
 Sample = tuple[Any, ...]
 SAMPLE: Final = ("path", "kind", "number", "text", "flag", "quality", "captured_at")
 PROVENANCE: Final = ("received_at", "event_version", "position")

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from adapters.kafka.republish import Republish
     from adapters.over_kafka import FleetOverKafka
     from adapters.tokens.keys import KeySource
+    from adapters.whole_reads import WholeReads
 
 
 INGEST_GROUP: Final = "fleettwin-ingest"  # of the consumers of telemetry
@@ -274,7 +275,7 @@ class FleetTwin:
         hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
-        limits = Limits(budgets, trusted, PostgresWholeReads(self.conninfo))
+        limits = Limits(budgets, trusted, self.whole_reads())
         return build_app(
             self.twins,
             self.catalogue,
@@ -285,6 +286,10 @@ class FleetTwin:
             doorkeeper,
             limits,
         )
+
+    def whole_reads(self) -> "WholeReads | None":
+        """Return what reads for compiled documents; None: none is compiled."""
+        return PostgresWholeReads(self.conninfo)
 
     def _doorkeeper(self) -> "Doorkeeper":
         """Return who verifies tokens. Raises BadInputError where the settings name no keys that can be used."""

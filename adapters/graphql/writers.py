@@ -196,7 +196,7 @@ class Writers:
         if where not in _BY_METHOD or declared.base_resolver is None:
             raise UncompiledError(where)
         given = get_argument_values(of, node, self._selections.variables)
-        method = declared.base_resolver.wrapped_func
+        method: Any = declared.base_resolver.wrapped_func
         if where == "Vehicle.signal":
             self._show_path(given["path"])
         return lambda source: method(source, **given)
