@@ -55,6 +55,7 @@ class Lane:
         self._results: list[Any] = []
         self._answered: asyncio.Future[list[Rows]] | None = None
         self._reason = "the connection is lost"  # should it be
+        self._closed = False
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
         loop.add_reader(self._socket, self._readable)
@@ -62,12 +63,13 @@ class Lane:
     @property
     def alive(self) -> bool:
         """Whether it can be asked."""
-        return not self._connection.closed
+        return not self._closed and not self._connection.closed
 
     def close(self) -> None:
         """End the connection, whatever it does."""
-        if self._connection.closed:
+        if self._closed:
             return
+        self._closed = True
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._connection.close()
@@ -118,18 +120,18 @@ class Lane:
     def _readable(self) -> None:
         try:
             self._pg.consume_input()
-            if self._answered is None:
-                if self._pg.status != pq.ConnStatus.OK:
-                    self.close()
-                return
-            while not self._pg.is_busy():
+            ended = False  # whether the results of a statement have just ended: two ends are that of all there are
+            while self._answered is not None and not self._pg.is_busy():
                 result = self._pg.get_result()
-                if result is None:
-                    continue
-                if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                if result is None and ended:
+                    break
+                ended = result is None
+                if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
                     self._end()
-                    return
-                self._results.append(result)
+                elif result is not None:
+                    self._results.append(result)
+            if self._pg.status != pq.ConnStatus.OK:
+                self.close()
         except psycopg.Error:
             self.close()
 
@@ -161,7 +163,7 @@ class Lanes:
         )
         self._idle: list[Lane] = []
         self._open: set[Lane] = set()
-        self._opening = 0
+        self._opening: set[asyncio.Task[Lane]] = set()
         self._waiting: deque[asyncio.Future[Lane]] = deque()
         self._closed = False
 
@@ -178,9 +180,10 @@ class Lanes:
         answered.add_done_callback(ended)
         return await asyncio.shield(answered)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close every connection."""
         self._closed = True
+        await asyncio.gather(*self._opening, return_exceptions=True)
         for lane in list(self._open):
             lane.close()
         self._open.clear()
@@ -192,28 +195,35 @@ class Lanes:
             if lane.alive:
                 return lane
             self._open.discard(lane)
-        if len(self._open) + self._opening < LANES_MAX:
-            return await self._opened()
         loop = asyncio.get_running_loop()
+        if len(self._open) + len(self._opening) < LANES_MAX:
+            opening = loop.create_task(self._opened())
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+            return await self._handed(opening, asyncio.shield(opening))
         waiting: asyncio.Future[Lane] = loop.create_future()
         self._waiting.append(waiting)
+        return await self._handed(waiting, waiting)
+
+    async def _handed(self, lane: "asyncio.Future[Lane]", waiting: "asyncio.Future[Lane]") -> Lane:
+        """Return a lane when it is there; should nobody wait for it any more, others get it."""
         try:
             return await waiting
         except asyncio.CancelledError:
-            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
-                self._give_back(waiting.result())
+            lane.add_done_callback(self._unclaimed)
             raise
 
+    def _unclaimed(self, lane: "asyncio.Future[Lane]") -> None:
+        if not lane.cancelled() and lane.exception() is None:
+            self._give_back(lane.result())
+
     async def _opened(self) -> Lane:
-        self._opening += 1
         loop = asyncio.get_running_loop()
+        connect = partial(psycopg.connect, self._conninfo, autocommit=True)
         try:
-            connect = partial(psycopg.connect, self._conninfo, autocommit=True)
             lane = Lane(await loop.run_in_executor(None, connect), loop)
         except psycopg.Error as error:
             raise StoreError(f"the database does not answer: {str(error).partition(chr(10))[0]}") from error
-        finally:
-            self._opening -= 1
         self._open.add(lane)
         return lane
 

@@ -35,7 +35,7 @@ class PostgresWholeReads:
 
     async def close(self) -> None:
         """Close every connection."""
-        self._lanes.close()
+        await self._lanes.close()
 
     async def read(self, asked: Sequence[Asked], asker: Asker) -> Sequence[Sequence[WholeVehicle]]:
         """Return the vehicles of each question, all as of one moment."""
@@ -51,7 +51,12 @@ class PostgresWholeReads:
             of_questions = [
                 Statement(each.text, values, role) for each, values in zip(statements, parameters, strict=True)
             ]
-            ((shown, *_),), *found = await self._lanes.ask([begin, *of_questions])
+            try:
+                ((shown, *_),), *found = await self._lanes.ask([begin, *of_questions])
+            except StoreError:  # maybe because the tables of a version are gone
+                ((shown, *_),), *found = await self._lanes.ask([begin])
+                if shown == versions:
+                    raise
             if shown == versions:
                 return [[_vehicle(row, one.wanted) for row in rows] for one, rows in zip(asked, found, strict=True)]
             self._versions = shown

@@ -213,11 +213,10 @@ def compiled(both: Both, question: Question, access: Access) -> tuple[Any, Any] 
 
 def on_record(conninfo: str, request_id: UUID) -> list[Any]:
     with psycopg.connect(conninfo) as connection:
-        rows = connection.execute(
+        return connection.execute(
             "SELECT client, subject, unnest(vehicle_ids), fields FROM access_records WHERE request_id = %s ORDER BY 3",
             [request_id],
         ).fetchall()
-    return rows
 
 
 @settings(
@@ -247,8 +246,8 @@ def test_what_is_compiled_is_what_the_tests_say(both: Both) -> None:
     assert found[1] == [("one", access.subject, CARS[0].id, ["Vehicle.CurrentLocation", "Vehicle.Speed"])]
     for other in (
         "{ status { logPosition } }",
-        '{ vehicle(vin: "%s") { events(first: 1) { edges { cursor } } } }' % CARS[0].vin,
-        '{ vehicle(vin: "%s", asOf: "2026-02-03T00:00:00Z") { vin } }' % CARS[0].vin,
+        f'{{ vehicle(vin: "{CARS[0].vin}") {{ events(first: 1) {{ edges {{ cursor }} }} }} }}',
+        f'{{ vehicle(vin: "{CARS[0].vin}", asOf: "2026-02-03T00:00:00Z") {{ vin }} }}',
         "{ vehicles(first: 1, filter: { hasTroubleCode: true }) { edges { cursor } } }",
         "{ vehicles(first: 101) { edges { cursor } } }",
         '{ vehicle(vin: "no VIN") { vin } }',
