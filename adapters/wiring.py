@@ -29,6 +29,7 @@ from adapters.postgres.server import EmbeddedServer
 from adapters.postgres.set_aside import PostgresSetAside
 from adapters.postgres.snapshots import PostgresSnapshots, fetch_from
 from adapters.postgres.twin_reader import PostgresTwins
+from adapters.postgres.whole_reader import PostgresWholeReads
 from adapters.projecting import Projecting
 from adapters.projection_versions import followed_projections
 from adapters.signals.catalogue import Catalogue, load_catalogue
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from adapters.kafka.republish import Republish
     from adapters.over_kafka import FleetOverKafka
     from adapters.tokens.keys import KeySource
+    from adapters.whole_reads import WholeReads
 
 
 INGEST_GROUP: Final = "fleettwin-ingest"  # of the consumers of telemetry
@@ -274,10 +276,21 @@ class FleetTwin:
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
         live = Live(lambda after_position, timeout_ms: self.records.wait(after_position, timeout_ms))
-        limits = Limits(budgets, trusted, live=live)
+        limits = Limits(budgets, trusted, live=live, reads=self.whole_reads())
         return build_app(
-            self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
+            self.twins,
+            self.catalogue,
+            self.codec.decode,
+            self.registry,
+            hosts,
+            operation,
+            doorkeeper,
+            limits,
         )
+
+    def whole_reads(self) -> "WholeReads | None":
+        """Return what reads for compiled documents; None: none is compiled."""
+        return PostgresWholeReads(self.conninfo)
 
     def _doorkeeper(self) -> "Doorkeeper":
         """Return who verifies tokens. Raises BadInputError where the settings name no keys that can be used."""

@@ -23,17 +23,21 @@ from adapters.graphql import event_stream, graphiql
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.bulk import Bulk
 from adapters.graphql.caller import Caller, in_time
+from adapters.graphql.compiled import CompiledDocuments
 from adapters.graphql.doors import Doors
 from adapters.graphql.ending import REQUEST_S, Ending
 from adapters.graphql.errors import error_body, fault
 from adapters.graphql.execution import TIME_IS_UP, Answer, Api, at_least, is_subscription, unavailable
 from adapters.graphql.http import (
+    GRAPHQL_RESPONSE,
+    JSON,
     NDJSON,
     Call,
     Receive,
     Request,
     Response,
     Send,
+    json_bytes_response,
     json_response,
     read_call,
     refusal,
@@ -46,6 +50,7 @@ from adapters.graphql.socket import TIMES, SocketServer, SocketTimes, serve_sock
 from adapters.graphql.streams import Stream, Streams
 from adapters.graphql.tide import Wait, no_news
 from adapters.graphql.trusted import NoDocuments, TrustedDocuments, UntrustedError
+from adapters.whole_reads import WholeReads
 from domain.errors import StoreError
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost"})
@@ -84,12 +89,13 @@ T = TypeVar("T")
 
 
 class Limits(NamedTuple):
-    """What who is let in may ask for."""
+    """What who is let in may ask for, and what answers without a thread where it can."""
 
     budgets: Budgets | None  # None: as much as there is
     trusted: TrustedDocuments
     request_s: float = REQUEST_S
     live: Live = NOTHING_LIVE
+    reads: WholeReads | None = None  # None: no document is compiled
 
 
 NO_LIMITS: Final = Limits(None, TrustedDocuments(NoDocuments()))
@@ -128,6 +134,7 @@ class _App:
         self._streams = Streams(api, limits.live.wait, limits.live.times.patience)
         self._sockets = 0
         self._socket_server = SocketServer(self._let_in_socket, self._operation_of_socket, limits.live.times)
+        self._compiled = None if limits.reads is None else CompiledDocuments(api, limits.reads)
         self._doors = doors
         self._api = api
         self._registry = registry
@@ -199,6 +206,8 @@ class _App:
                 self._threads.shutdown(wait=True)
                 self._bulk.close()
                 self._streams.close()
+                if self._compiled is not None:
+                    await self._compiled.close()
                 self._endings.shutdown(wait=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -257,7 +266,11 @@ class _App:
                     return respond(full, call.media_type)
                 return await self._bulk.answer(document, call, access, caller)
         request_id = uuid4()
-        response = respond(await self._answered(document, call, access, request_id, caller), call.media_type)
+        body = await self._answered_quickly(document, call, access, request_id)
+        if body is not None:
+            response = json_bytes_response(200, body, call.media_type)
+        else:
+            response = respond(await self._answered(document, call, access, request_id, caller), call.media_type)
         return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
     async def _resolved(self, call: Call, caller: Caller | None = None) -> str | Answer:
@@ -283,6 +296,17 @@ class _App:
             _log.warning("a document is not looked up: %s", error)
             return unavailable("the store does not answer")
 
+    async def _answered_quickly(self, document: str, call: Call, access: Access, request_id: UUID) -> bytes | None:
+        """Return the answer to a query of which something was made that answers it; None: nothing was."""
+        if self._compiled is None or call.media_type not in (JSON, GRAPHQL_RESPONSE):
+            return None
+        with self._place() as full:
+            if full is not None:
+                return None  # which is told to whoever asks for the other way
+            return await self._compiled.answer(
+                document, call.variables, call.operation_name, access=access, request_id=request_id
+            )
+
     async def _answered(
         self, document: str, call: Call, access: Access, request_id: UUID, caller: Caller | None = None
     ) -> Answer:
@@ -290,9 +314,12 @@ class _App:
         await self._streams.reached(at_least(document, call.operation_name, call.variables))
 
         def ask(ending: Ending) -> Answer:
-            return self._api.answer(
+            answer = self._api.answer(
                 document, call.variables, call.operation_name, access=access, request_id=request_id, ending=ending
             )
+            if self._compiled is not None and "errors" not in answer.body:
+                self._compiled.learn(document, call.variables, call.operation_name, access=access)
+            return answer
 
         with self._place() as full:
             if full is not None:

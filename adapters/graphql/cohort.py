@@ -11,7 +11,7 @@ from graphql import DocumentNode
 from adapters.event_log import DirectoryEntry
 from adapters.graphql.envelope import MeasuredValue, forbidden, measured
 from adapters.graphql.errors import NotReachedError
-from adapters.graphql.fields import computed
+from adapters.graphql.fields import ShownSignal, computed
 from adapters.graphql.lookahead import summary
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, TwinReader, View
@@ -224,4 +224,6 @@ class Twin(NamedTuple):
 def signal_field(kind: type[MeasuredValue], path: str, unit: str | None, words: str) -> Any:
     """Declare a field of a sub-model of a vehicle that shows the newest value of one signal."""
     description = f"{words}. Unit: {unit or 'none'}. VSS: {path}"
-    return computed(lambda model: model.twin.measured(kind, path, unit), description, shows=(path,))
+    field = computed(lambda model: model.twin.measured(kind, path, unit), description, shows=(path,))
+    field.signal = ShownSignal(kind, path, unit)
+    return field

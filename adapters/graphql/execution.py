@@ -106,7 +106,7 @@ class Api:
         client = (call.access.client, call.access.brands)
         allowed, throttle = budgets.spend(client, requested)
         if not allowed:
-            cost = _cost(requested, None, throttle)
+            cost = cost_told(requested, None, throttle)
             what = f"the query may cost {requested:,.0f} points"
             if requested > throttle.maximum:
                 why, remedy = f"there are never more than {throttle.maximum:,.0f}", "ask for smaller pages, or for less"
@@ -121,7 +121,7 @@ class Api:
             return answer
         actual = min(requested, max(POINTS_MIN, points_of(answer.body.get("data"))))
         _, throttle = budgets.spend(client, actual - requested)
-        extensions = answer.body.get("extensions", {}) | _cost(requested, actual, throttle)["extensions"]
+        extensions = answer.body.get("extensions", {}) | cost_told(requested, actual, throttle)["extensions"]
         return answer._replace(body=answer.body | {"extensions": extensions})
 
     def _executed(self, parsed: DocumentNode, call: "_Call") -> Answer:
@@ -288,7 +288,7 @@ def at_least(document: str, operation_name: str | None, variables: dict[str, Any
 
 
 def _parsed(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
-    return (_checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
+    return (checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
 
 
 def _ready(document: str, call: _Call, kind: OperationType = OperationType.QUERY) -> tuple[DocumentNode, float]:
@@ -300,10 +300,10 @@ def _ready(document: str, call: _Call, kind: OperationType = OperationType.QUERY
     if invalid:
         raise _RefusedError(*told(invalid, Step.VALIDATE))
     for where, held in (("document", texts), ("variables", call.variables)):
-        if _is_unspeakable(held):
+        if is_unspeakable(held):
             what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
             raise _RefusedError(error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out"))
-    if (reason := _no_operation(parsed, call.operation_name, kind)) is not None:
+    if (reason := why_no_operation(parsed, call.operation_name, kind)) is not None:
         raise _RefusedError(error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason))
     operation = get_operation_ast(parsed, call.operation_name)
     assert operation is not None
@@ -324,7 +324,7 @@ def why_refused(document: str) -> str | None:
     operations = [each for each in parsed.definitions if isinstance(each, OperationDefinitionNode)]
     for each in operations:
         name = each.name.value if each.name else None
-        reason = _no_operation(parsed, name, each.operation) or too_complex(price(CORE_SCHEMA, parsed, each, {}))
+        reason = why_no_operation(parsed, name, each.operation) or too_complex(price(CORE_SCHEMA, parsed, each, {}))
         if reason is not None:
             return reason
     return None if operations else "there is no operation"
@@ -337,7 +337,7 @@ def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLEr
     return parsed, [] if invalid else _texts(parsed), invalid
 
 
-_checked_and_kept = lru_cache(DOCUMENTS_KEPT)(_checked)
+checked_and_kept = lru_cache(DOCUMENTS_KEPT)(_checked)
 
 
 def _texts(document: DocumentNode) -> list[str]:
@@ -352,7 +352,7 @@ def _texts(document: DocumentNode) -> list[str]:
     return found
 
 
-def _is_unspeakable(held: Any) -> bool:
+def is_unspeakable(held: Any) -> bool:
     """Whether a value holds a text that is no UTF-8, or that PostgreSQL cannot keep."""
     waiting = [held]
     while waiting:
@@ -367,7 +367,7 @@ def _is_unspeakable(held: Any) -> bool:
     return False
 
 
-def _no_operation(document: DocumentNode, name: str | None, kind: OperationType) -> str | None:
+def why_no_operation(document: DocumentNode, name: str | None, kind: OperationType = OperationType.QUERY) -> str | None:
     """Return why there is no operation of a kind to execute, None if there is one."""
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     named = [each for each in operations if name is None or (each.name and each.name.value == name)]
@@ -384,7 +384,7 @@ def _refused(step: Step, errors: Sequence[GraphQLError]) -> Answer:
     return Answer({"errors": told(errors, step)}, executed=False)
 
 
-def _cost(requested: float, actual: float | None, throttle: Throttle) -> JsonObject:
+def cost_told(requested: float, actual: float | None, throttle: Throttle) -> JsonObject:
     """Return what a query cost, in the form in which Shopify tells it; points are told as whole ones."""
     return {
         "extensions": {

@@ -1,7 +1,7 @@
 """Fields whose value is a plain function of the object: Strawberry's fast path, without its `Info` and arguments."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 import strawberry
 from strawberry.types.base import StrawberryObjectDefinition
@@ -13,10 +13,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class ShownSignal(NamedTuple):
+    """What a field shows that is the newest value of one signal: the type of its envelope, the path and the unit."""
+
+    kind: type
+    path: str
+    unit: str | None
+
+
 class ComputedField(StrawberryField):
     """A field without arguments that a function of the object gives; no parameter of the class's constructor.
 
-    `paths` are the signals that it shows.
+    `paths` are the signals that it shows; `signal` is the one that it shows in its envelope, and nothing else.
     """
 
     def __init__(
@@ -26,10 +34,11 @@ class ComputedField(StrawberryField):
         self.init = False
         self.compute = compute
         self.paths = paths
+        self.signal: ShownSignal | None = None
 
     def __copy__(self) -> Self:
         copied = super().__copy__()
-        copied.compute, copied.paths = self.compute, self.paths
+        copied.compute, copied.paths, copied.signal = self.compute, self.paths, self.signal
         return copied
 
     def get_result(

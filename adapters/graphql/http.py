@@ -63,7 +63,12 @@ class Call(NamedTuple):
 
 def json_response(status: int, body: object, media_type: str = JSON) -> Response:
     """Return a response of JSON."""
-    return Response(status, f"{media_type}; charset=utf-8", json_bytes(body), (("vary", "accept"),))
+    return json_bytes_response(status, json_bytes(body), media_type)
+
+
+def json_bytes_response(status: int, body: bytes, media_type: str = JSON) -> Response:
+    """Return a response of JSON that is written already."""
+    return Response(status, f"{media_type}; charset=utf-8", body, (("vary", "accept"),))
 
 
 def json_bytes(value: object) -> bytes:

@@ -22,7 +22,7 @@ from projections.navigation.model import DestinationRow, TripRow
 POINTS_DEFAULT: Final = 1_000
 POINTS_MAX: Final = 10_000
 _LOCATION: Final = (paths.LATITUDE, paths.LONGITUDE)
-_LOCATION_PATH: Final = "Vehicle.CurrentLocation"
+LOCATION_PATH: Final = "Vehicle.CurrentLocation"
 _DESTINATION_PATH: Final = "Vehicle.Cabin.Infotainment.Navigation.DestinationSet"
 _TRUST: Final = tuple(ValueStatus[name] for name in ("OK", "STALE", "INVALID", "UNSUPPORTED", "NEVER_RECEIVED"))
 
@@ -104,7 +104,7 @@ class Trip(Node):
     )
     distance_m: float = computed(
         lambda trip: trip.row.distance_m,
-        f"Distance, along the fixes or by speed. Unit: m. VSS, added up: {_LOCATION_PATH}, {paths.SPEED}",
+        f"Distance, along the fixes or by speed. Unit: m. VSS, added up: {LOCATION_PATH}, {paths.SPEED}",
     )
     duration_s: float = computed(
         lambda trip: (trip.row.ended_at - trip.row.started_at) / MICROS_PER_SECOND,
@@ -153,11 +153,11 @@ class Trip(Node):
 
 def _location(model: "Navigation") -> LocationValue:
     twin = model.twin
-    refusal = twin.refusal(_LOCATION_PATH)
+    refusal = twin.refusal(LOCATION_PATH)
     if refusal:
         return LocationValue(
             row=None,
-            path=_LOCATION_PATH,
+            path=LOCATION_PATH,
             unit="degrees",
             status=ValueStatus.FORBIDDEN,
             reason=refusal,
@@ -173,7 +173,7 @@ def _location(model: "Navigation") -> LocationValue:
     whole = isinstance(latitude, float) and isinstance(longitude, float)
     return LocationValue(
         row=min(known, key=lambda row: row.captured_at) if known else None,
-        path=_LOCATION_PATH,
+        path=LOCATION_PATH,
         unit="degrees",
         status=worst.status,
         reason=worst.reason,

@@ -239,7 +239,7 @@ def _vehicles_in_order(
     return _page(info, seen, page, found, by_place=chosen.by_place)
 
 
-def _vehicle_key(text: str, *, where: str) -> UUID:
+def vehicle_key(text: str, *, where: str) -> UUID:
     """Return the vehicle that an id names. Raises `BadInputError`."""
     key = read_id(text, where=where)
     if key.kind != "vehicle":
@@ -252,7 +252,7 @@ def named_vehicle(seen: Seen, text: str, *, where: str = "vehicle") -> Directory
     """Return the vehicle with a VIN or an id, which is longer. Raises `BadInputError` for what is neither."""
     if len(text.strip()) <= VIN_LENGTH:
         return seen.read.vehicle_by_vin(Vin.parse(text).text)
-    return seen.read.vehicle(_vehicle_key(text, where=where))
+    return seen.read.vehicle(vehicle_key(text, where=where))
 
 
 @strawberry.type(
@@ -288,7 +288,7 @@ class Query:
         seen = info.context.seen(as_of, known_at, position)
         if vin is not None:
             return _one(info, seen, seen.read.vehicle_by_vin(Vin.parse(vin).text))
-        return _one(info, seen, seen.read.vehicle(_vehicle_key(str(id), where="id")))
+        return _one(info, seen, seen.read.vehicle(vehicle_key(str(id), where="id")))
 
     @resolved(
         "Where the newest value of a signal comes from: event, batch, decoder, mapping, and the times of each. Null:"

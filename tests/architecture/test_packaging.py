@@ -22,6 +22,7 @@ OURS: Final = {"domain", "projections", "adapters", "schemas"}
 # Declared for another reason than an import
 BROUGHT_ALONG: Final = {
     *("confluent-kafka-avro", "kafka-python-crc32c", "kafka-python-lz4", "psycopg-binary"),  # extras
+    *("httptools", "uvloop"),  # which uvicorn takes where they are
     *("pytest-xdist", "types-pyyaml"),
 }
 STARTED: Final = {"import-linter", "mypy", "ruff", "setuptools", "uv"}
