@@ -265,6 +265,7 @@ class FleetTwin:
 
     def app(self, operation: "OperationAnswers | None" = None) -> "AsgiApp":
         """Return the server; `operation` answers what the process tells about itself."""
+        from adapters.console.app import with_console  # noqa: PLC0415  # see above
         from adapters.graphql.app import LOOPBACK_HOSTS, Limits, build_app  # noqa: PLC0415  # see above
         from adapters.graphql.budgets import Budgets  # noqa: PLC0415
         from adapters.graphql.trusted import TrustedDocuments  # noqa: PLC0415
@@ -274,8 +275,10 @@ class FleetTwin:
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
         limits = Limits(budgets, trusted)
-        return build_app(
-            self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
+        return with_console(
+            build_app(
+                self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
+            )
         )
 
     def _doorkeeper(self) -> "Doorkeeper":

@@ -1,0 +1,62 @@
+/**
+ * Vehicles as they change. One place knows how that is learnt, so that views do not.
+ *
+ * The newest moment that a vehicle has told is remembered, and the API is asked for those that have told something since.
+ */
+import { lines } from "./api.js";
+import { ALL } from "./fleet.js";
+import { waitOf } from "./load.js";
+
+const EVERY_MS = 3_000;
+/** Cars' clocks and the way of their data differ: so far back it is looked again. */
+const OVERLAP_MS = 15_000;
+
+/**
+ * Watch vehicles until the signal.
+ * @param {object} question what of the fleet is shown
+ * @param {object | null} question.filter
+ * @param {number} question.sinceMs the newest moment that is known already
+ * @param {(nodes: object[]) => void} onChanged
+ * @param {(error: Error | null) => void} onState null: it is followed
+ * @param {AbortSignal} signal
+ */
+export function watchFleet({ filter, sinceMs }, onChanged, onState, signal) {
+  let newest = sinceMs;
+  let failures = 0;
+  let timer = null;
+  const turn = async () => {
+    let wait = EVERY_MS;
+    try {
+      const since = new Date(Math.max(0, newest - OVERLAP_MS)).toISOString();
+      const found = await collect({ filter: { ...filter, lastSeenAfter: since } }, signal);
+      for (const node of found) newest = Math.max(newest, Date.parse(node.lastSeenAt ?? 0));
+      failures = 0;
+      onState(null);
+      if (found.length) onChanged(found);
+    } catch (error) {
+      if (signal.aborted) return;
+      onState(error);
+      wait = waitOf(error, failures);
+      failures += 1;
+    }
+    if (wait !== null && !signal.aborted) timer = setTimeout(turn, wait);
+  };
+  timer = setTimeout(turn, EVERY_MS);
+  signal.addEventListener("abort", () => clearTimeout(timer));
+}
+
+/**
+ * All vehicles of a question; `onSome` hears of them as they come.
+ * @param {object} variables
+ * @param {AbortSignal} signal
+ * @param {(nodes: object[]) => void} [onSome]
+ */
+export async function collect(variables, signal, onSome = () => {}) {
+  const found = [];
+  for await (const part of lines(ALL, { after: null, ...variables }, signal)) {
+    const nodes = part.filter((line) => line.node).map((line) => line.node);
+    found.push(...nodes);
+    if (nodes.length) onSome(nodes);
+  }
+  return found;
+}

@@ -1,0 +1,3 @@
+from tests.support.console import browser
+
+__all__ = ["browser"]
