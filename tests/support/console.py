@@ -14,7 +14,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,37 +36,37 @@ SCENARIO_TIMEOUT_S: Final = 120
 STARTS_WITHIN_S: Final = 30
 
 
-@dataclass(frozen=True)
 class Browser:
-    """Runs scenarios."""
+    """Runs scenarios, one after the other."""
 
-    node: str
-    program: str
-    modules: Path
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
 
     def run(self, scenario: str, base: str, **arguments: Any) -> Any:
         """Run a scenario, "module.function", against a server; return what it returns. It fails the test otherwise."""
-        given = {"scenario": scenario, "base": base, "arguments": arguments, "program": self.program}
-        environment = os.environ | {"CONSOLE_TEST_MODULES": f"{self.modules}/"}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(
+            json.dumps({"scenario": scenario, "base": base, "arguments": arguments}),
+            file=self._process.stdin,
+            flush=True,
+        )
+        watchdog = threading.Timer(SCENARIO_TIMEOUT_S, self._process.kill)
+        watchdog.start()
         try:
-            done = subprocess.run(
-                [self.node, str(SCENARIOS / "run.mjs")],
-                input=json.dumps(given),
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=SCENARIO_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired as error:
-            pytest.fail(f"{scenario} does not end: {error.stderr!r}", pytrace=False)
-        if done.returncode != 0:
-            pytest.fail(f"{scenario}: {done.stderr.strip()[-3000:]}", pytrace=False)
-        return json.loads(done.stdout)
+            line = self._process.stdout.readline()
+        finally:
+            watchdog.cancel()
+        if not line:
+            pytest.fail(f"{scenario}: the browser is gone, or took more than {SCENARIO_TIMEOUT_S} s", pytrace=False)
+        answer = json.loads(line)
+        if "failure" in answer:
+            pytest.fail(f"{scenario}: {answer['failure'][-3000:]}", pytrace=False)
+        return answer["result"]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Browser:
+def browser() -> Iterator[Browser]:
     """Give a browser."""
     node, npm = shutil.which("node"), shutil.which("npm")
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -80,7 +79,13 @@ def browser() -> Browser:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not installed.exists():
             _install(npm, installed)
-    return Browser(node, program, installed)
+    environment = os.environ | {"CONSOLE_TEST_MODULES": f"{installed}/", "CONSOLE_TEST_BROWSER": program}
+    with subprocess.Popen(
+        [node, str(SCENARIOS / "run.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        yield Browser(process)
+        assert process.stdin is not None
+        process.stdin.close()  # which ends it
 
 
 def _install(npm: str, installed: Path) -> None:

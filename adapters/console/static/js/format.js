@@ -8,7 +8,7 @@ const DAY_S = 86_400;
 
 /** Units as VSS names them, and how a person reads them: [factor, sign, digits]. */
 const SHOWN = {
-  percent: [1, "%", 0],
+  percent: [1, "%", 1],
   Celsius: [1, "°C", 1],
   celsius: [1, "°C", 1],
   degrees: [1, "°", 5],
@@ -50,6 +50,9 @@ export function moment(text) {
 
 /** A moment on an axis, in seconds since 1970. */
 export const tick = (seconds) => formatter("DateTimeFormat", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: seconds % MINUTE_S ? "2-digit" : undefined }).format(new Date(seconds * 1000));
+
+/** A moment as a field for date and time takes it, by the clock of the browser. */
+export const localInput = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * MINUTE_S * 1000).toISOString().slice(0, 19);
 
 /** A length of time in the two units that matter, e.g. "12 min". */
 export function duration(seconds) {

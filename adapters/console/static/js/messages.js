@@ -99,7 +99,8 @@ export const MESSAGES = {
   "time.at": ["Date and time", "Datum und Uhrzeit"],
   "time.true": ["What was true", "Was wahr war"],
   "time.known": ["What we knew", "Was wir wussten"],
-  "time.known.hint": ["Off: by the cars' clock, late data included. On: by our clock, only what had reached us.", "Aus: nach der Uhr der Autos, samt verspäteter Daten. Ein: nach unserer Uhr, nur was schon da war."],
+  "time.clock": ["By which clock", "Nach welcher Uhr"],
+  "time.known.hint": ["True: by the cars' clock, late data included. Knew: by our clock, only what had reached us.", "Wahr: nach der Uhr der Autos, samt verspäteter Daten. Wussten: nach unserer Uhr, nur was schon da war."],
 
   "vehicle.none": ["There is no such vehicle, or there was none yet at this moment.", "Dieses Fahrzeug gibt es nicht, oder zu diesem Zeitpunkt noch nicht."],
   "vehicle.none.hint": ["Choose a later moment, or look at the fleet.", "Einen späteren Zeitpunkt wählen oder zur Flotte gehen."],

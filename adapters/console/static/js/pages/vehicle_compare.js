@@ -3,7 +3,7 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
 import { change, useRoute } from "../router.js";
-import { moment } from "../format.js";
+import { localInput, moment } from "../format.js";
 import { useLoad } from "../load.js";
 import { SIGNALS } from "../twin.js";
 import { useWhen, whenOf } from "../time.js";
@@ -22,9 +22,8 @@ export function ComparePart({ id }) {
     const [before, after] = await Promise.all([ask(SIGNALS, of(left), signal), ask(SIGNALS, of(right), signal)]);
     return { rows: differences(before.vehicle?.signals ?? [], after.vehicle?.signals ?? []), before: before.vehicle, after: after.vehicle };
   });
-  const local = new Date(left.atMs - new Date(left.atMs).getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
   return html`<form class="filters" onSubmit=${(event) => event.preventDefault()}>
-      <label>${t("compare.with")}<input type="datetime-local" step="1" value=${local} onChange=${(event) => event.target.value && change({ vs: new Date(event.target.value).toISOString() })} /></label>
+      <label>${t("compare.with")}<input type="datetime-local" step="1" value=${localInput(left.atMs)} onChange=${(event) => event.target.value && change({ vs: new Date(event.target.value).toISOString() })} /></label>
       <label class="check"><input type="checkbox" checked=${params.all !== "1"} onChange=${(event) => change({ all: event.target.checked ? null : "1" })} /> ${t("compare.only")}</label></form>
     <${Loaded} load=${load}>${(found) => html`<${Differences} found=${found} left=${left} right=${right} all=${params.all === "1"} />`}<//>`;
 }
