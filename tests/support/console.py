@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 import uvicorn
 
-from adapters.console.app import with_console
+from adapters.console.app import AsgiApp, with_console
 from adapters.graphql.app import build_app
 from adapters.graphql.port import Doorkeeper, Twins
 from tests.support.lacking import lacking
@@ -109,9 +109,13 @@ def _install(npm: str, installed: Path) -> None:
 @contextmanager
 def console_of(twins: Twins, doorkeeper: Doorkeeper | None = None) -> Iterator[str]:
     """Serve twins with the console on a free port of this machine; give the address."""
-    app = with_console(build_app(twins, CATALOGUE, CODEC.decode, REGISTRY, doorkeeper=doorkeeper))
-    with served(app) as address:
+    with served(console_app(twins, doorkeeper)) as address:
         yield address
+
+
+def console_app(twins: Twins, doorkeeper: Doorkeeper | None = None) -> AsgiApp:
+    """Return a server of twins with the console."""
+    return with_console(build_app(twins, CATALOGUE, CODEC.decode, REGISTRY, doorkeeper=doorkeeper))
 
 
 @contextmanager

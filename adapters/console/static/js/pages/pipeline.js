@@ -10,7 +10,7 @@ const EVERY_MS = 2_000;
 const STATUS = "{ status { logPosition projections { name version position lag parked } } }";
 
 export function PipelinePage() {
-  const load = useLoad("pipeline", (signal) => ask(STATUS, {}, signal), EVERY_MS);
+  const load = useLoad("pipeline", (signal) => ask(STATUS, {}, signal), { everyMs: EVERY_MS });
   return html`<div class="page">
     <h1>${t("page.pipeline")}</h1>
     <${Loaded} load=${load}>${({ status }) => html`

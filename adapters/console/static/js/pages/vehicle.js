@@ -27,13 +27,13 @@ const PARTS = {
 const EVERY_MS = 3_000;
 
 /** So often what is shown of the present is asked anew; null: of the past it does not change. */
-export const everyMs = (when) => (when.atMs === null ? EVERY_MS : null);
+const everyMs = (when) => (when.atMs === null ? EVERY_MS : null);
 
 /** Ask for a part of a twin, as of the moment that is looked at. */
 export function useTwin(document, id, more = {}) {
   const when = useWhen();
   const variables = { id, asOf: when.asOf, knownAt: when.knownAt, ...more };
-  return useLoad(document + JSON.stringify(variables), (signal) => ask(document, variables, signal), everyMs(when));
+  return useLoad(document + JSON.stringify(variables), (signal) => ask(document, variables, signal), { everyMs: everyMs(when), group: id });
 }
 
 export function VehiclePage() {

@@ -21,7 +21,7 @@ export function ComparePart({ id }) {
   const load = useLoad(`compare ${id} ${left.key} ${right.key}`, async (signal) => {
     const [before, after] = await Promise.all([ask(SIGNALS, of(left), signal), ask(SIGNALS, of(right), signal)]);
     return { rows: differences(before.vehicle?.signals ?? [], after.vehicle?.signals ?? []), before: before.vehicle, after: after.vehicle };
-  });
+  }, { group: id });
   return html`<form class="filters" onSubmit=${(event) => event.preventDefault()}>
       <label>${t("compare.with")}<input type="datetime-local" step="1" value=${localInput(left.atMs)} onChange=${(event) => event.target.value && change({ vs: new Date(event.target.value).toISOString() })} /></label>
       <label class="check"><input type="checkbox" checked=${params.all !== "1"} onChange=${(event) => change({ all: event.target.checked ? null : "1" })} /> ${t("compare.only")}</label></form>

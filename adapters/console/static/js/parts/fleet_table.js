@@ -18,7 +18,7 @@ export function FleetTable({ live, state }) {
   const when = useWhen();
   const filter = filterOf(params);
   const variables = { first: ROWS, after: params.after ?? null, filter, asOf: when.asOf, knownAt: when.knownAt };
-  const load = useLoad(JSON.stringify(variables), (signal) => ask(PAGE, variables, signal), when.atMs === null ? EVERY_MS : null);
+  const load = useLoad(JSON.stringify(variables), (signal) => ask(PAGE, variables, signal), { everyMs: when.atMs === null ? EVERY_MS : null, group: "fleet" });
   if (state) {
     const chosen = live.filter((row) => row.state === state);
     return html`<${Rows} rows=${chosen.slice(0, 500)} />${chosen.length > 500 && html`<p class="note">${t("fleet.more", { count: chosen.length - 500 })}</p>`}`;

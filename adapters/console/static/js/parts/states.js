@@ -22,7 +22,7 @@ export function Failed({ error, again }) {
 /** What loads, went wrong, or is there. @param {{load: {data: any, error: Error|null, loading: boolean, reload: () => void}, children: (data: any) => any}} shown */
 export function Loaded({ load, children }) {
   if (load.data != null) {
-    return html`${load.error && html`<${Failed} error=${load.error} again=${load.reload} />`}${children(load.data)}`;
+    return html`${load.loading && html`<p class="loading corner" role="status">${t("loading")}</p>`}${load.error && html`<${Failed} error=${load.error} again=${load.reload} />`}${children(load.data)}`;
   }
   if (load.error) return html`<${Failed} error=${load.error} again=${load.reload} />`;
   return html`<${Loading} />`;
