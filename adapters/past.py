@@ -17,6 +17,7 @@ from adapters.event_log import DirectoryEntry, StoredRecord, check_position
 from adapters.recorded import Decode, recorded
 from adapters.rows_reader import RowsReader
 from adapters.twins import PROJECTIONS, Hops, PageOf, Positions, VehicleFilter, projection_of
+from adapters.vehicle_order import OF_TELEMETRY, OrderBy, Place, Placed, VehicleOrder, in_order
 from domain.errors import BadInputError
 from domain.units import Micros
 from projections.as_of import until
@@ -29,7 +30,8 @@ from projections.snapshots import Moment, Newest, Range, RowsOf, SnapshotReader
 VEHICLES_AT_ONCE: Final = 128  # whose rows are held while a filter looks for those that fit
 VEHICLES_AT_ONCE_MIN: Final = 16
 RANGES_AT_ONCE: Final = 512  # of a vehicle's history
-_IDENTITY: Final = ("vins", "brands", "models")  # what of a filter does not change with time
+ORDERED_MAX: Final = 500  # vehicles of the past whose telemetry is folded to put them in order
+_IDENTITY: Final = ("vins", "brands", "models", "regions")  # what of a filter does not change with time
 
 
 class Present(Protocol):
@@ -38,11 +40,19 @@ class Present(Protocol):
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
         """Return up to `limit` vehicles in order of their ids, after `after`."""
 
+    def ordered_vehicles(
+        self, limit: int, order: VehicleOrder, after: Place | None, chosen: VehicleFilter
+    ) -> Sequence[Placed]:
+        """Return up to `limit` vehicles in an order, after a place in it."""
+
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""
 
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
+
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once, in any order."""
 
     def hops(self, row: SignalRow) -> Hops | None:
         """Return what the value of a row went through; None: its event is not in the log."""
@@ -121,21 +131,59 @@ class PastReader(RowsReader):
 
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
         """Return up to `limit` vehicles in order of their ids, after `after`."""
-        of_identity = VehicleFilter(**{name: getattr(chosen, name) for name in _IDENTITY})
+        of_identity = _of_identity(chosen)
         found: list[DirectoryEntry] = []
         while len(found) < limit:
             count = min(VEHICLES_AT_ONCE, max(VEHICLES_AT_ONCE_MIN, limit - len(found)))
             entries = self._present.vehicles(count, after, of_identity)
-            self._read([entry.vehicle_id for entry in entries])
-            for projection in PROJECTIONS if chosen != of_identity else ():  # of all of them together
-                self._fold(projection, [entry.vehicle_id for entry in entries])
-            fitting = [entry for entry in entries if self._exists(entry) and self.fits(entry, chosen)]
-            found += fitting
-            self._forget({entry.vehicle_id for entry in entries} - {entry.vehicle_id for entry in fitting})
+            found += self._fitting(entries, chosen)
             if len(entries) < count:
                 break
             after = entries[-1].vehicle_id
         return found[:limit]
+
+    def ordered_vehicles(
+        self, limit: int, order: VehicleOrder, after: Place | None, chosen: VehicleFilter
+    ) -> Sequence[Placed]:
+        """Return up to `limit` vehicles in an order, after a place in it.
+
+        Raises BadInputError where telemetry of more than `ORDERED_MAX` vehicles would have to be folded for it.
+        """
+        if order.by in OF_TELEMETRY:
+            return in_order(self._placed_of_all(order.by, chosen), limit, order, after)
+        found: list[Placed] = []
+        while len(found) < limit:
+            count = min(VEHICLES_AT_ONCE, max(VEHICLES_AT_ONCE_MIN, limit - len(found)))
+            vehicles = self._present.ordered_vehicles(count, order, after, _of_identity(chosen))
+            fitting = {entry.vehicle_id for entry in self._fitting([each.entry for each in vehicles], chosen)}
+            found += [each for each in vehicles if each.entry.vehicle_id in fitting]
+            if len(vehicles) < count:
+                break
+            after = vehicles[-1].place
+        return found[:limit]
+
+    def _placed_of_all(self, by: OrderBy, chosen: VehicleFilter) -> list[Placed]:
+        """Return every vehicle that fits with what it is ordered by; none of them is held. Raises BadInputError."""
+        entries = self._present.vehicles(ORDERED_MAX + 1, None, _of_identity(chosen))
+        if len(entries) > ORDERED_MAX:
+            what = f"of the past no more than {ORDERED_MAX} vehicles are put in the order of {by.value}"
+            raise BadInputError(what, where="orderBy", remedy="choose fewer by vins, brands, models or regions")
+        placed: list[Placed] = []
+        for first in range(0, len(entries), VEHICLES_AT_ONCE):
+            some = entries[first : first + VEHICLES_AT_ONCE]
+            placed += self.placed(self._fitting(some, chosen), by)
+            self._forget({entry.vehicle_id for entry in some})
+        return placed
+
+    def _fitting(self, entries: Sequence[DirectoryEntry], chosen: VehicleFilter) -> list[DirectoryEntry]:
+        """Return the vehicles that were there and fit; the others are not held."""
+        ids = [entry.vehicle_id for entry in entries]
+        self._read(ids)
+        for projection in PROJECTIONS if chosen != _of_identity(chosen) else ():  # of all of them together
+            self._fold(projection, ids)
+        fitting = [entry for entry in entries if self._exists(entry) and self.fits(entry, chosen)]
+        self._forget(set(ids) - {entry.vehicle_id for entry in fitting})
+        return fitting
 
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""
@@ -144,6 +192,10 @@ class PastReader(RowsReader):
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return self._if_exists(self._present.vehicle_by_vin(vin))
+
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once."""
+        return [entry for entry in self._present.vehicles_named(vehicle_ids, vins) if self._exists(entry)]
 
     def hops(self, row: SignalRow) -> Hops | None:
         """Return what the value of a row went through; no read model holds the past, so none has a time."""
@@ -310,6 +362,10 @@ class PastReader(RowsReader):
             self._told.pop(vehicle_id, None)
             for folded in self._folded.values():
                 folded.pop(vehicle_id, None)
+
+
+def _of_identity(chosen: VehicleFilter) -> VehicleFilter:
+    return VehicleFilter(**{name: getattr(chosen, name) for name in _IDENTITY})
 
 
 def _is_after(record: StoredRecord, page: PageOf) -> bool:

@@ -1,5 +1,6 @@
 """Twins read by going through all the rows of the vehicles asked about: every answer but where the rows come from."""
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,10 +9,12 @@ from uuid import UUID
 
 from adapters.event_log import DirectoryEntry
 from adapters.twins import Box, Circle, PageOf, Span, VehicleFilter, newest, signal_table
+from adapters.vehicle_order import OrderBy, Placed, Value, value_of
 from domain.geo import great_circle_m
 from domain.paths import LATITUDE, LONGITUDE, STATE_OF_CHARGE_DISPLAYED
 from domain.signals import Quality
 from domain.units import Degrees, Metres, Micros
+from domain.vin import Vin
 from projections.diagnostics.model import ChargingRow, DiagnosticsSignalRow, QualityRow, TroubleCodeRow, WarningRow
 from projections.media.model import MediaSignalRow, PlayRow
 from projections.navigation.model import DestinationRow, NavigationSignalRow, TrackRow, TripRow
@@ -49,9 +52,8 @@ class RowsReader(ABC):
 
     def fits(self, entry: DirectoryEntry, chosen: VehicleFilter) -> bool:
         """Return whether a vehicle is one of those that a filter chooses."""
-        for wanted, value in ((chosen.vins, entry.vin), (chosen.brands, entry.brand), (chosen.models, entry.model)):
-            if wanted is not None and value not in wanted:
-                return False
+        if not _is_of(entry, chosen):
+            return False
         if chosen.has_trouble_code is not None or chosen.trouble_codes is not None:
             codes = {row.code for row in self.trouble_codes([entry.vehicle_id]) if row.held}
             if chosen.has_trouble_code not in (None, bool(codes)):
@@ -62,11 +64,17 @@ class RowsReader(ABC):
             raised = {row.warning for row in self.warnings([entry.vehicle_id]) if row.raised}
             if not raised & set(chosen.warnings):
                 return False
-        if chosen.last_seen_after is not None:
-            last_seen = self.last_seen([entry.vehicle_id]).get(entry.vehicle_id)
-            if last_seen is None or last_seen <= chosen.last_seen_after:
-                return False
-        return self._fits_newest(entry, chosen)
+        return self._fits_seen(entry, chosen) and self._fits_newest(entry, chosen)
+
+    def _fits_seen(self, entry: DirectoryEntry, chosen: VehicleFilter) -> bool:
+        """Return whether a vehicle was last seen when a filter says."""
+        after, before = chosen.last_seen_after, chosen.last_seen_before
+        if after is None and before is None:
+            return True
+        last_seen = self.last_seen([entry.vehicle_id]).get(entry.vehicle_id)
+        if last_seen is None:
+            return after is None
+        return (after is None or last_seen > after) and (before is None or last_seen < before)
 
     def _fits_newest(self, entry: DirectoryEntry, chosen: VehicleFilter) -> bool:
         """Return whether the newest numbers of a vehicle are those that a filter chooses."""
@@ -88,6 +96,20 @@ class RowsReader(ABC):
         if box is not None and not (box.south <= latitude <= box.north and _between(box, longitude)):
             return False
         return circle is None or (_distance_m(latitude, longitude, circle) <= circle.radius_m)
+
+    def placed(self, entries: Sequence[DirectoryEntry], by: OrderBy) -> list[Placed]:
+        """Return vehicles with what they are ordered by."""
+        ids = [entry.vehicle_id for entry in entries]
+        values: Mapping[UUID, Value]
+        if by is OrderBy.LAST_SEEN:
+            values = self.last_seen(ids)
+        elif by is OrderBy.STATE_OF_CHARGE:
+            rows = newest(self.signals(ids, [STATE_OF_CHARGE_DISPLAYED], [])).values()
+            usable = (row for row in rows if row.quality == Quality.OK and row.number is not None)
+            values = {row.vehicle_id: row.number for row in usable if math.isfinite(row.number or 0.0)}
+        else:
+            values = {entry.vehicle_id: value_of(entry, by) for entry in entries}
+        return [Placed(entry, values.get(entry.vehicle_id)) for entry in entries]
 
     def signals(
         self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]
@@ -213,6 +235,17 @@ class RowsReader(ABC):
                 counts[owner(row)] = counts.get(owner(row), 0) + 1
                 found.append(row)
         return found
+
+
+def _is_of(entry: DirectoryEntry, chosen: VehicleFilter) -> bool:
+    """Return whether a vehicle is one of those that a filter names, by what does not change."""
+    named = (
+        (chosen.vins, entry.vin),
+        (chosen.brands, entry.brand),
+        (chosen.models, entry.model),
+        (chosen.regions, Vin(entry.vin).region),
+    )
+    return all(wanted is None or value in wanted for wanted, value in named)
 
 
 def _between(box: Box, longitude: float) -> bool:

@@ -86,6 +86,13 @@ class VehicleFilter(NamedTuple):
     state_of_charge: Between | None = None  # percent, as the driver sees it; one that is known, however old
     box: Box | None = None  # the newest place is in it
     circle: Circle | None = None  # the newest place is in it
+    regions: Sequence[str] | None = None  # of domain.vin.REGIONS, as the VIN says
+    last_seen_before: Micros | None = None  # no signal or trouble code was captured at this time or later
+
+    @property
+    def by_place(self) -> bool:
+        """Whether it tells where the vehicles are that it chooses."""
+        return self.box is not None or self.circle is not None
 
 
 ANY_VEHICLE: Final = VehicleFilter()

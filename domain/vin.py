@@ -11,6 +11,15 @@ from domain.errors import InvalidVinError
 
 VIN_LENGTH: Final = 17
 _ALLOWED: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}")  # ISO 3779, clause 4.5: no I, O, Q
+# Regions and the first characters that ISO 3780 gives to the makers of each; 0 is given to nobody.
+REGIONS: Final = (
+    ("AFRICA", "ABCDEFGH"),
+    ("ASIA", "JKLMNPR"),
+    ("EUROPE", "STUVWXYZ"),
+    ("NORTH_AMERICA", "12345"),
+    ("OCEANIA", "67"),
+    ("SOUTH_AMERICA", "89"),
+)
 _SERIAL_BLANK: Final = "000000"  # the last characters of a VIN are the maker's serial number (ISO 3779, VIS)
 _UUID_VERSION_CUSTOM: Final = 8  # RFC 9562, section 5.8
 
@@ -34,6 +43,11 @@ class Vin:
             what = f"character {place} of a VIN cannot be {character!r}"
         remedy = "give the 17 letters and digits of the registration document (never I, O or Q)"
         raise InvalidVinError(what, where=f"VIN {text!r}", remedy=remedy)
+
+    @property
+    def region(self) -> str | None:
+        """The region whose maker's code the VIN begins with, one of `REGIONS`; None: that code is given to nobody."""
+        return next((region for region, characters in REGIONS if self.text[0] in characters), None)
 
     def may_be(self, other: "Vin") -> bool:
         """Whether this can be the same vehicle: who publishes a VIN blanks its serial number with zeros."""

@@ -13,7 +13,7 @@ from adapters.graphql.envelope import MeasuredValue, forbidden, measured
 from adapters.graphql.fields import computed
 from adapters.graphql.lookahead import summary
 from adapters.graphql.permits import Permits
-from adapters.graphql.port import Catalogue, Decode, TwinReader
+from adapters.graphql.port import Catalogue, Decode, TwinReader, View
 from adapters.past import PastReader, resolved_position
 from adapters.twins import Span, newest
 from domain.units import Micros
@@ -38,7 +38,7 @@ class Seen(NamedTuple):
 class Context:
     """What the resolvers of one execution share."""
 
-    read: TwinReader
+    read: View
     catalogue: Catalogue
     decode: Decode
     document: DocumentNode

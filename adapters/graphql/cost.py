@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from graphql import (
     DocumentNode,
+    EnumValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -20,6 +21,7 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
@@ -30,15 +32,26 @@ from graphql import (
     is_list_type,
 )
 
+from adapters.fleet_counts import GROUPS_MAX
+from adapters.vehicle_order import OF_TELEMETRY
+
 DEPTH_MAX: Final = 20  # fields within fields; what GraphiQL asks of a schema has 15
 ALIASES_MAX: Final = 50
 FIELDS_MAX: Final = 5_000  # fragments written out
+ORDER_POINTS: Final = 10  # for an order that is asked for: every vehicle that fits is looked at
+PAST_ORDER_POINTS: Final = 5_000  # for one by telemetry of the past: that of every vehicle that fits is folded
+FLEET_POINTS: Final = 100  # beside the groups: every vehicle is looked at
 PAST_POINTS: Final = 10  # for each vehicle, beside what is shown of it
 LIST_POINTS: Final = 5  # items of a list without pages
 POINTS_A_TRACK_POINT: Final = 0.1  # five small numbers
 SIGNAL_POINTS: Final = 50  # signals that a car usually tells
 ITEMS_MAX: Final = 10_000  # of what a page or a track may have
 DIGITS_MAX: Final = 10
+_OF_TELEMETRY: Final = frozenset(each.value for each in OF_TELEMETRY)
+_NAMED_ITEMS: Final = {  # of lists whose items an argument names; and how many there are where it does not
+    "signals": ("paths", SIGNAL_POINTS),
+    "_entities": ("representations", 1),
+}
 _PAST: Final = frozenset({"asOf", "knownAt", "position"})
 
 
@@ -143,11 +156,24 @@ class _Pricing:
         arguments = {each.name.value: self._value(each.value) for each in node.arguments or ()}
         of_page = self._number(arguments, of, "first") or self._number(arguments, of, "maxPoints")
         below = self.selections(node.selection_set, type_, of_page or 1)
-        past = PAST_POINTS * (of_page or 1) if any(arguments.get(name) is not None for name in _PAST) else 0
-        points = past + self._times(node.name.value, of, arguments, items) * (1 + below.points)
+        beside: float = PAST_POINTS * (of_page or 1) if any(arguments.get(name) is not None for name in _PAST) else 0
+        beside += self._order(arguments.get("orderBy"), past=bool(beside))
+        beside += FLEET_POINTS if type_.name == "Fleet" else 0
+        points = beside + self._times(node.name.value, of, arguments, items) * (1 + below.points)
         if type_.name.startswith("__"):  # of the schema: nothing is fetched
             points = 0.0
         return Price(points, below.depth + 1, aliases + below.aliases, 1 + below.fields)
+
+    def _order(self, order: Any, *, past: bool) -> int:
+        """Return what is paid for an order beside the page, given as a literal or as the value of a variable."""
+        if order is None:
+            return 0
+        by = order.get("field") if isinstance(order, dict) else None
+        if isinstance(order, ObjectValueNode):
+            given = {each.name.value: each.value for each in order.fields}.get("field")
+            named = self._value(given) if given else None
+            by = named.value if isinstance(named, EnumValueNode) else named
+        return PAST_ORDER_POINTS if past and by in _OF_TELEMETRY else ORDER_POINTS
 
     def _times(self, name: str, of: GraphQLField, arguments: Mapping[str, Any], items: float) -> float:
         """Return how many objects a field of one object may have."""
@@ -157,9 +183,12 @@ class _Pricing:
             return items
         if name == "points":
             return items * POINTS_A_TRACK_POINT
-        if name == "signals":
-            paths = arguments.get("paths")
-            return len(paths) if isinstance(paths, list) else SIGNAL_POINTS
+        if name == "groups":
+            return GROUPS_MAX
+        if name in _NAMED_ITEMS:
+            argument, unnamed = _NAMED_ITEMS[name]
+            named = arguments.get(argument)
+            return len(named) if isinstance(named, list) else unnamed
         return LIST_POINTS
 
     def _number(self, arguments: Mapping[str, Any], of: GraphQLField, name: str) -> float | None:

@@ -6,10 +6,19 @@ import strawberry
 from strawberry import ID
 
 from adapters.graphql.cohort import Twin, signal_field
-from adapters.graphql.envelope import BooleanValue, FloatValue, StringValue, ValueStatus, judge
+from adapters.graphql.envelope import (
+    CAPTURED_AT,
+    EVENT_ID,
+    RECEIVED_AT,
+    BooleanValue,
+    FloatValue,
+    StringValue,
+    ValueStatus,
+    judge,
+)
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of
-from adapters.graphql.paging import Connection, First, Order, connection, page_of
+from adapters.graphql.paging import After, Connection, First, Order, Ordered, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.graphql.trouble_codes import TroubleCode, unit_of
 from domain import paths
@@ -29,11 +38,15 @@ class Warning:  # noqa: A001  # its name in the schema
     warning: str = computed(lambda each: each.row.warning, "Its name.")
     path: str = computed(lambda each: each.row.path, "The COVESA VSS path of the signal.")
     raised: bool = computed(lambda each: each.row.raised, "Whether it stands now.")
-    value: float = computed(lambda each: each.row.value, "The value that raised or cleared it.")
-    limit: float = computed(lambda each: each.row.limit, "The limit that the value passed.")
-    captured_at: Micros = computed(lambda each: each.row.captured_at)
-    received_at: Micros = computed(lambda each: each.row.received_at)
-    event_id: ID = computed(lambda each: event_id_of(each.row.vehicle_id, each.row.event_version))
+    value: float = computed(
+        lambda each: each.row.value, "The value that raised or cleared it. Unit: as `unit` says. VSS: as `path` says."
+    )
+    limit: float = computed(
+        lambda each: each.row.limit, "The limit that the value passed. Unit: as `unit` says. VSS: as `path` says."
+    )
+    captured_at: Micros = computed(lambda each: each.row.captured_at, CAPTURED_AT)
+    received_at: Micros = computed(lambda each: each.row.received_at, RECEIVED_AT)
+    event_id: ID = computed(lambda each: event_id_of(each.row.vehicle_id, each.row.event_version), EVENT_ID)
     position: Int64 = computed(lambda each: each.row.position, "The position of that event in the whole log.")
 
 
@@ -43,18 +56,24 @@ class ChargingSession:
 
     row: strawberry.Private[ChargingRow]
 
-    started_at: Micros = computed(lambda each: each.row.started_at)
+    started_at: Micros = computed(lambda each: each.row.started_at, "When it began, by the car's clock.")
     ended_at: Micros | None = computed(lambda each: each.row.ended_at, "Null: it charges still, as far as is known.")
     found_charging: bool = computed(
         lambda each: each.row.initial, "It was found charging at startedAt, and may have begun before."
     )
     start_percent: float | None = computed(
-        lambda each: each.row.start_percent, "State of charge at startedAt, percent."
+        lambda each: each.row.start_percent,
+        f"State of charge at startedAt. Unit: percent. VSS: {paths.STATE_OF_CHARGE_DISPLAYED}",
     )
-    end_percent: float | None = computed(lambda each: each.row.end_percent, "State of charge at endedAt, percent.")
-    energy_added_kwh: float | None = computed(lambda each: each.row.energy_added_kwh, "kWh")
-    received_at: Micros = computed(lambda each: each.row.received_at)
-    event_id: ID = computed(lambda each: event_id_of(each.row.vehicle_id, each.row.event_version))
+    end_percent: float | None = computed(
+        lambda each: each.row.end_percent,
+        f"State of charge at endedAt. Unit: percent. VSS: {paths.STATE_OF_CHARGE_DISPLAYED}",
+    )
+    energy_added_kwh: float | None = computed(
+        lambda each: each.row.energy_added_kwh, f"What was added. Unit: kWh. VSS: {paths.BATTERY_ENERGY}"
+    )
+    received_at: Micros = computed(lambda each: each.row.received_at, RECEIVED_AT)
+    event_id: ID = computed(lambda each: event_id_of(each.row.vehicle_id, each.row.event_version), EVENT_ID)
     position: Int64 = computed(lambda each: each.row.position, "The position of that event in the whole log.")
 
 
@@ -64,16 +83,18 @@ class TelemetryQuality:
 
     row: strawberry.Private[QualityRow | None]
 
-    gaps: int = computed(lambda each: each.row.gaps if each.row else 0, "Times that batches were missing.")
+    gaps: int = computed(lambda each: each.row.gaps if each.row else 0, "Times that batches were missing. Unit: none.")
     missing_batches: Int64 = computed(
         lambda each: each.row.missing_batches if each.row else 0,
-        "Batches that were missing; those that came later after all are not taken off.",
+        "Batches that were missing; those that came later after all are not taken off. Unit: none.",
     )
     late_samples: Int64 = computed(
-        lambda each: each.row.late_samples if each.row else 0, "Samples older than what was known of their signal."
+        lambda each: each.row.late_samples if each.row else 0,
+        "Samples older than what was known of their signal. Unit: none.",
     )
     clock_corrections: int = computed(
-        lambda each: each.row.clock_corrections if each.row else 0, "Times that the car's clock was found wrong."
+        lambda each: each.row.clock_corrections if each.row else 0,
+        "Times that the car's clock was found wrong. Unit: none.",
     )
 
 
@@ -143,7 +164,7 @@ class Diagnostics:
     outside_temperature: FloatValue = signal_field(
         FloatValue, "Vehicle.Exterior.AirTemperature", "Celsius", "Temperature of the air outside"
     )
-    telemetry_quality: TelemetryQuality | None = computed(_quality)
+    telemetry_quality: TelemetryQuality | None = computed(_quality, "How good the telemetry of the vehicle is.")
 
     @resolved("Trouble codes, held and past, in order of ECU and code.")
     def trouble_codes(
@@ -182,7 +203,7 @@ class Diagnostics:
 
     @resolved("Charging sessions by the time they began.")
     def charging_sessions(
-        self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST
+        self, first: First, after: After = None, order: Ordered = Order.NEWEST_FIRST
     ) -> Connection[ChargingSession] | None:
         """Return a page of charging sessions."""
         page = page_of("charging", first, after, order)

@@ -15,6 +15,9 @@ from domain.signals import Quality, SignalValue
 from domain.units import MICROS_PER_SECOND, Micros
 from projections.signal_rows import SignalRow
 
+CAPTURED_AT: Final = "When the car told it, by its own clock, corrected where that was wrong."
+RECEIVED_AT: Final = "When it reached us."
+EVENT_ID: Final = "The id of the event that told it: node(id:) has the event itself."
 STALE_AFTER_S: Final = 600  # an unchanged value is confirmed once a minute: ten confirmations are missing
 STALE_AFTER_US: Final = STALE_AFTER_S * MICROS_PER_SECOND
 
@@ -103,10 +106,10 @@ class MeasuredValue:
     row: strawberry.Private[Told | None]
     path: str = strawberry.field(description="The COVESA VSS path of the signal.")
     unit: str | None = strawberry.field(description="As VSS names it; null: a value without a unit.")
-    status: ValueStatus
+    status: ValueStatus = strawberry.field(description="How far it can be trusted.")
     reason: str | None = strawberry.field(description="Why status is not OK.")
-    captured_at: Micros | None = computed(lambda value: value.row and value.row.captured_at)
-    received_at: Micros | None = computed(lambda value: value.row and value.row.received_at)
+    captured_at: Micros | None = computed(lambda value: value.row and value.row.captured_at, CAPTURED_AT)
+    received_at: Micros | None = computed(lambda value: value.row and value.row.received_at, RECEIVED_AT)
     event_id: ID | None = computed(
         lambda value: value.row and event_id_of(value.row.vehicle_id, value.row.event_version),
         "The id of the event that told the value: node(id:) has the event itself.",
@@ -120,28 +123,30 @@ class MeasuredValue:
 class FloatValue(MeasuredValue):
     """A measured number."""
 
-    value: float | None
+    value: float | None = strawberry.field(description="In the unit that `unit` names. VSS: as `path` says.")
 
 
 @strawberry.type(description="A measured text.")
 class StringValue(MeasuredValue):
     """A measured text."""
 
-    value: str | None
+    value: str | None = strawberry.field(description="As VSS spells it. VSS: as `path` says.")
 
 
 @strawberry.type(description="A measured yes or no.")
 class BooleanValue(MeasuredValue):
     """A measured yes or no."""
 
-    value: bool | None
+    value: bool | None = strawberry.field(description="Whether it is so. VSS: as `path` says.")
 
 
 @strawberry.type(description="The newest sample of any signal.")
 class Signal(MeasuredValue):
     """The newest sample of any signal."""
 
-    value: SignalScalar | None
+    value: SignalScalar | None = strawberry.field(
+        description="A number is in the unit that `unit` names. VSS: as `path` says."
+    )
 
 
 _TYPES: Final[dict[type[MeasuredValue], tuple[type, ...]]] = {

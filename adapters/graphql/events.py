@@ -10,7 +10,7 @@ from strawberry import ID
 from adapters.event_log import StoredRecord, own_fields
 from adapters.graphql.fields import computed
 from adapters.graphql.ids import event_id_of
-from adapters.graphql.node import Node
+from adapters.graphql.node import OWN_ID, Node
 from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64, Json
 from adapters.graphql.scopes import lacking, of_event
@@ -85,7 +85,7 @@ class Event(Node):
     event: strawberry.Private[VehicleEvent]
     permits: strawberry.Private[Permits]
 
-    id: ID = computed(lambda each: event_id_of(each.record.originator_id, each.record.version))
+    id: ID = computed(lambda each: event_id_of(each.record.originator_id, each.record.version), OWN_ID)
     type: str = computed(lambda each: each.event.TOPIC, 'Its permanent name, e.g. "vehicle.trip_started.v1".')
     version: Int64 = computed(lambda each: each.record.version, "1, 2, 3 … in the vehicle's history.")
     position: Int64 = computed(lambda each: each.record.position, "1, 2, 3 … in the whole log.")

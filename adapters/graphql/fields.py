@@ -49,9 +49,9 @@ def computed(compute: Callable[[Any], Any], description: str | None = None, *, s
     return ComputedField(compute, frozenset(shows), description=description)
 
 
-def resolved(description: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Declare a field with arguments that the decorated method gives."""
-    return cast("Callable[[Callable[P, T]], Callable[P, T]]", strawberry.field(description=description))
+def resolved(description: str, *, name: str | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Declare a field with arguments that the decorated method gives; its name in the schema, if not the method's."""
+    return cast("Callable[[Callable[P, T]], Callable[P, T]]", strawberry.field(description=description, name=name))
 
 
 def paths_by_field(*types: type) -> dict[str, frozenset[str]]:

@@ -48,43 +48,43 @@ class NodeKey(NamedTuple):
 
 def vehicle_id_of(vehicle_id: UUID) -> str:
     """Return the global id of a vehicle."""
-    return _text(b"V" + vehicle_id.bytes)
+    return opaque(b"V" + vehicle_id.bytes)
 
 
 def trip_id_of(vehicle_id: UUID, trip_id: UUID) -> str:
     """Return the global id of a trip."""
-    return _text(b"T" + vehicle_id.bytes + trip_id.bytes)
+    return opaque(b"T" + vehicle_id.bytes + trip_id.bytes)
 
 
 def event_id_of(vehicle_id: UUID, version: int) -> str:
     """Return the global id of an event."""
-    return _text(_ID["event"].pack(b"E", vehicle_id.bytes, version))
+    return opaque(_ID["event"].pack(b"E", vehicle_id.bytes, version))
 
 
 def read_id(text: str, *, where: str = "id") -> NodeKey:
     """Return what a global id names. Raises `BadInputError`; `where` says who asked."""
-    data = _data(text)
+    data = bytes_of(text)
     for kind, tag in _ID_TAGS.items():
         if data[:1] == tag and len(data) == _ID[kind].size:
             _, vehicle, *part = _ID[kind].unpack(data)
             return NodeKey(kind, UUID(bytes=vehicle), _part(part[0]) if part else None)
     raise BadInputError(
-        f"{_short(text)} is no id of this API", where=where, remedy="give an id that this API has returned"
+        f"{shortened(text)} is no id of this API", where=where, remedy="give an id that this API has returned"
     )
 
 
 def cursor_of(kind: List, *key: UUID | int) -> str:
     """Return the cursor of a row by its key."""
     parts = [part.bytes if isinstance(part, UUID) else part for part in key]
-    return _text(_CURSOR[kind].pack(_CURSOR_TAGS[kind], *parts))
+    return opaque(_CURSOR[kind].pack(_CURSOR_TAGS[kind], *parts))
 
 
 def read_cursor(kind: List, text: str) -> tuple[Any, ...]:
     """Return the key that a cursor of this list holds. Raises `BadInputError`."""
-    data = _data(text)
+    data = bytes_of(text)
     if data[:1] != _CURSOR_TAGS[kind] or len(data) != _CURSOR[kind].size:
         remedy = f"give the cursor of an edge, or endCursor, of {kind}, or leave it out for the first page"
-        raise BadInputError(f"{_short(text)} is no cursor of {kind}", where="after", remedy=remedy)
+        raise BadInputError(f"{shortened(text)} is no cursor of {kind}", where="after", remedy=remedy)
     return tuple(_part(part) for part in _CURSOR[kind].unpack(data)[1:])
 
 
@@ -92,20 +92,22 @@ def _part(part: bytes | int) -> UUID | int:
     return UUID(bytes=part) if isinstance(part, bytes) else part
 
 
-def _text(data: bytes) -> str:
+def opaque(data: bytes) -> str:
+    """Return bytes as an opaque text."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
-def _data(text: str) -> bytes:
-    """Return the bytes of a text that `_text` made, else none."""
+def bytes_of(text: str) -> bytes:
+    """Return the bytes of a text that `opaque` made, none of any other."""
     try:
         data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
         return b""
-    return data if _text(data) == text else b""
+    return data if opaque(data) == text else b""
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text as an error repeats it."""
     return repr(text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…")
 
 

@@ -4,10 +4,10 @@ import strawberry
 from strawberry import ID
 
 from adapters.graphql.cohort import Twin, signal_field
-from adapters.graphql.envelope import FloatValue, StringValue
+from adapters.graphql.envelope import EVENT_ID, RECEIVED_AT, FloatValue, StringValue
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of
-from adapters.graphql.paging import Connection, First, Order, connection, page_of
+from adapters.graphql.paging import After, Connection, First, Order, Ordered, connection, page_of
 from adapters.graphql.scalars import Int64
 from domain import paths
 from domain.units import Micros
@@ -20,16 +20,18 @@ class Play:
 
     row: strawberry.Private[PlayRow]
 
-    started_at: Micros = computed(lambda play: play.row.started_at)
-    title: str = computed(lambda play: play.row.title)
-    artist: str | None = computed(lambda play: play.row.artist)
-    album: str | None = computed(lambda play: play.row.album)
-    source: str | None = computed(lambda play: play.row.source, "As VSS Media.Played.Source names it.")
+    started_at: Micros = computed(lambda play: play.row.started_at, "When it began, by the car's clock.")
+    title: str = computed(lambda play: play.row.title, f"Unit: none. VSS: {paths.MEDIA_TITLE}")
+    artist: str | None = computed(lambda play: play.row.artist, f"Unit: none. VSS: {paths.MEDIA_ARTIST}")
+    album: str | None = computed(lambda play: play.row.album, f"Unit: none. VSS: {paths.MEDIA_ALBUM}")
+    source: str | None = computed(
+        lambda play: play.row.source, f"As VSS names it. Unit: none. VSS: {paths.MEDIA_SOURCE}"
+    )
     found_playing: bool = computed(
         lambda play: play.row.initial, "It was found playing at startedAt, and may have begun before."
     )
-    received_at: Micros = computed(lambda play: play.row.received_at)
-    event_id: ID = computed(lambda play: event_id_of(play.row.vehicle_id, play.row.event_version))
+    received_at: Micros = computed(lambda play: play.row.received_at, RECEIVED_AT)
+    event_id: ID = computed(lambda play: event_id_of(play.row.vehicle_id, play.row.event_version), EVENT_ID)
     position: Int64 = computed(lambda play: play.row.position, "The position of that event in the whole log.")
 
 
@@ -48,7 +50,7 @@ class Media:
 
     @resolved("What was played, by the time it began; a piece that goes on after a gap in the data is shown once.")
     def play_history(
-        self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST
+        self, first: First, after: After = None, order: Ordered = Order.NEWEST_FIRST
     ) -> Connection[Play] | None:
         """Return a page of what was played."""
         page = page_of("plays", first, after, order)

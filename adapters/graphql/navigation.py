@@ -10,8 +10,8 @@ from adapters.graphql.cohort import Tracks, Twin, signal_field
 from adapters.graphql.envelope import NEVER, FloatValue, MeasuredValue, ValueStatus, judge
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, event_id_of, trip_id_of
-from adapters.graphql.node import Node
-from adapters.graphql.paging import Connection, First, Order, connection, page_of
+from adapters.graphql.node import OWN_ID, Node
+from adapters.graphql.paging import After, Connection, First, Order, Ordered, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.twins import Span
 from domain import paths
@@ -23,6 +23,7 @@ POINTS_DEFAULT: Final = 1_000
 POINTS_MAX: Final = 10_000
 _LOCATION: Final = (paths.LATITUDE, paths.LONGITUDE)
 _LOCATION_PATH: Final = "Vehicle.CurrentLocation"
+_DESTINATION_PATH: Final = "Vehicle.Cabin.Infotainment.Navigation.DestinationSet"
 _TRUST: Final = tuple(ValueStatus[name] for name in ("OK", "STALE", "INVALID", "UNSUPPORTED", "NEVER_RECEIVED"))
 
 
@@ -30,49 +31,49 @@ _TRUST: Final = tuple(ValueStatus[name] for name in ("OK", "STALE", "INVALID", "
 class LocationValue(MeasuredValue):
     """A place in its envelope."""
 
-    latitude: float | None
-    longitude: float | None
+    latitude: float | None = strawberry.field(description=f"WGS 84. Unit: degrees. VSS: {paths.LATITUDE}")
+    longitude: float | None = strawberry.field(description=f"WGS 84. Unit: degrees. VSS: {paths.LONGITUDE}")
 
 
-@strawberry.enum
+@strawberry.enum(description="What became of a destination.")
 class DestinationState(Enum):
     """What became of a destination."""
 
-    SET = "SET"
-    REACHED = "REACHED"
-    CLEARED = "CLEARED"
+    SET = strawberry.enum_value("SET", description="It was set, and nothing more is known.")
+    REACHED = strawberry.enum_value("REACHED", description="The vehicle came there.")
+    CLEARED = strawberry.enum_value("CLEARED", description="It was taken back.")
 
 
 @strawberry.type(
     description="The newest destination of route guidance: latitude and longitude in degrees (WGS 84). "
-    "VSS: Vehicle.Cabin.Infotainment.Navigation.DestinationSet"
+    f"VSS: {_DESTINATION_PATH}"
 )
 class DestinationValue(MeasuredValue):
     """A destination in its envelope."""
 
-    state: DestinationState | None
-    latitude: float | None
-    longitude: float | None
-    set_at: Micros | None
+    state: DestinationState | None = strawberry.field(description="What became of it.")
+    latitude: float | None = strawberry.field(description=f"WGS 84. Unit: degrees. VSS: {_DESTINATION_PATH}.Latitude")
+    longitude: float | None = strawberry.field(description=f"WGS 84. Unit: degrees. VSS: {_DESTINATION_PATH}.Longitude")
+    set_at: Micros | None = strawberry.field(description="When it was set, by the car's clock.")
 
 
 @strawberry.type(description="A point of a track; null: not told within 90 s of the fix.")
 class TrackPoint:
     """A point of a track."""
 
-    captured_at: Micros
-    latitude: float = strawberry.field(description="Degrees, WGS 84.")
-    longitude: float = strawberry.field(description="Degrees, WGS 84.")
-    heading: float | None = strawberry.field(description="Degrees, clockwise from north.")
-    speed: float | None = strawberry.field(description="km/h")
-    altitude: float | None = strawberry.field(description="m")
+    captured_at: Micros = strawberry.field(description="When the car was there, by its own clock, corrected.")
+    latitude: float = strawberry.field(description=f"WGS 84. Unit: degrees. VSS: {paths.LATITUDE}")
+    longitude: float = strawberry.field(description=f"WGS 84. Unit: degrees. VSS: {paths.LONGITUDE}")
+    heading: float | None = strawberry.field(description=f"Clockwise from north. Unit: degrees. VSS: {paths.HEADING}")
+    speed: float | None = strawberry.field(description=f"Speed over ground. Unit: km/h. VSS: {paths.SPEED}")
+    altitude: float | None = strawberry.field(description=f"Above sea level. Unit: m. VSS: {paths.ALTITUDE}")
 
 
 @strawberry.type(description="Where a trip went.")
 class Track:
     """Where a trip went."""
 
-    point_count: int = strawberry.field(description="Points that are known, shown here or not.")
+    point_count: int = strawberry.field(description="Points that are known, shown here or not. Unit: none.")
     points: list[TrackPoint] = strawberry.field(
         description="In order of time; of more than maxPoints, evenly chosen ones with the first and the last."
     )
@@ -94,17 +95,25 @@ class Trip(Node):
     row: strawberry.Private[TripRow]
     tracks: strawberry.Private[Tracks]
 
-    id: ID = computed(lambda trip: trip_id_of(trip.row.vehicle_id, trip.row.trip_id))
-    started_at: Micros = computed(lambda trip: trip.row.started_at)
+    id: ID = computed(lambda trip: trip_id_of(trip.row.vehicle_id, trip.row.trip_id), OWN_ID)
+    started_at: Micros = computed(lambda trip: trip.row.started_at, "When it began, by the car's clock.")
     ended_at: Micros = computed(lambda trip: trip.row.ended_at, "The last moment that is known to belong to the trip.")
     ended: bool = computed(lambda trip: trip.row.ended, "Whether the trip is over.")
     end_reason: str | None = computed(
         lambda trip: trip.row.end_reason, 'What ended it: "ignition off" or "standstill".'
     )
-    distance_m: float = computed(lambda trip: trip.row.distance_m, "Distance in metres, along the fixes or by speed.")
-    duration_s: float = computed(lambda trip: (trip.row.ended_at - trip.row.started_at) / MICROS_PER_SECOND, "Seconds.")
+    distance_m: float = computed(
+        lambda trip: trip.row.distance_m,
+        f"Distance, along the fixes or by speed. Unit: m. VSS, added up: {_LOCATION_PATH}, {paths.SPEED}",
+    )
+    duration_s: float = computed(
+        lambda trip: (trip.row.ended_at - trip.row.started_at) / MICROS_PER_SECOND,
+        "From startedAt to endedAt. Unit: s.",
+    )
     energy_kwh: float | None = computed(
-        lambda trip: trip.row.energy_kwh, "Energy taken from the traction battery in kWh; null: the car does not tell."
+        lambda trip: trip.row.energy_kwh,
+        "Energy taken from the traction battery; null: the car does not tell. Unit: kWh. VSS, the difference:"
+        f" {paths.BATTERY_ENERGY}",
     )
     received_at: Micros = computed(lambda trip: trip.row.received_at, "When the newest data of the trip reached us.")
     event_id: ID = computed(
@@ -181,7 +190,7 @@ def _destination(model: "Navigation") -> DestinationValue:
     nothing = ValueStatus.FORBIDDEN if refusal else ValueStatus.NEVER_RECEIVED
     return DestinationValue(
         row=row,
-        path="Vehicle.Cabin.Infotainment.Navigation.DestinationSet",
+        path=_DESTINATION_PATH,
         unit="degrees",
         status=nothing if row is None else ValueStatus.OK,
         reason=(refusal or NEVER) if row is None else None,
@@ -224,13 +233,13 @@ class Navigation:
     fuel_range: FloatValue = signal_field(
         FloatValue, "Vehicle.Powertrain.FuelSystem.Range", "m", "Range with the fuel alone"
     )
-    destination: DestinationValue = computed(_destination, "The newest destination of route guidance.")
+    destination: DestinationValue = computed(
+        _destination, f"The newest destination of route guidance. Unit: degrees. VSS: {_DESTINATION_PATH}"
+    )
     current_trip: Trip | None = computed(_current_trip, "The trip that the vehicle is on; null: it is on none.")
 
     @resolved("Trips by the time of their start. Scopes: navigation:read, navigation:history.")
-    def trips(
-        self, first: First, after: str | None = None, order: Order = Order.NEWEST_FIRST
-    ) -> Connection[Trip] | None:
+    def trips(self, first: First, after: After = None, order: Ordered = Order.NEWEST_FIRST) -> Connection[Trip] | None:
         """Return a page of trips."""
         page = page_of("trips", first, after, order)
         if not self.twin.may_show("Navigation.trips"):

@@ -13,6 +13,10 @@ from domain.errors import BadInputError
 PAGE_MAX: Final = 100
 
 First = Annotated[int, strawberry.argument(description=f"1 to {PAGE_MAX}.")]
+After = Annotated[
+    str | None,
+    strawberry.argument(description="Only what follows this: a cursor, or endCursor, of the same list. Left out: all."),
+]
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -22,34 +26,37 @@ Row = TypeVar("Row")
 class Order(Enum):
     """By which end a list begins."""
 
-    NEWEST_FIRST = "NEWEST_FIRST"
-    OLDEST_FIRST = "OLDEST_FIRST"
+    NEWEST_FIRST = strawberry.enum_value("NEWEST_FIRST", description="What came last comes first.")
+    OLDEST_FIRST = strawberry.enum_value("OLDEST_FIRST", description="In the order in which it came.")
 
 
-@strawberry.type
+Ordered = Annotated[Order, strawberry.argument(description="By which end the list begins.")]
+
+
+@strawberry.type(description="Where a page lies in its list (Relay, Cursor Connections).")
 class PageInfo:
     """Where a page lies in its list."""
 
-    has_next_page: bool
+    has_next_page: bool = strawberry.field(description="Whether another page follows.")
     has_previous_page: bool = strawberry.field(description="Whether the page was asked for with a cursor.")
-    start_cursor: str | None
+    start_cursor: str | None = strawberry.field(description="Of the first item. Null: the page is empty.")
     end_cursor: str | None = strawberry.field(description="Give it as `after` for the next page.")
 
 
-@strawberry.type
+@strawberry.type(description="One item of a list and its place in it (Relay, Cursor Connections).")
 class Edge(Generic[T]):
     """One item of a list and its place."""
 
-    cursor: str
-    node: T
+    cursor: str = strawberry.field(description="Its place: give it as `after` for what follows.")
+    node: T = strawberry.field(description="The item itself.")
 
 
-@strawberry.type
+@strawberry.type(description="A page of a list (Relay, Cursor Connections).")
 class Connection(Generic[T]):
     """A page of a list."""
 
-    edges: list[Edge[T]]
-    page_info: PageInfo
+    edges: list[Edge[T]] = strawberry.field(description="The items in the order of the list.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
 
 
 def page_of(kind: List, first: int, after: str | None, order: Order = Order.NEWEST_FIRST) -> PageOf:

@@ -51,6 +51,13 @@ class Permits:
         self._note(vehicle_id, name, needed)
         return True
 
+    def may_count(self, name: str) -> bool:
+        """Return whether a field that tells of no single vehicle is shown; if not, the answer will say why."""
+        missing = self.missing(scopes.of_field(name))
+        if missing:
+            self._withheld[name] = missing
+        return not missing
+
     def missing(self, needed: Scopes) -> Scopes:
         """Return which of these scopes are not held."""
         return needed - self._held

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from adapters.access import Access, Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.fleet_counts import Counted, GroupBy
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
 from adapters.twins import Hops, PageOf, Positions, Span, VehicleFilter
+from adapters.vehicle_order import Place, Placed, VehicleOrder
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
 from projections.media.model import PlayRow
@@ -26,11 +28,22 @@ class TwinReader(Protocol):
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
         """Return up to `limit` vehicles in order of their ids, after `after`."""
 
+    def ordered_vehicles(
+        self, limit: int, order: VehicleOrder, after: Place | None, chosen: VehicleFilter
+    ) -> Sequence[Placed]:
+        """Return up to `limit` vehicles in an order, after a place in it, each with its place.
+
+        Raises BadInputError where, of the past, too many would have to be put in order.
+        """
+
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""
 
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
+
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once, in any order."""
 
     def signals(
         self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]
@@ -103,7 +116,10 @@ class TwinReader(Protocol):
 
 
 class View(TwinReader, Protocol):
-    """What one request reads, and where it says so."""
+    """What one request reads of the present, and where it says so."""
+
+    def counted(self, chosen: VehicleFilter, by: Collection[GroupBy], limit: int, listed: int) -> Counted:
+        """Return how many vehicles a filter chooses, of each kind the `limit` greatest groups, and `listed` of them."""
 
     def put_on_record(self, shown: Shown) -> None:
         """Keep, for good, what somebody is about to be shown; the view ends with it.

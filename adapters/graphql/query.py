@@ -1,5 +1,6 @@
 """The root of every query."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -10,18 +11,23 @@ from adapters.event_log import DirectoryEntry
 from adapters.graphql.cohort import Cohort, Context, Seen, Tracks
 from adapters.graphql.errors import MEANINGS, ForbiddenError
 from adapters.graphql.explanation import Explanation, explained
+from adapters.graphql.federation import ENTITIES_MAX, Entity, Representation, Service, entities, service
 from adapters.graphql.fields import resolved
+from adapters.graphql.fleet import Fleet, fleet_of
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
-from adapters.graphql.paging import Connection, First, Order, connection, page_of
+from adapters.graphql.ordering import Cursor, Times, VehicleOrder, cursor_in_order, read_cursor_in_order
+from adapters.graphql.paging import PAGE_MAX, After, Connection, First, Order, connection, page_of
 from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64
-from adapters.graphql.scopes import DIAGNOSTICS, NAVIGATION, lacking
+from adapters.graphql.scopes import DIAGNOSTICS, NAVIGATION, NAVIGATION_PAST, lacking
 from adapters.graphql.status import Status, status_of
-from adapters.graphql.vehicle import Vehicle, event_node
-from adapters.twins import Between, Box, Circle
+from adapters.graphql.vehicle import Region, Vehicle, event_node
+from adapters.past import ORDERED_MAX
+from adapters.twins import Between, Box, Circle, PageOf
 from adapters.twins import VehicleFilter as Chosen
+from adapters.vehicle_order import VehicleOrder as InOrder
 from domain import paths
 from domain.errors import BadInputError
 from domain.units import Micros
@@ -44,6 +50,7 @@ Position = Annotated[
         description="As of this position of the log, as seenPosition told it: for the next page of a list."
     ),
 ]
+CHOSEN_BY_PLACE: Final = "Query.vehicles(filter: place)"  # on record
 NO_TIME: Final = Micros(0)  # in a cursor
 
 _ARTICLE: Final = {"vehicle": "a", "trip": "a", "event": "an"}
@@ -58,10 +65,10 @@ FILTER_VALUES_MAX: Final = 1_000  # in one list of a filter
 class BoundingBox:
     """A box of places."""
 
-    south: float
-    west: float
-    north: float
-    east: float
+    south: float = strawberry.field(description=f"The least latitude. Unit: degrees. VSS: {paths.LATITUDE}")
+    west: float = strawberry.field(description=f"Where it begins. Unit: degrees. VSS: {paths.LONGITUDE}")
+    north: float = strawberry.field(description=f"The greatest latitude. Unit: degrees. VSS: {paths.LATITUDE}")
+    east: float = strawberry.field(description=f"Where it ends. Unit: degrees. VSS: {paths.LONGITUDE}")
 
     def chosen(self) -> Box:
         """Return the box as the reader takes it. Raises `BadInputError`."""
@@ -76,9 +83,11 @@ class BoundingBox:
 class Around:
     """A circle of places."""
 
-    latitude: float
-    longitude: float
-    distance_m: float
+    latitude: float = strawberry.field(description=f"Of the middle, -90 to 90. Unit: degrees. VSS: {paths.LATITUDE}")
+    longitude: float = strawberry.field(
+        description=f"Of the middle, -180 to 180. Unit: degrees. VSS: {paths.LONGITUDE}"
+    )
+    distance_m: float = strawberry.field(description="From the middle at most. Unit: m.")
 
     def chosen(self) -> Circle:
         """Return the circle as the reader takes it. Raises `BadInputError`."""
@@ -92,8 +101,8 @@ class Around:
 class PercentRange:
     """A range of percent."""
 
-    least: float = 0.0
-    most: float = 100.0
+    least: float = strawberry.field(default=0.0, description="No less than this. Unit: percent.")
+    most: float = strawberry.field(default=100.0, description="No more than this. Unit: percent.")
 
     def chosen(self) -> Between:
         """Return the range as the reader takes it. Raises `BadInputError`."""
@@ -111,9 +120,12 @@ def _check_number(where: str, value: float, least: float, most: float) -> None:
 class VehicleFilter:
     """Which vehicles are asked for."""
 
-    vins: list[str] | None = None
+    vins: list[str] | None = strawberry.field(
+        default=None, description=f"These; one page has up to {PAGE_MAX} of them."
+    )
     brands: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
     models: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
+    regions: list[Region] | None = strawberry.field(default=None, description="Vehicle.region is one of these.")
     has_trouble_code: bool | None = strawberry.field(
         default=None, description="Whether some ECU holds a code now. Scope: diagnostics:read."
     )
@@ -121,7 +133,9 @@ class VehicleFilter:
         default=None, description='Some ECU holds one of these now, e.g. ["P0D59"]. Scope: diagnostics:read.'
     )
     last_seen_after: Micros | None = strawberry.field(default=None, description="lastSeenAt is later than this.")
-
+    last_seen_before: Micros | None = strawberry.field(
+        default=None, description="lastSeenAt is earlier than this, or null: not seen since."
+    )
     warnings: list[str] | None = strawberry.field(
         default=None, description='One of these is raised now, e.g. ["STATE_OF_CHARGE_LOW"]. Scope: diagnostics:read.'
     )
@@ -139,19 +153,19 @@ class VehicleFilter:
         description=f"The newest place that is known. Scope: navigation:read. VSS: {paths.LATITUDE}, {paths.LONGITUDE}",
     )
 
-    def chosen(self, permits: Permits) -> Chosen:
+    def chosen(self, permits: Permits, *, past: bool = False) -> Chosen:
         """Return the filter as the reader takes it. Raises `BadInputError`, also for what the token may not ask."""
         for what, scopes, given in (
             ("trouble codes", DIAGNOSTICS, (self.has_trouble_code, self.trouble_codes)),
             ("warnings", DIAGNOSTICS, (self.warnings,)),
             ("state of charge", DIAGNOSTICS, (self.state_of_charge,)),
-            ("places", NAVIGATION, (self.within, self.near)),
+            ("places", NAVIGATION_PAST if past else NAVIGATION, (self.within, self.near)),
         ):
             missing = permits.missing(scopes)
             if missing and any(each is not None for each in given):
                 remedy = "leave it out, or ask for a token with this scope"
                 raise ForbiddenError(f"{what}: {lacking(missing)}", where="filter", remedy=remedy)
-        for values in (self.vins, self.brands, self.models, self.trouble_codes, self.warnings):
+        for values in (self.vins, self.brands, self.models, self.regions, self.trouble_codes, self.warnings):
             if values is not None and len(values) > FILTER_VALUES_MAX:
                 remedy = f"give at most {FILTER_VALUES_MAX}"
                 raise BadInputError(f"{len(values)} values are too many", where="filter", remedy=remedy)
@@ -162,11 +176,16 @@ class VehicleFilter:
             has_trouble_code=self.has_trouble_code,
             trouble_codes=None if self.trouble_codes is None else tuple(self.trouble_codes),
             last_seen_after=self.last_seen_after,
+            last_seen_before=self.last_seen_before,
+            regions=None if self.regions is None else tuple(each.value for each in self.regions),
             warnings=None if self.warnings is None else tuple(self.warnings),
             state_of_charge=None if self.state_of_charge is None else self.state_of_charge.chosen(),
             box=None if self.within is None else self.within.chosen(),
             circle=None if self.near is None else self.near.chosen(),
         )
+
+
+Filter = Annotated[VehicleFilter | None, strawberry.argument(description="Only these; left out: all.")]
 
 
 def _cohort(info: Info[Context, None], seen: Seen, *entries: DirectoryEntry) -> Cohort:
@@ -175,6 +194,42 @@ def _cohort(info: Info[Context, None], seen: Seen, *entries: DirectoryEntry) -> 
 
 def _one(info: Info[Context, None], seen: Seen, entry: DirectoryEntry | None) -> Vehicle | None:
     return None if entry is None else Vehicle(twin=_cohort(info, seen, entry).twins()[0])
+
+
+def _page(
+    info: Info[Context, None],
+    seen: Seen,
+    page: PageOf,
+    found: Sequence[tuple[DirectoryEntry, str]],
+    *,
+    by_place: bool,
+) -> Connection[Vehicle]:
+    """Return a page of vehicles with their cursors, of which the last is there to say that another page follows.
+
+    Who is shown vehicles that were chosen by their place is shown where they are.
+    """
+    twins = _cohort(info, seen, *(entry for entry, _ in found[: page.limit - 1])).twins()
+    for twin in twins if by_place else ():
+        info.context.permits.note(twin.id, CHOSEN_BY_PLACE, NAVIGATION)
+    by_id = {twin.id: twin for twin in twins}
+    return connection(found, page, lambda each: each[1], lambda each: Vehicle(twin=by_id[each[0].vehicle_id]))
+
+
+def _vehicles_in_order(
+    info: Info[Context, None], asked: tuple[int, str | None], order: InOrder, chosen: Chosen, times: Times
+) -> Connection[Vehicle]:
+    """Return a page of vehicles in an order that was asked for."""
+    first, after = asked
+    begin = None if after is None else read_cursor_in_order(order, after, times)
+    page = page_of("vehicles", first, None)._replace(after=begin)
+    if begin is not None and times.is_past:
+        seen = info.context.seen(times.as_of, None, begin.position)
+    else:
+        seen = info.context.seen(*times)
+    placed = seen.read.ordered_vehicles(page.limit, order, begin and begin.place, chosen)
+    position = seen.moment and seen.moment.position
+    found = [(each.entry, cursor_in_order(order, Cursor(each.place, position), times)) for each in placed]
+    return _page(info, seen, page, found, by_place=chosen.by_place)
 
 
 def _vehicle_key(text: str, *, where: str) -> UUID:
@@ -209,8 +264,10 @@ class Query:
         self,
         info: Info[Context, None],
         *,
-        vin: str | None = None,
-        id: ID | None = None,  # noqa: A002  # its name in the schema
+        vin: Annotated[str | None, strawberry.argument(description="Its VIN, ISO 3779.")] = None,
+        id: Annotated[  # noqa: A002  # its name in the schema
+            ID | None, strawberry.argument(description="Its id, as this API has told it.")
+        ] = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,
         position: Position = None,
@@ -244,46 +301,62 @@ class Query:
         return None if entry is None else explained(_cohort(info, seen, entry).twins()[0], path)
 
     @resolved(
-        "Vehicles in the order of their ids. Of the past (asOf, knownAt) every page is seen from one position of the "
-        "log, which the cursors carry."
+        "Vehicles, in the order of their ids if no other is asked for. Of the past (asOf, knownAt) every page is seen"
+        " from one position of the log, which the cursors carry; by LAST_SEEN and STATE_OF_CHARGE no more than"
+        f" {ORDERED_MAX} vehicles of the past are put in order."
     )
     def vehicles(
         self,
         info: Info[Context, None],
         first: First,
-        after: str | None = None,
-        filter: VehicleFilter | None = None,  # noqa: A002  # its name in the schema
+        after: After = None,
+        filter: Filter = None,  # noqa: A002  # its name in the schema
         as_of: AsOf = None,
         known_at: KnownAt = None,
+        order_by: Annotated[
+            VehicleOrder | None, strawberry.argument(description="Left out: in the order of their ids.")
+        ] = None,
     ) -> Connection[Vehicle]:
         """Return a page of vehicles."""
-        past = as_of is not None or known_at is not None
-        kind: List = "past vehicles" if past else "vehicles"
+        times = Times(as_of, known_at)
+        chosen = filter.chosen(info.context.permits, past=times.is_past) if filter else Chosen()
+        if order_by is not None:
+            return _vehicles_in_order(info, (first, after), order_by.chosen(info.context.permits), chosen, times)
+        kind: List = "past vehicles" if times.is_past else "vehicles"
         page = page_of(kind, first, after, Order.OLDEST_FIRST)
         key: UUID | None = page.after[0] if page.after else None
-        chosen = filter.chosen(info.context.permits) if filter else Chosen()
-        if past and page.after:
-            _, position, *times = page.after
-            if times != [as_of or NO_TIME, known_at or NO_TIME]:
+        if times.is_past and page.after:
+            _, position, *of_cursor = page.after
+            if of_cursor != [as_of or NO_TIME, known_at or NO_TIME]:
                 remedy = "give those of the page that it ends, or leave it out for the first page"
                 raise BadInputError("this cursor is of other times", where="after", remedy=remedy)
             seen = info.context.seen(as_of, None, position)
         else:
             seen = info.context.seen(as_of, known_at)
         entries = seen.read.vehicles(page.limit, key, chosen)
-        twins = _cohort(info, seen, *entries[:first]).twins()
-        by_id = {twin.id: twin for twin in twins}
         moment = seen.moment
         place = (moment.position, as_of or NO_TIME, known_at or NO_TIME) if moment else ()
-        return connection(
-            entries,
-            page,
-            lambda entry: cursor_of(kind, entry.vehicle_id, *place),
-            lambda entry: Vehicle(twin=by_id[entry.vehicle_id]),
-        )
+        found = [(entry, cursor_of(kind, entry.vehicle_id, *place)) for entry in entries]
+        return _page(info, seen, page, found, by_place=chosen.by_place)
+
+    @resolved(
+        "How many vehicles there are now, of all or of those that a filter chooses: in whole, and by what they are and"
+        " tell."
+    )
+    def fleet(
+        self,
+        info: Info[Context, None],
+        filter: Filter = None,  # noqa: A002  # its name in the schema
+    ) -> Fleet:
+        """Return counts."""
+        return fleet_of(info.context, filter.chosen(info.context.permits) if filter else Chosen())
 
     @resolved("Whatever has this id: a vehicle, a trip or an event; null: it is not there (any more).")
-    def node(self, info: Info[Context, None], id: ID) -> Node | None:  # noqa: A002  # its name in the schema
+    def node(
+        self,
+        info: Info[Context, None],
+        id: Annotated[ID, strawberry.argument(description="As this API has told it.")],  # noqa: A002  # see above
+    ) -> Node | None:
         """Return what an id names."""
         read, (kind, vehicle_id, part) = info.context.read, read_id(str(id))
         if kind == "vehicle":
@@ -300,3 +373,21 @@ class Query:
     def status(self, info: Info[Context, None]) -> Status:
         """Return positions and lags."""
         return status_of(info.context.read.positions())
+
+    @resolved("For a router of Apollo Federation 2: this subgraph.", name="_service")
+    def service(self, info: Info[Context, None]) -> Service:
+        """Return the subgraph."""
+        return service(info)
+
+    @resolved(
+        "For a router of Apollo Federation 2: the vehicles with these keys, as they are now, in this order; null: there"
+        " is no such vehicle.",
+        name="_entities",
+    )
+    def entities(
+        self,
+        info: Info[Context, None],
+        representations: Annotated[list[Representation], strawberry.argument(description=f"At most {ENTITIES_MAX}.")],
+    ) -> list[Entity | None]:
+        """Return entities."""
+        return entities(info, representations)

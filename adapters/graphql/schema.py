@@ -8,13 +8,16 @@ from strawberry.schema.config import StrawberryConfig
 
 from adapters.graphql.diagnostics import Diagnostics
 from adapters.graphql.events import Event
+from adapters.graphql.federation import REPRESENTATION, Representation
 from adapters.graphql.fields import paths_by_field
 from adapters.graphql.media import Media
 from adapters.graphql.navigation import Navigation, Trip
 from adapters.graphql.query import Query
 from adapters.graphql.scalars import SCALARS
 
-SCHEMA: Final = strawberry.Schema(query=Query, types=[Trip, Event], config=StrawberryConfig(scalar_map=SCALARS))
+SCHEMA: Final = strawberry.Schema(
+    query=Query, types=[Trip, Event], config=StrawberryConfig(scalar_map={**SCALARS, Representation: REPRESENTATION})
+)
 CORE_SCHEMA: Final[GraphQLSchema] = SCHEMA._schema  # noqa: SLF001  # what GraphQL-core executes; Strawberry has no public name for it
 
 FIELD_PATHS: Final = paths_by_field(Navigation, Media, Diagnostics)

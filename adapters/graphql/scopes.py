@@ -33,6 +33,8 @@ FIELDS: Final[Mapping[str, Scopes]] = {
     "Query.node(Event)": EVENTS,
     "Vehicle.events": EVENTS,
     "Explanation.event": EVENTS,
+    "Fleet.byTroubleCode": DIAGNOSTICS,
+    "Fleet.byWarning": DIAGNOSTICS,
     "Navigation.destination": NAVIGATION,
     "Navigation.currentTrip": NAVIGATION,
     "Navigation.trips": NAVIGATION_PAST,

@@ -10,12 +10,12 @@ from adapters.twins import Positions
 class ProjectionStatus:
     """A read model and its position."""
 
-    name: str
-    version: int
+    name: str = strawberry.field(description="navigation, media or diagnostics.")
+    version: int = strawberry.field(description="Of its rows: a new one is built beside the old. Unit: none.")
     position: Int64 = strawberry.field(description="The last position of the log that it has taken.")
-    lag: Int64 = strawberry.field(description="Events of the log that it has not taken yet.")
+    lag: Int64 = strawberry.field(description="Events of the log that it has not taken yet. Unit: none.")
     parked: int = strawberry.field(
-        description="Vehicles that it could not take further, because of an event that fails."
+        description="Vehicles that it could not take further, because of an event that fails. Unit: none."
     )
 
 
@@ -24,7 +24,7 @@ class Status:
     """The log and its read models."""
 
     log_position: Int64 = strawberry.field(description="The position of the newest event; 0: there is none.")
-    projections: list[ProjectionStatus]
+    projections: list[ProjectionStatus] = strawberry.field(description="Every read model that follows the log.")
 
 
 def status_of(positions: Positions) -> Status:

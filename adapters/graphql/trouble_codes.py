@@ -7,6 +7,7 @@ from typing import Final
 import strawberry
 from strawberry import ID
 
+from adapters.graphql.envelope import CAPTURED_AT, EVENT_ID, RECEIVED_AT
 from adapters.graphql.fields import computed
 from adapters.graphql.ids import event_id_of
 from adapters.graphql.permits import Permits
@@ -22,7 +23,7 @@ from projections.diagnostics.model import NO_FAILURE_TYPE, TroubleCodeRow
 class TroubleCodeStatus:
     """The status byte of a trouble code."""
 
-    byte: int = strawberry.field(description="All eight bits, 0 to 255.")
+    byte: int = strawberry.field(description="All eight bits, 0 to 255. Unit: none.")
     test_failed: bool = computed(lambda status: bool(status.byte & 0x01), "Bit 0: the last test found the fault.")
     test_failed_this_operation_cycle: bool = computed(
         lambda status: bool(status.byte & 0x02), "Bit 1: a test of this operation cycle found it."
@@ -51,9 +52,9 @@ class TroubleCodeStatus:
 class TroubleCodeOrigin(Enum):
     """Who defined a trouble code."""
 
-    GENERIC = "generic"
-    MANUFACTURER = "manufacturer"
-    RESERVED = "reserved"
+    GENERIC = strawberry.enum_value("generic", description="SAE or ISO: it means the same for every maker.")
+    MANUFACTURER = strawberry.enum_value("manufacturer", description="The maker of the vehicle.")
+    RESERVED = strawberry.enum_value("reserved", description="Nobody yet.")
 
 
 @strawberry.type(description="What the structure of a code says (SAE J2012), in words of our own; null: nothing.")
@@ -63,7 +64,7 @@ class TroubleCodeExplanation:
     text: strawberry.Private[TroubleCodeText]
 
     system: str = computed(lambda each: each.text.system, 'One of "powertrain", "chassis", "body", "network".')
-    origin: TroubleCodeOrigin = computed(lambda each: TroubleCodeOrigin(each.text.origin))
+    origin: TroubleCodeOrigin = computed(lambda each: TroubleCodeOrigin(each.text.origin), "Who defined it.")
     group: str | None = computed(lambda each: each.text.group, "The part of the system, of a generic code.")
     category: str | None = computed(lambda each: each.text.category, "The category of the failure type.")
     failure_type: str | None = computed(lambda each: each.text.failure_type, "The failure type (SAE J2012-DA).")
@@ -74,8 +75,8 @@ class FreezeFrameValue:
     """A number of a freeze frame."""
 
     path: str = strawberry.field(description="The COVESA VSS path of the signal.")
-    value: float
-    unit: str | None
+    value: float = strawberry.field(description="Unit: as `unit` says. VSS: as `path` says.")
+    unit: str | None = strawberry.field(description="As VSS names it; null: none is known.")
 
 
 @strawberry.type(description="A trouble code of one ECU, held now or in the past.")
@@ -88,7 +89,8 @@ class TroubleCode:
 
     code: str = computed(lambda each: each.row.code, 'SAE J2012, e.g. "P0D59".')
     failure_type: int | None = computed(
-        lambda each: _failure_type(each.row), "The failure type byte of SAE J2012-DA; null: the protocol has none."
+        lambda each: _failure_type(each.row),
+        "The failure type byte of SAE J2012-DA; null: the protocol has none. Unit: none.",
     )
     ecu: str = computed(lambda each: each.row.ecu, 'The identifier that the ECU answers with, in hex, e.g. "7E8".')
     service: str = computed(lambda each: each.row.service, 'What was asked, e.g. "OBD 03" or "UDS 19".')
@@ -98,19 +100,22 @@ class TroubleCode:
     )
     active: bool = computed(lambda each: each.row.active, "The fault is there: test failed, pending or confirmed.")
     held: bool = computed(lambda each: each.row.held, "The ECU still lists the code; false: it is in the past.")
-    first_seen_at: Micros = computed(lambda each: each.row.first_seen_at)
+    first_seen_at: Micros = computed(lambda each: each.row.first_seen_at, "When it was first reported.")
     last_seen_at: Micros = computed(lambda each: each.row.last_seen_at, "When it was last reported anew or changed.")
-    cleared_at: Micros | None = computed(lambda each: each.row.cleared_at)
+    cleared_at: Micros | None = computed(
+        lambda each: each.row.cleared_at, "When it was found cleared. Null: it is held."
+    )
     freeze_frame: list[FreezeFrameValue] = computed(
         lambda each: _freeze_frame(each),  # noqa: PLW0108  # it comes later
         "As at firstSeenAt; places need the scopes of navigation too, and are left out without them.",
     )
     explanation: TroubleCodeExplanation = computed(
-        lambda each: TroubleCodeExplanation(text=explain(each.row.code, _failure_type(each.row)))
+        lambda each: TroubleCodeExplanation(text=explain(each.row.code, _failure_type(each.row))),
+        "What the structure of the code says.",
     )
-    captured_at: Micros = computed(lambda each: each.row.captured_at)
-    received_at: Micros = computed(lambda each: each.row.received_at)
-    event_id: ID = computed(lambda each: event_id_of(each.row.vehicle_id, each.row.event_version))
+    captured_at: Micros = computed(lambda each: each.row.captured_at, CAPTURED_AT)
+    received_at: Micros = computed(lambda each: each.row.received_at, RECEIVED_AT)
+    event_id: ID = computed(lambda each: event_id_of(each.row.vehicle_id, each.row.event_version), EVENT_ID)
     position: Int64 = computed(lambda each: each.row.position, "The position of that event in the whole log.")
 
 

@@ -1,5 +1,6 @@
 """A vehicle: its identity, its three models, its signals, its events."""
 
+from enum import Enum
 from typing import Annotated, Final
 
 import strawberry
@@ -14,8 +15,8 @@ from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, vehicle_id_of
 from adapters.graphql.media import Media
 from adapters.graphql.navigation import Navigation
-from adapters.graphql.node import Node
-from adapters.graphql.paging import Connection, First, Order, connection, page_of
+from adapters.graphql.node import OWN_ID, Node
+from adapters.graphql.paging import After, Connection, First, Order, Ordered, connection, page_of
 from adapters.graphql.scalars import Int64
 from adapters.graphql.trouble_codes import unit_of
 from adapters.twins import PageOf
@@ -23,6 +24,7 @@ from domain.errors import BadInputError
 from domain.events import VehicleDecommissioned
 from domain.units import Micros
 from domain.upcasts import topics_of
+from domain.vin import REGIONS, Vin
 from projections.signal_rows import SignalRow
 
 PATHS_MAX: Final = 1_000  # that one field may name
@@ -68,17 +70,49 @@ def _in_envelope(twin: Twin, path: str, row: SignalRow | None) -> Signal:
     return made
 
 
+@strawberry.enum(
+    description="A region of the world, to which ISO 3780 gives the codes of makers by their first characters."
+)
+class Region(Enum):
+    """A region of the world."""
+
+    AFRICA = strawberry.enum_value("AFRICA", description="A to H.")
+    ASIA = strawberry.enum_value("ASIA", description="J to R.")
+    EUROPE = strawberry.enum_value("EUROPE", description="S to Z.")
+    NORTH_AMERICA = strawberry.enum_value("NORTH_AMERICA", description="1 to 5.")
+    OCEANIA = strawberry.enum_value("OCEANIA", description="6 and 7.")
+    SOUTH_AMERICA = strawberry.enum_value("SOUTH_AMERICA", description="8 and 9.")
+
+
+assert [each.value for each in Region] == [region for region, _ in REGIONS]
+
+
+def region_of(vin: str) -> Region | None:
+    """Return the region that a VIN tells."""
+    region = Vin(vin).region
+    return None if region is None else Region(region)
+
+
 @strawberry.type(description="The digital twin of a vehicle.")
 class Vehicle(Node):
     """The digital twin of a vehicle."""
 
     twin: strawberry.Private[Twin]
 
-    id: ID = computed(lambda vehicle: vehicle_id_of(vehicle.twin.id))
+    id: ID = computed(lambda vehicle: vehicle_id_of(vehicle.twin.id), OWN_ID)
     vin: str = computed(lambda vehicle: vehicle.twin.entry.vin, "Vehicle identification number, ISO 3779.")
-    brand: str = computed(lambda vehicle: vehicle.twin.entry.brand)
-    model: str | None = computed(lambda vehicle: vehicle.twin.entry.model)
-    registered_at: Micros = computed(lambda vehicle: vehicle.twin.entry.registered_at)
+    brand: str = computed(lambda vehicle: vehicle.twin.entry.brand, "As it was registered.")
+    model: str | None = computed(
+        lambda vehicle: vehicle.twin.entry.model, "As it was registered. Null: it was not told."
+    )
+    region: Region | None = computed(
+        lambda vehicle: region_of(vehicle.twin.entry.vin),
+        "The region of the maker's code that the VIN begins with (ISO 3780): where it comes from, not where it drives."
+        " Null: nobody has that code.",
+    )
+    registered_at: Micros = computed(
+        lambda vehicle: vehicle.twin.entry.registered_at, "When it became known, by our clock."
+    )
     decommissioned_at: Micros | None = computed(
         lambda vehicle: _decommissioned_at(vehicle.twin),
         "When it was taken out of the fleet, by our clock: its history stays. Null: it is in the fleet.",
@@ -91,12 +125,14 @@ class Vehicle(Node):
         lambda vehicle: vehicle.twin.cohort.seen.moment and Int64(vehicle.twin.cohort.seen.moment.position),
         "The position of the log that this twin of the past is seen from. Null: it is of the present.",
     )
-    navigation: Navigation = computed(lambda vehicle: Navigation(twin=vehicle.twin))
-    media: Media = computed(lambda vehicle: Media(twin=vehicle.twin))
-    diagnostics: Diagnostics = computed(lambda vehicle: Diagnostics(twin=vehicle.twin))
+    navigation: Navigation = computed(lambda vehicle: Navigation(twin=vehicle.twin), "Where it is, was and is going.")
+    media: Media = computed(lambda vehicle: Media(twin=vehicle.twin), "What it plays and has played.")
+    diagnostics: Diagnostics = computed(lambda vehicle: Diagnostics(twin=vehicle.twin), "How it is.")
 
     @resolved("The newest sample of any signal, by its COVESA VSS path; null only where there is no such path.")
-    def signal(self, path: str) -> Signal | None:
+    def signal(
+        self, path: Annotated[str, strawberry.argument(description="The COVESA VSS path of the signal.")]
+    ) -> Signal | None:
         """Return a signal."""
         return signal_of(self.twin, path)
 
@@ -125,11 +161,11 @@ class Vehicle(Node):
     def events(
         self,
         first: First,
-        after: str | None = None,
+        after: After = None,
         types: Annotated[
             list[str] | None, strawberry.argument(description='Only these, e.g. ["vehicle.trip_started.v1"].')
         ] = None,
-        order: Order = Order.OLDEST_FIRST,
+        order: Ordered = Order.OLDEST_FIRST,
     ) -> Connection[Event] | None:
         """Return a page of events."""
         page, topics = page_of("events", first, after, order), chosen_topics(types)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from adapters.access import Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.fleet_counts import Counted, GroupBy, counted
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.snapshots import MemorySnapshots
@@ -20,7 +21,9 @@ from adapters.twins import (
     projection_of,
     signal_table,
 )
+from adapters.vehicle_order import Place, Placed, VehicleOrder, in_order
 from domain.units import Micros
+from domain.vin import Vin
 from projections.projection import Key, Projection, R
 from projections.signal_rows import SignalRow
 from projections.snapshots import Block, Moment, Newest, Range, RowsOf, SnapshotReader
@@ -66,6 +69,32 @@ class MemoryTwinReader(RowsReader):
         entries = [entry for entry in self._entries() if after is None or entry.vehicle_id > after]
         return [entry for entry in entries if self.fits(entry, chosen)][:limit]
 
+    def ordered_vehicles(
+        self, limit: int, order: VehicleOrder, after: Place | None, chosen: VehicleFilter
+    ) -> Sequence[Placed]:
+        """Return up to `limit` vehicles in an order, after a place in it."""
+        entries = [entry for entry in self._entries() if self.fits(entry, chosen)]
+        return in_order(self.placed(entries, order.by), limit, order, after)
+
+    def counted(self, chosen: VehicleFilter, by: Collection[GroupBy], limit: int, listed: int) -> Counted:
+        """Return how many vehicles a filter chooses, of each kind the `limit` greatest groups, and `listed` of them."""
+        entries = [entry for entry in self._entries() if self.fits(entry, chosen)]
+        values = {kind: [self._values(entry, kind) for entry in entries] for kind in by}
+        return counted(values, [entry.vehicle_id for entry in entries], limit, listed)
+
+    def _values(self, entry: DirectoryEntry, by: GroupBy) -> Collection[str | None]:
+        match by:
+            case GroupBy.BRAND:
+                return [entry.brand]
+            case GroupBy.MODEL:
+                return [entry.model]
+            case GroupBy.REGION:
+                return [Vin(entry.vin).region]
+            case GroupBy.TROUBLE_CODE:
+                return [row.code for row in self.trouble_codes([entry.vehicle_id]) if row.held]
+            case GroupBy.WARNING:
+                return [row.warning for row in self.warnings([entry.vehicle_id]) if row.raised]
+
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""
         return next((entry for entry in self._entries() if entry.vehicle_id == vehicle_id), None)
@@ -73,6 +102,10 @@ class MemoryTwinReader(RowsReader):
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return next((entry for entry in self._entries() if entry.vin == vin), None)
+
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once."""
+        return [entry for entry in self._entries() if entry.vehicle_id in vehicle_ids or entry.vin in vins]
 
     def _entries(self) -> Sequence[DirectoryEntry]:
         return [entry for entry in self._log.vehicles() if self._brands is None or entry.brand in self._brands]

@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from adapters.access import Shown
 from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.fleet_counts import Counted, Group, GroupBy, greatest
 from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
 from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
@@ -21,19 +22,23 @@ from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.twin_statements import (
     APPENDS_ENDED,
     BECOME_API,
+    COUNT,
     DIRECTORY,
     EVENTS,
     HISTORY,
     HOPS,
     LOG_END,
+    NAMED,
     POSITIONS,
     RECORDED_AT,
     SHOWN,
     SIGNAL_TABLES,
+    VEHICLE,
     Listed,
     TwinStatements,
     paged,
     twin_statements,
+    where,
 )
 from adapters.twins import (
     PROJECTIONS,
@@ -47,6 +52,7 @@ from adapters.twins import (
     projection_of,
     signal_table,
 )
+from adapters.vehicle_order import Place, Placed, VehicleOrder
 from domain.errors import BadInputError, StoreError
 from domain.signals import Origin
 from domain.units import Micros
@@ -108,16 +114,47 @@ class PostgresTwinReader:
 
     def vehicles(self, limit: int, after: UUID | None, chosen: VehicleFilter) -> Sequence[DirectoryEntry]:
         """Return up to `limit` vehicles in order of their ids, after `after`."""
-        joins, conditions, parameters = self._statements.chosen_vehicles(chosen)
+        joins, conditions, parameters = self._chosen(chosen)
         if after is not None:
             conditions.append("d.vehicle_id > %s")
             parameters.append(after)
+        statement: LiteralString = f"{DIRECTORY}{joins}{where(conditions)} ORDER BY d.vehicle_id LIMIT %s"
+        return self._rows(DirectoryEntry._make, statement, [*parameters, limit])
+
+    def ordered_vehicles(
+        self, limit: int, order: VehicleOrder, after: Place | None, chosen: VehicleFilter
+    ) -> Sequence[Placed]:
+        """Return up to `limit` vehicles in an order, after a place in it."""
+        joins, conditions, parameters = self._chosen(chosen)
+        statement, of_place = self._statements.ordered_vehicles(order, after, joins, conditions)
+        return self._rows(
+            lambda row: Placed(DirectoryEntry._make(row[:-1]), row[-1]), statement, [*parameters, *of_place, limit]
+        )
+
+    def counted(self, chosen: VehicleFilter, by: Collection[GroupBy], limit: int, listed: int) -> Counted:
+        """Return how many vehicles a filter chooses, of each kind the `limit` greatest groups, and `listed` of them."""
+        joins, conditions, parameters = self._chosen(chosen)
+        kinds = sorted(by, key=lambda kind: kind.value)
+        statement = self._statements.counted(kinds, joins, conditions)
+        rows = self._rows(tuple, statement, [*parameters, *[limit] * len(kinds), listed])
+        groups: dict[GroupBy, list[Group]] = {kind: [] for kind in kinds}
+        total, vehicle_ids = 0, []
+        for kind, value, vehicles, vehicle_id in rows:
+            if kind == COUNT:
+                total = vehicles
+            elif kind == VEHICLE:
+                vehicle_ids.append(vehicle_id)
+            else:
+                groups[GroupBy(kind)].append(Group(value, vehicles))
+        return Counted(total, {kind: greatest(dict(each), limit) for kind, each in groups.items()}, vehicle_ids)
+
+    def _chosen(self, chosen: VehicleFilter) -> tuple[LiteralString, list[LiteralString], list[object]]:
+        """Return the joins, the conditions and the parameters of a filter, for whom this view is shown."""
+        joins, conditions, parameters = self._statements.chosen_vehicles(chosen)
         if self._brands is not None and len(self._brands) == 1:  # there is an index for it
             conditions.append("d.brand = %s")
             parameters += self._brands
-        where: LiteralString = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        statement: LiteralString = f"{DIRECTORY}{''.join(joins)}{where} ORDER BY d.vehicle_id LIMIT %s"
-        return self._rows(DirectoryEntry._make, statement, [*parameters, limit])
+        return "".join(joins), conditions, parameters
 
     def vehicle(self, vehicle_id: UUID) -> DirectoryEntry | None:
         """Return the vehicle with this id."""
@@ -126,6 +163,10 @@ class PostgresTwinReader:
     def vehicle_by_vin(self, vin: str) -> DirectoryEntry | None:
         """Return the vehicle with this VIN."""
         return self._row(DirectoryEntry._make, f"{DIRECTORY} WHERE d.vin = %s", [vin])
+
+    def vehicles_named(self, vehicle_ids: Sequence[UUID], vins: Sequence[str]) -> Sequence[DirectoryEntry]:
+        """Return the vehicles with one of these ids or VINs, each once."""
+        return self._rows(DirectoryEntry._make, NAMED, [list(vehicle_ids), list(vins)])
 
     def brands(self) -> Sequence[str]:
         """Return the brands of the vehicles, in order."""

@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, LiteralString, NamedTuple
 
+from adapters.fleet_counts import GroupBy
 from adapters.postgres.schema import APPENDS_LOCK
 from adapters.twins import PageOf, VehicleFilter, projection_of, signal_table
+from adapters.vehicle_order import OrderBy, Place, VehicleOrder
 from domain.paths import LATITUDE, LONGITUDE, STATE_OF_CHARGE_DISPLAYED
+from domain.vin import REGIONS
 from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow, WarningRow
 from projections.media.model import MediaSignalRow, PlayRow
 from projections.navigation.model import NavigationSignalRow, TrackRow
@@ -27,7 +30,26 @@ def columns(row_type: type[Row]) -> LiteralString:
 VERSIONS_REMEMBERED_MAX: Final = 64  # sets of them
 SIGNAL_TABLES: Final = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
 SEEN_TABLES: Final[tuple[type[Row], ...]] = (*SIGNAL_TABLES, TroubleCodeRow)  # what is told there was captured then
-DIRECTORY: Final = "SELECT d.vehicle_id, d.vin, d.brand, d.model, d.registered_at FROM directory AS d"
+ENTRY: Final = "d.vehicle_id, d.vin, d.brand, d.model, d.registered_at"
+COUNT: Final = "count"
+VEHICLE: Final = "vehicle"  # of rows that count vehicles, what is no group
+DIRECTORY: Final[LiteralString] = f"SELECT {ENTRY} FROM directory AS d"
+REGION: Final[LiteralString] = (
+    "CASE "
+    + " ".join(f"WHEN strpos('{firsts}', left(d.vin, 1)) > 0 THEN '{region}'" for region, firsts in REGIONS)
+    + " END"
+)
+# By code points, as everyone else orders text.
+_OF_DIRECTORY: Final[Mapping[OrderBy, LiteralString]] = {
+    OrderBy.VIN: 'd.vin COLLATE "C"',
+    OrderBy.BRAND: 'd.brand COLLATE "C"',
+    OrderBy.MODEL: 'd.model COLLATE "C"',
+    OrderBy.REGION: f'({REGION}) COLLATE "C"',
+    OrderBy.REGISTERED_AT: "d.registered_at",
+}
+NAMED: Final[LiteralString] = (
+    f"{DIRECTORY} WHERE d.vehicle_id = ANY(%s::uuid[]) UNION {DIRECTORY} WHERE d.vin = ANY(%s::text[])"
+)
 EVENTS: Final = (
     "SELECT r.notification_id, r.originator_id, r.originator_version, r.topic, r.state, r.recorded_at"
     " FROM stored_events AS r"
@@ -87,10 +109,12 @@ _WITHIN: Final[LiteralString] = f"{_PARALLELS} AND longitude.number BETWEEN %s A
 _ACROSS: Final[LiteralString] = f"{_PARALLELS} AND (longitude.number >= %s OR longitude.number <= %s)"
 # As domain.geo has it: see there. The square of a number that is next to nothing is an error here, not 0; hence the
 # rounding, to a tenth of a millimetre.
-_HALF: Final[LiteralString] = "sin(radians(round(({}.number - %s)::numeric, 9)::float8) / 2) ^ 2"
+_RADIANS: Final[LiteralString] = "radians(round(({})::numeric, 9)::float8)"
+_HALF: Final[LiteralString] = f"sin({_RADIANS.format('{}.number - %s')} / 2) ^ 2"
 _NEAR: Final[LiteralString] = (
     f"2 * 6371008.8 * asin(least(1, sqrt({_HALF.format('latitude')}"
-    f" + cos(radians(latitude.number)) * cos(radians(%s)) * {_HALF.format('longitude')}))) <= %s"
+    f" + cos({_RADIANS.format('latitude.number')}) * cos({_RADIANS.format('%s::float8')})"
+    f" * {_HALF.format('longitude')}))) <= %s"
 )
 
 
@@ -101,6 +125,11 @@ class Listed(NamedTuple):
     key: Sequence[LiteralString]
     owner: LiteralString = "vehicle_id"
     condition: LiteralString | None = None
+
+
+def where(conditions: Sequence[LiteralString]) -> LiteralString:
+    """Return what keeps the rows for which all of these hold."""
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
 def paged(listed: Listed, page: PageOf) -> tuple[LiteralString, dict[str, object]]:
@@ -159,6 +188,82 @@ class TwinStatements:
         """Return what reads rows, without a condition; the table is called r."""
         return f"SELECT {columns(row_type)} FROM {self.table(row_type)} AS r"
 
+    def ordered_vehicles(
+        self, order: VehicleOrder, after: Place | None, joins: LiteralString, conditions: Sequence[LiteralString]
+    ) -> tuple[LiteralString, list[object]]:
+        """Return what reads a page of chosen vehicles in an order, and the parameters between the filter's and LIMIT.
+
+        Its last column is what they are ordered by.
+        """
+        value, join = self._order_value(order.by)
+        direction, compared = ("DESC", "<") if order.descending else ("ASC", ">")
+        parameters: list[object] = []
+        keyset: list[LiteralString] = []
+        if after is not None and after.value is None:
+            keyset = [f"{value} IS NULL AND d.vehicle_id > %s"]
+            parameters = [after.vehicle_id]
+        elif after is not None:
+            keyset = [f"({value} {compared} %s OR {value} IS NULL OR ({value} = %s AND d.vehicle_id > %s))"]
+            parameters = [after.value, after.value, after.vehicle_id]
+        statement: LiteralString = (
+            f"SELECT {ENTRY}, {value} FROM directory AS d{joins}{join}{where([*conditions, *keyset])}"
+            f" ORDER BY {value} {direction} NULLS LAST, d.vehicle_id LIMIT %s"
+        )
+        return statement, parameters
+
+    def counted(
+        self, by: Sequence[GroupBy], joins: LiteralString, conditions: Sequence[LiteralString]
+    ) -> LiteralString:
+        """Return what counts chosen vehicles, by each of these: what, value, vehicles, vehicle.
+
+        After the filter's its parameters are how many groups of each kind there may be, and how many vehicles.
+        """
+        parts: list[LiteralString] = [f"SELECT '{COUNT}', NULL::text, count(*), NULL::uuid FROM chosen"]
+        for kind in by:
+            value, join = self._group(kind)
+            count = "count(DISTINCT c.vehicle_id)" if join else "count(*)"  # two ECUs may hold one code
+            parts.append(
+                f"(SELECT '{kind.value}', g.value, g.vehicles, NULL::uuid FROM (SELECT {value} AS value,"
+                f" {count} AS vehicles FROM chosen AS c{join} GROUP BY 1) AS g"
+                ' ORDER BY g.vehicles DESC, g.value COLLATE "C" NULLS LAST LIMIT %s)'
+            )
+        parts.append(f"(SELECT '{VEHICLE}', NULL::text, 0, c.vehicle_id FROM chosen AS c LIMIT %s)")
+        chosen: LiteralString = (
+            f"SELECT d.vehicle_id, d.brand, d.model, {REGION} AS region FROM directory AS d{joins}{where(conditions)}"
+        )
+        return f"WITH chosen AS ({chosen}) {' UNION ALL '.join(parts)}"
+
+    def _group(self, by: GroupBy) -> tuple[LiteralString, LiteralString]:
+        """Return what chosen vehicles, called c, are counted by, and the join that gives it."""
+        match by:
+            case GroupBy.TROUBLE_CODE:
+                return "t.code", f" JOIN {self.table(TroubleCodeRow)} AS t ON t.vehicle_id = c.vehicle_id AND t.held"
+            case GroupBy.WARNING:
+                return "w.warning", f" JOIN {self.table(WarningRow)} AS w ON w.vehicle_id = c.vehicle_id AND w.raised"
+            case GroupBy.BRAND:
+                return "c.brand", ""
+            case GroupBy.MODEL:
+                return "c.model", ""
+            case GroupBy.REGION:
+                return "c.region", ""
+
+    def _order_value(self, by: OrderBy) -> tuple[LiteralString, LiteralString]:
+        """Return what vehicles of the directory, called d, are ordered by, and the join that gives it."""
+        if by in _OF_DIRECTORY:
+            return _OF_DIRECTORY[by], ""
+        if by is OrderBy.STATE_OF_CHARGE:
+            told: LiteralString = (
+                f"SELECT s.number AS value FROM {self.table(signal_table(STATE_OF_CHARGE_DISPLAYED))} AS s"
+                f" WHERE s.vehicle_id = d.vehicle_id AND s.path = '{STATE_OF_CHARGE_DISPLAYED}' AND s.quality = {_OK}"
+                " AND s.number > '-Infinity' AND s.number < 'Infinity'"  # no NaN, which is greater than that
+            )
+            return "placed.value", f" LEFT JOIN LATERAL ({told}) AS placed ON true"
+        seen: LiteralString = " UNION ALL ".join(
+            f"SELECT max(s.captured_at) AS at FROM {self.table(row_type)} AS s WHERE s.vehicle_id = d.vehicle_id"
+            for row_type in SEEN_TABLES
+        )
+        return "placed.value", f" CROSS JOIN LATERAL (SELECT max(seen.at) AS value FROM ({seen}) AS seen) AS placed"
+
     def chosen_vehicles(self, chosen: VehicleFilter) -> tuple[list[LiteralString], list[LiteralString], list[object]]:
         """Return joins and conditions of a filter of the directory, called d, and their parameters in this order."""
         joins: list[LiteralString] = []
@@ -181,6 +286,15 @@ class TwinStatements:
             )
             joins.append(f" CROSS JOIN LATERAL ({seen} LIMIT 1) AS seen")
             in_joins += [chosen.last_seen_after] * len(SEEN_TABLES)
+        if chosen.last_seen_before is not None:
+            later: LiteralString = " UNION ALL ".join(
+                f"SELECT true AS found FROM {self.table(row_type)} AS s"
+                " WHERE s.vehicle_id = d.vehicle_id AND s.captured_at >= %s"
+                for row_type in SEEN_TABLES
+            )
+            joins.append(f" LEFT JOIN LATERAL ({later} LIMIT 1) AS seen_later ON true")
+            conditions.append("seen_later.found IS NULL")
+            in_joins += [chosen.last_seen_before] * len(SEEN_TABLES)
         if chosen.warnings is not None:
             joins.append(
                 f" CROSS JOIN LATERAL (SELECT true FROM {self.table(WarningRow)} AS w WHERE w.vehicle_id = d.vehicle_id"
@@ -197,6 +311,9 @@ class TwinStatements:
             ("brand", chosen.brands),
             ("model", chosen.models),
         )
+        if chosen.regions is not None:
+            conditions.append(f"{REGION} = ANY(%s::text[])")
+            in_conditions.append(list(chosen.regions))
         for column, values in named:
             if values is not None:
                 conditions.append(f"d.{column} = ANY(%s::text[])")

@@ -62,6 +62,7 @@ def shown(request: pytest.FixtureRequest, world: World) -> Iterator[dict[str, An
 
 QUESTIONS: dict[str, tuple[Any, ...]] = {
     "vehicles": (99, None, ANY_VEHICLE),
+    "vehicles_named": (EVERY[:3], [car.vin for car in CARS[2:]]),
     "signals": (EVERY, [paths.SPEED, paths.MEDIA_ARTIST], ["Vehicle.P"]),
     "destinations": (EVERY,),
     "current_trips": (EVERY,),

@@ -78,6 +78,13 @@ def ids(read: Any) -> list[UUID]:
     return [entry.vehicle_id for entry in read.vehicles(100, None, ANY_VEHICLE)]
 
 
+def test_vehicles_are_found_by_ids_and_vins_each_once(read: Any) -> None:
+    every = [(entry.vehicle_id, entry.vin) for entry in read.vehicles(100, None, ANY_VEHICLE)]
+    named = ([each for each, _ in every[:3]] + [UUID(int=7)], [vin for _, vin in every[2:5]] + [Car(777).vin])
+    assert sorted(entry.vehicle_id for entry in read.vehicles_named(*named)) == [each for each, _ in every[:5]]
+    assert list(read.vehicles_named([], [])) == []
+
+
 def test_vehicles_come_in_the_order_of_their_ids(read: Any) -> None:
     found = ids(read)
     assert len(found) == 7

@@ -1,6 +1,7 @@
 """Which vehicles a filter chooses, by everything that reads twins: the same as by what was told of each."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import pytest
@@ -39,6 +40,7 @@ FLEET = {
     8: Told(52.42, None, 33.0),  # half of a place is none
     9: Told(),
     10: Told(39.9, 116.4, 20.0),
+    11: Told(5e-324, -5e-324),
 }
 
 
@@ -85,13 +87,14 @@ def found(world: World, chosen: VehicleFilter) -> set[int]:
         (VehicleFilter(state_of_charge=Between(0.0, 100.0)), {1, 2, 3, 4, 5, 7, 8, 10}),
         (VehicleFilter(box=Box(47.0, 5.0, 55.0, 15.0)), {1, 2}),
         (VehicleFilter(box=Box(-40.0, 170.0, 30.0, -150.0)), {3, 4, 5, 6}),  # across 180°
-        (VehicleFilter(box=Box(-40.0, -150.0, 30.0, 170.0)), set()),
+        (VehicleFilter(box=Box(-40.0, -150.0, 30.0, 170.0)), {11}),
         (VehicleFilter(box=Box(52.42, 10.78, 52.42, 10.78)), {1}),
         (VehicleFilter(circle=Circle(52.4, 10.8, 5_000.0)), {1}),
         (VehicleFilter(circle=Circle(0.0, 179.99, 2_000.0)), {5, 6}),
         (VehicleFilter(circle=Circle(90.0, -77.0, 1.0)), {7}),
         (VehicleFilter(circle=Circle(1e-200, 180.0, 1.0)), {5, 6}),
-        (VehicleFilter(circle=Circle(0.0, 0.0, 20_037_509.0)), {1, 2, 3, 4, 5, 6, 7, 10}),
+        (VehicleFilter(circle=Circle(5e-324, 180.0, 1.0)), {5, 6}),
+        (VehicleFilter(circle=Circle(0.0, 0.0, 20_037_509.0)), {1, 2, 3, 4, 5, 6, 7, 10, 11}),
         (VehicleFilter(circle=Circle(52.4, 10.8, 500_000.0), state_of_charge=Between(0.0, 10.0)), {2}),
     ],
 )
@@ -130,7 +133,8 @@ def distance_m(place: tuple[float, float], circle: Circle) -> float:
 
 def in_box(box: Box, latitude: float, longitude: float) -> bool:
     all_round = (box.west, box.east) == (-180.0, 180.0)
-    inside = all_round or (longitude - box.west) % 360 <= (box.east - box.west) % 360
+    west, east, here = map(Fraction, (box.west, box.east, longitude))  # a float's remainder is not exact
+    inside = all_round or (here - west) % 360 <= (east - west) % 360
     return inside and box.south <= latitude <= box.north
 
 
@@ -140,7 +144,19 @@ PARALLELS = st.lists(st.sampled_from([-90.0, -36.85, 0.0, 21.31, 48.77, 52.42, 9
 )
 FILTERS = st.builds(
     VehicleFilter,
-    **dict.fromkeys(("vins", "brands", "models", "has_trouble_code", "trouble_codes", "last_seen_after"), st.none()),
+    **dict.fromkeys(
+        (
+            "vins",
+            "brands",
+            "models",
+            "has_trouble_code",
+            "trouble_codes",
+            "last_seen_after",
+            "last_seen_before",
+            "regions",
+        ),
+        st.none(),
+    ),
     warnings=st.none() | st.lists(st.sampled_from([LOW, "FUEL_LEVEL_LOW"]), max_size=2),
     state_of_charge=st.none()
     | st.lists(st.sampled_from([0.0, 9.5, 10.0, 50.0, 100.0]), min_size=2, max_size=2).map(

@@ -68,6 +68,12 @@ FILTERS = st.sampled_from(
         f', filter: {{ lastSeenAfter: "{iso_time(Micros(T0))}" }}',
     ]
 )
+ORDERS = st.sampled_from(
+    [
+        "",
+        *(f", orderBy: {{ field: {by}, direction: DESC }}" for by in ("VIN", "REGION", "LAST_SEEN", "STATE_OF_CHARGE")),
+    ]
+)
 PAGES = st.sampled_from(["(first: 1)", "(first: 100)", "(first: 3, order: OLDEST_FIRST)"])
 PATHS = st.sampled_from([paths.SPEED, paths.MEDIA_TITLE, "Vehicle.VehicleIdentification.VIN"])
 
@@ -101,7 +107,7 @@ def _is_leaf(field: Any) -> bool:
 def root(draw: st.DrawFn) -> str:
     """Draw a root field that names vehicles of either brand in every way there is."""
     car = draw(CAR)
-    name = draw(st.sampled_from(["vehicle", "vehicles", "node", "explain"]))
+    name = draw(st.sampled_from(["vehicle", "vehicles", "node", "explain", "_entities"]))
     if name == "vehicle":
         which = draw(st.sampled_from([f'vin: "{car.vin}"', f'id: "{vehicle_id_of(car.id)}"']))
         return f"vehicle({which}{draw(TIMES)}) {{ {draw(selection('Vehicle'))} }}"
@@ -111,7 +117,10 @@ def root(draw: st.DrawFn) -> str:
         inner = (
             f"edges {{ cursor node {{ id vin {draw(selection('Vehicle'))} }} }} pageInfo {{ endCursor hasNextPage }}"
         )
-        return f"vehicles(first: {draw(st.sampled_from([1, 2, 100]))}{after}{times}{draw(FILTERS)}) {{ {inner} }}"
+        order = "" if after else draw(ORDERS)
+        return (
+            f"vehicles(first: {draw(st.sampled_from([1, 2, 100]))}{after}{order}{times}{draw(FILTERS)}) {{ {inner} }}"
+        )
     if name == "node":
         version = draw(st.integers(1, 30))
         ids = [vehicle_id_of(car.id), trip_id_of(car.id, trip_of(car)), event_id_of(car.id, version)]
@@ -121,6 +130,10 @@ def root(draw: st.DrawFn) -> str:
             for kind, part in zip("VTE", parts, strict=True)
         ]
         return f'node(id: "{draw(st.sampled_from(ids))}") {{ id {draw(st.sampled_from(aliased))} }}'
+    if name == "_entities":
+        keys = draw(st.lists(st.sampled_from([f'id: "{vehicle_id_of(car.id)}"', f'vin: "{car.vin}"']), max_size=3))
+        told = ", ".join(f'{{ __typename: "Vehicle", {key} }}' for key in keys)
+        return f"_entities(representations: [{told}]) {{ ... on Vehicle {{ {draw(selection('Vehicle'))} }} }}"
     which = draw(st.sampled_from([car.vin, vehicle_id_of(car.id)]))
     return f'explain(vehicle: "{which}", path: "{draw(PATHS)}"{draw(TIMES)}) {{ {draw(selection("Explanation", 5))} }}'
 

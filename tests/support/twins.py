@@ -48,16 +48,24 @@ EVERYTHING: Final = """
 """
 
 
-def vin_of(number: int) -> str:
+def vin_of(number: int, maker: str = "WVW") -> str:
     """Return a VIN of its own for each number."""
-    return f"WVWZZZE1ZMP{number:06d}"
+    return f"{maker}ZZZE1ZMP{number:06d}"
 
 
 class Car:
     """Makes the events of one vehicle, one version after the other."""
 
-    def __init__(self, number: int = 1, *, brand: str = "Volkswagen", model: str | None = "ID.3", at: int = T0) -> None:
-        self.vin = vin_of(number)
+    def __init__(
+        self,
+        number: int = 1,
+        *,
+        brand: str = "Volkswagen",
+        model: str | None = "ID.3",
+        at: int = T0,
+        maker: str = "WVW",
+    ) -> None:
+        self.vin = vin_of(number, maker)
         self.id = Vin.parse(self.vin).vehicle_id(KEY)
         self.events: list[e.VehicleEvent] = []
         self.entry = DirectoryEntry(self.id, self.vin, brand, model, Micros(at))

@@ -69,6 +69,15 @@ def error_of(answer: Answer) -> Any:
         ('query ($p: [String!]) { vehicle(vin: "x") { signals(paths: $p) { value } } }', 51),
         ('{ vehicle(vin: "x") { signals { value } } }', 51),
         ('{ vehicle(vin: "x") { navigation { currentTrip { track(maxPoints: 100) { points { speed } } } } } }', 14),
+        ("{ vehicles(first: 50, orderBy: { field: LAST_SEEN }) { edges { node { vin } } } }", 111),
+        ("query ($f: VehicleOrderField! = VIN) { vehicles(first: 1, orderBy: { field: $f }) { __typename } }", 11),
+        ('{ vehicles(first: 1, orderBy: { field: VIN }, asOf: "2026-01-01T00:00:00Z") { __typename } }', 21),
+        ('{ vehicles(first: 1, orderBy: { field: LAST_SEEN }, asOf: "2026-01-01T00:00:00Z") { __typename } }', 5011),
+        ("{ vehicles(first: 50, orderBy: null) { edges { node { vin } } } }", 101),
+        ("{ fleet { vehicles } }", 101),
+        ("{ fleet { byBrand { groups { value } } byWarning { hasMore } } }", 203),
+        ("{ _service { sdl } }", 1),
+        ('{ _entities(representations: [{vin: "x"}, {vin: "y"}]) { ... on Vehicle { media { __typename } } } }', 4),
         ("{ __schema { types { name fields { name } } } }", 0),
         ("{ a: status { __typename } b: status { __typename } }", 2),
         # refused when it is executed: a page of so many cannot be
@@ -82,6 +91,21 @@ def test_what_a_query_may_cost(document: str, points: float) -> None:
 def test_variables_say_how_much_is_asked_for() -> None:
     page = "query ($n: Int!, $p: [String!]) { vehicles(first: $n) { edges { node { signals(paths: $p) { value } } } } }"
     assert priced(page, n=10, p=["a", "b", "c"]).points == 1 + 10 * (2 + 3)
+
+
+@pytest.mark.parametrize(("by", "points"), [("STATE_OF_CHARGE", 5_011), ("BRAND", 21)])
+def test_an_order_is_paid_for_however_it_is_given(by: str, points: float) -> None:
+    whole = "query ($o: VehicleOrder, $t: DateTime) { vehicles(first: 1, orderBy: $o, knownAt: $t) { __typename } }"
+    assert priced(whole, o={"field": by}, t="2026-01-01T00:00:00Z").points == points
+    part = 'query ($f: VehicleOrderField!) { vehicles(first: 1, orderBy: { field: $f }, knownAt: "x") { __typename } }'
+    assert priced(part, f=by).points == points
+    default = f"query ($f: VehicleOrderField = {by}) {part.partition(')')[2]}"
+    assert priced(default).points == points
+
+
+def test_a_router_pays_for_each_vehicle_that_it_names() -> None:
+    document = "query ($k: [_Any!]!) { _entities(representations: $k) { ... on Vehicle { vin } } }"
+    assert priced(document, k=[{}] * 30).points == 30
 
 
 def test_a_fragment_is_looked_at_once_however_often_it_is_spread() -> None:
