@@ -191,3 +191,18 @@ function vehicle(index, at) {
     diagnostics: { isCharging: { value: index % 5 === 1 }, stateOfCharge: { value: index % 100, unit: "percent", status: "OK" }, troubleCodes: index % 11 ? [] : [{ code: "P0D59" }], warnings: [] },
   };
 }
+
+/** The heads of columns sort, up, down and not at all, in the whole fleet and not in a page of it. */
+export async function sorted({ open, given }) {
+  const page = await open({ at: given.at });
+  await rows(page).first().waitFor();
+  const seen = [];
+  for (const direction of ["ascending", "descending", null]) {
+    await page.getByRole("button", { name: /^Charge/ }).click();
+    const head = page.locator("th", { has: page.getByRole("button", { name: /^Charge/ }) });
+    await page.waitForFunction((wanted) => [...document.querySelectorAll("th")].find((th) => th.innerText.startsWith("Charge"))?.getAttribute("aria-sort") === wanted, direction);
+    await page.locator(".loading.corner").waitFor({ state: "detached" });
+    seen.push([await head.getAttribute("aria-sort"), (await names(page)).slice(0, 2)]);
+  }
+  return seen;
+}

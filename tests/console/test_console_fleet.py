@@ -77,6 +77,17 @@ def test_the_table_goes_page_by_page(browser: Browser) -> None:
     assert {*first, *second} == {vin_of(number) for number in range(1, 61)}
 
 
+def test_the_table_is_sorted_as_a_whole(browser: Browser) -> None:
+    cars = [Car(number) for number in range(1, 61)]
+    for number, car in enumerate(cars, start=1):
+        car.sample(T0, {"Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed": float(number)})
+    with console_of(memory_world(*cars).twins) as address:
+        up, down, without = browser.run("fleet.sorted", address, at=NOW)
+    assert up == ["ascending", [vin_of(1), vin_of(2)]]
+    assert down == ["descending", [vin_of(60), vin_of(59)]]
+    assert without[0] is None
+
+
 def test_map_and_table_are_used_with_keys_and_the_address_says_where_the_map_looks(
     browser: Browser, fleet: str
 ) -> None:

@@ -21,9 +21,21 @@ export const ALL = `query Fleet($after: String, $filter: VehicleFilter, $asOf: D
   vehicles(first: 100, after: $after, filter: $filter, asOf: $asOf, knownAt: $knownAt) {
     edges { node { ${ROW} } } pageInfo { hasNextPage endCursor } } }`;
 
-export const PAGE = `query Page($first: Int!, $after: String, $filter: VehicleFilter, $asOf: DateTime, $knownAt: DateTime) {
-  vehicles(first: $first, after: $after, filter: $filter, asOf: $asOf, knownAt: $knownAt) {
+export const PAGE = `query Page($first: Int!, $after: String, $filter: VehicleFilter, $orderBy: VehicleOrder, $asOf: DateTime, $knownAt: DateTime) {
+  vehicles(first: $first, after: $after, filter: $filter, orderBy: $orderBy, asOf: $asOf, knownAt: $knownAt) {
     edges { node { ${ROW} } } pageInfo { hasNextPage endCursor } } }`;
+
+/** The words that a filter can name, with how many vehicles have each. */
+export const WORDS = `{ fleet { ${["byBrand", "byModel", "byRegion", "byTroubleCode", "byWarning"].map((name) => `${name} { groups { value vehicles } }`).join(" ")} } }`;
+
+/** Columns that the table can be sorted by, and how the API calls them. */
+export const ORDERS = { vehicle: "BRAND", charge: "STATE_OF_CHARGE", seen: "LAST_SEEN" };
+
+/** The order that an address says: a column, with "-" before it the greatest first; null: as they come. */
+export function orderOf({ sort = "" }) {
+  const field = ORDERS[sort.replace(/^-/, "")];
+  return field ? { field, direction: sort.startsWith("-") ? "DESC" : "ASC" } : null;
+}
 
 /** @typedef {{id: string, vin: string, brand: string, model: string, state: string, seenMs: number, latitude: number|null,
  *   longitude: number|null, heading: number|null, speed: number|null, charge: number|null, codes: string[],
@@ -82,6 +94,7 @@ export function filterOf(params) {
   if (params.brand) filter.brands = list(params.brand);
   if (params.model) filter.models = list(params.model);
   if (params.vin) filter.vins = list(params.vin.toUpperCase());
+  if (params.region) filter.regions = [params.region];
   if (params.warning) filter.warnings = list(params.warning);
   if (params.code === "any") filter.hasTroubleCode = true;
   else if (params.code) filter.troubleCodes = list(params.code.toUpperCase());

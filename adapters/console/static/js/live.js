@@ -1,21 +1,18 @@
 /**
- * Vehicles as they change. One place knows how that is learnt, so that views do not.
- *
- * The newest moment that a vehicle has told is remembered, and the API is asked for those that have told something since.
+ * The vehicles of a filter as they change. The newest moment that any of them has told is remembered; when there is news,
+ * those are asked for that have told something since.
  */
 import { lines } from "./api.js";
 import { ALL } from "./fleet.js";
 import { waitOf } from "./load.js";
+import { follow } from "./stream.js";
 
-const EVERY_MS = 3_000;
 /** Cars' clocks and the way of their data differ: so far back it is looked again. */
 const OVERLAP_MS = 15_000;
 
 /**
  * Watch vehicles until the signal.
- * @param {object} question what of the fleet is shown
- * @param {object | null} question.filter
- * @param {number} question.sinceMs the newest moment that is known already
+ * @param {{filter: object | null, sinceMs: number}} question which, and the newest moment that is known already
  * @param {(nodes: object[]) => void} onChanged
  * @param {(error: Error | null) => void} onState null: it is followed
  * @param {AbortSignal} signal
@@ -23,9 +20,15 @@ const OVERLAP_MS = 15_000;
 export function watchFleet({ filter, sinceMs }, onChanged, onState, signal) {
   let newest = sinceMs;
   let failures = 0;
-  let timer = null;
-  const turn = async () => {
-    let wait = EVERY_MS;
+  let asking = false;
+  let more = false;
+  const look = async () => {
+    if (asking) {
+      more = true;
+      return;
+    }
+    asking = true;
+    more = false;
     try {
       const since = new Date(Math.max(0, newest - OVERLAP_MS)).toISOString();
       const found = await collect({ filter: { ...filter, lastSeenAfter: since } }, signal);
@@ -36,13 +39,15 @@ export function watchFleet({ filter, sinceMs }, onChanged, onState, signal) {
     } catch (error) {
       if (signal.aborted) return;
       onState(error);
-      wait = waitOf(error, failures);
+      const wait = waitOf(error, failures);
       failures += 1;
+      if (wait !== null) setTimeout(() => !signal.aborted && look(), wait);
+    } finally {
+      asking = false;
     }
-    if (wait !== null && !signal.aborted) timer = setTimeout(turn, wait);
+    if (more && !signal.aborted) look();
   };
-  timer = setTimeout(turn, EVERY_MS);
-  signal.addEventListener("abort", () => clearTimeout(timer));
+  follow(null, look, signal);
 }
 
 /**

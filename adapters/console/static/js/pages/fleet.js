@@ -27,7 +27,7 @@ export function FleetPage() {
   const label = t("map.label", { count: number(shown.length) });
   return html`<div class="fleet">
     <h1 class="hidden">${t("page.fleet")}</h1>
-    <${Filters} rows=${fleet.rows} />
+    <${Filters} />
     <${Counts} counts=${counts} total=${fleet.rows.length} chosen=${params.state} />
     ${fleet.error && html`<${Failed} error=${fleet.error} again=${fleet.reload} />`}
     <div class="split">

@@ -3,14 +3,14 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
 import { number } from "../format.js";
-import { useLoad } from "../load.js";
+import { every, useLoad } from "../load.js";
 import { Empty, Loaded } from "../parts/states.js";
 
 const EVERY_MS = 2_000;
 const STATUS = "{ status { logPosition projections { name version position lag parked } } }";
 
 export function PipelinePage() {
-  const load = useLoad("pipeline", (signal) => ask(STATUS, {}, signal), { everyMs: EVERY_MS });
+  const load = useLoad("pipeline", (signal) => ask(STATUS, {}, signal), { followed: every(EVERY_MS) });
   return html`<div class="page">
     <h1>${t("page.pipeline")}</h1>
     <${Loaded} load=${load}>${({ status }) => html`

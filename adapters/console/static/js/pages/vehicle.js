@@ -5,6 +5,7 @@ import { ask } from "../api.js";
 import { address, useRoute } from "../router.js";
 import { age, moment } from "../format.js";
 import { useLoad } from "../load.js";
+import { follow } from "../stream.js";
 import { HEAD } from "../twin.js";
 import { nowMs, useWhen } from "../time.js";
 import { Explain } from "../parts/explain.js";
@@ -24,16 +25,15 @@ const PARTS = {
   events: EventsPart,
   compare: ComparePart,
 };
-const EVERY_MS = 3_000;
 
-/** So often what is shown of the present is asked anew; null: of the past it does not change. */
-const everyMs = (when) => (when.atMs === null ? EVERY_MS : null);
+/** What is shown of the present changes with the vehicle; the past does not. */
+export const followed = (id, when) => (when.atMs === null ? (onChanged, signal) => follow({ vehicles: [id] }, onChanged, signal) : null);
 
 /** Ask for a part of a twin, as of the moment that is looked at. */
 export function useTwin(document, id, more = {}) {
   const when = useWhen();
   const variables = { id, asOf: when.asOf, knownAt: when.knownAt, ...more };
-  return useLoad(document + JSON.stringify(variables), (signal) => ask(document, variables, signal), { everyMs: everyMs(when), group: id });
+  return useLoad(document + JSON.stringify(variables), (signal) => ask(document, variables, signal), { followed: followed(id, when), group: id });
 }
 
 export function VehiclePage() {

@@ -3,22 +3,22 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
 import { address, change, useRoute } from "../router.js";
-import { PAGE, SIGNS, filterOf, rowOf } from "../fleet.js";
+import { PAGE, SIGNS, filterOf, orderOf, rowOf } from "../fleet.js";
 import { age, quantity } from "../format.js";
 import { useLoad } from "../load.js";
+import { follow } from "../stream.js";
 import { useWhen, nowMs } from "../time.js";
 import { Loaded, StateMark } from "./states.js";
 
 const ROWS = 50;
-const EVERY_MS = 5_000;
 
 /** @param {{live: import("../fleet.js").Row[], state?: string}} shown */
 export function FleetTable({ live, state }) {
   const { params } = useRoute();
   const when = useWhen();
   const filter = filterOf(params);
-  const variables = { first: ROWS, after: params.after ?? null, filter, asOf: when.asOf, knownAt: when.knownAt };
-  const load = useLoad(JSON.stringify(variables), (signal) => ask(PAGE, variables, signal), { everyMs: when.atMs === null ? EVERY_MS : null, group: "fleet" });
+  const variables = { first: ROWS, after: params.after ?? null, filter, orderBy: orderOf(params), asOf: when.asOf, knownAt: when.knownAt };
+  const load = useLoad(JSON.stringify(variables), (signal) => ask(PAGE, variables, signal), { followed: when.atMs === null ? (onChanged, signal) => follow(null, onChanged, signal) : null, group: "fleet" });
   if (state) {
     const chosen = live.filter((row) => row.state === state);
     return html`<${Rows} rows=${chosen.slice(0, 500)} />${chosen.length > 500 && html`<p class="note">${t("fleet.more", { count: chosen.length - 500 })}</p>`}`;
@@ -31,11 +31,21 @@ export function FleetTable({ live, state }) {
     </nav>`}<//>`;
 }
 
+/** The head of a column that sorts: once upwards, once downwards, once as they come. */
+function Sorted({ name, className = "" }) {
+  const { sort } = useRoute().params;
+  const up = sort === name;
+  const down = sort === `-${name}`;
+  const next = up ? `-${name}` : down ? null : name;
+  return html`<th scope="col" class=${className} aria-sort=${up ? "ascending" : down ? "descending" : null}>
+    <button type="button" class="plain" onClick=${() => change({ sort: next, after: null }, { replace: false })}>${t(`column.${name}`)}<span aria-hidden="true">${up ? " ▲" : down ? " ▼" : ""}</span></button></th>`;
+}
+
 function Rows({ rows }) {
   const now = nowMs();
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("fleet.table")}><table class="vehicles">
-    <thead><tr><th scope="col">${t("column.vehicle")}</th><th scope="col">${t("column.state")}</th><th scope="col" class="number">${t("column.speed")}</th>
-      <th scope="col" class="number">${t("column.charge")}</th><th scope="col">${t("column.faults")}</th><th scope="col">${t("column.seen")}</th></tr></thead>
+    <thead><tr><${Sorted} name="vehicle" /><th scope="col">${t("column.state")}</th><th scope="col" class="number">${t("column.speed")}</th>
+      <${Sorted} name="charge" className="number" /><th scope="col">${t("column.faults")}</th><${Sorted} name="seen" /></tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${row.id}>
       <th scope="row"><a href=${address(["vehicle", row.id])}>${row.brand} ${row.model}</a><small>${row.vin}</small></th>
       <td><${StateMark} state=${row.state} sign=${SIGNS[row.state]} /></td>

@@ -4,7 +4,7 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { GAP_S, signalHistory, withGaps } from "../history.js";
 import { number, tick } from "../format.js";
-import { useLoad } from "../load.js";
+import { every, useLoad } from "../load.js";
 import { useWhen } from "../time.js";
 import { Empty, Loaded } from "./states.js";
 
@@ -17,7 +17,7 @@ export function Plot({ id, path }) {
   const load = useLoad(`plot ${id} ${path} ${when.key}`, async (signal) => {
     const [library, history] = await Promise.all([import("uplot"), signalHistory(id, path, when, signal)]);
     return { Library: library.default, ...history };
-  }, { everyMs: when.atMs === null ? EVERY_MS : null, group: id });
+  }, { followed: when.atMs === null ? every(EVERY_MS) : null, group: id });
   return html`<figure class="plot"><figcaption><code>${path}</code> <small>${t("plot.gaps", { minutes: GAP_S / 60 })}</small></figcaption>
     <${Loaded} load=${load}>${({ Library, points, more }) => (points.length ? html`<${Chart} Library=${Library} points=${points} path=${path} />
       ${more && html`<small class="hint">${t("plot.more")}</small>`}` : html`<${Empty} text=${t("plot.none")} />`)}<//></figure>`;
