@@ -206,3 +206,11 @@ export async function sorted({ open, given }) {
   }
   return seen;
 }
+
+/** What fits a filter no more leaves it without a reload. */
+export async function left({ open, given, base }) {
+  const page = await open({ at: given.at, hash: "#/fleet?most=50" });
+  await page.waitForFunction(() => document.querySelector(".counts b")?.innerText === "2");
+  await page.request.post(`${base}/changed`);
+  await page.waitForFunction(() => document.querySelector(".counts b")?.innerText === "1");
+}

@@ -1,16 +1,18 @@
 """The fleet page in a browser."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
 
 from tests.support.console import Browser, console_app, console_of, served
-from tests.support.twins import SECOND, T0, Car, memory_world, vin_of
+from tests.support.twins import SECOND, T0, Car, World, memory_world, vin_of
 
 pytestmark = pytest.mark.browser
 
 NOW: Final = "2026-02-02T02:41:00Z"  # a minute after T0
+CHARGE: Final = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed"
 FIRST_LOAD_BYTES_MAX: Final = 300_000
 DRAW_MS_MAX: Final = 20  # of ten thousand vehicles, on a machine that does little else
 PATIENCE: Final = 5  # so many times slower this machine may be
@@ -80,7 +82,7 @@ def test_the_table_goes_page_by_page(browser: Browser) -> None:
 def test_the_table_is_sorted_as_a_whole(browser: Browser) -> None:
     cars = [Car(number) for number in range(1, 61)]
     for number, car in enumerate(cars, start=1):
-        car.sample(T0, {"Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed": float(number)})
+        car.sample(T0, {CHARGE: float(number)})
     with console_of(memory_world(*cars).twins) as address:
         up, down, without = browser.run("fleet.sorted", address, at=NOW)
     assert up == ["ascending", [vin_of(1), vin_of(2)]]
@@ -94,23 +96,41 @@ def test_map_and_table_are_used_with_keys_and_the_address_says_where_the_map_loo
     assert browser.run("fleet.opened", fleet, at=NOW).split()[0] in ("Audi", "Volkswagen", "Škoda")
 
 
-def test_what_changes_is_shown_without_a_reload(browser: Browser) -> None:
-    car = placed(Car(1), 52.4, 10.7)
-    world = memory_world(car)
+@contextmanager
+def changing(world: World, car: Car, change: Callable[[], object]) -> Iterator[str]:
+    """Serve a world in which a car tells something as soon as `/changed` is asked for."""
+    console = console_app(world.twins)
 
-    async def changing(scope: Any, receive: Any, send: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] == "/changed":
-            car.trip(1, T0 + SECOND, 10, ended=False)
-            car.sample(T0 + 20 * SECOND, {"Vehicle.Speed": 33.0})
+            change()
             world.write(car)
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
         else:
             await console(scope, receive, send)
 
-    console = console_app(world.twins)
-    with served(changing) as address:
+    with served(app) as address:
+        yield address
+
+
+def test_what_changes_is_shown_without_a_reload(browser: Browser) -> None:
+    car = placed(Car(1), 52.4, 10.7)
+
+    def change() -> None:
+        car.trip(1, T0 + SECOND, 10, ended=False)
+        car.sample(T0 + 20 * SECOND, {"Vehicle.Speed": 33.0})
+
+    with changing(memory_world(car), car, change) as address:
         assert browser.run("fleet.live", address, at=NOW, vin=car.vin) is True
+
+
+def test_what_fits_a_filter_no_more_leaves_it(browser: Browser) -> None:
+    cars = [Car(1), Car(2)]
+    for car in cars:
+        car.sample(T0, {CHARGE: 40.0})
+    with changing(memory_world(*cars), cars[0], lambda: cars[0].sample(T0 + SECOND, {CHARGE: 60.0})) as address:
+        browser.run("fleet.left", address, at=NOW)
 
 
 def test_the_connection_is_lost_and_regained_without_a_reload(browser: Browser, fleet: str) -> None:

@@ -17,8 +17,8 @@ export const ROW = `
     troubleCodes(active: true) { code } warnings(raised: true) { warning } }
 `;
 
-export const ALL = `query Fleet($after: String, $filter: VehicleFilter, $asOf: DateTime, $knownAt: DateTime) {
-  vehicles(first: 100, after: $after, filter: $filter, asOf: $asOf, knownAt: $knownAt) {
+export const ALL = `query Fleet($first: Int!, $after: String, $filter: VehicleFilter, $asOf: DateTime, $knownAt: DateTime) {
+  vehicles(first: $first, after: $after, filter: $filter, asOf: $asOf, knownAt: $knownAt) {
     edges { node { ${ROW} } } pageInfo { hasNextPage endCursor } } }`;
 
 export const PAGE = `query Page($first: Int!, $after: String, $filter: VehicleFilter, $orderBy: VehicleOrder, $asOf: DateTime, $knownAt: DateTime) {

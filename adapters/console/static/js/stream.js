@@ -4,12 +4,13 @@
  */
 import { ask, send } from "./api.js";
 
-const CHANGES = `subscription Changes($after: String, $filter: EventFilterInput) {
+const CHANGES = `subscription Changes($after: String, $filter: EventFilter) {
   vehicleChanged(after: $after, filter: $filter, perSecond: 1) { cursor } }`;
 const EVERY_MS = 3_000;
 const AGAIN_MS = [1_000, 2_000, 5_000, 10_000];
-/** Changes come in crowds: so long is waited for the rest of one. */
+/** Changes come in crowds: so long is waited for the rest of one, and so long until the next is heard of. */
 const GATHER_MS = 200;
+const REST_MS = 2_000;
 
 /** @type {Map<string, {listeners: Set<() => void>, stop: AbortController}>} */
 const open = new Map();
@@ -125,10 +126,12 @@ const pause = (ms, signal) => new Promise((done) => {
 
 function gathered(tell) {
   let timer = null;
+  let toldMs = -REST_MS;
   return () => {
     timer ??= setTimeout(() => {
       timer = null;
+      toldMs = performance.now();
       tell();
-    }, GATHER_MS);
+    }, Math.max(GATHER_MS, toldMs + REST_MS - performance.now()));
   };
 }

@@ -19,12 +19,12 @@ const VEHICLE = "vehicle(id: $id, asOf: $asOf, knownAt: $knownAt)";
 
 export const HEAD = `${OF}) { ${VEHICLE} { id vin brand model registeredAt decommissionedAt lastSeenAt seenPosition } }`;
 
-export const NAVIGATION = complete(`${OF}, $after: String) { ${VEHICLE} { navigation {
+export const NAVIGATION = complete(`${OF}, $after: String, $tracks: Boolean!) { ${VEHICLE} { navigation {
     location { ${ENVELOPE} latitude longitude } heading { ...F } altitude { ...F } speed { ...F }
     range { ...F } batteryRange { ...F } fuelRange { ...F }
     destination { ${ENVELOPE} state latitude longitude setAt }
     currentTrip { ...T track(maxPoints: 1000) { ...P } }
-    trips(first: 10, after: $after) { edges { node { ...T track(maxPoints: 400) { ...P } } } pageInfo { hasNextPage endCursor } }
+    trips(first: 10, after: $after) { edges { node { ...T track(maxPoints: 400) @include(if: $tracks) { ...P } } } pageInfo { hasNextPage endCursor } }
   } } }`);
 
 export const MEDIA = complete(`${OF}, $after: String) { ${VEHICLE} { media {

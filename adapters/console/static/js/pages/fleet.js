@@ -83,11 +83,12 @@ function useFleet(params) {
       show();
       if (when.atMs !== null) return;
       const newest = Math.max(0, ...[...byId.values()].map((row) => row.seenMs));
-      const changed = (nodes) => {
+      const changed = (nodes, whole) => {
+        if (whole) byId.clear();
         take(nodes);
         show();
       };
-      watchFleet({ filter, sinceMs: newest }, changed, (error) => show({ error }), signal);
+      watchFleet({ filter, sinceMs: newest, known: () => byId.size }, changed, (error) => show({ error }), signal);
       timer = setInterval(() => {
         for (const [id, row] of byId) byId.set(id, { ...row, state: stateOf(row, now()) });
         show();

@@ -1,5 +1,5 @@
 /** Where a vehicle is, was and is going. */
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { change, useRoute } from "../router.js";
@@ -14,7 +14,9 @@ import { useTwin } from "./vehicle.js";
 
 export function NavigationPart({ id, vehicle }) {
   const { params } = useRoute();
-  const load = useTwin(NAVIGATION, id, { after: params.after ?? null });
+  const moving = useRef(false); // then its track comes with the current trip, and those of the others are not asked for
+  const load = useTwin(NAVIGATION, id, { after: params.after ?? null, tracks: Boolean(params.trip) || !moving.current });
+  moving.current = Boolean(load.data?.vehicle?.navigation.currentTrip);
   return html`<${Loaded} load=${load}>${(data) => html`<${Shown} navigation=${data.vehicle?.navigation} vehicle=${vehicle} chosen=${params.trip} />`}<//>`;
 }
 

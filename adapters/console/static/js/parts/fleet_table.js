@@ -1,16 +1,18 @@
 /** The vehicles of the filter, page by page, beside the map. */
+import { useMemo } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
 import { address, change, useRoute } from "../router.js";
 import { PAGE, SIGNS, filterOf, orderOf, rowOf } from "../fleet.js";
 import { age, quantity } from "../format.js";
-import { useLoad } from "../load.js";
-import { follow } from "../stream.js";
+import { every, useLoad } from "../load.js";
 import { useWhen, nowMs } from "../time.js";
 import { Loaded, StateMark } from "./states.js";
 
 const ROWS = 50;
+/** Which vehicles are on the page is asked anew so often; what they tell comes with those of the map. */
+const EVERY_MS = 20_000;
 
 /** @param {{live: import("../fleet.js").Row[], state?: string}} shown */
 export function FleetTable({ live, state }) {
@@ -18,13 +20,14 @@ export function FleetTable({ live, state }) {
   const when = useWhen();
   const filter = filterOf(params);
   const variables = { first: ROWS, after: params.after ?? null, filter, orderBy: orderOf(params), asOf: when.asOf, knownAt: when.knownAt };
-  const load = useLoad(JSON.stringify(variables), (signal) => ask(PAGE, variables, signal), { followed: when.atMs === null ? (onChanged, signal) => follow(null, onChanged, signal) : null, group: "fleet" });
+  const load = useLoad(JSON.stringify(variables), (signal) => ask(PAGE, variables, signal), { followed: when.atMs === null ? every(EVERY_MS) : null, group: "fleet" });
+  const newest = useMemo(() => new Map(when.atMs === null ? live.map((row) => [row.id, row]) : []), [live, when.atMs]);
   if (state) {
     const chosen = live.filter((row) => row.state === state);
     return html`<${Rows} rows=${chosen.slice(0, 500)} />${chosen.length > 500 && html`<p class="note">${t("fleet.more", { count: chosen.length - 500 })}</p>`}`;
   }
   return html`<${Loaded} load=${load}>${({ vehicles }) => html`
-    <${Rows} rows=${vehicles.edges.map(({ node }) => rowOf(node, nowMs()))} />
+    <${Rows} rows=${vehicles.edges.map(({ node }) => newest.get(node.id) ?? rowOf(node, nowMs()))} />
     <nav class="paging" aria-label=${t("paging")}>
       <button type="button" disabled=${!params.after} onClick=${() => history.length > 1 && change({ after: null }, { replace: false })}>${t("paging.first")}</button>
       <button type="button" disabled=${!vehicles.pageInfo.hasNextPage} onClick=${() => change({ after: vehicles.pageInfo.endCursor }, { replace: false })}>${t("paging.next")}</button>
