@@ -154,7 +154,7 @@ export async function german({ open, given }) {
 }
 
 /** Ten thousand vehicles: how long the map takes to be drawn, near and from afar. */
-export async function many({ open, given }) {
+export async function many({ open, given, expected }) {
   const answer = Array.from({ length: given.count }, (_, index) => JSON.stringify({ node: vehicle(index, given.at) })).join("\n");
   const page = await open({
     at: given.at,
@@ -165,15 +165,21 @@ export async function many({ open, given }) {
     }),
   });
   await page.waitForFunction((count) => document.querySelector(".map canvas").dataset.seen === String(count), given.count);
+  expected.push(/multiple readback/i);
   const draw = () => page.evaluate(async () => {
     const canvas = document.querySelector(".map canvas");
     const taken = [];
-    for (let turn = 0; turn < 15; turn += 1) {
-      dispatchEvent(new Event("repaint"));
-      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-      taken.push(Number(canvas.dataset.drawMs));
+    for (let turn = 0; turn < 40; turn += 1) {
+      let begun = 0;
+      requestAnimationFrame(() => (begun = performance.now()));
+      dispatchEvent(new Event("repaint")); // the map asks for its turn between ours
+      taken.push(await new Promise((done) => requestAnimationFrame(() => {
+        canvas.getContext("2d").getImageData(0, 0, 1, 1); // waits until everything is painted
+        done(performance.now() - begun);
+      })));
     }
-    return { ms: taken.sort((a, b) => a - b)[7], seen: Number(canvas.dataset.seen), clusters: Number(canvas.dataset.clusters) };
+    taken.sort((a, b) => a - b);
+    return { least: taken[0], ms: taken[Math.floor(taken.length / 2)], seen: Number(canvas.dataset.seen), clusters: Number(canvas.dataset.clusters) };
   });
   const afar = await draw();
   await page.locator(".map canvas").focus();

@@ -64,3 +64,14 @@ export async function picture({ open, given }) {
   await page.waitForTimeout(500); // the land is fetched beside the vehicles
   await page.screenshot({ path: given.path });
 }
+
+/** From the root to a twin by clicking, as somebody would; and its picture. */
+export async function served({ open, given }) {
+  const page = await open({ colorScheme: given.scheme, size: given.size });
+  await page.locator("table.vehicles tbody tr", { hasText: given.vin }).getByRole("link").click();
+  await page.waitForFunction(() => /[1-9]\d* points/.test(document.querySelector(".map canvas")?.getAttribute("aria-label") ?? ""));
+  await settled(page);
+  await page.waitForTimeout(500); // the land is fetched beside the twin
+  await page.screenshot({ path: given.path });
+  return page.locator(".twin h1").innerText();
+}

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 NOW: Final = "2026-02-02T02:41:00Z"  # a minute after T0
 CHARGE: Final = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed"
 FIRST_LOAD_BYTES_MAX: Final = 300_000
-DRAW_MS_MAX: Final = 20  # of ten thousand vehicles, on a machine that does little else
+DRAW_MS_MAX: Final = 20  # of ten thousand vehicles, painted
 PATIENCE: Final = 5  # so many times slower this machine may be
 
 
@@ -152,4 +152,5 @@ def test_ten_thousand_vehicles_are_drawn_within_the_budget(browser: Browser, fle
     assert found["afar"]["seen"] == 10_000
     assert found["afar"]["clusters"] > 10
     assert found["near"]["seen"] < 10_000
+    assert max(found["afar"]["least"], found["near"]["least"]) < DRAW_MS_MAX, found  # undisturbed by what else runs
     assert max(found["afar"]["ms"], found["near"]["ms"]) < DRAW_MS_MAX * PATIENCE, found

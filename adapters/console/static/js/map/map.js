@@ -1,7 +1,10 @@
 /** A map on a canvas: land below, vehicles and tracks on it; it is moved by pointer, wheel and keys. */
+import { STATES } from "../fleet.js";
+import { LandLayer } from "./land.js";
 import { cluster, drawAlone, drawClusters, radiusOf } from "./marks.js";
+import { drawScale } from "./scale.js";
 import { View } from "./view.js";
-import { loadLand, project } from "./world.js";
+import { WORLD, project } from "./world.js";
 
 const NEAR_PX = 14;
 const STEP_PX = 60;
@@ -17,25 +20,22 @@ export class FleetMap {
   constructor(canvas, heard) {
     this.canvas = canvas;
     this.heard = heard;
-    this.context = canvas.getContext("2d");
+    this.context = canvas.getContext("2d", { alpha: false });
     this.view = new View();
     this.places = []; // vehicles with their points of the world
     this.marks = [];
     this.clusters = [];
     this.overlay = null;
     this.selected = null;
-    this.land = null;
+    this.land = new LandLayer(() => this.redraw());
     this.frame = 0;
     this.stop = new AbortController();
     this.listen();
-    loadLand().then((land) => {
-      this.land = land;
-      this.redraw();
-    }, () => {});
   }
 
   close() {
     this.stop.abort();
+    this.land.close();
     this.sizes.disconnect();
     cancelAnimationFrame(this.frame);
   }
@@ -46,7 +46,7 @@ export class FleetMap {
     for (const row of rows) {
       if (row.latitude == null || row.longitude == null) continue;
       const [worldX, worldY] = project(row.longitude, row.latitude);
-      this.places.push({ row, worldX, worldY, x: 0, y: 0 });
+      this.places.push({ row, rank: STATES.indexOf(row.state), worldX, worldY, x: 0, y: 0 });
     }
     this.redraw();
   }
@@ -83,44 +83,22 @@ export class FleetMap {
     const ratio = devicePixelRatio || 1;
     const colours = this.colours();
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.fillStyle = colours.sea;
-    context.fillRect(0, 0, view.width, view.height);
-    if (this.land) {
-      const scale = ratio * view.zoom;
-      context.setTransform(scale, 0, 0, scale, -view.left * scale, -view.top * scale);
-      context.fillStyle = colours.land;
-      context.strokeStyle = colours.border;
-      context.lineWidth = 0.8 / view.zoom;
-      context.fill(this.land);
-      context.stroke(this.land);
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    }
-    const seen = this.place();
-    const { alone, clusters } = cluster(seen, view);
+    this.land.draw(context, view, ratio, colours);
+    const { seen, alone, clusters } = cluster(this.places, view);
     this.marks = alone;
     this.clusters = clusters;
     this.overlay?.(context, view, colours);
     drawAlone(context, alone, colours);
     drawClusters(context, clusters, colours);
-    this.ring(context, seen, colours);
+    this.ring(context, colours);
+    drawScale(context, view, colours, WORLD);
     canvas.dataset.drawMs = (performance.now() - begun).toFixed(1);
-    canvas.dataset.seen = String(seen.length);
+    canvas.dataset.seen = String(seen);
     canvas.dataset.clusters = String(clusters.length);
   }
 
-  place() {
-    const { view } = this;
-    const seen = [];
-    for (const mark of this.places) {
-      mark.x = (mark.worldX - view.left) * view.zoom;
-      mark.y = (mark.worldY - view.top) * view.zoom;
-      if (mark.x > -20 && mark.y > -20 && mark.x < view.width + 20 && mark.y < view.height + 20) seen.push(mark);
-    }
-    return seen;
-  }
-
-  ring(context, seen, colours) {
-    const mark = this.selected && seen.find(({ row }) => row.id === this.selected);
+  ring(context, colours) {
+    const mark = this.selected && this.marks.find(({ row }) => row.id === this.selected);
     if (!mark) return;
     context.beginPath();
     context.arc(mark.x, mark.y, NEAR_PX, 0, Math.PI * 2);

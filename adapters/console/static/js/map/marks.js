@@ -2,53 +2,77 @@
 import { STATES } from "../fleet.js";
 
 const RADIUS_PX = 5;
+/** So far beyond the edge a mark is still seen. */
+const EDGE_PX = 20;
 const CELL_PX = 48;
+const APART_PX = 32;
 /** So few are never clustered. */
 const APART = 60;
 const TAU = Math.PI * 2;
 
-/** @typedef {{row: object, x: number, y: number, worldX: number, worldY: number}} Mark */
-/** @typedef {{x: number, y: number, marks: Mark[], counts: Record<string, number>}} Cluster */
+/** @typedef {{row: object, worldX: number, worldY: number, x: number, y: number}} Mark a vehicle, with its pixels */
+/** @typedef {{x: number, y: number, count: number, counts: number[], mark: Mark}} Group counts: by the order of STATES */
 
 /**
- * Put marks that are near each other together.
- * @param {Mark[]} marks those that are seen, with their pixels
+ * What of the vehicles is seen, those that are near each other put together. The cells for that are fixed to the world, so
+ * that groups stay while the map moves.
+ * @param {Mark[]} places
  * @param {import("./view.js").View} view
- * @returns {{alone: Mark[], clusters: Cluster[]}}
+ * @returns {{seen: number, alone: Mark[], clusters: Group[]}}
  */
-export function cluster(marks, view) {
-  if (marks.length <= APART) return { alone: marks, clusters: [] };
-  const cells = new Map();
-  for (const mark of marks) {
-    const column = Math.floor((mark.worldX * view.zoom) / CELL_PX);
-    const line = Math.floor((mark.worldY * view.zoom) / CELL_PX);
-    const key = column * 4_194_304 + line;
-    const cell = cells.get(key);
-    if (cell) cell.push(mark);
-    else cells.set(key, [mark]);
+export function cluster(places, view) {
+  const { left, top, zoom, width, height } = view;
+  const [column0, line0] = [Math.floor((left * zoom) / CELL_PX) - 1, Math.floor((top * zoom) / CELL_PX) - 1];
+  const columns = Math.ceil(width / CELL_PX) + 4;
+  const cells = new Array(columns * (Math.ceil(height / CELL_PX) + 4));
+  const groups = [];
+  const all = [];
+  for (const mark of places) {
+    mark.x = (mark.worldX - left) * zoom;
+    mark.y = (mark.worldY - top) * zoom;
+    if (mark.x < -EDGE_PX || mark.y < -EDGE_PX || mark.x > width + EDGE_PX || mark.y > height + EDGE_PX) continue;
+    all.push(mark);
+    const cell = Math.floor((mark.worldX * zoom) / CELL_PX) - column0 + (Math.floor((mark.worldY * zoom) / CELL_PX) - line0) * columns;
+    let group = cells[cell];
+    if (!group) {
+      group = { x: 0, y: 0, count: 0, counts: [0, 0, 0, 0, 0], mark };
+      cells[cell] = group;
+      groups.push(group);
+    }
+    group.x += mark.x;
+    group.y += mark.y;
+    group.count += 1;
+    group.counts[mark.rank] += 1;
   }
-  const alone = [];
-  const clusters = [];
-  for (const cell of cells.values()) {
-    if (cell.length === 1) {
-      alone.push(cell[0]);
+  if (all.length <= APART) return { seen: all.length, alone: all, clusters: [] };
+  for (const group of groups) {
+    group.x /= group.count;
+    group.y /= group.count;
+  }
+  const kept = joined(groups);
+  return { seen: all.length, alone: kept.filter(({ count }) => count === 1).map(({ mark }) => mark), clusters: kept.filter(({ count }) => count > 1) };
+}
+
+/** Groups of neighbouring cells may lie on each other: those become one. */
+function joined(groups) {
+  const kept = [];
+  for (const group of groups.sort((one, other) => other.count - one.count)) {
+    const near = kept.find((each) => Math.abs(each.x - group.x) < APART_PX && Math.abs(each.y - group.y) < APART_PX);
+    if (!near) {
+      kept.push(group);
       continue;
     }
-    const counts = {};
-    let x = 0;
-    let y = 0;
-    for (const mark of cell) {
-      counts[mark.row.state] = (counts[mark.row.state] ?? 0) + 1;
-      x += mark.x;
-      y += mark.y;
-    }
-    clusters.push({ x: x / cell.length, y: y / cell.length, marks: cell, counts });
+    const count = near.count + group.count;
+    near.x = (near.x * near.count + group.x * group.count) / count;
+    near.y = (near.y * near.count + group.y * group.count) / count;
+    near.count = count;
+    group.counts.forEach((each, rank) => (near.counts[rank] += each));
   }
-  return { alone, clusters };
+  return kept;
 }
 
 /** The radius of a cluster in pixels. */
-export const radiusOf = ({ marks }) => 11 + Math.min(14, Math.log2(marks.length) * 1.6);
+export const radiusOf = ({ count }) => 11 + Math.min(14, Math.log2(count) * 1.6);
 
 /** Draw single vehicles, one path a state. */
 export function drawAlone(context, alone, colours) {
@@ -100,27 +124,31 @@ const SHAPES = {
 
 /** Draw clusters: a ring with the share of each state, and the number within. */
 export function drawClusters(context, clusters, colours) {
+  const ground = new Path2D();
+  const rings = STATES.map(() => new Path2D());
+  for (const each of clusters) {
+    const radius = radiusOf(each);
+    ground.moveTo(each.x + radius, each.y);
+    ground.arc(each.x, each.y, radius, 0, TAU);
+    let from = -Math.PI / 2;
+    each.counts.forEach((count, rank) => {
+      if (!count) return;
+      const to = from + (count / each.count) * TAU;
+      rings[rank].moveTo(each.x + radius * Math.cos(from), each.y + radius * Math.sin(from));
+      rings[rank].arc(each.x, each.y, radius, from, to);
+      from = to;
+    });
+  }
+  context.fillStyle = colours.ground;
+  context.fill(ground);
+  context.lineWidth = 4;
+  rings.forEach((ring, rank) => {
+    context.strokeStyle = colours[STATES[rank]];
+    context.stroke(ring);
+  });
+  context.fillStyle = colours.text;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.font = "600 11px system-ui, sans-serif";
-  context.lineWidth = 4;
-  for (const each of clusters) {
-    const radius = radiusOf(each);
-    context.beginPath();
-    context.arc(each.x, each.y, radius, 0, TAU);
-    context.fillStyle = colours.ground;
-    context.fill();
-    let from = -Math.PI / 2;
-    for (const state of STATES) {
-      const share = ((each.counts[state] ?? 0) / each.marks.length) * TAU;
-      if (!share) continue;
-      context.beginPath();
-      context.arc(each.x, each.y, radius, from, from + share);
-      context.strokeStyle = colours[state];
-      context.stroke();
-      from += share;
-    }
-    context.fillStyle = colours.text;
-    context.fillText(String(each.marks.length), each.x, each.y + 0.5);
-  }
+  for (const each of clusters) context.fillText(String(each.count), each.x, each.y + 0.5);
 }
