@@ -92,6 +92,7 @@ class _Server(uvicorn.Server):
         host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host  # RFC 3986, section 3.2.2
         out.print(f"GraphQL: http://{host}:{port}/graphql")
         out.print(f"{self._doors} Ctrl-C stops.")
+        out.print(f"Console: http://{host}:{port}/")
         for text in self._queries:
             out.print(f"\n{text}")
 

@@ -267,6 +267,7 @@ class FleetTwin:
 
     def app(self, operation: "OperationAnswers | None" = None) -> "AsgiApp":
         """Return the server; `operation` answers what the process tells about itself."""
+        from adapters.console.app import with_console  # noqa: PLC0415  # see above
         from adapters.graphql.app import LOOPBACK_HOSTS, Limits, Live, build_app  # noqa: PLC0415  # see above
         from adapters.graphql.budgets import Budgets  # noqa: PLC0415
         from adapters.graphql.trusted import TrustedDocuments  # noqa: PLC0415
@@ -277,15 +278,10 @@ class FleetTwin:
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
         live = Live(lambda after_position, timeout_ms: self.records.wait(after_position, timeout_ms))
         limits = Limits(budgets, trusted, live=live, reads=self.whole_reads())
-        return build_app(
-            self.twins,
-            self.catalogue,
-            self.codec.decode,
-            self.registry,
-            hosts,
-            operation,
-            doorkeeper,
-            limits,
+        return with_console(
+            build_app(
+                self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits
+            )
         )
 
     def whole_reads(self) -> "WholeReads | None":

@@ -340,8 +340,6 @@ class _App:
 
     async def _read(self, request: Request, path: str) -> Response:
         accept = request.headers.get("accept", "")
-        if path == "/":
-            return Response(307, "text/plain", b"", (("location", "/graphql"),))
         if path == METRICS and isinstance(access := await self._let_in(request), Response):
             return access
         if self._operation and (answer := self._operation(path, accept)):

@@ -384,11 +384,6 @@ def test_what_the_registry_does_not_have_has_confluents_code(path: str, code: in
     assert response.json()["error_code"] == code
 
 
-def test_the_root_leads_to_graphiql() -> None:
-    response = send("GET", "/")
-    assert (response.status_code, response.headers["location"]) == (307, "/graphql")
-
-
 def test_health_says_that_the_process_lives_and_ready_that_the_store_answers() -> None:
     broken = application(BrokenTwins(StoreError("no connection")))
     assert send("GET", "/health", app=broken).status_code == 200

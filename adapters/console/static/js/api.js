@@ -1,0 +1,99 @@
+/** Asks the public GraphQL API, with the token of whoever looks. */
+import { store } from "./store.js";
+
+const TOKEN = "fleettwin.token";
+const PATIENCE_MS = 30_000;
+const RETRY_AFTER_S = 5;
+
+/** "ok": the server answers; "lost": it does not; "closed": it wants a token that is good. */
+export const connection = store("ok");
+
+/** What went wrong, with what to do about it. */
+export class ApiError extends Error {
+  constructor(code, message, remedy = "", retryAfterS = null) {
+    super(message);
+    Object.assign(this, { code, remedy, retryAfterS });
+  }
+}
+
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN),
+  /** @param {string | null} value never kept beyond this tab, never part of an address */
+  set(value) {
+    if (value) sessionStorage.setItem(TOKEN, value);
+    else sessionStorage.removeItem(TOKEN);
+    connection.set("ok");
+  },
+};
+
+/**
+ * Send a document; raises ApiError where there is no answer at all.
+ * @returns {Promise<Response>}
+ */
+export async function send(query, variables, accept, signal) {
+  const held = token.get();
+  const headers = { accept, "content-type": "application/json", ...(held && { authorization: `Bearer ${held}` }) };
+  const body = JSON.stringify({ query, variables });
+  let response;
+  try {
+    response = await fetch("/graphql", { method: "POST", headers, body, signal, cache: "no-store", credentials: "omit" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    connection.set("lost");
+    throw new ApiError("CONNECTION_LOST", error.name === "TimeoutError" ? "timeout" : "no connection");
+  }
+  connection.set(response.status === 401 ? "closed" : "ok");
+  return response;
+}
+
+/** @returns {ApiError} what an answer without data says */
+export async function refusal(response) {
+  const body = await response.json().catch(() => ({}));
+  return failure(body, Number(response.headers.get("retry-after")) || null, response.status);
+}
+
+function failure(body, retryAfterS, status) {
+  const [first] = body.errors ?? [];
+  const { code = `HTTP_${status}`, remedy = "" } = first?.extensions ?? {};
+  return new ApiError(code, first?.message ?? `HTTP ${status}`, remedy, code === "THROTTLED" ? retryAfterS ?? RETRY_AFTER_S : null);
+}
+
+/**
+ * The data that answer a document. Raises ApiError where there are none, or where an error is one of the whole.
+ * @param {string} query
+ * @param {object} [variables]
+ * @param {AbortSignal} [signal]
+ */
+export async function ask(query, variables = {}, signal = undefined) {
+  const limit = AbortSignal.timeout(PATIENCE_MS);
+  const response = await send(query, variables, "application/json", signal ? AbortSignal.any([signal, limit]) : limit);
+  const body = await response.json().catch(() => ({}));
+  if (!body.data || body.errors?.length) throw failure(body, Number(response.headers.get("retry-after")) || null, response.status);
+  return body.data;
+}
+
+/**
+ * The lines of an answer that has all pages of a list, as they come.
+ * @yields {object}
+ */
+export async function* lines(query, variables, signal) {
+  const response = await send(query, variables, "application/x-ndjson", signal);
+  if (!response.ok || !response.headers.get("content-type")?.startsWith("application/x-ndjson")) throw await refusal(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      const parts = (rest + value).split("\n");
+      rest = parts.pop();
+      yield parts.map((part) => JSON.parse(part));
+    }
+  } catch (error) {
+    if (error.name === "AbortError" || error instanceof ApiError) throw error;
+    connection.set("lost");
+    throw new ApiError("CONNECTION_LOST", "the answer broke off");
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}

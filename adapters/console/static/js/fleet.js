@@ -1,0 +1,115 @@
+/** The vehicles of the fleet page: what is asked of each, and what state that makes. */
+
+/** In the order in which they are drawn: the last ones lie on top. */
+export const STATES = ["parked", "silent", "charging", "driving", "fault"];
+
+/** A sign for each state, so that colour is never the only one. */
+export const SIGNS = { driving: "▲", parked: "■", charging: "◆", fault: "✖", silent: "○" };
+
+/** A car that drives or charges tells something every few seconds; one that is parked may be quiet for a day. */
+const SILENT_BUSY_MS = 600_000;
+const SILENT_PARKED_MS = 86_400_000;
+
+export const ROW = `
+  id vin brand model lastSeenAt decommissionedAt
+  navigation { location { latitude longitude status } heading { value } speed { value unit status } currentTrip { id } }
+  diagnostics { isCharging { value } stateOfCharge { value unit status }
+    troubleCodes(active: true) { code } warnings(raised: true) { warning } }
+`;
+
+export const ALL = `query Fleet($first: Int!, $after: String, $filter: VehicleFilter, $asOf: DateTime, $knownAt: DateTime) {
+  vehicles(first: $first, after: $after, filter: $filter, asOf: $asOf, knownAt: $knownAt) {
+    edges { node { ${ROW} } } pageInfo { hasNextPage endCursor } } }`;
+
+export const PAGE = `query Page($first: Int!, $after: String, $filter: VehicleFilter, $orderBy: VehicleOrder, $asOf: DateTime, $knownAt: DateTime) {
+  vehicles(first: $first, after: $after, filter: $filter, orderBy: $orderBy, asOf: $asOf, knownAt: $knownAt) {
+    edges { node { ${ROW} } } pageInfo { hasNextPage endCursor } } }`;
+
+/** The words that a filter can name, with how many vehicles have each. */
+export const WORDS = `{ fleet { ${["byBrand", "byModel", "byRegion", "byTroubleCode", "byWarning"].map((name) => `${name} { groups { value vehicles } }`).join(" ")} } }`;
+
+/** Columns that the table can be sorted by, and how the API calls them. */
+export const ORDERS = { vehicle: "BRAND", charge: "STATE_OF_CHARGE", seen: "LAST_SEEN" };
+
+/** The order that an address says: a column, with "-" before it the greatest first; null: as they come. */
+export function orderOf({ sort = "" }) {
+  const field = ORDERS[sort.replace(/^-/, "")];
+  return field ? { field, direction: sort.startsWith("-") ? "DESC" : "ASC" } : null;
+}
+
+/** @typedef {{id: string, vin: string, brand: string, model: string, state: string, seenMs: number, latitude: number|null,
+ *   longitude: number|null, heading: number|null, speed: number|null, charge: number|null, codes: string[],
+ *   warnings: string[]}} Row */
+
+/**
+ * @param {object} node a vehicle as the API tells it
+ * @param {number} nowMs the moment that silence counts from
+ * @returns {Row}
+ */
+export function rowOf(node, nowMs) {
+  const { navigation, diagnostics } = node;
+  const row = {
+    id: node.id,
+    vin: node.vin,
+    brand: node.brand,
+    model: node.model ?? "",
+    seenMs: node.lastSeenAt ? Date.parse(node.lastSeenAt) : 0,
+    gone: Boolean(node.decommissionedAt),
+    latitude: navigation.location.latitude,
+    longitude: navigation.location.longitude,
+    heading: navigation.heading.value,
+    speed: navigation.speed.value,
+    charge: diagnostics.stateOfCharge.value,
+    codes: (diagnostics.troubleCodes ?? []).map((each) => each.code),
+    warnings: (diagnostics.warnings ?? []).map((each) => each.warning),
+    driving: Boolean(navigation.currentTrip),
+    charging: diagnostics.isCharging.value === true,
+  };
+  return { ...row, state: stateOf(row, nowMs) };
+}
+
+/** The state of a vehicle; see `docs/console.md`. */
+export function stateOf(row, nowMs) {
+  const quietMs = nowMs - row.seenMs;
+  if (quietMs > (row.driving || row.charging ? SILENT_BUSY_MS : SILENT_PARKED_MS)) return "silent";
+  if (row.codes.length || row.warnings.length) return "fault";
+  if (row.charging) return "charging";
+  return row.driving ? "driving" : "parked";
+}
+
+/** How many vehicles there are of each state. */
+export function countsOf(rows) {
+  const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
+  for (const row of rows) counts[row.state] += 1;
+  return counts;
+}
+
+/**
+ * The filter that the parameters of an address say; null: all.
+ * @param {Record<string, string>} params
+ */
+export function filterOf(params) {
+  const filter = {};
+  const list = (text) => text.split(",").map((each) => each.trim()).filter(Boolean);
+  if (params.brand) filter.brands = list(params.brand);
+  if (params.model) filter.models = list(params.model);
+  if (params.vin) filter.vins = list(params.vin.toUpperCase());
+  if (params.region) filter.regions = [params.region];
+  if (params.warning) filter.warnings = list(params.warning);
+  if (params.code === "any") filter.hasTroubleCode = true;
+  else if (params.code) filter.troubleCodes = list(params.code.toUpperCase());
+  if (params.least || params.most) {
+    filter.stateOfCharge = { least: percent(params.least, 0), most: percent(params.most, 100) };
+  }
+  const box = (params.box ?? "").split(",").map(Number);
+  if (box.length === 4 && box.every(Number.isFinite)) {
+    const [south, west, north, east] = box;
+    filter.within = { south, west, north, east };
+  }
+  return Object.keys(filter).length ? filter : null;
+}
+
+function percent(text, otherwise) {
+  const value = Number.parseFloat(text);
+  return Number.isFinite(value) ? Math.min(100, Math.max(0, value)) : otherwise;
+}

@@ -1,0 +1,71 @@
+/** What a view asks for, and how that stands. */
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { connection, token } from "./api.js";
+
+const RETRY_MS = [2_000, 4_000, 8_000, 15_000, 30_000];
+
+/**
+ * Ask when the key changes, when what is followed changes, and again after what can pass. What was there of the same group
+ * stays until the answer comes.
+ * @template T
+ * @param {string} key
+ * @param {(signal: AbortSignal) => Promise<T>} asked
+ * @param {{followed?: ((onChanged: () => void, signal: AbortSignal) => void) | null, group?: string}} [options]
+ * @returns {{data: T | null, error: Error | null, loading: boolean, reload: () => void}}
+ */
+export function useLoad(key, asked, { followed = null, group = key } = {}) {
+  const [state, setState] = useState({ key: null, group: null, data: null, error: null });
+  const [round, setRound] = useState(0);
+  const question = useRef(asked);
+  question.current = asked;
+  useEffect(() => {
+    const stop = new AbortController();
+    const { signal } = stop;
+    let timer = null;
+    let failures = 0;
+    let asking = false;
+    let more = false;
+    const turn = async () => {
+      more = asking;
+      if (asking) return;
+      asking = true;
+      clearTimeout(timer);
+      try {
+        const data = await question.current(signal);
+        failures = 0;
+        if (!signal.aborted) setState({ key, group, data, error: null });
+      } catch (error) {
+        if (signal.aborted) return;
+        setState((was) => ({ key, group, data: was.key === key ? was.data : null, error }));
+        const wait = waitOf(error, failures);
+        failures += 1;
+        if (wait !== null) timer = setTimeout(turn, wait);
+      } finally {
+        asking = false;
+      }
+      if (more && !signal.aborted) turn();
+    };
+    turn();
+    followed?.(turn, signal);
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [key, followed === null, round, token.get()]);
+  const reload = useCallback(() => setRound((count) => count + 1), []);
+  const fresh = state.key === key;
+  return { data: fresh || state.group === group ? state.data : null, error: fresh ? state.error : null, loading: !fresh, reload };
+}
+
+/** How long to wait before what failed is tried again; null: trying again does not help. */
+export function waitOf(error, failures) {
+  if (error.retryAfterS) return error.retryAfterS * 1000;
+  const passing = error.code === "CONNECTION_LOST" || error.code === "SERVICE_UNAVAILABLE";
+  return passing && connection.get() !== "closed" ? RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] : null;
+}
+
+/** Follows nothing but the clock. */
+export const every = (ms) => (onChanged, signal) => {
+  const timer = setInterval(() => document.hidden || onChanged(), ms);
+  signal.addEventListener("abort", () => clearInterval(timer));
+};

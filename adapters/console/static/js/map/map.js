@@ -1,0 +1,216 @@
+/** A map on a canvas: land below, vehicles and tracks on it; it is moved by pointer, wheel and keys. */
+import { STATES } from "../fleet.js";
+import { LandLayer } from "./land.js";
+import { cluster, drawAlone, drawClusters, radiusOf } from "./marks.js";
+import { drawScale } from "./scale.js";
+import { View } from "./view.js";
+import { WORLD, project } from "./world.js";
+
+const NEAR_PX = 14;
+const STEP_PX = 60;
+const STEP_ZOOM = 1.5;
+/** Two vehicles are no reason to go nearer than a town. */
+const FIT_ZOOM_MOST = 600;
+
+export class FleetMap {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {{onPick: (row: object) => void, onMoved: () => void}} heard
+   */
+  constructor(canvas, heard) {
+    this.canvas = canvas;
+    this.heard = heard;
+    this.context = canvas.getContext("2d", { alpha: false });
+    this.view = new View();
+    this.places = []; // vehicles with their points of the world
+    this.marks = [];
+    this.clusters = [];
+    this.overlay = null;
+    this.selected = null;
+    this.land = new LandLayer(() => this.redraw());
+    this.frame = 0;
+    this.stop = new AbortController();
+    this.listen();
+  }
+
+  close() {
+    this.stop.abort();
+    this.land.close();
+    this.sizes.disconnect();
+    cancelAnimationFrame(this.frame);
+  }
+
+  /** Show these vehicles; those without a place are left out. */
+  show(rows) {
+    this.places = [];
+    for (const row of rows) {
+      if (row.latitude == null || row.longitude == null) continue;
+      const [worldX, worldY] = project(row.longitude, row.latitude);
+      this.places.push({ row, rank: STATES.indexOf(row.state), worldX, worldY, x: 0, y: 0 });
+    }
+    this.redraw();
+  }
+
+  /** Look at all vehicles. */
+  fit() {
+    if (!this.places.length) return;
+    let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
+    for (const { worldX, worldY } of this.places) {
+      x0 = Math.min(x0, worldX);
+      y0 = Math.min(y0, worldY);
+      x1 = Math.max(x1, worldX);
+      y1 = Math.max(y1, worldY);
+    }
+    this.fitBox([x0, y0, x1, y1]);
+  }
+
+  fitBox(box, zoomMost = FIT_ZOOM_MOST) {
+    this.view.fit(box, zoomMost);
+    this.redraw();
+  }
+
+  redraw() {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw();
+    });
+  }
+
+  /** Draw everything at once, and say how long that took. */
+  draw() {
+    const begun = performance.now();
+    const { context, view, canvas } = this;
+    const ratio = devicePixelRatio || 1;
+    const colours = this.colours();
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.land.draw(context, view, ratio, colours);
+    const { seen, alone, clusters } = cluster(this.places, view);
+    this.marks = alone;
+    this.clusters = clusters;
+    this.overlay?.(context, view, colours);
+    drawAlone(context, alone, colours);
+    drawClusters(context, clusters, colours);
+    this.ring(context, colours);
+    drawScale(context, view, colours, WORLD);
+    canvas.dataset.drawMs = (performance.now() - begun).toFixed(1);
+    canvas.dataset.seen = String(seen);
+    canvas.dataset.clusters = String(clusters.length);
+  }
+
+  ring(context, colours) {
+    const mark = this.selected && this.marks.find(({ row }) => row.id === this.selected);
+    if (!mark) return;
+    context.beginPath();
+    context.arc(mark.x, mark.y, NEAR_PX, 0, Math.PI * 2);
+    context.lineWidth = 2.5;
+    context.strokeStyle = colours.text;
+    context.stroke();
+  }
+
+  colours() {
+    const style = getComputedStyle(this.canvas);
+    const named = (name) => style.getPropertyValue(`--${name}`).trim();
+    return Object.fromEntries(
+      ["sea", "land", "border", "edge", "ground", "text", "driving", "parked", "charging", "fault", "silent"].map((each) => [each, named(`map-${each}`) || named(each)]),
+    );
+  }
+
+  listen() {
+    const { canvas } = this;
+    const { signal } = this.stop;
+    this.sizes = new ResizeObserver(() => this.resize());
+    this.sizes.observe(canvas);
+    this.resize();
+    addEventListener("repaint", () => this.redraw(), { signal });
+    canvas.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.moved(() => this.view.zoomAt(event.offsetX, event.offsetY, Math.exp(-event.deltaY / 300)));
+    }, { signal, passive: false });
+    this.listenToPointers(canvas, signal);
+    canvas.addEventListener("keydown", (event) => this.key(event), { signal });
+  }
+
+  listenToPointers(canvas, signal) {
+    const held = new Map();
+    let travelled = 0;
+    canvas.addEventListener("pointerdown", (event) => {
+      held.set(event.pointerId, [event.offsetX, event.offsetY]);
+      canvas.setPointerCapture(event.pointerId);
+      travelled = 0;
+    }, { signal });
+    canvas.addEventListener("pointermove", (event) => {
+      const from = held.get(event.pointerId);
+      if (!from) {
+        canvas.style.cursor = this.at(event.offsetX, event.offsetY) ? "pointer" : "";
+        return;
+      }
+      const to = [event.offsetX, event.offsetY];
+      const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
+      travelled += Math.abs(dx) + Math.abs(dy);
+      if (held.size === 2) {
+        const [other] = [...held.entries()].filter(([id]) => id !== event.pointerId).map(([, point]) => point);
+        const factor = Math.hypot(to[0] - other[0], to[1] - other[1]) / Math.max(1, Math.hypot(from[0] - other[0], from[1] - other[1]));
+        this.moved(() => this.view.zoomAt(other[0], other[1], factor));
+      } else this.moved(() => this.view.pan(dx, dy));
+      held.set(event.pointerId, to);
+    }, { signal });
+    const up = (event) => {
+      const pressed = held.delete(event.pointerId);
+      if (pressed && event.type === "pointerup" && travelled < 6) this.pick(event.offsetX, event.offsetY);
+    };
+    canvas.addEventListener("pointerup", up, { signal });
+    canvas.addEventListener("pointercancel", up, { signal });
+  }
+
+  resize() {
+    const { canvas, view } = this;
+    const ratio = devicePixelRatio || 1;
+    const { clientWidth, clientHeight } = canvas;
+    canvas.width = Math.round(clientWidth * ratio);
+    canvas.height = Math.round(clientHeight * ratio);
+    view.resize(clientWidth, clientHeight);
+    this.draw();
+  }
+
+  moved(change) {
+    change();
+    this.redraw();
+    this.heard.onMoved();
+  }
+
+  key(event) {
+    const { view } = this;
+    const [x, y] = [view.width / 2, view.height / 2];
+    const moves = {
+      ArrowLeft: () => view.pan(STEP_PX, 0),
+      ArrowRight: () => view.pan(-STEP_PX, 0),
+      ArrowUp: () => view.pan(0, STEP_PX),
+      ArrowDown: () => view.pan(0, -STEP_PX),
+      "+": () => view.zoomAt(x, y, STEP_ZOOM),
+      "=": () => view.zoomAt(x, y, STEP_ZOOM),
+      "-": () => view.zoomAt(x, y, 1 / STEP_ZOOM),
+      0: () => this.fit(),
+    };
+    const move = moves[event.key];
+    if (!move || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.moved(move);
+  }
+
+  /** The vehicle or cluster at a pixel. */
+  at(x, y) {
+    const group = this.clusters.find((each) => Math.hypot(each.x - x, each.y - y) <= radiusOf(each));
+    if (group) return { group };
+    const near = this.marks
+      .map((mark) => ({ mark, far: Math.hypot(mark.x - x, mark.y - y) }))
+      .filter(({ far }) => far <= NEAR_PX)
+      .sort((a, b) => a.far - b.far);
+    return near.length ? { mark: near[0].mark } : null;
+  }
+
+  pick(x, y) {
+    const found = this.at(x, y);
+    if (found?.mark) this.heard.onPick(found.mark.row);
+    else if (found?.group) this.moved(() => this.view.zoomAt(found.group.x, found.group.y, 2.5));
+  }
+}

@@ -1,0 +1,154 @@
+/** Vehicles as marks: one shape a state, batched by state; near each other they are one circle with their number. */
+import { STATES } from "../fleet.js";
+
+const RADIUS_PX = 5;
+/** So far beyond the edge a mark is still seen. */
+const EDGE_PX = 20;
+const CELL_PX = 48;
+const APART_PX = 32;
+/** So few are never clustered. */
+const APART = 60;
+const TAU = Math.PI * 2;
+
+/** @typedef {{row: object, worldX: number, worldY: number, x: number, y: number}} Mark a vehicle, with its pixels */
+/** @typedef {{x: number, y: number, count: number, counts: number[], mark: Mark}} Group counts: by the order of STATES */
+
+/**
+ * What of the vehicles is seen, those that are near each other put together. The cells for that are fixed to the world, so
+ * that groups stay while the map moves.
+ * @param {Mark[]} places
+ * @param {import("./view.js").View} view
+ * @returns {{seen: number, alone: Mark[], clusters: Group[]}}
+ */
+export function cluster(places, view) {
+  const { left, top, zoom, width, height } = view;
+  const [column0, line0] = [Math.floor((left * zoom) / CELL_PX) - 1, Math.floor((top * zoom) / CELL_PX) - 1];
+  const columns = Math.ceil(width / CELL_PX) + 4;
+  const cells = new Array(columns * (Math.ceil(height / CELL_PX) + 4));
+  const groups = [];
+  const all = [];
+  for (const mark of places) {
+    mark.x = (mark.worldX - left) * zoom;
+    mark.y = (mark.worldY - top) * zoom;
+    if (mark.x < -EDGE_PX || mark.y < -EDGE_PX || mark.x > width + EDGE_PX || mark.y > height + EDGE_PX) continue;
+    all.push(mark);
+    const cell = Math.floor((mark.worldX * zoom) / CELL_PX) - column0 + (Math.floor((mark.worldY * zoom) / CELL_PX) - line0) * columns;
+    let group = cells[cell];
+    if (!group) {
+      group = { x: 0, y: 0, count: 0, counts: [0, 0, 0, 0, 0], mark };
+      cells[cell] = group;
+      groups.push(group);
+    }
+    group.x += mark.x;
+    group.y += mark.y;
+    group.count += 1;
+    group.counts[mark.rank] += 1;
+  }
+  if (all.length <= APART) return { seen: all.length, alone: all, clusters: [] };
+  for (const group of groups) {
+    group.x /= group.count;
+    group.y /= group.count;
+  }
+  const kept = joined(groups);
+  return { seen: all.length, alone: kept.filter(({ count }) => count === 1).map(({ mark }) => mark), clusters: kept.filter(({ count }) => count > 1) };
+}
+
+/** Groups of neighbouring cells may lie on each other: those become one. */
+function joined(groups) {
+  const kept = [];
+  for (const group of groups.sort((one, other) => other.count - one.count)) {
+    const near = kept.find((each) => Math.abs(each.x - group.x) < APART_PX && Math.abs(each.y - group.y) < APART_PX);
+    if (!near) {
+      kept.push(group);
+      continue;
+    }
+    const count = near.count + group.count;
+    near.x = (near.x * near.count + group.x * group.count) / count;
+    near.y = (near.y * near.count + group.y * group.count) / count;
+    near.count = count;
+    group.counts.forEach((each, rank) => (near.counts[rank] += each));
+  }
+  return kept;
+}
+
+/** The radius of a cluster in pixels. */
+export const radiusOf = ({ count }) => 11 + Math.min(14, Math.log2(count) * 1.6);
+
+/** Draw single vehicles, one path a state. */
+export function drawAlone(context, alone, colours) {
+  const paths = Object.fromEntries(STATES.map((state) => [state, new Path2D()]));
+  for (const { x, y, row } of alone) SHAPES[row.state](paths[row.state], x, y, row.heading);
+  context.lineWidth = 1;
+  for (const state of STATES) {
+    context.fillStyle = state === "silent" ? colours.ground : colours[state];
+    context.strokeStyle = state === "silent" ? colours.silent : colours.edge;
+    context.lineWidth = state === "silent" ? 2 : 1;
+    context.fill(paths[state]);
+    context.stroke(paths[state]);
+  }
+}
+
+const SHAPES = {
+  driving(path, x, y, heading) {
+    const turn = ((heading ?? 0) * Math.PI) / 180;
+    const [sin, cos] = [Math.sin(turn), Math.cos(turn)];
+    const at = (dx, dy) => [x + dx * cos - dy * sin, y + dx * sin + dy * cos];
+    path.moveTo(...at(0, -8));
+    path.lineTo(...at(5.5, 6));
+    path.lineTo(...at(0, 3));
+    path.lineTo(...at(-5.5, 6));
+    path.closePath();
+  },
+  parked(path, x, y) {
+    path.rect(x - 4, y - 4, 8, 8);
+  },
+  charging(path, x, y) {
+    path.moveTo(x, y - 7);
+    path.lineTo(x + 6, y);
+    path.lineTo(x, y + 7);
+    path.lineTo(x - 6, y);
+    path.closePath();
+  },
+  fault(path, x, y) {
+    const [a, b] = [2.2, 6.4];
+    const corners = [[0, -a], [b - a, -b], [b, -b + a], [a, 0], [b, b - a], [b - a, b], [0, a], [a - b, b], [-b, b - a], [-a, 0], [-b, a - b], [a - b, -b]];
+    path.moveTo(x + corners[0][0], y + corners[0][1]);
+    for (const [dx, dy] of corners.slice(1)) path.lineTo(x + dx, y + dy);
+    path.closePath();
+  },
+  silent(path, x, y) {
+    path.moveTo(x + RADIUS_PX, y);
+    path.arc(x, y, RADIUS_PX, 0, TAU);
+  },
+};
+
+/** Draw clusters: a ring with the share of each state, and the number within. */
+export function drawClusters(context, clusters, colours) {
+  const ground = new Path2D();
+  const rings = STATES.map(() => new Path2D());
+  for (const each of clusters) {
+    const radius = radiusOf(each);
+    ground.moveTo(each.x + radius, each.y);
+    ground.arc(each.x, each.y, radius, 0, TAU);
+    let from = -Math.PI / 2;
+    each.counts.forEach((count, rank) => {
+      if (!count) return;
+      const to = from + (count / each.count) * TAU;
+      rings[rank].moveTo(each.x + radius * Math.cos(from), each.y + radius * Math.sin(from));
+      rings[rank].arc(each.x, each.y, radius, from, to);
+      from = to;
+    });
+  }
+  context.fillStyle = colours.ground;
+  context.fill(ground);
+  context.lineWidth = 4;
+  rings.forEach((ring, rank) => {
+    context.strokeStyle = colours[STATES[rank]];
+    context.stroke(ring);
+  });
+  context.fillStyle = colours.text;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.font = "600 11px system-ui, sans-serif";
+  for (const each of clusters) context.fillText(String(each.count), each.x, each.y + 0.5);
+}

@@ -1,0 +1,112 @@
+/** The fleet: on a map, in a table and in numbers, live or as it was. */
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { html } from "../html.js";
+import { t } from "../i18n.js";
+import { address, change, go, useRoute } from "../router.js";
+import { useStore } from "../store.js";
+import { connection } from "../api.js";
+import { SIGNS, STATES, countsOf, filterOf, rowOf, stateOf } from "../fleet.js";
+import { number } from "../format.js";
+import { collect, watchFleet } from "../live.js";
+import { waitOf } from "../load.js";
+import { useWhen } from "../time.js";
+import { Filters } from "../parts/filters.js";
+import { FleetTable } from "../parts/fleet_table.js";
+import { MapView } from "../parts/map_view.js";
+import { Empty, Failed, Loading, StateMark } from "../parts/states.js";
+
+/** States depend on the time that has gone by: so often they are told anew. */
+const STATES_EVERY_MS = 15_000;
+
+export function FleetPage() {
+  const { params } = useRoute();
+  const fleet = useFleet(params);
+  const counts = useMemo(() => countsOf(fleet.rows), [fleet.rows]);
+  const shown = useMemo(() => (params.state ? fleet.rows.filter((row) => row.state === params.state) : fleet.rows), [fleet.rows, params.state]);
+  const open = (row) => go(["vehicle", row.id]);
+  const label = t("map.label", { count: number(shown.length) });
+  return html`<div class="fleet">
+    <h1 class="hidden">${t("page.fleet")}</h1>
+    <${Filters} />
+    <${Counts} counts=${counts} total=${fleet.rows.length} chosen=${params.state} />
+    ${fleet.error && html`<${Failed} error=${fleet.error} again=${fleet.reload} />`}
+    <div class="split">
+      <${MapView} rows=${shown} label=${label} place=${params.view ?? ""} onPick=${open} onMoved=${(view) => change({ view: view.toText() })} />
+      <div class="beside">
+        ${fleet.loading && !fleet.rows.length && html`<${Loading} />`}
+        ${!fleet.loading && !fleet.rows.length && !fleet.error && html`<${Empty} text=${t("fleet.none")} hint=${t(filterOf(params) ? "fleet.none.filter" : "fleet.none.hint")} />`}
+        <${FleetTable} live=${fleet.rows} state=${params.state} />
+      </div>
+    </div>
+  </div>`;
+}
+
+function Counts({ counts, total, chosen }) {
+  return html`<div class="counts" role="group" aria-label=${t("fleet.counts")}>
+    <a href=${address(["fleet"], { ...withoutState() })} aria-current=${chosen ? null : "true"} onClick=${pick(null)}><b>${number(total)}</b> ${t("fleet.all")}</a>
+    ${STATES.map((state) => html`<a key=${state} href="#" aria-current=${chosen === state ? "true" : null} onClick=${pick(chosen === state ? null : state)}>
+      <b>${number(counts[state])}</b> <${StateMark} state=${state} sign=${SIGNS[state]} /></a>`)}
+  </div>`;
+}
+
+const withoutState = () => ({});
+const pick = (state) => (event) => {
+  event.preventDefault();
+  change({ state, after: null }, { replace: false });
+};
+
+/** The vehicles of a filter, kept up to date while the present is looked at. */
+function useFleet(params) {
+  const when = useWhen();
+  const filter = filterOf(params);
+  const key = `${JSON.stringify(filter)} ${when.key}`;
+  const [state, setState] = useState({ key: "", byId: new Map(), loading: true, error: null });
+  const [round, setRound] = useState(0);
+  const link = useStore(connection);
+  useEffect(() => {
+    const stop = new AbortController();
+    const { signal } = stop;
+    const byId = new Map();
+    const now = () => when.atMs ?? Date.now();
+    const take = (nodes) => {
+      for (const node of nodes) byId.set(node.id, rowOf(node, now()));
+    };
+    const show = (more) => !signal.aborted && setState({ key, byId: new Map(byId), loading: false, error: null, ...more });
+    setState((was) => ({ ...was, loading: true, error: null }));
+    const variables = { filter, asOf: when.asOf, knownAt: when.knownAt };
+    let timer = null;
+    let failures = 0;
+    const begin = () => collect(variables, signal, (nodes) => {
+      take(nodes);
+      if (byId.size <= nodes.length || byId.size % 1000 < nodes.length) show({ loading: true });
+    }).then(() => {
+      show();
+      if (when.atMs !== null) return;
+      const newest = Math.max(0, ...[...byId.values()].map((row) => row.seenMs));
+      const changed = (nodes, whole) => {
+        if (whole) byId.clear();
+        take(nodes);
+        show();
+      };
+      watchFleet({ filter, sinceMs: newest, known: () => byId.size }, changed, (error) => show({ error }), signal);
+      timer = setInterval(() => {
+        for (const [id, row] of byId) byId.set(id, { ...row, state: stateOf(row, now()) });
+        show();
+      }, STATES_EVERY_MS);
+    }).catch((error) => {
+      if (signal.aborted) return;
+      setState((was) => ({ ...was, loading: false, error }));
+      const wait = waitOf(error, failures);
+      failures += 1;
+      if (wait !== null) timer = setTimeout(begin, wait);
+    });
+    begin();
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+      clearInterval(timer);
+    };
+  }, [key, round, link === "closed"]);
+  const rows = useMemo(() => [...state.byId.values()], [state.byId]);
+  return { rows, loading: state.loading || state.key !== key, error: state.error, reload: () => setRound(round + 1) };
+}

@@ -1,0 +1,25 @@
+/** Asks for an access token where the server wants one. */
+import { useState } from "preact/hooks";
+import { html } from "../html.js";
+import { t } from "../i18n.js";
+import { token } from "../api.js";
+
+export function SignInPage() {
+  const refused = token.get() !== null;
+  const [text, setText] = useState("");
+  const enter = (event) => {
+    event.preventDefault();
+    if (text.trim()) token.set(text.trim());
+  };
+  return html`<main id="main" class="sign-in">
+    <h1>${t("token.title")}</h1>
+    <p>${t("token.why")}</p>
+    ${refused && html`<p class="failed" role="alert">${t("token.refused")}</p>`}
+    <form onSubmit=${enter}>
+      <label for="token">${t("token.label")}</label>
+      <input id="token" type="password" autocomplete="off" spellcheck="false" required maxlength="8192" value=${text} onInput=${(event) => setText(event.target.value)} />
+      <button type="submit">${t("token.enter")}</button>
+    </form>
+    <p class="hint">${t("token.hint")} <code>fleettwin token --brand Audi --scope navigation:read</code></p>
+  </main>`;
+}

@@ -1,0 +1,63 @@
+/** A twin: what it is, and a page for each thing that can be told of it. */
+import { html } from "../html.js";
+import { t } from "../i18n.js";
+import { ask } from "../api.js";
+import { address, useRoute } from "../router.js";
+import { age, moment } from "../format.js";
+import { useLoad } from "../load.js";
+import { follow } from "../stream.js";
+import { HEAD } from "../twin.js";
+import { nowMs, useWhen } from "../time.js";
+import { Explain } from "../parts/explain.js";
+import { Empty, Loaded } from "../parts/states.js";
+import { ComparePart } from "./vehicle_compare.js";
+import { DiagnosticsPart } from "./vehicle_diagnostics.js";
+import { EventsPart } from "./vehicle_events.js";
+import { MediaPart } from "./vehicle_media.js";
+import { NavigationPart } from "./vehicle_navigation.js";
+import { SignalsPart } from "./vehicle_signals.js";
+
+const PARTS = {
+  navigation: NavigationPart,
+  media: MediaPart,
+  diagnostics: DiagnosticsPart,
+  signals: SignalsPart,
+  events: EventsPart,
+  compare: ComparePart,
+};
+
+/** What is shown of the present changes with the vehicle; the past does not. */
+export const followed = (id, when) => (when.atMs === null ? (onChanged, signal) => follow({ vehicles: [id] }, onChanged, signal) : null);
+
+/** Ask for a part of a twin, as of the moment that is looked at. */
+export function useTwin(document, id, more = {}) {
+  const when = useWhen();
+  const variables = { id, asOf: when.asOf, knownAt: when.knownAt, ...more };
+  return useLoad(document + JSON.stringify(variables), (signal) => ask(document, variables, signal), { followed: followed(id, when), group: id });
+}
+
+export function VehiclePage() {
+  const { parts } = useRoute();
+  const [, id = "", part = "navigation"] = parts;
+  const load = useTwin(HEAD, id);
+  const Part = PARTS[part];
+  return html`<div class="page twin">
+    <${Loaded} load=${load}>${({ vehicle }) => (vehicle ? html`
+      <${Head} vehicle=${vehicle} />
+      <nav class="tabs" aria-label=${t("twin.parts")}>
+        ${Object.keys(PARTS).map((name) => html`<a key=${name} href=${address(["vehicle", id, name])} aria-current=${name === part ? "page" : null}>${t(`twin.${name}`)}</a>`)}
+      </nav>
+      ${Part ? html`<${Part} key=${part} id=${id} vehicle=${vehicle} />` : html`<${Empty} text=${t("page.none")} />`}
+      <${Explain} vehicle=${id} />` : html`<${Empty} text=${t("vehicle.none")} hint=${t("vehicle.none.hint")} />`)}<//>
+  </div>`;
+}
+
+function Head({ vehicle }) {
+  return html`<header class="head">
+    <h1>${vehicle.brand} ${vehicle.model}</h1>
+    <p><code>${vehicle.vin}</code>
+      <span>${t("twin.seen")} ${vehicle.lastSeenAt ? html`<time datetime=${vehicle.lastSeenAt} title=${moment(vehicle.lastSeenAt)}>${age(vehicle.lastSeenAt, nowMs())}</time>` : t("twin.never")}</span>
+      ${vehicle.decommissionedAt && html`<span class="chip">${t("twin.gone", { at: moment(vehicle.decommissionedAt) })}</span>`}
+    </p>
+  </header>`;
+}

@@ -1,0 +1,71 @@
+/** Where a vehicle is, was and is going. */
+import { useMemo, useRef } from "preact/hooks";
+import { html } from "../html.js";
+import { t } from "../i18n.js";
+import { change, useRoute } from "../router.js";
+import { duration, moment, quantity } from "../format.js";
+import { NAVIGATION } from "../twin.js";
+import { LEGEND, boxOf, trackOverlay } from "../map/track.js";
+import { MapView } from "../parts/map_view.js";
+import { Empty, Loaded } from "../parts/states.js";
+import { Late } from "../parts/late.js";
+import { Value } from "../parts/value.js";
+import { useTwin } from "./vehicle.js";
+
+export function NavigationPart({ id, vehicle }) {
+  const { params } = useRoute();
+  const moving = useRef(false); // then its track comes with the current trip, and those of the others are not asked for
+  const load = useTwin(NAVIGATION, id, { after: params.after ?? null, tracks: Boolean(params.trip) || !moving.current });
+  moving.current = Boolean(load.data?.vehicle?.navigation.currentTrip);
+  return html`<${Loaded} load=${load}>${(data) => html`<${Shown} navigation=${data.vehicle?.navigation} vehicle=${vehicle} chosen=${params.trip} />`}<//>`;
+}
+
+function Shown({ navigation, vehicle, chosen }) {
+  if (!navigation) return html`<${Empty} text=${t("vehicle.none")} />`;
+  const { location, heading, speed, altitude, range, batteryRange, fuelRange, destination, currentTrip, trips } = navigation;
+  const listed = (trips?.edges ?? []).map(({ node }) => node);
+  const trip = listed.find((each) => each.id === chosen) ?? currentTrip ?? listed[0] ?? null;
+  const points = trip?.track?.points ?? [];
+  const key = `${trip?.id} ${points.length} ${points.at(-1)?.capturedAt} ${destination.latitude}`;
+  const overlay = useMemo(() => trackOverlay(points, destination.state === "SET" ? destination : null), [key]);
+  const box = useMemo(() => boxOf(points), [trip?.id, points.length > 1]);
+  const rows = useMemo(() => [{ id: vehicle.id, latitude: location.latitude, longitude: location.longitude, heading: heading.value, state: currentTrip ? "driving" : "parked" }],
+    [vehicle.id, location.latitude, location.longitude, heading.value, Boolean(currentTrip)]);
+  return html`<div class="split">
+    <div class="map-side">
+      <${MapView} rows=${rows} label=${t("track.label", { count: points.length })} overlay=${overlay} box=${box} />
+      <ul class="legend" aria-label=${t("track.legend")}>${LEGEND.map(({ name, className }) => html`<li key=${name}><span class=${`line ${className}`} aria-hidden="true"></span>${name}</li>`)}
+        <li><span class="line gap" aria-hidden="true"></span>${t("track.gap")}</li></ul>
+    </div>
+    <div class="beside">
+      <dl class="values">
+        <${Value} label=${t("nav.location")} value=${location} /><${Value} label=${t("nav.speed")} value=${speed} />
+        <${Value} label=${t("nav.heading")} value=${heading} /><${Value} label=${t("nav.altitude")} value=${altitude} />
+        <${Value} label=${t("nav.range")} value=${range} /><${Value} label=${t("nav.batteryRange")} value=${batteryRange} />
+        <${Value} label=${t("nav.fuelRange")} value=${fuelRange} />
+        <${Destination} value=${destination} />
+      </dl>
+      <h2>${t("nav.trips")}</h2>
+      ${trips === null ? html`<${Empty} text=${t("withheld")} hint="navigation:history" />` : html`<${Trips} trips=${trips} shown=${trip?.id} />`}
+    </div>
+  </div>`;
+}
+
+function Destination({ value }) {
+  return html`<${Value} label=${value.state ? `${t("nav.destination")} (${t(`destination.${value.state}`)})` : t("nav.destination")} value=${value} />`;
+}
+
+function Trips({ trips, shown }) {
+  if (!trips.edges.length) return html`<${Empty} text=${t("nav.trips.none")} />`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("nav.trips")}><table>
+    <thead><tr><th scope="col">${t("trip.started")}</th><th scope="col" class="number">${t("trip.duration")}</th><th scope="col" class="number">${t("trip.distance")}</th>
+      <th scope="col" class="number">${t("trip.energy")}</th><th scope="col">${t("trip.end")}</th></tr></thead>
+    <tbody>${trips.edges.map(({ node }) => html`<tr key=${node.id} aria-current=${node.id === shown ? "true" : null}>
+      <th scope="row"><button type="button" class="plain" aria-pressed=${node.id === shown} onClick=${() => change({ trip: node.id })}>${moment(node.startedAt)}</button> <${Late} from=${node.endedAt} to=${node.receivedAt} /></th>
+      <td class="number">${duration(node.durationS)}</td><td class="number">${quantity(node.distanceM / 1000, "km")}</td>
+      <td class="number">${quantity(node.energyKwh, "kWh")}</td>
+      <td>${node.ended ? t(`end.${node.endReason}`) : html`<span class="state driving"><span class="sign" aria-hidden="true">▲</span>${t("trip.going")}</span>`}</td></tr>`)}</tbody></table></div>
+    <nav class="paging" aria-label=${t("paging")}>
+      <button type="button" disabled=${!trips.pageInfo.hasNextPage} onClick=${() => change({ after: trips.pageInfo.endCursor, trip: null }, { replace: false })}>${t("paging.older")}</button>
+    </nav>`;
+}

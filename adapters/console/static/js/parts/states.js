@@ -1,0 +1,34 @@
+/** The states of a view that has nothing to show: it loads, there is nothing, something went wrong. */
+import { html } from "../html.js";
+import { t } from "../i18n.js";
+
+export const Loading = () => html`<p class="note loading" role="status">${t("loading")}</p>`;
+
+/** @param {{text: string, hint?: string}} shown */
+export const Empty = ({ text, hint }) => html`<p class="note">${text}${hint && html` <span class="hint">${hint}</span>`}</p>`;
+
+/** What went wrong and what to do about it. @param {{error: Error & {code?: string, remedy?: string}, again?: () => void}} shown */
+export function Failed({ error, again }) {
+  const code = error.code ?? "INTERNAL";
+  const known = t(`error.${code}`);
+  const remedy = t(`remedy.${code}`);
+  return html`<div class="note failed" role="alert">
+    <strong>${known === `error.${code}` ? t("error.other") : known}</strong>
+    <span>${code === "CONNECTION_LOST" ? "" : error.message} ${error.remedy || (remedy === `remedy.${code}` ? "" : remedy)}</span>
+    ${again && html`<button type="button" onClick=${again}>${t("again")}</button>`}
+  </div>`;
+}
+
+/** What loads, went wrong, or is there. @param {{load: {data: any, error: Error|null, loading: boolean, reload: () => void}, children: (data: any) => any}} shown */
+export function Loaded({ load, children }) {
+  if (load.data != null) {
+    return html`${load.loading && html`<p class="loading corner" role="status">${t("loading")}</p>`}${load.error && html`<${Failed} error=${load.error} again=${load.reload} />`}${children(load.data)}`;
+  }
+  if (load.error) return html`<${Failed} error=${load.error} again=${load.reload} />`;
+  return html`<${Loading} />`;
+}
+
+/** A state of a vehicle, in a word with its sign. */
+export function StateMark({ state, sign }) {
+  return html`<span class=${`state ${state}`}><span class="sign" aria-hidden="true">${sign}</span>${t(`state.${state}`)}</span>`;
+}

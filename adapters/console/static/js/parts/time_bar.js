@@ -1,0 +1,82 @@
+/** The time that every page looks at: live, or any moment, by the cars' clock or by ours. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { html } from "../html.js";
+import { t } from "../i18n.js";
+import { change, useRoute } from "../router.js";
+import { useWhen } from "../time.js";
+import { localInput, moment } from "../format.js";
+
+const HOUR_MS = 3_600_000;
+const SPANS = { "1h": HOUR_MS, "6h": 6 * HOUR_MS, "24h": 24 * HOUR_MS, "7d": 168 * HOUR_MS, "30d": 720 * HOUR_MS };
+const SPEEDS = [1, 10, 60, 600, 3600];
+const STEPS = 1000;
+const TICK_MS = 1_000;
+/** The live end: nearer than this a moment is the present. */
+const LIVE_MS = 2_000;
+
+export function TimeBar() {
+  const { params } = useRoute();
+  const when = useWhen();
+  const [playing, setPlaying] = useState(false);
+  const span = SPANS[params.span] ? params.span : "24h";
+  const speed = SPEEDS.includes(Number(params.speed)) ? Number(params.speed) : 60;
+  const live = when.atMs === null;
+  const [begin, end] = useWindow(when.atMs, SPANS[span]);
+  const goTo = (ms) => {
+    if (ms < Date.now() - LIVE_MS) change({ at: new Date(Math.round(ms)).toISOString(), after: null });
+    else {
+      setPlaying(false);
+      change({ at: null, after: null });
+    }
+  };
+  usePlaying(playing && !live, when.atMs, speed, goTo);
+  const slider = live ? STEPS : Math.round(((when.atMs - begin) / (end - begin)) * STEPS);
+  const shown = live ? t("time.live") : moment(new Date(when.atMs).toISOString());
+  return html`<section class=${`time-bar ${live ? "is-live" : "is-past"}`} aria-label=${t("time")}>
+    <button type="button" class="live" aria-pressed=${live} onClick=${() => goTo(Infinity)}><span aria-hidden="true">●</span> ${t("time.live")}</button>
+    <button type="button" class="play" disabled=${live} aria-pressed=${playing && !live} onClick=${() => setPlaying(!playing)}>
+      <span aria-hidden="true">${playing && !live ? "❚❚" : "▶"}</span> ${t(playing && !live ? "time.pause" : "time.play")}</button>
+    <label class="scrub"><span class="hidden">${t("time.scrub")}</span>
+      <input type="range" min="0" max=${STEPS} value=${slider} aria-valuetext=${shown}
+        onChange=${(event) => goTo(begin + (Number(event.target.value) / STEPS) * (end - begin))} /></label>
+    <label><span class="hidden">${t("time.span")}</span>
+      <select value=${span} onChange=${(event) => change({ span: event.target.value })}>
+        ${Object.keys(SPANS).map((each) => html`<option value=${each}>${each}</option>`)}
+      </select></label>
+    <label><span class="hidden">${t("time.speed")}</span>
+      <select value=${speed} onChange=${(event) => change({ speed: event.target.value })}>
+        ${SPEEDS.map((each) => html`<option value=${each}>× ${each}</option>`)}
+      </select></label>
+    <label><span class="hidden">${t("time.at")}</span>
+      <input type="datetime-local" step="1" value=${localInput(live ? Math.floor(Date.now() / 60_000) * 60_000 : when.atMs)} max=${localInput(Date.now())}
+        onChange=${(event) => event.target.value && goTo(Date.parse(event.target.value))} /></label>
+    <label title=${t("time.known.hint")}><span class="hidden">${t("time.clock")}</span>
+      <select value=${params.by === "known" ? "known" : ""} onChange=${(event) => change({ by: event.target.value || null, after: null })}>
+        <option value="">${t("time.true")}</option><option value="known">${t("time.known")}</option>
+      </select></label>
+  </section>`;
+}
+
+/** From when until when the scrubber goes: until now, or round a moment that is further back; it stays while one is in it. */
+function useWindow(atMs, spanMs) {
+  const kept = useRef([0, 0]);
+  const now = Date.now();
+  const [begin, end] = kept.current;
+  const fits = end - begin === spanMs && (atMs === null ? now - end < spanMs / STEPS : atMs >= begin && atMs <= end);
+  if (!fits) {
+    const until = atMs === null || atMs > now - spanMs ? now : atMs + spanMs / 2;
+    kept.current = [until - spanMs, until];
+  }
+  return kept.current;
+}
+
+/** Move on with the time, `speed` times as fast as it goes. */
+function usePlaying(playing, atMs, speed, goTo) {
+  const latest = useRef({});
+  latest.current = { atMs, goTo };
+  useEffect(() => {
+    if (!playing) return undefined;
+    const timer = setInterval(() => latest.current.goTo(latest.current.atMs + speed * TICK_MS), TICK_MS);
+    return () => clearInterval(timer);
+  }, [playing, speed]);
+}

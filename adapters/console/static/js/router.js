@@ -1,0 +1,59 @@
+/** Which view is shown: `#/page/part?name=value`, so that every view can be shared and reloaded. */
+import { store, useStore } from "./store.js";
+
+/** Parameters that stay when another page is opened: the time that is looked at belongs to all pages. */
+const KEPT = ["at", "by"];
+
+/** @typedef {{parts: string[], params: Record<string, string>}} Route */
+
+/** @returns {Route} */
+export function parse(hash) {
+  const [path, query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
+  const parts = path.split("/").filter(Boolean).map(decoded);
+  return { parts: parts.length ? parts : ["fleet"], params: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+const route = store(parse(location.hash));
+addEventListener("hashchange", () => route.set(parse(location.hash)));
+
+/** @returns {Route} */
+export const useRoute = () => useStore(route);
+
+/** @returns {Route} */
+export const currentRoute = () => route.get();
+
+/**
+ * The address of a view; what is empty is left out.
+ * @param {string[]} parts
+ * @param {Record<string, string | null | undefined>} params
+ */
+export function address(parts, params = {}) {
+  const kept = Object.fromEntries(KEPT.map((name) => [name, route.get().params[name]]));
+  const given = Object.entries({ ...kept, ...params }).filter(([, value]) => value != null && value !== "");
+  const query = new URLSearchParams(given).toString();
+  return `#/${parts.map(encodeURIComponent).join("/")}${query ? `?${query}` : ""}`;
+}
+
+/** Open a view. */
+export function go(parts, params = {}, { replace = false } = {}) {
+  const target = address(parts, params);
+  if (target === location.hash) return;
+  history[replace ? "replaceState" : "pushState"](null, "", target);
+  route.set(parse(target));
+}
+
+/** Change parameters of this view, and keep the others. */
+export function change(params, { replace = true } = {}) {
+  const { parts, params: now } = route.get();
+  go(parts, { ...now, ...params }, { replace });
+}
+
+addEventListener("popstate", () => route.set(parse(location.hash)));

@@ -1,0 +1,137 @@
+/**
+ * Hears from the server that vehicles have changed: one stream for all parts of a page that want to hear the same. Where
+ * there are no streams, a clock takes their place.
+ */
+import { ask, send } from "./api.js";
+
+const CHANGES = `subscription Changes($after: String, $filter: EventFilter) {
+  vehicleChanged(after: $after, filter: $filter, perSecond: 1) { cursor } }`;
+const EVERY_MS = 3_000;
+const AGAIN_MS = [1_000, 2_000, 5_000, 10_000];
+/** Changes come in crowds: so long is waited for the rest of one, and so long until the next is heard of. */
+const GATHER_MS = 200;
+const REST_MS = 2_000;
+
+/** @type {Map<string, {listeners: Set<() => void>, stop: AbortController}>} */
+const open = new Map();
+
+/**
+ * Call when vehicles have changed, or may have, until the signal; not while nobody looks at the page.
+ * @param {object | null} filter which, as the subscription has it; null: all
+ * @param {() => void} onChanged
+ * @param {AbortSignal} signal
+ */
+export function follow(filter, onChanged, signal) {
+  if (signal.aborted) return;
+  const key = JSON.stringify(filter);
+  let stream = open.get(key);
+  if (!stream) {
+    stream = { listeners: new Set(), stop: new AbortController() };
+    open.set(key, stream);
+    listen(filter, stream);
+  }
+  stream.listeners.add(onChanged);
+  signal.addEventListener("abort", () => {
+    stream.listeners.delete(onChanged);
+    if (stream.listeners.size) return;
+    open.delete(key);
+    stream.stop.abort();
+  });
+}
+
+async function listen(filter, { listeners, stop: { signal } }) {
+  const tell = gathered(() => listeners.forEach((listener) => listener()));
+  let after = null;
+  let failures = 0;
+  while (!signal.aborted) {
+    await looked(signal);
+    if (signal.aborted) return;
+    try {
+      after ??= (await ask("{ status { cursor } }", {}, signal)).status.cursor;
+      for await (const { cursor } of changes(after, filter, signal)) {
+        after = cursor;
+        failures = 0;
+        tell();
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error.code === "GRAPHQL_VALIDATION_FAILED" || error.code === "NO_STREAM") return clock(tell, signal);
+      if (error.code !== "CONNECTION_LOST") after = null;
+      tell(); // something may have been missed
+    }
+    await pause(AGAIN_MS[Math.min(failures, AGAIN_MS.length - 1)], signal);
+    failures += 1;
+  }
+}
+
+/** @yields {{cursor: string}} of each message of the stream, until it ends or the page is hidden */
+async function* changes(after, filter, signal) {
+  const hidden = new AbortController();
+  const hide = () => document.hidden && hidden.abort();
+  document.addEventListener("visibilitychange", hide);
+  try {
+    const response = await send(CHANGES, { after, filter }, "text/event-stream", AbortSignal.any([signal, hidden.signal]));
+    if (!response.ok || !response.headers.get("content-type")?.startsWith("text/event-stream")) {
+      throw Object.assign(new Error("no stream"), { code: response.status === 503 ? "SERVICE_UNAVAILABLE" : "NO_STREAM" });
+    }
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const blocks = (rest + value.replaceAll("\r", "")).split("\n\n");
+      rest = blocks.pop();
+      for (const block of blocks) {
+        const data = block.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5)).join("\n").trim();
+        const body = data ? JSON.parse(data) : {};
+        if (body.errors) throw Object.assign(new Error(body.errors[0].message), { code: body.errors[0].extensions?.code });
+        if (body.data) yield body.data.vehicleChanged;
+      }
+    }
+  } catch (error) {
+    if (hidden.signal.aborted && !signal.aborted) return;
+    throw error;
+  } finally {
+    document.removeEventListener("visibilitychange", hide);
+  }
+}
+
+async function clock(tell, signal) {
+  while (!signal.aborted) {
+    await pause(EVERY_MS, signal);
+    await looked(signal);
+    if (!signal.aborted) tell();
+  }
+}
+
+/** Wait until somebody looks at the page. */
+const looked = (signal) => new Promise((done) => {
+  const look = () => {
+    if (document.hidden && !signal.aborted) return;
+    document.removeEventListener("visibilitychange", look);
+    done();
+  };
+  document.addEventListener("visibilitychange", look);
+  signal.addEventListener("abort", look);
+  look();
+});
+
+const pause = (ms, signal) => new Promise((done) => {
+  const timer = setTimeout(done, ms);
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    done();
+  });
+});
+
+function gathered(tell) {
+  let timer = null;
+  let toldMs = -REST_MS;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      toldMs = performance.now();
+      tell();
+    }, Math.max(GATHER_MS, toldMs + REST_MS - performance.now()));
+  };
+}

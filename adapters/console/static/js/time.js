@@ -1,0 +1,19 @@
+/** The moment that is looked at: the present, or a time of the cars' clock (asOf) or of ours (knownAt). */
+import { useRoute, currentRoute } from "./router.js";
+
+/** @typedef {{atMs: number | null, asOf: string | null, knownAt: string | null, key: string}} When */
+
+/** @returns {When} */
+export function whenOf({ params }) {
+  const ms = params.at ? Date.parse(params.at) : NaN;
+  if (Number.isNaN(ms)) return { atMs: null, asOf: null, knownAt: null, key: "live" };
+  const iso = new Date(ms).toISOString();
+  const known = params.by === "known";
+  return { atMs: ms, asOf: known ? null : iso, knownAt: known ? iso : null, key: `${known ? "known" : "true"} ${iso}` };
+}
+
+/** @returns {When} */
+export const useWhen = () => whenOf(useRoute());
+
+/** The moment that ages count from, in milliseconds since 1970. */
+export const nowMs = () => whenOf(currentRoute()).atMs ?? Date.now();

@@ -1,0 +1,77 @@
+/** What everybody needs: what axe-core finds, keys alone, the narrow screen; and the pictures of the documentation. */
+
+import { readFile } from "node:fs/promises";
+
+const settled = async (page) => {
+  await page.locator("main table tbody tr, main .value, main .note:not(.loading), .sign-in form").first().waitFor();
+  await page.locator(".loading").first().waitFor({ state: "detached" });
+};
+
+/** Serious findings of axe-core on each page. */
+export async function accessible({ open, given, axe }) {
+  const script = await readFile(axe, "utf8");
+  const found = {};
+  for (const [name, hash] of Object.entries(given.pages)) {
+    const page = await open({ at: given.at, hash, colorScheme: given.scheme });
+    await settled(page);
+    await page.evaluate(script); // the page itself may load nothing that is not the console's
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    if (serious.length) found[name] = serious.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 140)).join(" | ")}`);
+    await page.context().close();
+  }
+  return found;
+}
+
+/** With the tabulator alone everything is reached, and what is reached is seen. */
+export async function keys({ open, given, check }) {
+  const page = await open({ at: given.at });
+  await settled(page);
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter"); // skip to the content
+  check(await page.evaluate(() => document.activeElement.id) === "main", "there is no way past the head");
+  const reached = [];
+  for (let turn = 0; turn < 60; turn += 1) {
+    await page.keyboard.press("Tab");
+    const [name, outlined] = await page.evaluate(() => {
+      const { activeElement: element } = document;
+      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      return [element.getAttribute("aria-label") || element.innerText || `${element.tagName} ${element.className}`, outlineStyle !== "none" && outlineWidth !== "0px"];
+    });
+    if (name !== undefined && !outlined && (await page.evaluate(() => document.activeElement !== document.body))) reached.push(`not seen: ${name}`);
+    reached.push(name.split("\n")[0]);
+  }
+  return reached;
+}
+
+/** Nothing is wider than a narrow screen. */
+export async function narrow({ open, given }) {
+  const wide = {};
+  for (const [name, hash] of Object.entries(given.pages)) {
+    const page = await open({ at: given.at, hash, size: [390, 844] });
+    await settled(page);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (width > 390) wide[name] = width;
+  }
+  return wide;
+}
+
+/** Write a picture of a page. */
+export async function picture({ open, given }) {
+  const page = await open({ at: given.at, hash: given.hash, colorScheme: given.scheme, size: given.size });
+  await settled(page);
+  await page.waitForFunction((seen) => !seen || document.querySelector(".map canvas")?.dataset.seen === String(seen), given.seen);
+  await page.waitForTimeout(500); // the land is fetched beside the vehicles
+  await page.screenshot({ path: given.path });
+}
+
+/** From the root to a twin by clicking, as somebody would; and its picture. */
+export async function served({ open, given }) {
+  const page = await open({ colorScheme: given.scheme, size: given.size });
+  await page.locator("table.vehicles tbody tr", { hasText: given.vin }).getByRole("link").click();
+  await page.waitForFunction(() => /[1-9]\d* points/.test(document.querySelector(".map canvas")?.getAttribute("aria-label") ?? ""));
+  await settled(page);
+  await page.waitForTimeout(500); // the land is fetched beside the twin
+  await page.screenshot({ path: given.path });
+  return page.locator(".twin h1").innerText();
+}

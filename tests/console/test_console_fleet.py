@@ -1,0 +1,156 @@
+"""The fleet page in a browser."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+
+from tests.support.console import Browser, console_app, console_of, served
+from tests.support.twins import SECOND, T0, Car, World, memory_world, vin_of
+
+pytestmark = pytest.mark.browser
+
+NOW: Final = "2026-02-02T02:41:00Z"  # a minute after T0
+CHARGE: Final = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed"
+FIRST_LOAD_BYTES_MAX: Final = 300_000
+DRAW_MS_MAX: Final = 20  # of ten thousand vehicles, painted
+PATIENCE: Final = 5  # so many times slower this machine may be
+
+
+def placed(car: Car, latitude: float, longitude: float) -> Car:
+    car.sample(T0, {"Vehicle.CurrentLocation.Latitude": latitude, "Vehicle.CurrentLocation.Longitude": longitude})
+    return car
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[str]:
+    """Serve four cars: one drives, one charges, one has a fault, one has told nothing."""
+    drives, charges, silent = Car(1), Car(2, brand="Audi", model="Q4"), Car(4, brand="Audi", model="A3")
+    drives.trip(1, T0, 10, ended=False)
+    placed(drives, 52.4, 10.7)
+    charges.charge(1, T0)
+    charges.sample(T0, {"Vehicle.Powertrain.TractionBattery.Charging.IsCharging": True})
+    placed(charges, 48.1, 11.5)
+    faulty = placed(Car(3, brand="Škoda", model="Enyaq"), 50.1, 14.4)
+    faulty.code(T0 + SECOND)
+    with console_of(memory_world(drives, charges, faulty, silent).twins) as address:
+        yield address
+
+
+def test_the_fleet_is_on_the_map_in_the_table_and_in_numbers(browser: Browser, fleet: str) -> None:
+    found = browser.run("fleet.shown", fleet, at=NOW, placed=3)
+    assert sorted(found["vins"]) == [vin_of(number) for number in range(1, 5)]
+    assert found["counts"].split() == [
+        *("4", "vehicles", "0", "■parked", "1", "○silent", "1", "◆charging", "1", "▲driving", "1", "✖fault")
+    ]
+
+
+def test_the_first_look_is_light_and_a_second_one_asks_only_whether_anything_changed(
+    browser: Browser, fleet: str
+) -> None:
+    found = browser.run("fleet.cost", fleet)
+    assert sum(file["transferSize"] for file in found["files"]) < FIRST_LOAD_BYTES_MAX / 2
+    assert sum(file["decodedBodySize"] for file in found["files"]) < FIRST_LOAD_BYTES_MAX
+    assert not any("uplot.esm" in file["name"].lower() for file in found["files"])  # with the first plot
+    assert found["again"] == 304
+
+
+def test_a_filter_holds_everywhere_and_outlives_a_reload(browser: Browser, fleet: str) -> None:
+    filters = [("Brand", "Audi"), ("Model", "Enyaq, Q4"), ("Trouble code", "p0d59"), ("VIN", vin_of(1))]
+    expected = {"Brand": 2, "Model": 2, "Trouble code": 1, "VIN": 1}
+    found = browser.run("fleet.filtered", fleet, at=NOW, filters=filters, expected=expected, all=4)
+    assert {label: set(vins) for label, vins in found.items()} == {
+        "Brand": {vin_of(2), vin_of(4)},
+        "Model": {vin_of(2), vin_of(3)},
+        "Trouble code": {vin_of(3)},
+        "VIN": {vin_of(1)},
+    }
+
+
+def test_a_state_is_picked_and_what_fits_nothing_is_told_of(browser: Browser, fleet: str) -> None:
+    assert browser.run("fleet.picked", fleet, at=NOW, all=4) == vin_of(1)
+
+
+def test_the_table_goes_page_by_page(browser: Browser) -> None:
+    with console_of(memory_world(*(Car(number) for number in range(1, 61))).twins) as address:
+        first, second = browser.run("fleet.paged", address, at=NOW)
+    assert (len(first), len(second)) == (50, 10)
+    assert {*first, *second} == {vin_of(number) for number in range(1, 61)}
+
+
+def test_the_table_is_sorted_as_a_whole(browser: Browser) -> None:
+    cars = [Car(number) for number in range(1, 61)]
+    for number, car in enumerate(cars, start=1):
+        car.sample(T0, {CHARGE: float(number)})
+    with console_of(memory_world(*cars).twins) as address:
+        up, down, without = browser.run("fleet.sorted", address, at=NOW)
+    assert up == ["ascending", [vin_of(1), vin_of(2)]]
+    assert down == ["descending", [vin_of(60), vin_of(59)]]
+    assert without[0] is None
+
+
+def test_map_and_table_are_used_with_keys_and_the_address_says_where_the_map_looks(
+    browser: Browser, fleet: str
+) -> None:
+    assert browser.run("fleet.opened", fleet, at=NOW).split()[0] in ("Audi", "Volkswagen", "Škoda")
+
+
+@contextmanager
+def changing(world: World, car: Car, change: Callable[[], object]) -> Iterator[str]:
+    """Serve a world in which a car tells something as soon as `/changed` is asked for."""
+    console = console_app(world.twins)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == "/changed":
+            change()
+            world.write(car)
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await console(scope, receive, send)
+
+    with served(app) as address:
+        yield address
+
+
+def test_what_changes_is_shown_without_a_reload(browser: Browser) -> None:
+    car = placed(Car(1), 52.4, 10.7)
+
+    def change() -> None:
+        car.trip(1, T0 + SECOND, 10, ended=False)
+        car.sample(T0 + 20 * SECOND, {"Vehicle.Speed": 33.0})
+
+    with changing(memory_world(car), car, change) as address:
+        assert browser.run("fleet.live", address, at=NOW, vin=car.vin) is True
+
+
+def test_what_fits_a_filter_no_more_leaves_it(browser: Browser) -> None:
+    cars = [Car(1), Car(2)]
+    for car in cars:
+        car.sample(T0, {CHARGE: 40.0})
+    with changing(memory_world(*cars), cars[0], lambda: cars[0].sample(T0 + SECOND, {CHARGE: 60.0})) as address:
+        browser.run("fleet.left", address, at=NOW)
+
+
+def test_the_connection_is_lost_and_regained_without_a_reload(browser: Browser, fleet: str) -> None:
+    assert browser.run("fleet.lost", fleet, at=NOW) is True
+
+
+def test_what_is_refused_is_told_with_what_to_do_and_tried_again(browser: Browser, fleet: str) -> None:
+    text = browser.run("fleet.refused", fleet, at=NOW)
+    assert "Too much was asked at once." in text
+    assert "ask again in 2 s" in text
+
+
+def test_german_is_spoken_to_those_who_read_it(browser: Browser, fleet: str) -> None:
+    assert browser.run("fleet.german", fleet, at=NOW).split()[:2] == ["4", "Fahrzeuge"]
+
+
+def test_ten_thousand_vehicles_are_drawn_within_the_budget(browser: Browser, fleet: str) -> None:
+    found = browser.run("fleet.many", fleet, at=NOW, count=10_000)
+    assert found["afar"]["seen"] == 10_000
+    assert found["afar"]["clusters"] > 10
+    assert found["near"]["seen"] < 10_000
+    assert max(found["afar"]["least"], found["near"]["least"]) < DRAW_MS_MAX, found  # undisturbed by what else runs
+    assert max(found["afar"]["ms"], found["near"]["ms"]) < DRAW_MS_MAX * PATIENCE, found

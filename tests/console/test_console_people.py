@@ -1,0 +1,54 @@
+"""What everybody needs of the console: a reader of screens, keys alone, a narrow screen."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from adapters.graphql.ids import vehicle_id_of
+from tests.support.console import Browser, console_of
+from tests.support.twins import SECOND, T0, Car, full_car, memory_world
+
+pytestmark = pytest.mark.browser
+
+NOW: Final = "2026-02-02T06:40:00Z"
+CAR: Final = full_car(1)
+TWIN: Final = f"#/vehicle/{vehicle_id_of(CAR.id)}"
+PAGES: Final = {
+    "fleet": "#/fleet",
+    "nothing": "#/fleet?brand=Nobody",
+    "past": "#/fleet?at=2026-02-02T03:00:00.000Z&by=known",
+    "navigation": TWIN,
+    "media": f"{TWIN}/media",
+    "diagnostics": f"{TWIN}/diagnostics",
+    "explanation": f"{TWIN}/diagnostics?explain=Vehicle.TraveledDistance",
+    "signals": f"{TWIN}/signals?plot=Vehicle.Exterior.AirTemperature",
+    "events": f"{TWIN}/events",
+    "comparison": f"{TWIN}/compare?at=2026-02-02T03:00:00.000Z&vs=2026-02-02T02:40:00.000Z",
+    "pipeline": "#/pipeline",
+    "no page": "#/nowhere",
+}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[str]:
+    """Serve a car that has told everything, and one that is silent."""
+    CAR.sample(T0 + SECOND, {"Vehicle.CurrentLocation.Latitude": 52.4, "Vehicle.CurrentLocation.Longitude": 10.7})
+    with console_of(memory_world(CAR, Car(2)).twins) as address:
+        yield address
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Browser, fleet: str, scheme: str) -> None:
+    assert browser.run("people.accessible", fleet, at=NOW, pages=PAGES, scheme=scheme) == {}
+
+
+def test_everything_is_reached_with_keys_and_seen_when_it_is(browser: Browser, fleet: str) -> None:
+    reached = browser.run("people.keys", fleet, at=NOW)
+    assert [name for name in reached if name.startswith("not seen")] == []
+    for name in ("Volkswagen ID.3", "Zoom in", "Vehicles", "● Live", "GraphiQL"):
+        assert any(name in each for each in reached), (name, reached)
+
+
+def test_a_narrow_screen_is_wide_enough(browser: Browser, fleet: str) -> None:
+    assert browser.run("people.narrow", fleet, at=NOW, pages=PAGES) == {}

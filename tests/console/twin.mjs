@@ -1,0 +1,155 @@
+/** The pages of a twin. */
+
+const at = (id, part = "", query = "") => `#/vehicle/${id}${part && `/${part}`}${query && `?${query}`}`;
+const value = (page, label) => page.locator(".value", { has: page.locator(`dt:text-is("${label}")`) });
+
+/** Ask the API itself. */
+export async function ask(page, base, query, variables) {
+  const response = await page.request.post(`${base}/graphql`, { data: { query, variables }, headers: { accept: "application/json" } });
+  const { data, errors } = await response.json();
+  if (errors) throw new Error(JSON.stringify(errors));
+  return data;
+}
+
+/** Where it is, its trips, and the one that is chosen, also after a reload. */
+export async function navigation({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id) });
+  await value(page, "Speed").waitFor();
+  const speed = await value(page, "Speed").innerText();
+  const rows = page.locator("main table tbody tr");
+  check(await rows.count() === given.trips, `${await rows.count()} trips`);
+  await rows.last().getByRole("button").click();
+  await page.waitForURL(/trip=/);
+  await page.reload();
+  await page.locator('tr[aria-current="true"]').waitFor();
+  check(await rows.last().getAttribute("aria-current") === "true", "the chosen trip is not chosen after a reload");
+  await page.locator(".map canvas").waitFor();
+  return { speed, label: await page.locator(".map canvas").getAttribute("aria-label"), heading: await page.locator("h1").innerText() };
+}
+
+/** What plays and has played; markup in a title is text. */
+export async function media({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id, "media") });
+  await page.locator("main table tbody tr").first().waitFor();
+  return {
+    title: await value(page, "Title").locator("button").innerText(),
+    played: await page.locator("main table tbody th").allInnerTexts(),
+    hacked: await page.evaluate(() => window.hacked ?? null),
+    images: await page.locator("main img, main script").count(),
+  };
+}
+
+export async function diagnostics({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id, "diagnostics") });
+  await page.locator("main table").first().waitFor();
+  await page.locator("details summary").first().click();
+  return {
+    tables: await page.locator("main table").evaluateAll((tables) => tables.map((table) => [...table.tBodies[0].rows].map((row) => row.innerText))),
+    odometer: await value(page, "Odometer").innerText(),
+    fuel: await value(page, "Fuel").innerText(),
+    battery: await value(page, "12 V battery").innerText(),
+    frame: await page.locator(".frame").first().innerText(),
+  };
+}
+
+/** Any signal as a plot, where gaps are gaps; the library comes with the first one. */
+export async function signals({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id, "signals") });
+  const before = await page.evaluate(() => performance.getEntriesByType("resource").some(({ name }) => name.includes("uPlot.esm")));
+  check(!before, "the plot is loaded before it is needed");
+  await page.getByRole("searchbox").fill("airtemp");
+  const row = page.locator("main table tbody tr");
+  await page.waitForFunction(() => document.querySelectorAll("main table tbody tr").length === 1);
+  await row.getByRole("button", { name: /^Plot/ }).click();
+  const plot = page.locator(".plot [role=img]");
+  await plot.locator("canvas").waitFor();
+  await page.reload();
+  await plot.locator("canvas").waitFor();
+  return { points: await plot.getAttribute("data-points"), gaps: await plot.getAttribute("data-gaps"), label: await plot.getAttribute("aria-label") };
+}
+
+export async function events({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id, "events") });
+  const types = () => page.locator("main table tbody th").allInnerTexts();
+  await page.locator("main table tbody tr").first().waitFor();
+  const all = await types();
+  await page.getByLabel("Type").selectOption(given.type);
+  await page.waitForFunction((type) => [...document.querySelectorAll("main table tbody th")].every((each) => each.innerText === type), given.type);
+  await page.reload();
+  await page.locator("main table tbody tr").first().waitFor();
+  const some = await types();
+  check(some.length && some.every((each) => each === given.type), "the filter is lost with a reload");
+  await page.locator("details summary").first().click();
+  return { all: all.length, some: some.length, data: await page.locator("details pre").first().innerText() };
+}
+
+/** From a value to its event, batch and decoder; with keys alone. */
+export async function explain({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id) });
+  const button = value(page, "Speed").locator("button");
+  await button.focus();
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog");
+  await dialog.locator(".way").waitFor();
+  const text = await dialog.innerText();
+  check(page.url().includes("explain=Vehicle.Speed"), "the explanation has no address");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  check(!page.url().includes("explain"), "the address keeps what was closed");
+  check(await button.evaluate((each) => each === document.activeElement), "the focus is lost");
+  return text;
+}
+
+/** The scrubber shows what the API answers as of that moment. */
+export async function past({ open, given, base }) {
+  const page = await open({ at: given.at, hash: at(given.id, "signals", "find=AirTemperature") });
+  const shown = () => page.locator("main table tbody td .plain").first().innerText();
+  await page.locator("main table tbody tr").first().waitFor();
+  const seen = [];
+  for (const moment of given.moments) {
+    await page.getByLabel("Date and time").fill(moment.slice(0, 19));
+    await page.waitForFunction((wanted) => location.hash.includes(encodeURIComponent(wanted)), moment);
+    await page.locator(".time-bar.is-past").waitFor();
+    const query = `query($id: ID!, $asOf: DateTime) { vehicle(id: $id, asOf: $asOf) { signal(path: "Vehicle.Exterior.AirTemperature") { value } } }`;
+    const { vehicle } = await ask(page, base, query, { id: given.id, asOf: moment });
+    await page.waitForFunction((wanted) => document.querySelector("main table tbody td .plain")?.innerText === wanted, `${vehicle.signal.value} °C`);
+    seen.push([await shown(), vehicle.signal.value]);
+  }
+  await page.getByRole("button", { name: "Live" }).click();
+  await page.locator(".time-bar.is-live").waitFor();
+  return seen;
+}
+
+/** Late data: true of a moment, but not known then. */
+export async function known({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id, "signals", `find=AirTemperature&at=${given.moment}`) });
+  await page.locator("main table tbody tr").first().waitFor();
+  const wasTrue = await page.locator("main table tbody tr").first().innerText();
+  await page.getByLabel("By which clock").selectOption("known");
+  await page.waitForFunction((before) => document.querySelector("main").innerText.includes("°C") === false || document.querySelector("main table tbody tr")?.innerText !== before, wasTrue);
+  await page.locator("main .note:not(.loading), main table tbody tr").first().waitFor();
+  return { wasTrue, wasKnown: await page.locator("main").innerText() };
+}
+
+/** Played on, the moment moves by itself. */
+export async function play({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id, "signals", `at=${given.moment}&speed=600`) });
+  const now = () => Date.parse(new URLSearchParams(page.url().split("?")[1]).get("at"));
+  const begun = now();
+  await page.getByRole("button", { name: "Play", exact: true }).click();
+  await page.waitForFunction((from) => Date.parse(new URLSearchParams(location.hash.split("?")[1]).get("at")) > from, begun);
+  check((now() - begun) % 600_000 === 0, "it does not go at its speed");
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+}
+
+export async function compare({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id, "compare", `at=${given.right}&vs=${given.left}`) });
+  await page.locator("main table tbody tr").first().waitFor();
+  return { count: await page.locator("main p[role=status]").innerText(), rows: await page.locator("main table tbody tr").allInnerTexts() };
+}
+
+export async function absent({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id) });
+  await page.locator("main .note:not(.loading)").waitFor();
+  return page.locator("main").innerText();
+}
