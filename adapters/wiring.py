@@ -276,7 +276,7 @@ class FleetTwin:
         hosts = None if doorkeeper.required else LOOPBACK_HOSTS  # a web page that means this machine has no token
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
-        live = Live(lambda after_position, timeout_ms: self.records.wait(after_position, timeout_ms))
+        live = Live(lambda after_position, timeout_ms: self.records.wait(after_position, timeout_ms))  # noqa: PLW0108  # none yet
         limits = Limits(budgets, trusted, live=live, reads=self.whole_reads())
         return with_console(
             build_app(

@@ -170,11 +170,10 @@ class _App:
         """Talk over a WebSocket, or refuse to: with 403, before it is accepted."""
         headers = _headers(scope)
         wrong = self._is_wrong_host(headers) or scope["path"].rstrip("/") != GRAPHQL
-        # Browsers let a page of elsewhere connect; where no token is needed, it would be let in.
-        foreign = self._hosts is not None and urlsplit(headers.get("origin", "")).netloc not in (
-            "",
-            headers.get("host"),
-        )
+        # Browsers let a page of elsewhere connect; where no token is needed, it would be let in. Programs have no
+        # origin; a page in a frame that is sandboxed has one without a host: null.
+        origin = headers.get("origin")
+        foreign = self._hosts is not None and origin is not None and urlsplit(origin).netloc != headers.get("host")
         if wrong or foreign or self._sockets >= SOCKETS_MAX:
             await receive()
             await send({"type": "websocket.close", "code": 1008})

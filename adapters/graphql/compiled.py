@@ -31,7 +31,7 @@ from graphql.execution.values import VariableValues
 from adapters.access import Access
 from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.cohort import Context
-from adapters.graphql.cost import price
+from adapters.graphql.cost import price, too_complex
 from adapters.graphql.execution import (
     DOCUMENTS_KEPT,
     KEPT_CHARACTERS_MAX,
@@ -60,7 +60,8 @@ _log: Final = logging.getLogger(__name__)
 VARIANTS_MAX: Final = 64  # of one document: by the scopes of who asks, and by what is given for some variables
 PRICES_MAX: Final = 128  # of one variant: by how many vehicles are asked for
 _NOTHING: Final = object()  # is given for a variable
-_PAST: Final = ("asOf", "knownAt", "position")
+_OF_VEHICLE: Final = frozenset({"vin", "id"})
+_OF_VEHICLES: Final = frozenset({"first", "after"})
 
 Given = Mapping[str, Any]  # the arguments of a field of the root
 Reads = Callable[[Given], Asked]
@@ -237,6 +238,8 @@ def _looked_at(document: str, operation_name: str | None) -> _Known:
     operation = get_operation_ast(parsed, operation_name)
     if invalid or is_unspeakable(texts) or why_no_operation(parsed, operation_name) or operation is None:
         raise UncompiledError
+    if too_complex(price(CORE_SCHEMA, parsed, operation, {})):  # which no variable changes
+        raise UncompiledError
     roots = [each for each in operation.selection_set.selections if isinstance(each, FieldNode)]
     of_roots = [argument for root in roots for argument in root.arguments or ()]
     fragments = [
@@ -332,13 +335,14 @@ def _root(of: GraphQLField, nodes: Sequence[FieldNode], writers: Writers) -> _Ro
     return _Root(of, nodes[0], wanted, lambda given: reads(by, given), tells, write_or_null)
 
 
-def _check_present(given: Given) -> None:
-    if any(given.get(name) is not None for name in _PAST):
+def _check_nothing_but(names: frozenset[str], given: Given) -> None:
+    """Leave what is asked for with any other argument to ordinary execution: the past, filters, orders."""
+    if any(value is not None and name not in names for name, value in given.items()):
         raise UnwrittenError
 
 
 def _reads_vehicle(by: Mapping[By, Wanted], given: Given) -> Asked:
-    _check_present(given)
+    _check_nothing_but(_OF_VEHICLE, given)
     vin, vehicle_id = given.get("vin"), given.get("id")
     if (vin is None) == (vehicle_id is None):
         raise UnwrittenError
@@ -352,9 +356,7 @@ def _tells_vehicle(_: Given, found: Sequence[WholeVehicle], context: Context) ->
 
 
 def _reads_vehicles(by: Mapping[By, Wanted], given: Given) -> Asked:
-    _check_present(given)
-    if given.get("filter") is not None:
-        raise UnwrittenError
+    _check_nothing_but(_OF_VEHICLES, given)
     page = page_of("vehicles", given["first"], given.get("after"), Order.OLDEST_FIRST)
     return Asked(by[By.PAGE], page.after[0] if page.after else None, page.limit, given["first"])
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from graphql import (
     DocumentNode,
     EnumValueNode,
+    ExecutableDefinitionNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -48,6 +49,9 @@ POINTS_A_TRACK_POINT: Final = 0.1  # five small numbers
 SIGNAL_POINTS: Final = 50  # signals that a car usually tells
 ITEMS_MAX: Final = 10_000  # of what a page or a track may have
 DIGITS_MAX: Final = 10
+REPEATED_MAX: Final = 100  # fields that a selection has already: each is compared with each before anything is priced
+FRAGMENTS_MAX: Final = 100  # of a document: each is compared with each, too
+INTROSPECTION_POINTS: Final = 0.1  # for an object of the schema: nothing is fetched
 _OF_TELEMETRY: Final = frozenset(each.value for each in OF_TELEMETRY)
 _POINTS: Final = {"Fleet": FLEET_POINTS, "DeliveredSignals": DELIVERED_POINTS}  # of types, beside what is in them
 _NAMED_ITEMS: Final = {  # of lists whose items an argument names; and how many there are where it does not
@@ -99,6 +103,31 @@ def too_complex(found: Price) -> str | None:
     ):
         if number > most:
             return f"the operation {what}: {number:,} of them, and {most:,} are allowed"
+    return None
+
+
+def too_repetitive(document: DocumentNode) -> str | None:
+    """Return why a document is not even validated, which takes time with the square of what it repeats; None: it is."""
+    fragments = sum(isinstance(each, FragmentDefinitionNode) for each in document.definitions)
+    if fragments > FRAGMENTS_MAX:
+        return f"the document has {fragments:,} fragments, and {FRAGMENTS_MAX:,} are allowed"
+    repeated = 0
+    waiting = [each.selection_set for each in document.definitions if isinstance(each, ExecutableDefinitionNode)]
+    while waiting:
+        names: set[str] = set()
+        beside = [waiting.pop()]
+        while beside:
+            for each in beside.pop().selections:
+                if isinstance(each, InlineFragmentNode):
+                    beside.append(each.selection_set)
+                elif isinstance(each, FieldNode):
+                    name = (each.alias or each.name).value
+                    repeated += name in names
+                    names.add(name)
+                    if each.selection_set:
+                        waiting.append(each.selection_set)
+    if repeated > REPEATED_MAX:
+        return f"the document repeats {repeated:,} fields beside themselves, and {REPEATED_MAX:,} are allowed"
     return None
 
 
@@ -155,15 +184,16 @@ class _Pricing:
             return Price(0.0, 1, aliases, 1)
         type_ = get_named_type(of.type)
         assert is_composite_type(type_)
-        arguments = {each.name.value: self._value(each.value) for each in node.arguments or ()}
+        given = [each for each in node.arguments or () if not self._is_absent(each.value)]
+        arguments = {each.name.value: self._value(each.value) for each in given}
         of_page = self._number(arguments, of, "first") or self._number(arguments, of, "maxPoints")
         below = self.selections(node.selection_set, type_, of_page or 1)
         beside: float = PAST_POINTS * (of_page or 1) if any(arguments.get(name) is not None for name in _PAST) else 0
         beside += self._order(arguments.get("orderBy"), past=bool(beside))
         beside += _POINTS.get(type_.name, 0)
         points = beside + self._times(node.name.value, of, arguments, items) * (1 + below.points)
-        if type_.name.startswith("__"):  # of the schema: nothing is fetched
-            points = 0.0
+        if type_.name.startswith("__") and not parent.name.startswith("__"):
+            points *= INTROSPECTION_POINTS
         return Price(points, below.depth + 1, aliases + below.aliases, 1 + below.fields)
 
     def _order(self, order: Any, *, past: bool) -> int:
@@ -198,8 +228,13 @@ class _Pricing:
         if name not in of.args:
             return None
         value = arguments[name] if name in arguments else of.args[name].default_value
-        usable = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ITEMS_MAX
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)  # JSON may write 100 as 1e2
+        usable = is_number and 0 <= value <= ITEMS_MAX
         return float(value) if usable else 0.0  # what is no number, or too many, is refused when it is executed
+
+    def _is_absent(self, node: ValueNode) -> bool:
+        """Whether an argument is as if it were not written: then it has its default value."""
+        return isinstance(node, VariableNode) and node.name.value not in self.variables
 
     def _value(self, node: ValueNode) -> Any:
         """Return what a value tells of how much is asked for."""

@@ -32,7 +32,7 @@ from graphql import (
 from adapters.access import OPERATOR, Access, Shown
 from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.cohort import Context
-from adapters.graphql.cost import points_of, price, too_complex
+from adapters.graphql.cost import points_of, price, too_complex, too_repetitive
 from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
 from adapters.graphql.permits import Permits
@@ -119,7 +119,8 @@ class Api:
         answer = self._executed(parsed, call)
         if call.ending.ended:  # it has cost what it may cost
             return answer
-        actual = min(requested, max(POINTS_MIN, points_of(answer.body.get("data"))))
+        taken = max(POINTS_MIN, points_of(answer.body.get("data")))
+        actual = requested if _hides_work(answer) else min(requested, taken)
         _, throttle = budgets.spend(client, actual - requested)
         extensions = answer.body.get("extensions", {}) | cost_told(requested, actual, throttle)["extensions"]
         return answer._replace(body=answer.body | {"extensions": extensions})
@@ -333,7 +334,8 @@ def why_refused(document: str) -> str | None:
 def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
     """Return a document, the texts that are written in it, and what is wrong with it."""
     parsed = parse(document, max_tokens=DOCUMENT_TOKENS_MAX)
-    invalid = validate(CORE_SCHEMA, parsed)
+    repetitive = too_repetitive(parsed)
+    invalid = [GraphQLError(repetitive)] if repetitive else validate(CORE_SCHEMA, parsed)
     return parsed, [] if invalid else _texts(parsed), invalid
 
 
@@ -378,6 +380,12 @@ def why_no_operation(document: DocumentNode, name: str | None, kind: OperationTy
     if named[0].operation is OperationType.SUBSCRIPTION and kind is OperationType.QUERY:
         return "a subscription is answered as text/event-stream, or over a WebSocket"
     return None if named[0].operation is kind else "only queries and subscriptions are executed here"
+
+
+def _hides_work(answer: Answer) -> bool:
+    """Whether an error may have taken away what was fetched before it: a caller who meant it would pay for nothing."""
+    codes = [error["extensions"]["code"] for error in answer.body.get("errors", ())]
+    return answer.executed and any(code != ErrorCode.SERVICE_UNAVAILABLE for code in codes)
 
 
 def _refused(step: Step, errors: Sequence[GraphQLError]) -> Answer:

@@ -42,7 +42,7 @@ DRAINED_WITHIN_S: Final = 5.0
 AT_LEAST_S_MAX: Final = 5.0  # that a query waits for the read models
 
 _BY_PATH: Final = (SignalsSampled, LateSamplesRecorded)
-_PROJECTIONS: Final = {each: next(p for p in PROJECTIONS if p.name == each.value) for each in ReadModel}
+_PROJECTIONS: Final = {each: next(p for p in PROJECTIONS if p.name == str(each.value)) for each in ReadModel}
 
 
 class Patience(NamedTuple):

@@ -36,9 +36,9 @@ LOG: Final = "the log"
 class ReadModel(Enum):
     """A read model of a vehicle; its value is the name of its projection."""
 
-    NAVIGATION = "navigation"
-    MEDIA = "media"
-    DIAGNOSTICS = "diagnostics"
+    NAVIGATION = strawberry.enum_value("navigation", description="Where it is and goes: `Vehicle.navigation`.")
+    MEDIA = strawberry.enum_value("media", description="What it plays: `Vehicle.media`.")
+    DIAGNOSTICS = strawberry.enum_value("diagnostics", description="How it is: `Vehicle.diagnostics`.")
 
 
 MODEL_SCOPES: Final[Mapping[ReadModel, Scopes]] = {
@@ -143,7 +143,9 @@ class VehicleChange:
         lambda each: each.change.logged.record.position,
         "The position of the newest event that changed it; the read models have reached it. May be given as atLeast.",
     )
-    events: int = computed(lambda each: each.change.events, "How many events have changed it since it was told last.")
+    events: int = computed(
+        lambda each: each.change.events, "How many events have changed it since it was told last. Unit: none."
+    )
 
     @resolved("The vehicle, as it is now.")
     def vehicle(self, info: Info[Context, None]) -> Vehicle | None:
@@ -169,6 +171,9 @@ After = Annotated[
 ]
 
 
+Filter = Annotated[EventFilterInput | None, strawberry.argument(description="Only these; left out: all.")]
+
+
 @strawberry.type(
     description="What happens, as it happens: over WebSocket (subprotocol graphql-transport-ws), or in answer to a POST"
     " or GET as text/event-stream (graphql-sse, distinct connections)."
@@ -185,7 +190,7 @@ class Subscription:
         self,
         info: Info[Context, Any],
         after: After = None,
-        filter: EventFilterInput | None = None,  # noqa: A002  # its name in the schema
+        filter: Filter = None,  # noqa: A002  # its name in the schema
     ) -> Edge[Event]:
         """Return the event that is delivered."""
         root = info.root_value
@@ -211,7 +216,7 @@ class Subscription:
         self,
         info: Info[Context, Any],
         after: After = None,
-        filter: EventFilterInput | None = None,  # noqa: A002  # its name in the schema
+        filter: Filter = None,  # noqa: A002  # its name in the schema
         per_second: Annotated[
             int, strawberry.argument(description=f"1 to {PER_SECOND_MAX} times a second at most.")
         ] = PER_SECOND,

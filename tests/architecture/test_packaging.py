@@ -21,8 +21,15 @@ LOCK: Final = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 OURS: Final = {"domain", "projections", "adapters", "schemas"}
 # Declared for another reason than an import
 BROUGHT_ALONG: Final = {
-    *("confluent-kafka-avro", "kafka-python-crc32c", "kafka-python-lz4", "psycopg-binary"),  # extras
-    *("httptools", "uvloop"),  # which uvicorn takes where they are
+    *(
+        "confluent-kafka-avro",
+        "gql-httpx",
+        "gql-websockets",
+        "kafka-python-crc32c",
+        "kafka-python-lz4",
+        "psycopg-binary",
+    ),  # extras
+    *("httptools", "uvloop", "websockets"),  # which uvicorn takes where they are
     *("pytest-xdist", "types-pyyaml"),
 }
 STARTED: Final = {"import-linter", "mypy", "ruff", "setuptools", "uv"}

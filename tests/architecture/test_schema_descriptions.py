@@ -17,7 +17,9 @@ from graphql import (
 from adapters.graphql.schema import CORE_SCHEMA
 from adapters.signals.catalogue import load_catalogue
 
-ORDINALS: Final = frozenset({"position", "logPosition", "seenPosition", "version", "sequence"})  # which, not how many
+ORDINALS: Final = frozenset(  # which, not how many
+    {"position", "logPosition", "reachedPosition", "seenPosition", "version", "sequence"}
+)
 QUANTITIES: Final = frozenset({"Float", "Int", "Int64"})
 ENVELOPES: Final = frozenset({"FloatValue", "StringValue", "BooleanValue", "LocationValue", "DestinationValue"})
 OF_NO_SIGNAL: Final = {  # measured, and no signal of VSS

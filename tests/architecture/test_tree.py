@@ -67,7 +67,7 @@ def test_no_package_under_tests_can_hide_one_of_ours() -> None:
 
 
 def test_every_test_file_is_in_a_folder_that_says_its_kind() -> None:
-    kinds = {"unit", "property", "contract", "simulation", "faults", "golden", "architecture", "integration"}
+    kinds = {"console", "unit", "property", "contract", "simulation", "faults", "golden", "architecture", "integration"}
     stray = [
         str(path.relative_to(ROOT))
         for path in (ROOT / "tests").rglob("test_*.py")

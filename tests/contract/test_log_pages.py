@@ -1,6 +1,6 @@
 """Pages of the log, in memory and in PostgreSQL: together they are what was asked for, whatever their size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -45,7 +45,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         yield made
 
 
-def some(values: list[object]) -> st.SearchStrategy[tuple[object, ...] | None]:
+def some(values: Sequence[object]) -> st.SearchStrategy[tuple[object, ...] | None]:
     return st.none() | st.lists(st.sampled_from(values), max_size=3).map(tuple)
 
 

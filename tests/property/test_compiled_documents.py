@@ -80,6 +80,7 @@ UNCOMPILED = {
     "chargingSessions",
     "signals",
     "decommissionedAt",
+    "delivered",
     "freezeFrame",
     "track",
 }
@@ -250,6 +251,9 @@ def test_what_is_compiled_is_what_the_tests_say(both: Both) -> None:
         f'{{ vehicle(vin: "{CARS[0].vin}", asOf: "2026-02-03T00:00:00Z") {{ vin }} }}',
         "{ vehicles(first: 1, filter: { hasTroubleCode: true }) { edges { cursor } } }",
         "{ vehicles(first: 101) { edges { cursor } } }",
+        "{ vehicles(first: 1, orderBy: { field: BRAND }) { edges { cursor } } }",
+        "{ vehicles(first: 1, atLeast: 1) { edges { cursor } } }",
+        f'{{ vehicle(vin: "{CARS[0].vin}", atLeast: 1) {{ vin }} }}',
         '{ vehicle(vin: "no VIN") { vin } }',
     ):
         assert compiled(both, Question(other, {}), DEVELOPMENT) is None, other

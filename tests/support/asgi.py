@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from adapters.graphql.app import AsgiApp
@@ -98,7 +99,7 @@ async def talking(
     *,
     path: str = "/graphql",
     subprotocols: tuple[str, ...] = ("graphql-transport-ws",),
-    **headers: str,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Socket]:
     """Give a WebSocket that is open; it is closed in the end."""
     told = {"host": HOST, **headers}
@@ -115,9 +116,11 @@ async def talking(
 
 
 @asynccontextmanager
-async def initiated(app: AsgiApp, unread_max: int = 0, **headers: str) -> AsyncIterator[Socket]:
+async def initiated(
+    app: AsgiApp, unread_max: int = 0, headers: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Socket]:
     """Give a WebSocket on which operations can begin."""
-    async with talking(app, unread_max, **headers) as socket:
+    async with talking(app, unread_max, headers=headers) as socket:
         assert (await socket.read())["type"] == "websocket.accept"
         socket.say({"type": "connection_init"})
         assert await socket.heard() == {"type": "connection_ack"}
@@ -125,7 +128,9 @@ async def initiated(app: AsgiApp, unread_max: int = 0, **headers: str) -> AsyncI
 
 
 @asynccontextmanager
-async def streaming(app: AsgiApp, query: str, unread_max: int = 0, **headers: str) -> AsyncIterator[Events]:
+async def streaming(
+    app: AsgiApp, query: str, unread_max: int = 0, headers: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Events]:
     """Give the response to a POST that accepts nothing but events."""
     told = {
         "host": HOST,

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from graphql import OperationDefinitionNode, parse
+from graphql import OperationDefinitionNode, get_introspection_query, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.access import DEVELOPMENT, OPERATOR, Access, Scope
 from adapters.graphql.budgets import CLIENTS_MAX, Budgets
-from adapters.graphql.cost import ALIASES_MAX, DEPTH_MAX, Price, points_of, price
+from adapters.graphql.cost import ALIASES_MAX, DEPTH_MAX, FRAGMENTS_MAX, REPEATED_MAX, Price, points_of, price
 from adapters.graphql.errors import ERRORS_MAX
 from adapters.graphql.execution import Answer, Api
 from adapters.graphql.http import JSON, respond
@@ -79,7 +79,17 @@ def error_of(answer: Answer) -> Any:
         ('{ vehicle(vin: "x") { delivered { signals { path } } } }', 302),
         ("{ _service { sdl } }", 1),
         ('{ _entities(representations: [{vin: "x"}, {vin: "y"}]) { ... on Vehicle { media { __typename } } } }', 4),
-        ("{ __schema { types { name fields { name } } } }", 0),
+        ("{ __schema { types { name fields { name } } } }", 3.1),
+        ("{ status { __typename } __typename }", 1),
+        ('{ vehicle(vin: "x") { navigation { currentTrip { track { points { speed } } } } } }', 104),
+        # a variable that has no value: as if the argument were not written
+        (
+            (
+                "query ($n: Int) { "
+                'vehicle(vin: "x") { navigation { currentTrip { track(maxPoints: $n) { points { speed } } } } } }'
+            ),
+            104,
+        ),
         ("{ a: status { __typename } b: status { __typename } }", 2),
         # refused when it is executed: a page of so many cannot be
         ("{ vehicles(first: 100000000000000000000000) { edges { node { vin } } } }", 3),
@@ -107,6 +117,11 @@ def test_an_order_is_paid_for_however_it_is_given(by: str, points: float) -> Non
 def test_a_router_pays_for_each_vehicle_that_it_names() -> None:
     document = "query ($k: [_Any!]!) { _entities(representations: $k) { ... on Vehicle { vin } } }"
     assert priced(document, k=[{}] * 30).points == 30
+
+
+def test_a_number_that_json_writes_with_an_exponent_is_a_number() -> None:
+    page = "query ($n: Int!) { vehicles(first: $n) { edges { node { vin } } } }"
+    assert priced(page, n=1e2).points == priced(page, n=100).points == 201
 
 
 def test_a_fragment_is_looked_at_once_however_often_it_is_spread() -> None:
@@ -160,6 +175,29 @@ def test_what_is_too_complex_is_not_executed_for_anybody(document: str, said: st
     assert "are allowed" not in json.dumps(ask(api(1_000), less).body)
 
 
+REPEATED = "{ status {" + " __typename" * (REPEATED_MAX + 2) + " } }"
+REPEATED_IN_FRAGMENTS = "{ status {" + " ... { __typename }" * (REPEATED_MAX + 2) + " } }"
+FRAGMENTS = "{ status { ...f0 } }" + "".join(
+    f" fragment f{n} on Status {{ ...f{n + 1} }}" for n in range(FRAGMENTS_MAX - 1)
+)
+FRAGMENTS += f" fragment f{FRAGMENTS_MAX - 1} on Status {{ __typename }}"
+
+
+@pytest.mark.parametrize(
+    ("document", "said", "allowed"),
+    [
+        (REPEATED + " ", "101 fields beside themselves", REPEATED.replace(" __typename", "", 1)),
+        (REPEATED_IN_FRAGMENTS, "101 fields", REPEATED_IN_FRAGMENTS.replace(" ... { __typename }", "", 1)),
+        (FRAGMENTS + " fragment f100 on Status { __typename }", "101 fragments", FRAGMENTS),
+    ],
+)
+def test_what_would_take_long_to_validate_is_not_validated(document: str, said: str, allowed: str) -> None:
+    code, message = error_of(ask(api(1_000), document))
+    assert code == "GRAPHQL_VALIDATION_FAILED"
+    assert said in message
+    assert "allowed" not in json.dumps(ask(api(1_000), allowed).body)
+
+
 def test_of_very_many_errors_the_first_are_told() -> None:
     document = "{" + "".join(f" nothing{n}" for n in range(ERRORS_MAX + 3)) + " }"
     errors = ask(api(1_000), document).body["errors"]
@@ -170,6 +208,7 @@ def test_of_very_many_errors_the_first_are_told() -> None:
 
 # --- budgets ----------------------------------------------------------------------------------------------------------
 
+POINTS = 20_000  # as a server has it without a setting
 PAGE = "{ vehicles(first: 20) { edges { node { vin } } } }"  # 41 points, and of one vehicle 3
 
 
@@ -181,6 +220,23 @@ def test_what_was_not_taken_is_given_back() -> None:
         "throttleStatus": {"maximumAvailable": 100, "currentlyAvailable": 97, "restoreRate": 10},
     }
     assert answer.executed
+
+
+def test_what_an_error_has_taken_away_is_paid_for() -> None:
+    page = PAGE[:-1] + 'wrong: vehicles(first: 20, after: "x") { edges { node { vin } } } }'
+    answer = ask(api(100), page)
+    assert answer.executed
+    assert error_of(answer)[0] == "BAD_USER_INPUT"
+    assert cost_of(answer)["actualQueryCost"] == cost_of(answer)["requestedQueryCost"]
+
+
+def test_the_introspection_of_every_tool_is_cheap_and_that_of_an_attacker_is_not() -> None:
+    answer = ask(api(POINTS), get_introspection_query(input_value_deprecation=True))
+    assert "errors" not in answer.body
+    assert cost_of(answer)["requestedQueryCost"] < POINTS / 10
+    wide = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }"
+    code, _ = error_of(ask(api(POINTS), wide))
+    assert code == "GRAPHQL_VALIDATION_FAILED"
 
 
 def test_who_has_spent_too_much_is_told_when_to_ask_again() -> None:

@@ -15,7 +15,6 @@ from adapters.documents import Documents, sha256_of
 from adapters.graphql import streams
 from adapters.graphql.app import NO_LIMITS, AsgiApp, Limits, Live, build_app
 from adapters.graphql.budgets import Budgets
-from adapters.graphql.execution import Answer
 from adapters.graphql.socket import TIMES, SocketTimes
 from adapters.graphql.streams import Patience
 from adapters.graphql.trusted import TrustedDocuments
@@ -81,13 +80,14 @@ def test_the_past_comes_and_then_the_live() -> None:
 def test_every_event_has_its_cursor_as_id_and_after_that_another_stream_goes_on() -> None:
     async def run() -> None:
         app = app_of(memory_world(full_car(1)))
+        cursor = ""
         async with streaming(app, EVENTS) as events:
             for _ in range(5):
                 kind, cursor, body = await events.heard()
                 assert (kind, cursor) == ("next", body["data"]["events"]["cursor"])
         async with streaming(app, f'subscription {{ events(after: "{cursor}") {{ node {{ position }} }} }}') as events:
             assert await told(events, 3) == [6, 7, 8]
-        async with streaming(app, EVENTS, last_event_id=cursor) as events:
+        async with streaming(app, EVENTS, headers={"last-event-id": cursor}) as events:
             assert await told(events, 3) == [6, 7, 8]
 
     asyncio.run(run())
@@ -111,7 +111,7 @@ def answer_of(query: str, app: AsgiApp, **headers: str) -> Any:
     """Return what a stream tells that has an end."""
 
     async def run() -> Any:
-        async with streaming(app, query, **headers) as events:
+        async with streaming(app, query, headers=headers) as events:
             kind, _, body = await events.heard()
             assert kind == "next"
             assert (await events.heard())[0] == "complete"
@@ -165,7 +165,7 @@ def test_who_accepts_json_too_gets_a_query_as_json_and_a_subscription_as_events(
     assert response.headers["content-type"].startswith("application/graphql-response+json")
 
     async def run() -> None:
-        async with streaming(app, EVENTS, accept=accept) as events:
+        async with streaming(app, EVENTS, headers={"accept": accept}) as events:
             assert await told(events, 1) == [1]
 
     asyncio.run(run())
@@ -179,7 +179,7 @@ def test_who_does_not_accept_events_is_told_how_to_subscribe() -> None:
 
 def _post(app: AsgiApp, query: str, accept: str) -> httpx.Response:
     async def sent() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{HOST}") as client:  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{HOST}") as client:
             return await client.post(
                 "/graphql", json={"query": query}, headers={"accept": accept, "authorization": "Bearer x"}
             )
@@ -364,7 +364,7 @@ def test_who_takes_nothing_for_too_long_is_told_where_to_go_on() -> None:
             count, error = await end_of(events)
         assert error["extensions"]["code"] == "READER_TOO_SLOW"
         assert 0 < count < positions() - 1
-        async with streaming(app, EVENTS, last_event_id=error["extensions"]["cursor"]) as events:
+        async with streaming(app, EVENTS, headers={"last-event-id": error["extensions"]["cursor"]}) as events:
             assert await told(events, 1) == [count + 2]
 
     asyncio.run(run())
@@ -525,9 +525,9 @@ def test_a_query_waits_until_the_read_models_have_come_so_far(monkeypatch: pytes
     assert f"the read models are at position {end}, not at {end + 1}" in refused["errors"][0]["message"]
     monkeypatch.setattr(streams, "AT_LEAST_S_MAX", 60.0)
 
-    async def run() -> Answer:
+    async def run() -> Any:
         app = app_of(world)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{HOST}") as client:  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{HOST}") as client:
             variables = {"position": end + 1}
             document = f'query ($position: Int64) {{ vehicle(vin: "{car.vin}", atLeast: $position) {{ vin }} }}'
             asked = {"query": document, "variables": variables}

@@ -31,7 +31,7 @@ def talk(conversation: Callable[[Socket], Awaitable[None]], app: AsgiApp | None 
     """Have a conversation on a socket on which operations can begin."""
 
     async def run() -> None:
-        async with initiated(app or app_of(WORLD), **headers) as socket:
+        async with initiated(app or app_of(WORLD), headers=headers) as socket:
             await conversation(socket)
 
     asyncio.run(run())
@@ -166,12 +166,16 @@ def test_a_socket_without_an_operation_is_closed_after_a_while() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"host": "elsewhere.example"}, {"origin": "https://elsewhere.example"}, {"origin": "null"}]
+    "headers",
+    [
+        {"host": "elsewhere.example"},
+        {"origin": "https://elsewhere.example"},
+        {"origin": "null"},
+        {"origin": "file://null"},
+    ],
 )
 def test_a_page_of_elsewhere_is_not_let_in_where_no_token_is_needed(headers: dict[str, str]) -> None:
-    if headers == {"origin": "null"}:
-        headers = {"origin": "file://null"}
-    assert ends(app_of(WORLD), **headers) == 1008
+    assert ends(app_of(WORLD), headers=headers) == 1008
 
 
 def test_the_own_page_is_let_in_and_other_paths_are_not() -> None:
@@ -205,7 +209,7 @@ def test_a_token_comes_in_the_header_or_in_the_payload() -> None:
     app = app_of(WORLD, doorkeeper=Porter(), hosts=None)
 
     async def acknowledged(payload: object, **headers: str) -> Any:
-        async with talking(app, **headers) as socket:
+        async with talking(app, headers=headers) as socket:
             await socket.read()
             socket.say({"type": "connection_init", "payload": payload})
             return await socket.heard()
@@ -224,7 +228,7 @@ def test_a_token_comes_in_the_header_or_in_the_payload() -> None:
 def test_an_expired_token_ends_a_live_socket_whatever_runs_on_it() -> None:
     async def run(query: str | None) -> None:
         app = app_of(WORLD, doorkeeper=Porter(300_000), hosts=None)
-        async with initiated(app, authorization="Bearer good") as socket:
+        async with initiated(app, headers={"authorization": "Bearer good"}) as socket:
             if query:
                 socket.subscribe(query)
             while isinstance(found := await socket.heard(), dict):

@@ -115,7 +115,7 @@ def test_a_document_is_remembered_for_a_minute_and_no_longer() -> None:
     kept.clear()
     now_s[0] = REMEMBERED_S
     assert documents.resolve(OTHER, None) == OTHER
-    with pytest.raises(Exception, match="no document with this hash"):
+    with pytest.raises(Exception, match="PersistedQueryNotFound"):
         documents.resolve(None, HASH)
     kept.update({sha256_of(str(number)): str(number) for number in range(DOCUMENTS_REMEMBERED_MAX + 5)})
     for sha256 in [*kept]:
