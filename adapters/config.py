@@ -96,6 +96,10 @@ SETTINGS: Final = (
     ),
     Setting("schema_registry_username", "Name for the schema registry; unset: it wants none."),
     Setting("schema_registry_password", "Password for the schema registry.", secret=True),
+    Setting(
+        "schema_registry_ca_file",
+        "With https: certificates (PEM) of who signs the schema registry's; unset: whom the system trusts.",
+    ),
     Setting("metrics_port", "TCP port of `run` for /metrics, /health and /ready; 0: any free one; unset: none."),
     Setting(
         "metrics_host", "Address that this port is bound to; what is answered there names no vehicle.", "127.0.0.1"
@@ -137,6 +141,7 @@ class Registry(NamedTuple):
     url: str  # without a slash at its end
     username: str | None
     password: str | None
+    ca_file: Path | None  # None: whom the system trusts
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +203,7 @@ class Config:
             _number(by_name["kafka_partitions"], "number of partitions", 1, PARTITIONS_MAX),
             _prefix(by_name["kafka_topic_prefix"]),
             _security(by_name),
-            _registry(*(by_name[f"schema_registry_{part}"] for part in ("url", "username", "password"))),
+            _registry(*(by_name[f"schema_registry_{part}"] for part in ("url", "username", "password", "ca_file"))),
             None if by_name["metrics_port"].value is None else _number(by_name["metrics_port"], "port", 0, PORT_MAX),
             _host(by_name["metrics_host"]),
             _one_of(by_name["log_format"], LOG_FORMATS),
@@ -370,7 +375,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _registry(url: Value, username: Value, password: Value) -> Registry | None:
+def _registry(url: Value, username: Value, password: Value, ca: Value) -> Registry | None:
     for given, missing in ((username, password), (password, username)):
         if given.value is not None and missing.value is None:
             what = f"is set, and {missing.setting.name} is not"
@@ -390,7 +395,10 @@ def _registry(url: Value, username: Value, password: Value) -> Registry | None:
     if "@" in parts.netloc:
         remedy = "set FLEETTWIN_SCHEMA_REGISTRY_USERNAME and FLEETTWIN_SCHEMA_REGISTRY_PASSWORD"
         raise BadInputError("a URL is shown, so it holds no password", where=url.source, remedy=remedy)
-    return Registry(url.value.rstrip("/"), username.value, password.value)
+    if ca.value is not None and parts.scheme != "https":
+        remedy = "give the registry's URL with https://, or leave the file out"
+        raise BadInputError("is set, and http has no use for it", where=ca.source, remedy=remedy)
+    return Registry(url.value.rstrip("/"), username.value, password.value, _path(ca))
 
 
 def _security(values: Mapping[str, Value]) -> Security:

@@ -31,9 +31,11 @@ def up(home: Path, brokers: int) -> list[str]:
     distribution = find_distribution()
     ports = [Ports(CLIENT_PORT + number, CONTROLLER_PORT + number) for number in range(brokers)]
     cluster = Cluster(_folder(home, brokers), distribution, brokers=brokers, ports=ports)
-    ran = bool(_running(home))
-    cluster.start(owned=False)
-    runs = f"Kafka {distribution.version} {'ran already' if ran else 'runs'}: {_count(brokers)}"
+    started = cluster.start(owned=False)
+    runs = f"Kafka {distribution.version} {'runs' if started else 'ran already'}: {_count(brokers)}"
+    if 0 < len(started) < brokers:
+        numbers = ", ".join(map(str, started))
+        runs += f" (started again: {numbers})"
     return [
         f"{runs}, logs and data in {cluster.folder}; `make down` stops it",
         f"export FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS={cluster.bootstrap_servers}",

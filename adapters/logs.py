@@ -36,6 +36,7 @@ def log_to(form: str, stream: TextIO | None = None) -> None:
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter(form))
+    handler.addFilter(_tells_of_brokers)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("adapters").setLevel(logging.INFO)
     # Of each lost connection it writes five errors, some with tracebacks; what that means an entry of ours says.
@@ -44,6 +45,14 @@ def log_to(form: str, stream: TextIO | None = None) -> None:
         logging.getLogger(name).addFilter(tells)
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_uncaught
+
+
+def _tells_of_brokers(entry: logging.LogRecord) -> bool:
+    """Return whether an entry tells more than that a client of Kafka has not reached a broker.
+
+    It says that of each attempt, many times a second; whoever needs a broker has an entry of ours every few seconds.
+    """
+    return not (entry.name.startswith("kafka.") and any(each in entry.getMessage() for each in _NOT_REACHED))
 
 
 def _tells_of_assignment(entry: logging.LogRecord) -> bool:
@@ -58,6 +67,11 @@ def _tells_of_futures(entry: logging.LogRecord) -> bool:
     return not (closed and entry.getMessage() == "Error processing errback")
 
 
+_NOT_REACHED: Final = (
+    "KafkaConnectionError",
+    "NodeNotReadyError",
+    "No node available for metadata refresh",
+)
 _TELLING: Final = {
     "kafka.coordinator.assignors.sticky.sticky_assignor": _tells_of_assignment,
     "kafka.future": _tells_of_futures,  # where errors of our own callbacks are told as well

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, Protocol, cast
 from uuid import UUID
 
@@ -101,7 +101,8 @@ class ProjectWorker:
 
     To read and decode a record costs as much as folding it, so that this is done once for all. Each projection is
     written by itself, and has a thread: one folds while the database writes another. `exchange` gives the bytes of a
-    record ids of ours. `now` gives the time of parking and setting aside.
+    record ids of ours. `noted` tells up to which position of the log relays have noted that a partition is published,
+    0 where they have not. `now` gives the time of parking and setting aside.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class ProjectWorker:
         set_aside: SetAsideStore,
         now: Callable[[], Micros],
         exchange: Callable[[bytes], bytes] = bytes,
+        noted: Callable[[str], int] = lambda _: 0,
     ) -> None:
         self._projectors = [_Projector(each, log, store, now) for each in projections]
         self._threads = ThreadPoolExecutor(len(projections), "project")
@@ -123,6 +125,7 @@ class ProjectWorker:
         self._set_aside = set_aside
         self._now = now
         self._exchange = exchange
+        self._noted = noted
         folded = {each for projection in projections for each in projection.folds}
         self._passed_over = topics_of(each for each in EVENT_TYPES if each not in folded)
 
@@ -165,14 +168,18 @@ class ProjectWorker:
             except UnreadableError as error:
                 refused.append(self._refused(record, str(error)))
         places = self._log.places([each.position for _, each in read]) if read else {}
+        noted = cache(self._noted)
         for record, recorded in read:
-            event = recorded.event
-            if (place := places.get(recorded.position)) is None:
-                raise self._ahead(recorded.position)  # what the log will have there is another event
+            event, position = recorded.event, recorded.position
+            place = places.get(position)
             if place == (event.originator_id, event.originator_version):
                 events.append(recorded)
+            elif place is not None:
+                refused.append(self._refused(record, f"the log has another event at position {position}"))
+            elif 0 < noted(record.source) < position:  # a relay would have noted it in the same transaction
+                refused.append(self._refused(record, f"neither the log nor a relay has come to position {position}"))
             else:
-                refused.append(self._refused(record, f"the log has another event at position {recorded.position}"))
+                raise self._ahead(position)  # what the log will have there is another event
         if refused:
             self._set_aside.add(refused)
         after = {record.source: record.position + 1 for record in records}

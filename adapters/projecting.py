@@ -28,7 +28,12 @@ BACKOFF_S: Final = 1.0  # after a failure that may pass
 PAGES_KEPT: Final = 4  # of `BATCH_EVENTS` decoded events
 LOOKED_S: Final = 2.0  # after which it is looked again which projections there are
 CONFLICTS_MAX: Final = 100  # in a row, while another process moves the same projection
+CONFLICTS_TOLD: Final = 10  # after so many it is said: commands that catch up make one now and then
 
+_TWICE: Final = (
+    "other processes fold into %s, too, which costs the work twice and changes no row: beside `run project`,"
+    " `serve --no-project` is enough"
+)
 _log: Final = logging.getLogger(__name__)
 
 
@@ -194,6 +199,7 @@ class Projecting:
     def _follow(self, projection: Projection, wait: Wait, stopping: threading.Event) -> None:
         runner: Runner | None = None
         counter = FoldCounter(projection)
+        conflicts = 0
         while not stopping.is_set() and projection.id in self._now_followed:
             try:
                 if runner is None:
@@ -205,6 +211,9 @@ class Projecting:
                     wait(runner.position, WAIT_MS)
             except PositionConflictError:
                 runner = None  # another process does the same work: go on from where it is
+                conflicts += 1
+                if conflicts == CONFLICTS_TOLD:
+                    _log.info(_TWICE, projection.id, extra={"projection": projection.id})
             except FleettwinError as error:
                 _log.warning("%s waits: %s", projection.id, error, extra={"projection": projection.id})
                 runner = None

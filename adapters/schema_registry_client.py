@@ -2,15 +2,19 @@
 
 import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+from adapters.kafka.tls import trusting
 from domain.errors import BadInputError, StoreError
 
 TIMEOUT_S: Final = 10  # of each step of a request
@@ -19,6 +23,8 @@ PAUSE_S: Final = 0.5  # before the next attempt; doubled each time
 ANSWER_BYTES_MAX: Final = 4 << 20  # the largest of our schemas has a thousandth of it
 ID_MAX: Final = (1 << 32) - 1  # four bytes
 MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+
+CA_SETTING: Final = "FLEETTWIN_SCHEMA_REGISTRY_CA_FILE"
 
 _REMEDY: Final = "start the registry, or correct FLEETTWIN_SCHEMA_REGISTRY_URL"
 _SAID_CHARACTERS_MAX: Final = 200
@@ -57,9 +63,10 @@ class SchemaRegistryClient:
     url: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None  # who has signed its certificate; None: whom the system trusts
 
     def check(self) -> None:
-        """Raise BadInputError unless a registry answers there that keeps Avro schemas and lets us in."""
+        """Raise BadInputError unless a registry answers there that keeps Avro schemas, is trusted, and lets us in."""
         try:
             answer = self._ask("GET", "/schemas/types")
         except RegistryError as error:
@@ -133,11 +140,25 @@ class SchemaRegistryClient:
             self.url + path, data, headers, method=method
         )
         try:
-            with _opener().open(request, timeout=TIMEOUT_S) as response:
+            with self._opener.open(request, timeout=TIMEOUT_S) as response:
                 return _answer(response.status, response.read(ANSWER_BYTES_MAX))
         except urllib.error.HTTPError as error:
             with error:
                 return _answer(error.code, error.read(ANSWER_BYTES_MAX))
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ssl.SSLCertVerificationError):  # as it will be the next time
+                raise self._not_trusted(error.reason) from error
+            raise
+
+    @cached_property
+    def _opener(self) -> urllib.request.OpenerDirector:
+        tls = urllib.request.HTTPSHandler(context=trusting(self.ca_file, CA_SETTING))
+        return urllib.request.build_opener(_NoRedirects, tls)
+
+    def _not_trusted(self, error: ssl.SSLCertVerificationError) -> BadInputError:
+        what = f"the schema registry's certificate is not trusted ({error.verify_message})"
+        remedy = f"set {CA_SETTING} to the certificate of the CA that has signed it, or correct the URL"
+        return BadInputError(what, where=self.url, remedy=remedy)
 
     def _not_let_in(self, answer: Answer) -> BadInputError:
         remedy = "correct FLEETTWIN_SCHEMA_REGISTRY_USERNAME and FLEETTWIN_SCHEMA_REGISTRY_PASSWORD"
@@ -152,10 +173,6 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: object) -> None:
         """Go nowhere."""
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_NoRedirects)
 
 
 def _answer(status: int, body: bytes) -> Answer:

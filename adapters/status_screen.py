@@ -106,7 +106,7 @@ def set_aside_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
         return Text("nothing is set aside")
     table = Rows(("source", "position", "set aside", "bytes", "reason"), "set aside")
     for each in rows:
-        at = each["setAsideAt"][:19].replace("T", " ")
+        at = _time(each["setAsideAt"])
         table.add_row(each["source"], str(each["position"]), at, str(each["bytes"]), each["reason"])
     return table
 
@@ -122,7 +122,7 @@ def record_screen(found: Mapping[str, Any]) -> RenderableType:
     table.add_row("reason", found["reason"])
     table.add_row("key", "none" if found["key"] is None else found["key"])
     table.add_row("bytes", str(found["bytes"]))
-    table.add_row("set aside", found["setAsideAt"])
+    table.add_row("set aside", _time(found["setAsideAt"]))
     if found["value"] is None:
         return Group(table, Text("it has no value"))
     value = bytes.fromhex(found["value"])[:DUMPED_BYTES_MAX]
@@ -136,6 +136,11 @@ def _dump(value: bytes) -> Iterable[str]:
         row = value[at : at + _DUMP_WIDTH]
         text = "".join(chr(byte) if chr(byte).isprintable() and byte < 0x7F else "." for byte in row)  # noqa: PLR2004
         yield f"{at:08x}  {row.hex(' '):<{3 * _DUMP_WIDTH}} {text}"
+
+
+def _time(text: str) -> str:
+    """Return an RFC 3339 time, UTC, to the second."""
+    return text[:19].replace("T", " ")
 
 
 def _lag(lag: Lag) -> dict[str, Any]:

@@ -144,7 +144,8 @@ class FleetTwin:
         connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         ids = self._external_ids(registering=False)
         exchange = ids.to_local if ids else bytes
-        worker = ProjectWorker(chosen, self.log, self.read_models, self.codec, self.set_aside, now, exchange)
+        noted = self._kafka_positions().noted
+        worker = ProjectWorker(chosen, self.log, self.read_models, self.codec, self.set_aside, now, exchange, noted)
         group = "-".join([prefix + PROJECT_GROUP, *(f"{each.name}-v{each.version}" for each in chosen)])
         watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
         return PartitionConsumer(connection, prefix + VEHICLE_EVENTS, group, worker, BATCH_EVENTS, watch)

@@ -8,7 +8,14 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RetriableError, UnsupportedCodecError
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RetriableError,
+    UnsupportedCodecError,
+)
 
 from adapters.kafka.network import network_client
 from adapters.kafka.refusals import Refusal, UnreachedError, for_good
@@ -99,9 +106,17 @@ class Connection:
             time.sleep(_RETRY_PAUSE_S)
 
 
-def with_remedy(error: Exception) -> str:
-    """Return what an error says that whoever reads meets, and what to do where to wait does not help."""
-    return f"{error}; {_CODEC_REMEDY}" if isinstance(error, UnsupportedCodecError) else str(error)
+def in_words(error: Exception) -> str:
+    """Return what an error says that a role meets, and what to do where to wait does not help."""
+    match error:
+        case UnsupportedCodecError():
+            return f"{error}; {_CODEC_REMEDY}"
+        case NodeNotReadyError():  # says the number of a node, if that
+            return "a broker is not reached"
+        case KafkaConnectionError():
+            said = str(error).removeprefix(f"{type(error).__name__}: ")
+            return f"a broker is not reached ({said[:_SAID_CHARACTERS_MAX]})"
+    return str(error)
 
 
 def _told(error: KafkaError) -> Refusal:

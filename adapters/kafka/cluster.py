@@ -91,14 +91,14 @@ class Cluster:
         assert self.brokers
         return ",".join(broker.address for broker in self.brokers)
 
-    def start(self, *, owned: bool = True) -> None:
-        """Make all brokers run and answer; takes up those that run already."""
+    def start(self, *, owned: bool = True) -> Sequence[int]:
+        """Make all brokers run and answer; takes up those that run already. Return the numbers of the others."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._one_at_a_time():
                 if owned and not self._locks:
                     self._hold()
-                self._run()
+                return self._run()
         except OSError as error:
             self._release()
             raise refusal(error.strerror or str(error), Path(error.filename or self.folder)) from error
@@ -151,7 +151,7 @@ class Cluster:
 
     # --- steps of a start ---------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self) -> Sequence[int]:
         found = self._found()
         any_runs = any(broker.running for broker in self._brokers(found)) if found else False
         if self._fresh and not any_runs:
@@ -177,7 +177,8 @@ class Cluster:
                     raise
                 found = (cluster_id, free_ports(self._count))
             else:
-                return
+                return [broker.number for broker in stopped]
+        raise AssertionError  # the last attempt returns or raises
 
     def _start_brokers(self, stopped: Sequence[Broker], cluster_id: str) -> None:
         for broker in stopped:

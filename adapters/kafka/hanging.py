@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import TransactionState
-from kafka.errors import KafkaError, for_code
+from kafka.errors import KafkaError, RetriableError, for_code
 from kafka.protocol.producer.transaction import WriteTxnMarkersRequest
 
 LOOKED_S: Final = 10.0  # after which it is looked again
@@ -59,6 +59,8 @@ class HangingTransactions:
         for topic in self._topics:
             try:
                 self._end(topic)
+            except RetriableError:
+                pass  # the relay meets it too, and says so
             except KafkaError as error:
                 self._say_once(f"cannot look for transactions that hang in {topic}: {error}")
 

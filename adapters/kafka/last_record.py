@@ -45,20 +45,21 @@ class _Published(NamedTuple):
             return None
         return cls(int(position), record.key.decode(errors="replace"), int(version))
 
-    def is_in(self, log: EventLog) -> bool:
-        """Return whether it is an event of the log; one that comes after its end may be of a newer copy of it."""
+    def is_in(self, log: EventLog, *, or_newer: bool) -> bool:
+        """Return whether it is an event of the log, or with `or_newer` one that a newer copy of it may have."""
         if self.position > log.last_position():
-            return True
+            return or_newer
         return any(
             (each.position, str(each.originator_id), each.version) == self for each in log.read(self.position - 1, 1)
         )
 
 
-def last_position(connection: Connection, partition: TopicPartition, log: EventLog) -> int:
+def last_position(connection: Connection, partition: TopicPartition, log: EventLog, *, noted: bool = False) -> int:
     """Return the position of the log that the last committed event of a partition has; 0 where there is none.
 
-    Anybody may write into the topic: a record that is no event of the log says nothing. Raises StoreError where the
-    partition does not give what it holds.
+    Anybody may write into the topic: a record that is no event of the log says nothing. One that comes after the end of
+    the log counts as of a newer copy of it, unless relays have `noted` how far they have published: they would have
+    noted that. Raises StoreError where the partition does not give what it holds.
     """
     consumer = KafkaConsumer(**connection.settings(), isolation_level="read_committed", enable_auto_commit=False)
     try:
@@ -70,7 +71,7 @@ def last_position(connection: Connection, partition: TopicPartition, log: EventL
             begin = max(first, end - back)
             found = list(events_between(consumer, partition, begin, end))
             for each in reversed(found):
-                if each.is_in(log):
+                if each.is_in(log, or_newer=not noted):
                     return each.position
             if begin == first:
                 break

@@ -18,7 +18,7 @@ from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, To
 from kafka.errors import KafkaError
 
 from adapters.collector import COLLECTOR
-from adapters.kafka.client import Connection, with_remedy
+from adapters.kafka.client import Connection, in_words
 from adapters.kafka.group import join_group, poll
 from adapters.kafka.sources import SameTopic, source_of
 from adapters.metrics import ASSIGNED_PARTITIONS
@@ -100,7 +100,7 @@ class PartitionConsumer:
                         COLLECTOR.passed(max(taken, STEP_RECORDS_MIN))
                         stopping.wait(max(0.0, began_s + GATHERED_MS / 1_000 - time.monotonic()))
             except (KafkaError, FleettwinError) as error:
-                _log.warning("the reader of %s begins anew: %s", self._topic, with_remedy(error))
+                _log.warning("the reader of %s begins anew: %s", self._topic, in_words(error))
                 stopping.wait(BACKOFF_S)
             except Exception:  # noqa: BLE001  # standing still shows as lag; a process that ended would not come back
                 _log.exception("the reader of %s failed and tries again", self._topic)
@@ -127,7 +127,7 @@ class PartitionConsumer:
         """Take the next records; return how many there were."""
         polled = poll(consumer, POLL_MS)
         try:
-            new = self._follow(consumer)
+            new = self._follow(consumer, same)
             received = {
                 partition: self._received(partition, found)
                 for partition, found in polled.items()
@@ -156,7 +156,7 @@ class PartitionConsumer:
             if each.offset >= begin
         ]
 
-    def _follow(self, consumer: KafkaConsumer) -> Collection[TopicPartition]:
+    def _follow(self, consumer: KafkaConsumer, same: SameTopic) -> Collection[TopicPartition]:
         """Give the worker the partitions that the group has left to this process, and no other; return the new ones."""
         added, self._added.partitions = self._added.partitions, set()
         assigned = consumer.assignment()
@@ -176,6 +176,7 @@ class PartitionConsumer:
             if not first[partition] <= positions[source] <= end[partition]
         }
         if moved:
+            same.check()  # of a topic that is being made anew these would be the ends
             self._worker.restart(moved)
         for partition, source in new.items():
             self._next[partition] = (positions | moved)[source]

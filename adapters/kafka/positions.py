@@ -63,6 +63,12 @@ class KafkaPositions:
             found[partition.partition] = self._last_position(partition, held) if position is None else position
         return found
 
+    def noted(self, source: str) -> int:
+        """Return up to which position of the log relays have noted that a partition is published; 0: they have not."""
+        partition = partition_named(source)
+        said = self._connection.administer(lambda client: client.list_group_offsets({self._group: [partition]}))
+        return position_in(said.get(self._group, {}).get(partition), identity_in(source)) or 0
+
     def partition_of(self, record: StoredRecord) -> int:
         """Return the partition of an event."""
         return partition_of(str(record.originator_id).encode(), self._partitions)

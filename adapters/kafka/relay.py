@@ -13,23 +13,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 from kafka.structs import MemberState
 
 from adapters.event_log import StoredRecord
-from adapters.kafka.client import Connection, abandon, with_remedy
+from adapters.kafka.client import Connection, abandon, in_words
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
 from adapters.kafka.group import join_group, poll
 from adapters.kafka.hanging import HangingTransactions
 from adapters.kafka.last_record import POSITION, VERSION, EventLog, last_position
 from adapters.kafka.partition import partition_of
 from adapters.kafka.relayed import about_another, mark_in, mark_of, noted, position_in
-from adapters.kafka.sources import SameTopic, TopicGoneError
+from adapters.kafka.sources import SameTopic
 from adapters.metrics import ASSIGNED_PARTITIONS, PUBLISHED_EVENTS, RELAY_SECONDS
 from domain.errors import FleettwinError, StoreError
 
@@ -105,7 +105,7 @@ class Relay:
             except BehindKafkaError:
                 raise
             except (KafkaError, FleettwinError) as error:
-                _log.warning("the relay begins anew: %s", with_remedy(error))
+                _log.warning("the relay begins anew: %s", in_words(error))
                 stopping.wait(BACKOFF_S)
             finally:
                 self._positions.clear()
@@ -179,18 +179,19 @@ class Relay:
         if about_another(said, self._topic_id):
             _log.warning("%s was made anew: partition %s is published from the beginning", *partition)
             return 0  # also where it holds records: what comes before them went into the other topic only
-        # The position of a group that nobody belonged to for a week is gone, the records may be there.
-        position = max(position_in(said, self._topic_id) or 0, last_position(self._connection, partition, self._log))
         where = f"{partition.topic}/{partition.partition}"
-        self._check_log(where, position)
         noted_at = position_in(said, self._topic_id) or 0
+        self._check_log(where, noted_at)
+        # The position of a group that nobody belonged to for a week is gone, the records may be there.
+        found_at = last_position(self._connection, partition, self._log, noted=bool(noted_at))
+        self._check_log(where, found_at)
         if noted_at and mark_in(said) and mark_in(said) != self._mark_at(noted_at):
             raise BehindKafkaError(
                 f"{where} has another event at position {noted_at} than the log: the log is not the one that was"
                 " published (a backup that was restored and has grown since?); restore a newer one, or publish into"
                 " topics of another FLEETTWIN_KAFKA_TOPIC_PREFIX"
             )
-        return position
+        return max(noted_at, found_at)
 
     def _mark_at(self, position: int) -> str:
         """Return the mark of the event at a position, none before the first."""
@@ -247,6 +248,24 @@ class Relay:
         same: SameTopic,
     ) -> None:
         producer.begin_transaction()
+        try:
+            self._fill(producer, chosen, offsets, group, same)
+        except KafkaError as error:
+            if not isinstance(error, RetriableError):  # refused: readers would wait till its time is over
+                with suppress(KafkaError):
+                    producer.abort_transaction()
+            raise
+        producer.commit_transaction()
+
+    def _fill(
+        self,
+        producer: KafkaProducer,
+        chosen: Collection[tuple[int, bytes, StoredRecord]],
+        offsets: Mapping[TopicPartition, OffsetAndMetadata],
+        group: Any,
+        same: SameTopic,
+    ) -> None:
+        """Send what a transaction is to hold. After a RetriableError it is not known what was sent, or refused."""
         futures = [
             producer.send(
                 self._topic,
@@ -263,13 +282,8 @@ class Relay:
         for future in futures:
             future.get(timeout=0)
         if futures:
-            try:
-                same.check()
-            except TopicGoneError:  # these would be in a new topic without what was in the one before
-                producer.abort_transaction()
-                raise
+            same.check()  # these would be in a new topic without what was in the one before
         producer.send_offsets_to_transaction(offsets, group)
-        producer.commit_transaction()
 
     def _open_producer(self) -> KafkaProducer:
         producer = KafkaProducer(

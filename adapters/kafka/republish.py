@@ -39,10 +39,10 @@ class Republish:
         create_topics(self._connection, self._partitions, self._prefix)
         with self._connection.administration() as client:
             self._check_alone(client)
-            held = self._records(client)
+            held = self._holds_records(client)
             if held and not recreate:
                 raise BadInputError(
-                    f"holds {held:,} records already",
+                    "holds records already",
                     where=f"topic {self._topic}",
                     remedy="with --recreate it is deleted first, and everyone reads it again from its beginning",
                 )
@@ -84,10 +84,10 @@ class Republish:
             "relays are running", where=f"group {self._group}", remedy="stop every `fleettwin run relay` first"
         )
 
-    def _records(self, client: KafkaAdminClient) -> int:
-        """Return how many offsets the topic holds."""
+    def _holds_records(self, client: KafkaAdminClient) -> bool:
+        """Return whether the topic holds any. Offsets tell no number: markers of transactions have some of them."""
         partitions = [TopicPartition(self._topic, number) for number in range(self._partitions)]
-        return sum(held.end - held.first for held in partition_ends(client, partitions).values())
+        return any(held.first < held.end for held in partition_ends(client, partitions).values())
 
     def _remake(self) -> None:
         deadline = time.monotonic() + REMADE_WITHIN_S

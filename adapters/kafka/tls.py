@@ -9,25 +9,30 @@ from domain.errors import BadInputError
 
 def tls_context(security: Security) -> ssl.SSLContext:
     """Return what connections are encrypted with. Raises BadInputError where a file is not what it should be."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the certificate and its host
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if security.ca_file is None:
-        context.load_default_certs()
-    else:
-        _trust(context, security.ca_file)
+    context = trusting(security.ca_file, CA_SETTING)
     if security.certificate_file is not None and security.key_file is not None:
         _show(context, security.certificate_file, security.key_file)
     return context
 
 
-def _trust(context: ssl.SSLContext, ca: Path) -> None:
-    _check_readable(ca, CA_SETTING)
+def trusting(ca: Path | None, setting: str) -> ssl.SSLContext:
+    """Return what trusts certificates of these CAs, or without any whom the system trusts; `setting` names the file.
+
+    Raises BadInputError where it holds none.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the certificate and its host
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca is None:
+        context.load_default_certs()
+        return context
+    _check_readable(ca, setting)
     try:
         context.load_verify_locations(ca)
     except ssl.SSLError as error:
         what = f"{ca} holds no certificate that can be read"
         remedy = "give the certificate of the CA as PEM (-----BEGIN CERTIFICATE-----)"
-        raise BadInputError(what, where=CA_SETTING, remedy=remedy) from error
+        raise BadInputError(what, where=setting, remedy=remedy) from error
+    return context
 
 
 def _show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

@@ -139,7 +139,11 @@ def test_read_models_that_are_wrong_are_found(wrong: dict[str, Any]) -> None:
     told = status()
     told["projections"][1] |= wrong
     assert list(check_read_models(told, log()))
-    assert list(check_read_models({"projections": []}, log()))
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_read_model_that_is_not_there_is_found(left: int) -> None:
+    assert list(check_read_models({"projections": status()["projections"][:left]}, log()))
 
 
 def test_a_load_says_how_far_each_stream_must_come() -> None:

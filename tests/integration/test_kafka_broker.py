@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -224,6 +224,33 @@ def test_make_up_starts_a_broker_that_stays_and_make_down_stops_it(
         stopped = local_kafka.down(home)
     assert stopped == ["stopped 1-broker"]
     assert local_kafka.down(home) == ["no broker runs"]
+
+
+@pytest.mark.slow
+def test_make_up_says_which_of_several_brokers_it_has_started_again(
+    kafka_distribution: Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = first_of_free_ports(2)
+    monkeypatch.setattr(local_kafka, "CLIENT_PORT", at)
+    monkeypatch.setattr(local_kafka, "CONTROLLER_PORT", at + 2)
+    told = f"Kafka {kafka_distribution.version} {{}}: 2 brokers{{}}, logs"
+    try:
+        assert local_kafka.up(tmp_path, 2)[0].startswith(told.format("runs", ""))
+        HeldProcess(tmp_path / "kafka/2-brokers/broker-2/pid").kill()
+        assert local_kafka.up(tmp_path, 2)[0].startswith(told.format("runs", " (started again: 2)"))
+        assert local_kafka.up(tmp_path, 2)[0].startswith(told.format("ran already", ""))
+    finally:
+        local_kafka.down(tmp_path)
+
+
+def first_of_free_ports(brokers: int) -> int:
+    """Return where as many ports in a row are free as clients and controllers of so many brokers need."""
+    while True:
+        ((first, _),) = free_ports(1)
+        with ExitStack() as held, suppress(OSError):
+            for number in range(2 * brokers):
+                held.enter_context(socket.create_server(("127.0.0.1", first + number)))
+            return first
 
 
 UP: Final = """

@@ -468,6 +468,18 @@ def test_records_of_others_in_the_topic_say_nothing_of_how_far_it_is(
         here.wait(lambda: here.complete(2))
 
 
+def test_a_record_that_only_looks_like_one_of_a_newer_log_ends_no_relay(
+    here: RelayHere, bootstrap_servers: str
+) -> None:
+    here.publish(1)
+    key = str(here.log.read(0, 1)[0].originator_id).encode()
+    headers = [("position", b"1000000"), ("version", b"1"), ("ce_id", key + b"/1")]
+    with closing(KafkaProducer(bootstrap_servers=bootstrap_servers)) as producer:
+        for number in range(PARTITIONS):
+            producer.send(here.topic, FOREIGN, key=key, headers=headers, partition=number).get(PATIENCE_S)
+    here.publish(2)  # a relay would have noted that it had come there
+
+
 def test_a_log_that_is_older_than_the_topic_is_not_published_though_the_group_has_forgotten(
     here: RelayHere, bootstrap_servers: str
 ) -> None:
@@ -582,7 +594,7 @@ def test_the_topic_is_made_anew_from_the_log(rig: Rig) -> None:
         relay.send_signal(signal.SIGTERM)
         relay.wait(PATIENCE_S)
     before = rig.published()
-    assert " records already; with --recreate it is deleted first" in rig.fleettwin.run("republish").complaint
+    assert ": holds records already; with --recreate it is deleted first" in rig.fleettwin.run("republish").complaint
     assert rig.published() == before
 
     for _ in range(2):

@@ -51,7 +51,10 @@ def test_what_is_set_aside_is_listed_and_shown(fleettwin: CommandLine) -> None:
     for source in ("telemetry/3#5f0c2a91", "telemetry/3"):
         shown = fleettwin.run("set-aside", "show", source, "17", "--json").json
         assert shown == {**listed[1], "value": (LONG.value or b"").hex()}
-    assert "why not" in fleettwin.run("set-aside", "list").stdout
+    for found in (("list",), ("show", "telemetry/3", "17")):
+        said = fleettwin.run("set-aside", *found).stdout
+        assert "why not" in said
+        assert "1970-01-01 00:00:01 " in said
 
 
 def test_bytes_are_shown_as_hexadecimal_and_as_what_of_them_is_text(fleettwin: CommandLine) -> None:

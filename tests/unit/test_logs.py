@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyAssignmentExecutor
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 from kafka.future import Future
 from kafka.net.selector import NetworkSelector
 
@@ -114,6 +114,16 @@ def test_what_the_client_of_kafka_says_of_its_connections_is_left_to_us(stream: 
     logging.getLogger("kafka.net.transport").error("Connection lost")
     logging.getLogger("kafka.coordinator").error("told")
     assert json.loads(told(stream))["event"] == "told"
+
+
+def test_that_a_broker_is_not_reached_is_left_to_us_too(stream: io.StringIO) -> None:
+    log_to("json", stream)
+    cluster, fetcher = logging.getLogger("kafka.cluster"), logging.getLogger("kafka.consumer.fetcher")
+    cluster.error("Metadata refresh: failed %s", KafkaConnectionError("111 ECONNREFUSED"))
+    cluster.warning("No node available for metadata refresh - backoff/retry")
+    fetcher.error("Fetch to node %s failed: %s", 1, NodeNotReadyError(1))
+    fetcher.error("Fetch to node %s failed: %s", 1, KafkaError("told"))
+    assert json.loads(told(stream))["event"] == "Fetch to node 1 failed: KafkaError: told"
 
 
 class Nothing:

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 import pytest
-from kafka.errors import KafkaError
+from kafka import TopicPartition
+from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 
 from adapters.kafka import client as kafka_client
 from adapters.kafka.client import Connection
@@ -21,7 +22,8 @@ class Nobody:
 
     def revoke(self, sources: Collection[str]) -> None: ...
 
-    def restart(self, positions: Mapping[str, int]) -> None: ...
+    def restart(self, positions: Mapping[str, int]) -> None:
+        raise AssertionError(positions)
 
     def take(self, records: Sequence[Received]) -> None: ...
 
@@ -70,14 +72,46 @@ class Once(threading.Event):
         return self.is_set()
 
 
+class Remade(Consumer):
+    """A consumer of a partition of a topic that has just been made anew: of the one before 500 were read."""
+
+    def assignment(self) -> set[Any]:
+        return {TopicPartition("telemetry", 3)}
+
+    def beginning_offsets(self, partitions: list[Any]) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 0)
+
+    end_offsets = beginning_offsets
+
+
+class HasRead(Nobody):
+    """A worker that has read 500 records of each partition."""
+
+    def assign(self, sources: Collection[str]) -> Mapping[str, int]:
+        return dict.fromkeys(sources, 500)
+
+
+def test_what_a_topic_lacks_that_is_made_anew_is_not_taken_for_deleted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kafka_client, "KafkaAdminClient", lambda **_: Administration(["one", "other"]))
+    monkeypatch.setattr(PartitionConsumer, "_open", lambda _: Remade(None))
+
+    PartitionConsumer(Connection("127.0.0.1:1"), "telemetry", "a group", HasRead(), 1).run(Once())
+
+    assert caplog.messages == ["the reader of telemetry begins anew: topic telemetry was made anew"]
+
+
 @pytest.mark.parametrize(
     ("ids", "failure", "said"),
     [
         ([], None, "there is no topic telemetry: run `fleettwin topics create`"),
         (["one", "other"], None, "topic telemetry was made anew"),
         (["one"] * 9, KafkaError("the group says no"), "KafkaError: the group says no"),
+        (["one"] * 9, NodeNotReadyError(1), "a broker is not reached"),
+        (["one"] * 9, KafkaConnectionError("111 ECONNREFUSED"), "a broker is not reached (111 ECONNREFUSED)"),
     ],
-    ids=["no topic", "another topic", "the consumer's error"],
+    ids=["no topic", "another topic", "the consumer's error", "a node", "a connection"],
 )
 def test_what_happens_while_partitions_are_read_is_no_complaint_about_brokers(
     ids: list[str],

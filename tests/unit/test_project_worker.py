@@ -206,6 +206,37 @@ def test_events_of_another_log_are_set_aside() -> None:
     assert found.reason == "the log has another event at position 4"
 
 
+@pytest.mark.parametrize(
+    ("noted", "taken"), [(0, False), (999_999, True), (1_000_000, False)], ids=["nothing", "less", "it"]
+)
+def test_an_event_beyond_the_end_of_the_log_is_waited_for_unless_no_relay_has_come_to_it(
+    noted: int, *, taken: bool
+) -> None:
+    """One that relays have noted is of a newer copy of the log; one that they have not, anybody may have written."""
+    log, everything, _ = published()
+    forged = replace_header(everything[3], "position", b"1000000")
+    set_aside, rows = MemorySetAside(), MemoryReadModels()
+    asked: list[str] = []
+
+    def noted_of(source: str) -> int:
+        asked.append(source)
+        return noted
+
+    worker = ProjectWorker([PROJECTIONS[0]], log, rows, codec(), set_aside, now, noted=noted_of)
+    worker.assign([SOURCE])
+    records = [*everything[:3], forged, forged._replace(position=5)]
+    if taken:
+        worker.take(records)
+        reason = "neither the log nor a relay has come to position 1000000"
+        assert [each.reason for each in set_aside.newest(10)] == [reason] * 2
+        assert rows.versions(PROJECTIONS[0], [VEHICLE_ID]) == {VEHICLE_ID: 3}
+    else:
+        with pytest.raises(StoreError, match=r"the topic is ahead of the log .*it has position 1000000, the log ends"):
+            worker.take(records)
+        assert set_aside.count() == 0
+    assert asked == [SOURCE]
+
+
 @pytest.mark.parametrize("name", ["version", "position", "ce_time"])
 def test_what_a_header_holds_does_not_get_out_of_it(name: str, caplog: pytest.LogCaptureFixture) -> None:
     log, everything, _ = published()

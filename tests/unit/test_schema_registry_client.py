@@ -1,15 +1,24 @@
 """Our client of a schema registry, against a server that answers as told: badly, late, or somebody else's way."""
 
 import json
+import ssl
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from socket import create_server
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from adapters import schema_registry_client as module
 from adapters.schema_registry_client import ATTEMPTS_MAX, RegistryError, SchemaRegistryClient
@@ -40,6 +49,12 @@ class Registry:
 
 @pytest.fixture
 def registry() -> Iterator[Registry]:
+    with answering() as told:
+        yield told
+
+
+@contextmanager
+def answering(tls: ssl.SSLContext | None = None) -> Iterator[Registry]:
     told = Registry()
     told.open.set()
 
@@ -64,13 +79,17 @@ def registry() -> Iterator[Registry]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        told.url = f"http://127.0.0.1:{server.server_port}/under"
-        yield told
-        told.open.set()
-        server.shutdown()
-        thread.join()
+        told.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/under"
+        try:
+            yield told
+        finally:
+            told.open.set()
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -205,3 +224,74 @@ def test_an_answer_that_tells_no_schema_is_not_taken_for_none(registry: Registry
     registry.answer(answer)
     with pytest.raises(RegistryError, match="does not tell schema 3"):
         SchemaRegistryClient(registry.url).schema(3)
+
+
+# --- over TLS ---------------------------------------------------------------------------------------------------------
+
+
+def certificate(folder: Path, address: str = "127.0.0.1") -> Path:
+    """Return a file with a key and the certificate that it has signed for itself, of a server at an address."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a registry")])
+    day = timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - day)
+        .not_valid_after(datetime.now(UTC) + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    file = folder / f"{address}.pem"
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+@contextmanager
+def answering_over_tls(file: Path) -> Iterator[Registry]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with answering(context) as told:
+        told.answer((200, ["AVRO"]), (200, {"id": 7}))
+        yield told
+
+
+def test_over_https_a_registry_is_known_by_who_has_signed_its_certificate(tmp_path: Path) -> None:
+    file = certificate(tmp_path)
+    with answering_over_tls(file) as registry:
+        client = SchemaRegistryClient(registry.url, "anna", "geheim", file)
+        client.check()
+        assert client.register("a.B", SCHEMA) == 7
+
+
+def test_nothing_is_told_to_a_registry_whose_certificate_is_not_trusted(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with answering_over_tls(certificate(tmp_path)) as registry:
+        for ca in (None, certificate(tmp_path / "other")):
+            with pytest.raises(
+                BadInputError, match=r"certificate is not trusted \(self.signed certificate\); set \w+_CA_F"
+            ):
+                SchemaRegistryClient(registry.url, "anna", "geheim", ca).check()
+        assert registry.asked == []
+
+
+def test_nor_to_one_whose_certificate_is_for_another_host(tmp_path: Path) -> None:
+    file = certificate(tmp_path, "127.0.0.2")
+    with answering_over_tls(file) as registry:
+        with pytest.raises(BadInputError, match=r"certificate is not trusted \(IP address mismatch, "):
+            SchemaRegistryClient(registry.url, ca_file=file).check()
+        assert registry.asked == []
+
+
+def test_a_file_that_holds_no_certificate_is_one_line(tmp_path: Path) -> None:
+    nothing = tmp_path / "ca.pem"
+    with pytest.raises(BadInputError, match=r"^FLEETTWIN_SCHEMA_REGISTRY_CA_FILE: .* cannot be read \(No such file"):
+        SchemaRegistryClient("https://127.0.0.1:1", ca_file=nothing).check()
+    nothing.write_text("nothing")
+    with pytest.raises(BadInputError, match=r"^FLEETTWIN_SCHEMA_REGISTRY_CA_FILE: .* holds no certificate"):
+        SchemaRegistryClient("https://127.0.0.1:1", ca_file=nothing).check()

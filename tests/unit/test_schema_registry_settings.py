@@ -1,5 +1,7 @@
 """Where a schema registry is: what the settings may say."""
 
+from pathlib import Path
+
 import pytest
 
 from adapters.config import Config, Registry
@@ -16,11 +18,21 @@ def test_unless_set_there_is_none() -> None:
 
 
 def test_a_registry_has_an_address_and_perhaps_a_name_and_a_password() -> None:
-    assert read(URL="https://r.example:8081/api/").schema_registry == Registry("https://r.example:8081/api", None, None)
+    assert read(URL="https://r.example:8081/api/").schema_registry == Registry(
+        "https://r.example:8081/api", None, None, None
+    )
     config = read(URL="http://[::1]:1", USERNAME="anna", PASSWORD="a:b")
-    assert config.schema_registry == Registry("http://[::1]:1", "anna", "a:b")
+    assert config.schema_registry == Registry("http://[::1]:1", "anna", "a:b", None)
     shown = {value.setting.name: value.shown for value in config.values}
     assert shown["schema_registry_password"] == "(set, not shown)"
+
+
+def test_whoever_signs_its_certificate_is_a_file_where_there_is_one() -> None:
+    registry = read(URL="https://r.example", CA_FILE="/etc/ca.pem").schema_registry
+    assert registry is not None
+    assert registry.ca_file == Path("/etc/ca.pem")
+    with pytest.raises(BadInputError, match=r"_CA_FILE: is set, and http has no use for it; give the registry's URL"):
+        read(URL="http://r.example", CA_FILE="/etc/ca.pem")
 
 
 @pytest.mark.parametrize(

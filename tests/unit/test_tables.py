@@ -110,6 +110,21 @@ def test_a_difference_names_its_car_whole(width: int) -> None:
     assert any("江南慢车" in line for line in shown)
 
 
+def test_what_is_not_known_of_a_simulation_over_kafka_has_no_row() -> None:
+    counts = {
+        "vehicles": 1,
+        "simulatedSeconds": 60,
+        "frames": 4_012,
+        "batches": 145,
+        "duplicateBatches": 0,
+        "lostBatches": 0,
+        "events": {},
+    }
+    shown = [letters(line) for line in lines(simulation_screen(counts, None), 80)]
+    assert "batches145" in shown
+    assert not any(line.startswith("events") for line in shown)
+
+
 def test_numbers_of_a_screen_are_rounded_to_what_they_mean() -> None:
     assert [screens._energy(kwh) for kwh in (2.822172215, 0.0, None)] == ["2.82", "0.00", ""]
     assert screens._place({"latitude": 51.1998014, "longitude": 6.7903560999999995}) == "51.1998, 6.79036"

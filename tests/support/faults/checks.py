@@ -120,8 +120,9 @@ def check_read_models(status: Mapping[str, Any], log: RecordLog) -> Iterator[str
     store = MemoryReadModels()
     Projecting(lambda: PROJECTIONS, VehicleLog(log, codec()), store, now).catch_up()
     folded = {(each.name, each.version): digest(store, each) for each in PROJECTIONS}
-    if status["projections"] == []:
-        yield "read models: there are none"
+    lacking = folded.keys() - {(each["name"], each["version"]) for each in status["projections"]}
+    if lacking:
+        yield f"read models: there are none of {sorted(lacking)}"
     for each in status["projections"]:
         name = f"{each['name']} v{each['version']}"
         if each["lag"] or each["parked"]:
