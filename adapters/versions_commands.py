@@ -136,7 +136,7 @@ def _vehicle_ids(twin: FleetTwin, vins: Sequence[str]) -> list[UUID]:
         if Vin.parse(vin).text not in entries:
             remedy = "ingest a recording of it first"
             raise BadInputError("no such vehicle", where=f"VIN {Vin.parse(vin).text}", remedy=remedy)
-    return sorted(entries[Vin.parse(vin).text] for vin in vins)
+    return sorted({entries[Vin.parse(vin).text] for vin in vins})
 
 
 class _Budget:
@@ -286,5 +286,5 @@ def verify_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
         rows.add_row(name, *counts, f"{each['kept'][:16]}…", said)
         if each["first"]:
             first = each["first"]
-            lines += [Text(f"the first that differs in {name}:"), compare_screen([first])]
+            lines += [Text(f"the first that differs in {name}:"), compare_screen([first], ("kept", "the log says"))]
     return Group(rows, *lines)

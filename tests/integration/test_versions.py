@@ -196,6 +196,8 @@ def test_a_row_that_the_log_does_not_say_is_found_with_its_event(fleettwin: Comm
     assert first["firstEvent"] is None
     assert "this program does not fold the log to what navigation v1 has there" in first["firstEventUnknown"]
     assert first["left"] == first["right"] + 1
+    head = next(line for line in fleettwin.run("verify").stdout.splitlines() if "first event" in line)
+    assert [each.strip() for each in head.split("┃")][5:7] == ["kept", "the log says"]
     compared = fleettwin.run("compare", "navigation", "1", "2", "--json")
     assert compared.status == 1
     (difference,) = json.loads(compared.stdout)
@@ -279,8 +281,8 @@ def test_a_version_that_is_filled_in_parts_is_compared_and_not_shown(fleettwin: 
     for number in range(2):
         ingest(fleettwin, number)
     half = fleettwin.run("status", "--json").json["logPosition"] // 2
-    only = ("--vehicles", "WVWZZZE1ZTP000001")
-    assert fleettwin.run("rebuild", "media", "--version", "2", *only).status == 0
+    twice = ("--vehicles", "WVWZZZE1ZTP000001", "--vehicles", "wvwzzze1ztp000001")
+    assert " of 1 vehicle, " in fleettwin.run("rebuild", "media", "--version", "2", *twice).stdout
     assert fleettwin.run("compare", "media", "1", "2").status == 0
     assert fleettwin.run("rebuild", "media", "--version", "3", "--from", str(half)).status == 0
     events = [
