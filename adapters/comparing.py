@@ -84,8 +84,8 @@ def difference_data(found: Difference, entry: DirectoryEntry) -> dict[str, Any]:
     }
 
 
-def compare_screen(found: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Return the differences as tables: how many by brand and field, then one by one."""
+def compare_screen(found: Sequence[Mapping[str, Any]], sides: tuple[str, str] = ("left", "right")) -> RenderableType:
+    """Return the differences as tables: how many by brand and field, then one by one. `sides`: what the two are."""
     if not found:
         return Text("no difference")
     counts: dict[tuple[str, str, str], set[str]] = {}
@@ -95,7 +95,7 @@ def compare_screen(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     sums = Rows(("brand", "table", "field", "vehicles"), title)
     for (brand, table, field), vehicles in sorted(counts.items()):
         sums.add_row(brand, table, field, f"{len(vehicles):,}")
-    rows = Rows(("vin", "table", "key", "field", "left", "right", "first event", "last event"))
+    rows = Rows(("vin", "table", "key", "field", *sides, "first event", "last event"))
     for each in found[:DIFFERENCES_SHOWN_MAX]:
         events = (_place(each["firstEvent"]), _place(each["lastEvent"]))
         texts = (_short(each["left"]), _short(each["right"]))

@@ -46,7 +46,7 @@ _PLAIN: Final = {
     bool: pa.bool_(),
     UUID: pa.string(),
 }
-_ENVELOPE: Final = ("originator_id", "originator_version", "captured_at", "received_at")
+_NOT_TOLD: Final = ("originator_id", "originator_version", "captured_at", "received_at", "begins_as")  # by the event
 _OF_LOG: Final = [
     ("position", pa.int64()),
     ("recorded_at", _TIME),
@@ -304,7 +304,7 @@ def _schema_of(columns: Columns) -> pa.Schema:
 def _columns_of(kind: type[VehicleEvent]) -> Columns:
     """Return the columns that events of a class have of their own."""
     hints = get_type_hints(kind)
-    own = [each.name for each in fields(kind) if each.name not in _ENVELOPE]
+    own = [each.name for each in fields(kind) if each.name not in _NOT_TOLD]
     together = [name for name in own if kind in _TOGETHER and get_origin(hints[name]) is list and name not in _APART]
     columns = [_own_column(name, hints[name]) for name in own if name not in together]
     if together:

@@ -45,6 +45,7 @@ class Job(NamedTuple):
     version: int
     after_position: int
     until_position: int
+    apart: bool = False  # vehicle by vehicle: between two that are filled, by their ids, there are others that are not
 
 
 @dataclass(slots=True)
@@ -55,7 +56,10 @@ class Filler:
     store: PostgresReadModels
 
     def fill(self, job: Job, vehicle_ids: Sequence[UUID]) -> Iterator[int]:
-        """Fill some vehicles, in the order of their ids; yield how many events were read, page by page."""
+        """Fill the vehicles from the first to the last of these ids, in their order, whatever else is between.
+
+        Yields how many events were read, page by page.
+        """
         projection = at_version(named(job.projection), job.version)
         known = self.store.versions(projection, vehicle_ids)
         done = sorted(each for each in vehicle_ids if known.get(each, 0) > 0) if not job.after_position else []
@@ -148,7 +152,7 @@ def fill_all(
 
     if workers == 1:
         with filler(conninfo) as one:
-            for chunk in chunks(vehicle_ids):
+            for chunk in chunks(vehicle_ids, 1 if job.apart else CHUNK_VEHICLES):
                 held_back()
                 for events in one.fill(job, chunk):
                     tell(events)
@@ -173,7 +177,7 @@ def _share(
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
         running: set[Future[int]] = set()
         try:
-            for chunk in chunks(vehicle_ids):
+            for chunk in chunks(vehicle_ids, 1 if job.apart else CHUNK_VEHICLES):
                 held_back()
                 with _undisturbed():
                     running.add(pool.submit(_work, conninfo, job, chunk))

@@ -32,5 +32,6 @@ def recorded(record: StoredRecord, decode: Decode) -> Recorded:
             captured_at=record.recorded_at,
             received_at=record.recorded_at,
             reason=str(error),
+            begins_as=error.begins_as,
         )
     return Recorded(record.position, record.recorded_at, event)

@@ -16,7 +16,7 @@ from adapters.metrics import SNAPSHOTS
 from adapters.recorded import Decode, recorded
 from adapters.twins import PROJECTIONS
 from domain.errors import FleettwinError
-from projections.as_of import told
+from projections.as_of import last_folded, told
 from projections.folding import fold_past
 from projections.projection import Key, Projection, R, Recorded, Row, row_spec
 from projections.snapshots import BLOCK_EVENTS, Block, Snapshot, SnapshotStore
@@ -25,6 +25,8 @@ BLOCKS_A_PAGE: Final = 32  # read, folded and written at a time
 LOOKED_S: Final = 10.0  # after which it is looked again which vehicles have gone on
 BACKOFF_S: Final = 5.0  # after a failure that may pass
 PAUSE_SHARE: Final = 1.0  # of the time that a page took, for which others have the processor and the database
+
+_FOLDED: Final = frozenset(event_type for projection in PROJECTIONS for event_type in projection.folds)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -100,7 +102,9 @@ def make_snapshots(
         for first in range(0, len(page) - block_events + 1, block_events):
             events = [recorded(each, decode) for each in page[first : first + block_events]]
             moments = [told(each.event) for each in events]
-            all_told_by = max([each.last for each in moments] + ([] if all_told_by is None else [all_told_by]))
+            last = last_folded((each.event for each in events), _FOLDED)
+            last = max(each.last for each in moments) if last is None else last
+            all_told_by = last if all_told_by is None else max(all_told_by, last)
             grown: dict[type[Row], Mapping[Key, Row | None]] = {}
             for projection in PROJECTIONS:
                 written = rows.fold(projection, events)

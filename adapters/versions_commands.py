@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -24,6 +25,7 @@ from domain.errors import BadInputError
 from domain.units import Micros
 from domain.vin import Vin
 from projections.history import Verified, told_at, verify
+from projections.ports import ReadModelStore
 from projections.projection import Projection
 
 GIVES_WAY: Final = 19  # the lowest priority that a process can have (nice(2))
@@ -104,12 +106,14 @@ def _told_part(state: VersionState) -> str:
 def _fill(
     twin: FleetTwin, projection: Projection, state: VersionState, vehicle_ids: Sequence[UUID], wish: Wish
 ) -> None:
-    job = Job(projection.name, projection.version, state.from_position, state.until_position)
+    apart = state.vehicle_ids is not None
+    job = Job(projection.name, projection.version, state.from_position, state.until_position, apart)
     if wish.max_live_lag is not None:
         os.nice(GIVES_WAY)  # workers inherit it; what PostgreSQL does for them has its own
     began = time.monotonic()
     events = 0
-    with told_rebuild(projection.id, state.until_position - state.from_position) as show:
+    shown = at_version(projection, shown_version(twin, projection.name).version)
+    with told_rebuild(projection.id, events_left(twin.read_models, shown, state, vehicle_ids)) as show:
 
         def tell(more: int) -> None:
             nonlocal events
@@ -121,11 +125,21 @@ def _fill(
     if not state.partial:
         advance(projection, twin.log, twin.read_models, now, twin.records.last_position())
     took_s = max(time.monotonic() - began, 1e-3)
-    shown = shown_version(twin, projection.name).version
     has = f"{counted(events, 'event')} of {counted(len(vehicle_ids), 'vehicle')}, {events / took_s:,.0f} events/s"
-    out.print(
-        f"{projection.id} has {has}; compare it: fleettwin compare {projection.name} {shown} {projection.version}"
-    )
+    compared = f"fleettwin compare {projection.name} {shown.version} {projection.version}"
+    out.print(f"{projection.id} has {has}; compare it: {compared}")
+
+
+def events_left(store: ReadModelStore, shown: Projection, state: VersionState, vehicle_ids: Sequence[UUID]) -> int:
+    """Return how many events of vehicles are still to be read, as far as is known before: with --from it may be less.
+
+    `shown`: the version that is shown, which knows how many events each vehicle has.
+    """
+    left = state.until_position - state.from_position
+    if state.vehicle_ids is not None:
+        left = min(left, sum(store.versions(shown, vehicle_ids).values()))
+    done = store.versions(replace(shown, version=state.version), vehicle_ids) if not state.from_position else {}
+    return left - sum(done.values())
 
 
 def _vehicle_ids(twin: FleetTwin, vins: Sequence[str]) -> list[UUID]:
@@ -136,7 +150,7 @@ def _vehicle_ids(twin: FleetTwin, vins: Sequence[str]) -> list[UUID]:
         if Vin.parse(vin).text not in entries:
             remedy = "ingest a recording of it first"
             raise BadInputError("no such vehicle", where=f"VIN {Vin.parse(vin).text}", remedy=remedy)
-    return sorted(entries[Vin.parse(vin).text] for vin in vins)
+    return sorted({entries[Vin.parse(vin).text] for vin in vins})
 
 
 class _Budget:
@@ -286,5 +300,5 @@ def verify_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
         rows.add_row(name, *counts, f"{each['kept'][:16]}…", said)
         if each["first"]:
             first = each["first"]
-            lines += [Text(f"the first that differs in {name}:"), compare_screen([first])]
+            lines += [Text(f"the first that differs in {name}:"), compare_screen([first], ("kept", "the log says"))]
     return Group(rows, *lines)

@@ -79,4 +79,11 @@ class UnstorableError(StoreError):
 
 
 class UnknownEventError(StoreError):
-    """The bytes of an event, or the id of a schema, that this code does not know."""
+    """The bytes of an event, or the id of a schema, that this code does not know.
+
+    `begins_as`: the class of the events that such bytes begin as; None: not even that is known.
+    """
+
+    def __init__(self, message: str, *, begins_as: type | None = None) -> None:
+        self.begins_as = begins_as
+        super().__init__(message)

@@ -4,7 +4,7 @@ An event counts from its `captured_at` on. What one tells of several moments is 
 totals of a trip that goes on beyond it count in proportion to its time.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -43,6 +43,15 @@ def told(event: VehicleEvent) -> Told:
     elif isinstance(event, e.TripsRearranged):
         return Told(event.captured_at, max(moments + event.ended_at))
     return Told(min(moments), max(moments))
+
+
+def last_folded(events: Iterable[VehicleEvent], folded: Container[type[VehicleEvent]]) -> Micros | None:
+    """Return the last moment that events of the types that are folded tell of; None: there are none of these.
+
+    The others change no row, whenever they are asked about. Of our clock are only such: a vehicle is registered when
+    its recordings are ingested, which may be years after its drives.
+    """
+    return max((told(event).last for event in events if type(event) in folded), default=None)
 
 
 def until(event: VehicleEvent, at: Micros) -> VehicleEvent | None:

@@ -28,9 +28,13 @@ class Recorded(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class UnreadableEvent(VehicleEvent):
-    """Stands for an event whose bytes this code cannot read: a fold of it fails, and so parks its vehicle."""
+    """Stands for an event whose bytes this code cannot read: a fold of it fails, and so parks its vehicle.
+
+    A projection that does not fold events of the class that its bytes begin as goes on. None: what it is nobody knows.
+    """
 
     reason: str
+    begins_as: type[VehicleEvent] | None = None
 
 
 class Row(Protocol):
@@ -85,12 +89,16 @@ class Projection:
         return f"{self.name} v{self.version}"
 
     def fold(self, recorded: Recorded, rows: Rows) -> None:
-        """Fold one event into the rows. Raises `UnknownEventError` for one that cannot be read."""
-        fold = self.folds.get(type(recorded.event))
+        """Fold one event into the rows. Raises `UnknownEventError` for one that cannot be read, and might change them.
+
+        What changes nothing is passed over wherever it can be told before its bytes are read: the same holds here.
+        """
+        event = recorded.event
+        fold = self.folds.get(type(event))
         if fold:
-            fold(recorded, recorded.event, rows)
-        elif isinstance(recorded.event, UnreadableEvent):
-            raise UnknownEventError(recorded.event.reason)
+            fold(recorded, event, rows)
+        elif isinstance(event, UnreadableEvent) and (event.begins_as is None or event.begins_as in self.folds):
+            raise UnknownEventError(event.reason)
 
 
 class Column(NamedTuple):

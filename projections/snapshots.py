@@ -30,7 +30,7 @@ class Block(NamedTuple):
     from_position: int  # of its first event
     to_position: int  # of its last event
     first_told: Micros  # the first moment that its events tell of, by the vehicle's clock
-    all_told_by: Micros  # the last moment that its events, or those of a block before it, tell of
+    all_told_by: Micros  # the last moment that its events that are folded, or those of a block before it, tell of
 
 
 class Range(NamedTuple):

@@ -58,7 +58,7 @@ class AvroCodec:
                 fields = self._upcast(topic, fields)
         except UnreadableError as error:
             msg = f"vehicle {originator_id}, version {originator_version}, {topic}: {error}"
-            raise UnknownEventError(msg) from error
+            raise UnknownEventError(msg, begins_as=self._types[topic] if self.is_of(topic, data) else None) from error
         fields["originator_id"] = originator_id
         fields["originator_version"] = originator_version
         event = _new(self._types[topic])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from adapters.vehicle_log import VehicleLog
 from domain import events as e
 from domain.events import VehicleEvent
 from domain.units import Metres, Micros
+from projections.as_of import told
 from projections.navigation.model import TripRow
 from projections.projection import Row, row_key, row_spec
 from projections.snapshots import Block, Moment, Range, Snapshot, SnapshotStore
@@ -99,18 +101,25 @@ def everything(log: Log, moment: Moment, spans: Sequence[Span] = (), page: PageO
         return rows, sorted(read.tracks(spans)), events, first, trips, plays, every
 
 
-def histories() -> st.SearchStrategy[list[VehicleEvent]]:
-    """Return histories of one vehicle, late streams among them."""
+def known_later(events: Sequence[VehicleEvent]) -> list[VehicleEvent]:
+    """Return a history whose vehicle was registered, by our clock, after all that it tells of."""
+    registered_at = Micros(max(told(each).last for each in events) + SECOND)
+    return [replace(events[0], captured_at=registered_at), *events[1:]]
 
-    def told(streams: Any) -> st.SearchStrategy[list[VehicleEvent]]:
+
+def histories() -> st.SearchStrategy[list[VehicleEvent]]:
+    """Return histories of one vehicle, late streams among them; some of it became known here long after it drove."""
+
+    def driven(streams: Any) -> st.SearchStrategy[list[VehicleEvent]]:
         def events(batches: Any) -> list[VehicleEvent]:
             car = Car()
             car.observe(*batches)
             return car.events
 
-        return interleaved(list(streams)).map(events)
+        drives = interleaved(list(streams)).map(events)
+        return drives | drives.map(known_later)
 
-    return st.tuples(streams_of(ODD, acts_max=5), streams_of("b", acts_max=5)).flatmap(told)
+    return st.tuples(streams_of(ODD, acts_max=5), streams_of("b", acts_max=5)).flatmap(driven)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -135,6 +144,19 @@ def test_the_past_is_the_same_with_and_without_snapshots(new_log: Callable[[], L
     assert made(log, block_events) == len(events) // block_events
     assert [everything(log, each, spans, page) for each in moments] == without
     assert made(log, block_events) == 0
+
+
+def test_a_recording_that_is_ingested_years_later_has_snapshots_of_its_own_time(new_log: Callable[[], Log]) -> None:
+    car = TwinCar(1)
+    for second in range(9):
+        car.sample(T0 + second * SECOND, {"Vehicle.Speed": float(second)})
+    events = known_later(car.events)
+    log = new_log()
+    VehicleLog(log.records, CODEC).append(events)
+    made(log, 5, car.id)
+    for second, version in ((2, 0), (3, 5), (7, 5), (8, 10)):
+        newest = log.snapshots.newest([car.id], Moment(len(events), Micros(T0 + second * SECOND)))
+        assert [each.to_version for each in newest.values()] == [version] * bool(version)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

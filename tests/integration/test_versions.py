@@ -19,6 +19,7 @@ from adapters.projection_versions import VersionState, at_version, followed_proj
 from adapters.rebuild import Job, chunks, filler
 from adapters.twins import ANY_VEHICLE, PageOf
 from adapters.vehicle_log import VehicleLog
+from adapters.versions_commands import events_left
 from domain import events as e
 from projections.digest import digest
 from tests.support import halving_release
@@ -196,6 +197,8 @@ def test_a_row_that_the_log_does_not_say_is_found_with_its_event(fleettwin: Comm
     assert first["firstEvent"] is None
     assert "this program does not fold the log to what navigation v1 has there" in first["firstEventUnknown"]
     assert first["left"] == first["right"] + 1
+    head = next(line for line in fleettwin.run("verify").stdout.splitlines() if "first event" in line)
+    assert [each.strip() for each in head.split("┃")][5:7] == ["kept", "the log says"]
     compared = fleettwin.run("compare", "navigation", "1", "2", "--json")
     assert compared.status == 1
     (difference,) = json.loads(compared.stdout)
@@ -279,8 +282,8 @@ def test_a_version_that_is_filled_in_parts_is_compared_and_not_shown(fleettwin: 
     for number in range(2):
         ingest(fleettwin, number)
     half = fleettwin.run("status", "--json").json["logPosition"] // 2
-    only = ("--vehicles", "WVWZZZE1ZTP000001")
-    assert fleettwin.run("rebuild", "media", "--version", "2", *only).status == 0
+    twice = ("--vehicles", "WVWZZZE1ZTP000001", "--vehicles", "wvwzzze1ztp000001")
+    assert " of 1 vehicle, " in fleettwin.run("rebuild", "media", "--version", "2", *twice).stdout
     assert fleettwin.run("compare", "media", "1", "2").status == 0
     assert fleettwin.run("rebuild", "media", "--version", "3", "--from", str(half)).status == 0
     events = [
@@ -301,6 +304,33 @@ def test_a_version_that_is_filled_in_parts_is_compared_and_not_shown(fleettwin: 
     assert fleettwin.run("switch", "media", "2").status == 2
     assert fleettwin.run("switch", "media", "3").status == 2
     assert fleettwin.run("rebuild", "media", "--version", "3").status == 2
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_only_the_vehicles_that_are_named_are_filled(world: World, fleettwin: CommandLine, workers: str) -> None:
+    entries = sorted(world.log.vehicles(), key=lambda entry: entry.vehicle_id)
+    named_ones = entries[0], entries[3], entries[-1]
+    only = [word for each in named_ones for word in ("--vehicles", each.vin)]
+    told = fleettwin.run("rebuild", "media", "--version", "2", "--workers", workers, *only).stdout
+    filled = world.models.versions(at_version(named("media"), 2), ids(world))
+    assert filled.keys() == {each.vehicle_id for each in named_ones}
+    assert f"has {sum(filled.values())} events of 3 vehicles, " in told
+
+
+def test_what_is_left_to_be_filled_is_known_before(world: World, fresh_database: str) -> None:
+    end, (one, other, *_) = world.log.last_position(), ids(world)
+    of_both = sum(world.models.versions(named("media"), [one, other]).values())
+    beside = at_version(named("media"), 2)
+    world.models.prepare(beside)
+    whole = VersionState("media", 2, False, end)
+    assert events_left(world.models, named("media"), whole, ids(world)) == end
+    assert events_left(world.models, named("media"), whole._replace(from_position=end - 5), ids(world)) == 5
+    assert events_left(world.models, named("media"), whole._replace(vehicle_ids=[one, other]), [one, other]) == of_both
+    with filler(fresh_database) as first:
+        done = sum(first.fill(Job("media", 2, 0, end, apart=True), [one]))
+    assert events_left(world.models, named("media"), whole, ids(world)) == end - done
+    left = events_left(world.models, named("media"), whole._replace(vehicle_ids=[one, other]), [one, other])
+    assert left == of_both - done
 
 
 def test_live_events_go_on_while_a_version_is_filled(world: World, fresh_database: str) -> None:

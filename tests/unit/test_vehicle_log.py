@@ -1,6 +1,9 @@
 """The log of vehicles: what it gives the write side and the feed where bytes cannot be read."""
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -10,12 +13,15 @@ from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
+from adapters.rebuild import Filler, Job
 from adapters.vehicle_log import VehicleLog
 from domain.errors import UnknownEventError
-from projections.projection import UnreadableEvent
+from projections.digest import digest
+from projections.history import verify
+from projections.projection import Projection, UnreadableEvent
 from projections.runner import Runner
 from tests.support.batches import DOOR, T0, VEHICLE_ID, Stream, sample
-from tests.support.events import whole_history
+from tests.support.events import example_events, whole_history
 from tests.support.given import Car
 from tests.support.read_side import PROJECTIONS
 
@@ -66,3 +72,37 @@ def test_nothing_is_decided_on_a_history_that_cannot_be_read() -> None:
     with pytest.raises(UnknownEventError, match="1 bytes are left over"):
         whole_history(log, VEHICLE_ID)
     assert len(whole_history(log, OTHER_ID)) == 5
+
+
+def spoilt_end(data: bytes) -> bytes:
+    return data + b"\0"
+
+
+def spoilt_begin(data: bytes) -> bytes:
+    return b"\0\0\0\0\0" + data[5:]
+
+
+@pytest.mark.parametrize("spoil", [spoilt_end, spoilt_begin])
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.name)
+def test_whatever_cannot_be_read_live_and_rebuilt_rows_are_what_the_log_says(
+    projection: Projection, spoil: Callable[[bytes], bytes]
+) -> None:
+    """A projection is stopped by events that it would fold, and by those of which nobody knows what they are."""
+    codec, told = AvroCodec(SchemaRegistry.load()), example_events()
+    for version in range(1, len(told) + 1):
+        records, store, beside = MemoryEventLog(), MemoryReadModels(), replace(projection, version=2)
+        stored = [StoredEvent(VEHICLE_ID, each.originator_version, each.TOPIC, codec.encode(each)) for each in told * 2]
+        for at, each in enumerate(stored):
+            state = spoil(each.state) if at + 1 == version else each.state
+            records.append([StoredEvent(VEHICLE_ID, at + 1, each.topic, state)])
+        log = VehicleLog(records, codec)
+        Runner(projection, log, store, lambda: T0).run_until(len(stored))
+        for _ in Filler(log, cast("Any", store)).fill(Job(beside.name, beside.version, 0, len(stored)), [VEHICLE_ID]):
+            pass
+        stops = spoil is spoilt_begin or type(told[version - 1]) in projection.folds
+        where = told[version - 1].TOPIC
+        assert [each.version for each in store.parked(projection).values()] == [version] * stops, where
+        assert [each.version for each in store.parked(beside).values()] == [version] * stops, where
+        (proved,) = verify(projection, store, log, iter([[VEHICLE_ID]]), len(stored), store.parked(projection))
+        assert (proved.kept, proved.first) == (proved.told, None), where
+        assert digest(store, beside) == digest(store, projection), where
