@@ -71,12 +71,11 @@ class Lane:
 
     def close(self) -> None:
         """End the connection, whatever it does."""
-        if self._closed:
-            return
-        self._closed = True
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
-        self._connection.close()
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._connection.close()
         answered, self._answered = self._answered, None
         if answered is not None and not answered.done():
             answered.set_exception(StoreError(self._reason))

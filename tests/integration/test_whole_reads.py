@@ -16,7 +16,7 @@ from adapters.graphql.budgets import Budgets
 from adapters.graphql.compiled import CompiledDocuments
 from adapters.graphql.execution import Api
 from adapters.postgres import lanes
-from adapters.postgres.lanes import LANES_MAX, STATEMENTS_MAX
+from adapters.postgres.lanes import LANES_MAX, STATEMENTS_MAX, Statement
 from adapters.postgres.whole_reader import PostgresWholeReads
 from adapters.whole_reads import Asked, Asker, By, Wanted, WholeVehicle
 from domain import paths
@@ -26,7 +26,7 @@ from tests.support.twins import World, full_car, postgres_world
 
 __all__ = ["database", "server"]
 
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 CAR = full_car(1, brand="Audi")
 WANTED = Wanted(By.VIN, (paths.SPEED,), last_seen=True)
 DOCUMENT = "query ($vin: String!) { vehicle(vin: $vin) { vin diagnostics { odometer { value } } } }"
@@ -93,6 +93,19 @@ def test_a_connection_that_is_lost_is_replaced(database: str) -> None:
                 except StoreError:
                     continue
             assert await speed(reads, "Audi") == CAR.events[1].value[0]  # type: ignore[attr-defined]
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("world")
+def test_a_connection_that_is_lost_before_it_is_used_says_so(database: str) -> None:
+    async def ask() -> None:
+        async with reading(database) as reads:
+            lane = await reads._lanes._take()
+            lane.close()
+            with pytest.raises(StoreError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await lane.ask([Statement("SELECT 1", ())])
 
     asyncio.run(ask())
 
