@@ -173,7 +173,7 @@ class _App:
         # Browsers let a page of elsewhere connect; where no token is needed, it would be let in. Programs have no
         # origin; a page in a frame that is sandboxed has one without a host: null.
         origin = headers.get("origin")
-        foreign = self._hosts is not None and origin is not None and urlsplit(origin).netloc != headers.get("host")
+        foreign = self._hosts is not None and origin is not None and _host_of_origin(origin) != headers.get("host")
         if wrong or foreign or self._sockets >= SOCKETS_MAX:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -375,6 +375,14 @@ class _App:
 
 def _headers(scope: MutableMapping[str, Any]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _host_of_origin(origin: str) -> str:
+    """Return the host of an Origin header with its port; of what is none, nothing."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _host(header: str) -> str:
