@@ -22,7 +22,7 @@ from adapters.access import Access
 from adapters.graphql import event_stream, graphiql
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.bulk import Bulk
-from adapters.graphql.caller import Caller, in_time
+from adapters.graphql.caller import Caller, in_time, while_waited_for
 from adapters.graphql.compiled import CompiledDocuments
 from adapters.graphql.doors import Doors
 from adapters.graphql.ending import REQUEST_S, Ending
@@ -173,7 +173,7 @@ class _App:
         # Browsers let a page of elsewhere connect; where no token is needed, it would be let in. Programs have no
         # origin; a page in a frame that is sandboxed has one without a host: null.
         origin = headers.get("origin")
-        foreign = self._hosts is not None and origin is not None and urlsplit(origin).netloc != headers.get("host")
+        foreign = self._hosts is not None and origin is not None and _host_of_origin(origin) != headers.get("host")
         if wrong or foreign or self._sockets >= SOCKETS_MAX:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -265,11 +265,12 @@ class _App:
                     return respond(full, call.media_type)
                 return await self._bulk.answer(document, call, access, caller)
         request_id = uuid4()
-        body = await self._answered_quickly(document, call, access, request_id)
-        if body is not None:
-            response = json_bytes_response(200, body, call.media_type)
+        found = await self._answered_quickly(document, call, access, request_id, caller)
+        if isinstance(found, bytes):
+            response = json_bytes_response(200, found, call.media_type)
         else:
-            response = respond(await self._answered(document, call, access, request_id, caller), call.media_type)
+            answer = found or await self._answered(document, call, access, request_id, caller)
+            response = respond(answer, call.media_type)
         return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
     async def _resolved(self, call: Call, caller: Caller | None = None) -> str | Answer:
@@ -284,7 +285,9 @@ class _App:
 
     async def _in_time(self, caller: Caller | None, work: Callable[[Ending], T]) -> T | None:
         """Return what a thread does for a caller, None if its time is up; without a caller whoever waits cancels it."""
-        return await in_time(caller, self._threads, self._endings, work, self._limits.request_s)
+        seconds = self._limits.request_s
+        left_s = caller.left_s(seconds) if caller else seconds
+        return await in_time(caller, self._threads, self._endings, work, left_s)
 
     def _looked_up(self, call: Call) -> str | Answer:
         try:
@@ -295,16 +298,22 @@ class _App:
             _log.warning("a document is not looked up: %s", error)
             return unavailable("the store does not answer")
 
-    async def _answered_quickly(self, document: str, call: Call, access: Access, request_id: UUID) -> bytes | None:
+    async def _answered_quickly(
+        self, document: str, call: Call, access: Access, request_id: UUID, caller: Caller
+    ) -> bytes | Answer | None:
         """Return the answer to a query of which something was made that answers it; None: nothing was."""
         if self._compiled is None or call.media_type not in (JSON, GRAPHQL_RESPONSE):
             return None
         with self._place() as full:
             if full is not None:
-                return None  # which is told to whoever asks for the other way
-            return await self._compiled.answer(
-                document, call.variables, call.operation_name, access=access, request_id=request_id
-            )
+                return full
+            try:
+                async with while_waited_for(caller, caller.left_s(self._limits.request_s)):
+                    return await self._compiled.answer(
+                        document, call.variables, call.operation_name, access=access, request_id=request_id
+                    )
+            except TimeoutError:
+                return TIME_IS_UP
 
     async def _answered(
         self, document: str, call: Call, access: Access, request_id: UUID, caller: Caller | None = None
@@ -366,6 +375,14 @@ class _App:
 
 def _headers(scope: MutableMapping[str, Any]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _host_of_origin(origin: str) -> str:
+    """Return the host of an Origin header with its port; of what is none, nothing."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _host(header: str) -> str:

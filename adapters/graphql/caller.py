@@ -1,9 +1,9 @@
 """Who sent an HTTP request: what it sends, for how long that is waited for, and whether it still wants an answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from adapters.graphql.ending import Ending
@@ -22,6 +22,7 @@ class Caller:
         self.leaving = ExitStack()
         self._receive = receive
         self._gone: asyncio.Task[None] | None = None
+        self._waits_since_s: float | None = None
 
     async def body(self) -> bytes | Response:
         """Return the body of the request, or the response to one that is too large or does not come."""
@@ -30,6 +31,14 @@ class Caller:
                 return await self._body()
         except TimeoutError:
             return too_slow()
+        finally:
+            self._waits_since_s = asyncio.get_running_loop().time()
+
+    def left_s(self, seconds: float) -> float:
+        """Return what is left of so many seconds since all of the request was there."""
+        if self._waits_since_s is None:
+            return seconds
+        return max(0.0, self._waits_since_s + seconds - asyncio.get_running_loop().time())
 
     def gone(self) -> "asyncio.Task[None]":
         """Return what is done once nobody waits any more; for who has read the body."""
@@ -37,6 +46,11 @@ class Caller:
             self._gone = asyncio.ensure_future(self._until_gone())
             self.leaving.callback(self._gone.cancel)
         return self._gone
+
+    def unwatch(self, call: Callable[["asyncio.Task[None]"], object]) -> None:
+        """Call something no more when nobody waits."""
+        if self._gone is not None:
+            self._gone.remove_done_callback(call)
 
     async def _body(self) -> bytes | Response:
         parts: list[bytes] = []
@@ -54,6 +68,24 @@ class Caller:
     async def _until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+@asynccontextmanager
+async def while_waited_for(caller: Caller, seconds: float) -> AsyncIterator[None]:
+    """Cancel what the loop does for a caller with the caller, or with its time. Raises TimeoutError then."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(seconds) as patience:
+
+        def gone(_: object) -> None:
+            if not patience.expired():
+                patience.reschedule(loop.time())
+
+        watching = loop.call_later(WATCHED_AFTER_S, lambda: caller.gone().add_done_callback(gone))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            caller.unwatch(gone)
 
 
 async def in_time(

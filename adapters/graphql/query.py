@@ -62,7 +62,8 @@ NO_TIME: Final = Micros(0)  # in a cursor
 
 _ARTICLE: Final = {"vehicle": "a", "trip": "a", "event": "an"}
 DISTANCE_M_MAX: Final = 20_037_509.0  # half round the Earth
-FILTER_VALUES_MAX: Final = 1_000  # in one list of a filter
+VINS_MAX: Final = PAGE_MAX  # of a filter: they fit on one page
+FILTER_VALUES_MAX: Final = 1_000  # in any other list of a filter
 
 
 @strawberry.input(
@@ -123,12 +124,20 @@ def _check_number(where: str, value: float, least: float, most: float) -> None:
         raise BadInputError(f"{value:g} cannot be", where=where, remedy=f"give a number from {least:g} to {most:g}")
 
 
+def check_lengths(*lists: tuple[str, Sequence[object] | None, int]) -> None:
+    """Raise BadInputError for a list of a filter that has more values than it may have."""
+    for name, values, most in lists:
+        if values is not None and len(values) > most:
+            what, where = f"{len(values)} values are too many", f"filter.{name}"
+            raise BadInputError(what, where=where, remedy=f"give at most {most}")
+
+
 @strawberry.input(description="Vehicles that fit everything that is given.")
 class VehicleFilter:
     """Which vehicles are asked for."""
 
     vins: list[str] | None = strawberry.field(
-        default=None, description=f"These; one page has up to {PAGE_MAX} of them."
+        default=None, description=f"These, at most {VINS_MAX}: one page has them all."
     )
     brands: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
     models: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
@@ -172,10 +181,14 @@ class VehicleFilter:
             if missing and any(each is not None for each in given):
                 remedy = "leave it out, or ask for a token with this scope"
                 raise ForbiddenError(f"{what}: {lacking(missing)}", where="filter", remedy=remedy)
-        for values in (self.vins, self.brands, self.models, self.regions, self.trouble_codes, self.warnings):
-            if values is not None and len(values) > FILTER_VALUES_MAX:
-                remedy = f"give at most {FILTER_VALUES_MAX}"
-                raise BadInputError(f"{len(values)} values are too many", where="filter", remedy=remedy)
+        check_lengths(
+            ("vins", self.vins, VINS_MAX),
+            ("brands", self.brands, FILTER_VALUES_MAX),
+            ("models", self.models, FILTER_VALUES_MAX),
+            ("regions", self.regions, FILTER_VALUES_MAX),
+            ("troubleCodes", self.trouble_codes, FILTER_VALUES_MAX),
+            ("warnings", self.warnings, FILTER_VALUES_MAX),
+        )
         return Chosen(
             vins=None if self.vins is None else tuple(Vin.parse(vin).text for vin in self.vins),
             brands=None if self.brands is None else tuple(self.brands),

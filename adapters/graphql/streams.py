@@ -5,7 +5,7 @@ So a reader that is slow keeps nobody waiting and misses nothing: what it has no
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from enum import Enum
@@ -257,7 +257,7 @@ class Streams:
         self._log = Tide(wait, "waits for the log")
         self._projected = Tide(projected(self._positions, wait), "waits for the read models")
         self._ending = asyncio.Event()
-        self._open: Counter[str] = Counter()  # by client
+        self._open: Counter[Hashable] = Counter()  # by client and brands
         self._all_closed = asyncio.Event()
 
     def close(self) -> None:
@@ -283,16 +283,17 @@ class Streams:
     @asynccontextmanager
     async def opened(self, document: str, call: Call, access: Access) -> AsyncIterator[Stream | Answer]:
         """Give a subscription, or why there is none."""
+        client = (access.client, access.brands)
         if self._ending.is_set():
             yield unavailable("the server is going down")
-        elif self._open.total() >= STREAMS_MAX or self._open[access.client] >= STREAMS_OF_CLIENT_MAX:
+        elif self._open.total() >= STREAMS_MAX or self._open[client] >= STREAMS_OF_CLIENT_MAX:
             yield unavailable("too many subscriptions at once")
         else:
-            self._open[access.client] += 1
+            self._open[client] += 1
             try:
                 yield await self._begun(document, call, access)
             finally:
-                self._open -= Counter([access.client])
+                self._open -= Counter([client])
                 if not self._open:
                     self._all_closed.set()
 

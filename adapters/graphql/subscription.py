@@ -19,7 +19,7 @@ from adapters.graphql.events import Event, chosen_topics
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, read_cursor, vehicle_id_of
 from adapters.graphql.paging import Edge
-from adapters.graphql.query import FILTER_VALUES_MAX, named_vehicle
+from adapters.graphql.query import FILTER_VALUES_MAX, check_lengths, named_vehicle
 from adapters.graphql.scalars import Int64
 from adapters.graphql.scopes import DIAGNOSTICS, EVENTS, MEDIA, NAVIGATION, Scopes, lacking
 from adapters.graphql.vehicle import Vehicle, event_node
@@ -98,15 +98,12 @@ class EventFilterInput:
 
     def chosen(self, context: Context) -> EventFilter:
         """Return the filter as the log takes it. Raises `BadInputError`."""
-        for name, values, most in (
+        check_lengths(
             ("vehicles", self.vehicles, VEHICLES_MAX),
             ("brands", self.brands, FILTER_VALUES_MAX),
             ("models", self.models, FILTER_VALUES_MAX),
             ("types", self.types, FILTER_VALUES_MAX),
-        ):
-            if values is not None and len(values) > most:
-                what, where = f"{len(values)} values are too many", f"filter.{name}"
-                raise BadInputError(what, where=where, remedy=f"give at most {most}")
+        )
         return EventFilter(
             vehicle_ids=None if self.vehicles is None else [_vehicle(context, str(each)) for each in self.vehicles],
             brands=None if self.brands is None else tuple(self.brands),

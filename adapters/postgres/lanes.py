@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, LiteralString, NamedTuple
 
@@ -22,6 +23,8 @@ LANES_MAX: Final = 8
 STATEMENTS_MAX: Final = 64  # prepared on one lane
 ANSWER_TIMEOUT_S: Final = 12.0  # longer than a statement may take
 CONNECT_TIMEOUT_S: Final = 5
+CANCEL_WITHIN_S: Final = 5.0  # a cancellation is a connection of its own
+CANCEL_AGAIN_S: Final = 0.25
 # One plan for all values: each table is read by the key of vehicles that were found before.
 _OPTIONS: Final = (
     "-c statement_timeout={} -c default_transaction_isolation=repeatable\\ read -c plan_cache_mode=force_generic_plan"
@@ -55,6 +58,7 @@ class Lane:
         self._results: list[Any] = []
         self._answered: asyncio.Future[list[Rows]] | None = None
         self._reason = "the connection is lost"  # should it be
+        self.given_up = False  # a cancellation is on its way, which is to meet nobody else's statement
         self._closed = False
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
@@ -67,15 +71,19 @@ class Lane:
 
     def close(self) -> None:
         """End the connection, whatever it does."""
-        if self._closed:
-            return
-        self._closed = True
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
-        self._connection.close()
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._connection.close()
         answered, self._answered = self._answered, None
         if answered is not None and not answered.done():
             answered.set_exception(StoreError(self._reason))
+
+    def cancel(self) -> None:
+        """End what is being asked, in a thread: it takes a connection of its own."""
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=CANCEL_WITHIN_S)
 
     def ask(self, statements: Sequence[Statement]) -> "asyncio.Future[list[Rows]]":
         """Send the statements of a transaction; the future has the rows of those that give any, or StoreError."""
@@ -164,21 +172,33 @@ class Lanes:
         self._idle: list[Lane] = []
         self._open: set[Lane] = set()
         self._opening: set[asyncio.Task[Lane]] = set()
+        self._cancelling: set[asyncio.Task[None]] = set()
         self._waiting: deque[asyncio.Future[Lane]] = deque()
         self._closed = False
 
     async def ask(self, statements: Sequence[Statement]) -> list[Rows]:
-        """Return the rows of each statement of a transaction that gives any. Raises StoreError."""
+        """Return the rows of each statement of a transaction that gives any. Raises StoreError.
+
+        Who is cancelled while it waits has the statement cancelled.
+        """
         lane = await self._take()
         answered = lane.ask(statements)
-        timer = asyncio.get_running_loop().call_later(ANSWER_TIMEOUT_S, lane.close)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(ANSWER_TIMEOUT_S, lane.close)
 
         def ended(_: object) -> None:  # also where nobody waits for it any more
             timer.cancel()
             self._give_back(lane)
 
         answered.add_done_callback(ended)
-        return await asyncio.shield(answered)
+        try:
+            return await asyncio.shield(answered)
+        except asyncio.CancelledError:
+            lane.given_up = True
+            cancelling = loop.create_task(_cancelled(lane, answered))
+            self._cancelling.add(cancelling)
+            cancelling.add_done_callback(self._cancelling.discard)
+            raise
 
     async def close(self) -> None:
         """Close every connection."""
@@ -186,8 +206,10 @@ class Lanes:
         await asyncio.gather(*self._opening, return_exceptions=True)
         for lane in list(self._open):
             lane.close()
+        await asyncio.gather(*self._cancelling, return_exceptions=True)
         self._open.clear()
         self._idle.clear()
+        self._refuse_waiting("the connections are closed")
 
     async def _take(self) -> Lane:
         while self._idle:
@@ -195,51 +217,65 @@ class Lanes:
             if lane.alive:
                 return lane
             self._open.discard(lane)
-        loop = asyncio.get_running_loop()
-        if len(self._open) + len(self._opening) < LANES_MAX:
-            opening = loop.create_task(self._opened())
-            self._opening.add(opening)
-            opening.add_done_callback(self._opening.discard)
-            return await self._handed(opening, asyncio.shield(opening))
-        waiting: asyncio.Future[Lane] = loop.create_future()
+        waiting: asyncio.Future[Lane] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
-        return await self._handed(waiting, waiting)
-
-    async def _handed(self, lane: "asyncio.Future[Lane]", waiting: "asyncio.Future[Lane]") -> Lane:
-        """Return a lane when it is there; should nobody wait for it any more, others get it."""
+        self._open_for_waiting()
         try:
             return await waiting
         except asyncio.CancelledError:
-            lane.add_done_callback(self._unclaimed)
+            if waiting.cancelled():
+                self._waiting.remove(waiting)
+            elif waiting.exception() is None:
+                self._give_back(waiting.result())
             raise
 
-    def _unclaimed(self, lane: "asyncio.Future[Lane]") -> None:
-        if not lane.cancelled() and lane.exception() is None:
-            self._give_back(lane.result())
+    def _open_for_waiting(self) -> None:
+        """Begin to open a lane for somebody who waits, if there may be one more."""
+        if not self._closed and len(self._open) + len(self._opening) < LANES_MAX:
+            opening = asyncio.get_running_loop().create_task(self._opened())
+            self._opening.add(opening)
+            opening.add_done_callback(self._came)
 
     async def _opened(self) -> Lane:
         loop = asyncio.get_running_loop()
         connect = partial(psycopg.connect, self._conninfo, autocommit=True)
-        try:
-            lane = Lane(await loop.run_in_executor(None, connect), loop)
-        except psycopg.Error as error:
-            raise StoreError(f"the database does not answer: {str(error).partition(chr(10))[0]}") from error
-        self._open.add(lane)
-        return lane
+        return Lane(await loop.run_in_executor(None, connect), loop)
+
+    def _came(self, opening: "asyncio.Task[Lane]") -> None:
+        """Hand a new lane to whoever waits; where there is none, none of them is left to wait for the next."""
+        self._opening.discard(opening)
+        error = None if opening.cancelled() else opening.exception()
+        if opening.cancelled() or error is not None:
+            self._refuse_waiting(f"the database does not answer: {str(error).partition(chr(10))[0]}")
+        else:
+            self._open.add(opening.result())
+            self._give_back(opening.result())
 
     def _give_back(self, lane: Lane) -> None:
-        """Hand a lane to whoever waits longest; one that is lost is replaced by whoever asks next."""
-        if not lane.alive or self._closed:
+        """Hand a lane to whoever waits longest; one that is lost is replaced."""
+        if not lane.alive or lane.given_up or self._closed:
             lane.close()
             self._open.discard(lane)
+            if any(not each.done() for each in self._waiting):
+                self._open_for_waiting()
+            return
         while self._waiting:
             waiting = self._waiting.popleft()
-            if waiting.done():
-                continue
-            if lane.alive:
+            if not waiting.done():
                 waiting.set_result(lane)
-            else:
-                waiting.set_exception(StoreError("the connection is lost"))
-            return
-        if lane.alive:
-            self._idle.append(lane)
+                return
+        self._idle.append(lane)
+
+    def _refuse_waiting(self, why: str) -> None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(StoreError(why))
+
+
+async def _cancelled(lane: Lane, answered: "asyncio.Future[list[Rows]]") -> None:
+    """Cancel what a lane is asked, until it has ended: one cancellation may come between two statements."""
+    loop = asyncio.get_running_loop()
+    while not answered.done():
+        await loop.run_in_executor(None, lane.cancel)
+        await asyncio.wait({answered}, timeout=CANCEL_AGAIN_S)

@@ -92,6 +92,7 @@ class PostgresTwinReader:
         self._connection: Connection[TupleRow] | None = None
         self._shown: TwinStatements | None = None
         self._cancelled = False
+        self._away = False
         self._giving_back = threading.Lock()  # none is cancelled that others may have by now
 
     def close(self) -> None:
@@ -411,7 +412,13 @@ class PostgresTwinReader:
         if self._cancelled:
             raise StoreError("the view was cancelled")
         if self._connection is None:
-            self._connection = self._pool.getconn(CONNECTION_WAIT_S)
+            if self._away:
+                raise StoreError("the database does not answer")
+            try:
+                self._connection = self._pool.getconn(CONNECTION_WAIT_S)
+            except PoolTimeout:
+                self._away = True  # the next question does not wait for it again
+                raise
             self._connection.read_only = not writes
             if self._brands is not None:
                 told = [API_ROLE, BRANDS_SETTING, BRANDS_SEPARATOR.join(self._brands)]

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -306,6 +307,22 @@ def test_a_connection_that_is_lost_in_the_middle_is_an_error_of_that_view_only(w
         with pytest.raises(StoreError):
             read.positions()
     assert world.ask("{ status { logPosition } }")
+
+
+def test_a_view_waits_once_for_a_database_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin_reader, "CONNECTION_WAIT_S", 0.1)
+    twins = PostgresTwins(f"host={tmp_path}").open()
+    waits: list[float] = []
+    try:
+        with twins.reading() as read:
+            getconn = twins._pool.getconn
+            monkeypatch.setattr(twins._pool, "getconn", lambda timeout: (waits.append(timeout), getconn(timeout))[1])
+            for _ in range(3):
+                with pytest.raises(StoreError):
+                    read.positions()
+    finally:
+        twins.close()
+    assert waits == [0.1]
 
 
 def test_a_database_without_tables_is_a_store_that_does_not_answer(server: EmbeddedServer) -> None:

@@ -1,6 +1,7 @@
 """Whatever docs/partners.md tells to ask is asked, of a server that knows the vehicle of the page.
 
-A block of GraphQL may begin with a comment that is JSON: its variables. A subscription is left to the tests of its own.
+A block of GraphQL may begin with a comment that is JSON: its variables. Of a subscription the first thing that it tells
+of the past is read.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from adapters.graphql.ids import cursor_of
 from tests.support.command_line import ROOT, CommandLine, serving
 from tests.support.small_drives import petrol_drive
 
@@ -21,7 +23,9 @@ BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS: Final = BLOCK.findall(PAGE)
 SHELL: Final = "".join(code for language, code in BLOCKS if language == "sh")
 DOCUMENTS: Final = [code for language, code in BLOCKS if language == "graphql"]
-QUERIES: Final = [each for each in DOCUMENTS if not re.search(r"^subscription\b", each, re.MULTILINE)]
+SUBSCRIPTIONS: Final = [each for each in DOCUMENTS if re.search(r"^subscription\b", each, re.MULTILINE)]
+QUERIES: Final = [each for each in DOCUMENTS if each not in SUBSCRIPTIONS]
+SENT: Final = [json.loads(body) for body in re.findall(r"-d '(\{.*\})'", SHELL)]  # by curl
 PATIENCE_S: Final = 120
 
 
@@ -54,6 +58,8 @@ def variables_of(document: str) -> Any:
 
 def test_the_page_has_queries() -> None:
     assert len(QUERIES) >= 6
+    assert len(SUBSCRIPTIONS) >= 2
+    assert {"subscription" in each["query"] for each in SENT} == {True, False}
     assert VIN in PAGE
 
 
@@ -74,11 +80,29 @@ def test_a_whole_fleet_comes_as_the_page_says(server_and_token: tuple[str, str],
     assert end == {"end": {"vehicles": 1}}
 
 
-@pytest.mark.parametrize("body", re.findall(r"-d '(\{.*\})'", SHELL))
-def test_what_curl_sends_is_answered(server_and_token: tuple[str, str], body: str) -> None:
-    answer = asked(server_and_token, json.loads(body)).json()
+@pytest.mark.parametrize("body", [each for each in SENT if "subscription" not in each["query"]])
+def test_what_curl_sends_is_answered(server_and_token: tuple[str, str], body: Any) -> None:
+    answer = asked(server_and_token, body).json()
     assert "errors" not in answer
     assert answer["data"]["vehicles"]["edges"][0]["node"]["vin"] == VIN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"query": each} for each in SUBSCRIPTIONS] + [each for each in SENT if "subscription" in each["query"]],
+)
+def test_every_subscription_of_the_page_tells_what_has_happened(server_and_token: tuple[str, str], body: Any) -> None:
+    address, token = server_and_token
+    headers = {
+        "authorization": f"Bearer {token}",
+        "accept": "text/event-stream",
+        "last-event-id": cursor_of("the log", 0),
+    }
+    with httpx.stream("POST", address, json=body, headers=headers, timeout=PATIENCE_S) as response:
+        told = next(line.removeprefix("data: ") for line in response.iter_lines() if line.startswith("data: {"))
+    answer = json.loads(told)
+    assert "errors" not in answer
+    assert VIN in told
 
 
 def test_every_command_that_issues_a_token_does(tmp_path: Path, database: str) -> None:

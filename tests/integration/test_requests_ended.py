@@ -16,12 +16,15 @@ from adapters.graphql.budgets import Budgets
 from adapters.graphql.ending import Ending
 from adapters.graphql.execution import Api
 from adapters.graphql.http import NDJSON
+from adapters.postgres.lanes import ANSWER_TIMEOUT_S, LANES_MAX
+from adapters.postgres.whole_reader import PostgresWholeReads
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, World, full_car, postgres_world, vin_of
 
 SHORT_S: Final = 0.5
 PATIENCE_S: Final = 60.0
 ASKED: Final = f'{{ vehicle(vin: "{vin_of(1)}") {{ vin }} status {{ logPosition }} }}'
 FLEET: Final = "query ($a: String) { vehicles(first: 1, after: $a) {"
+COMPILED: Final = f'{{ vehicle(vin: "{vin_of(1)}") {{ vin diagnostics {{ odometer {{ value }} }} }} }}'
 PAGES: Final = f"{FLEET} edges {{ cursor node {{ vin }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
 
 
@@ -94,8 +97,17 @@ class Client:
         return b"".join(each.get("body", b"") for each in self.sent).decode()
 
 
-def app_of(world: World, request_s: float = PATIENCE_S) -> Any:
-    return build_app(world.twins, CATALOGUE, CODEC.decode, REGISTRY, limits=NO_LIMITS._replace(request_s=request_s))
+def app_of(world: World, request_s: float = PATIENCE_S, reads: PostgresWholeReads | None = None) -> Any:
+    limits = NO_LIMITS._replace(request_s=request_s, reads=reads)
+    return build_app(world.twins, CATALOGUE, CODEC.decode, REGISTRY, limits=limits)
+
+
+async def compiled(app: Any) -> None:
+    """Ask a document until it is compiled."""
+    for _ in range(2):
+        client = Client(COMPILED)
+        await app(client.scope, client.receive, client.send)
+        assert json.loads(client.text)["data"]["vehicle"]["vin"] == vin_of(1)
 
 
 def test_a_request_that_takes_too_long_is_told_so_and_its_statement_is_cancelled(world: World, database: str) -> None:
@@ -135,6 +147,45 @@ def test_those_who_go_leave_neither_statements_nor_threads_nor_a_place_in_the_qu
         return other
 
     assert json.loads(asyncio.run(asked()).text)["data"]["status"]["logPosition"] > 0
+
+
+def test_a_compiled_document_that_takes_too_long_is_told_so_and_is_not_asked_again(world: World, database: str) -> None:
+    async def asked() -> Client:
+        reads = PostgresWholeReads(database)
+        app, client = app_of(world, SHORT_S, reads), Client(COMPILED)
+        await compiled(app)
+        with standing_still(database):
+            begun = time.monotonic()
+            await app(client.scope, client.receive, client.send)
+            assert time.monotonic() - begun < ANSWER_TIMEOUT_S
+            await until(lambda: waiting(database) == 0)
+        await compiled(app)
+        await reads.close()
+        return client
+
+    client = asyncio.run(asked())
+    (error,) = json.loads(client.text)["errors"]
+    assert (client.status, error["extensions"]["code"]) == (503, "TIMEOUT")
+    assert b"x-request-id" in client.headers
+
+
+def test_those_who_go_leave_no_statement_of_a_compiled_document(world: World, database: str) -> None:
+    async def asked() -> None:
+        reads = PostgresWholeReads(database)
+        app = app_of(world, reads=reads)
+        await compiled(app)
+        with standing_still(database):
+            clients = [Client(COMPILED) for _ in range(LANES_MAX * 2)]
+            answers = [asyncio.ensure_future(app(each.scope, each.receive, each.send)) for each in clients]
+            await until(lambda: waiting(database) == LANES_MAX)
+            for each in clients:
+                each.gone.set()
+            await asyncio.gather(*answers)
+            await until(lambda: waiting(database) == 0)
+        await compiled(app)
+        await reads.close()
+
+    asyncio.run(asked())
 
 
 def test_a_page_of_a_stream_that_takes_too_long_is_its_last_line(world: World, database: str) -> None:

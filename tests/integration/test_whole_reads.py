@@ -1,9 +1,11 @@
 """Whole vehicles over a PostgreSQL whose connections are lost, used by many at once, and given up in mid-question."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -14,7 +16,7 @@ from adapters.graphql.budgets import Budgets
 from adapters.graphql.compiled import CompiledDocuments
 from adapters.graphql.execution import Api
 from adapters.postgres import lanes
-from adapters.postgres.lanes import LANES_MAX, STATEMENTS_MAX
+from adapters.postgres.lanes import LANES_MAX, STATEMENTS_MAX, Statement
 from adapters.postgres.whole_reader import PostgresWholeReads
 from adapters.whole_reads import Asked, Asker, By, Wanted, WholeVehicle
 from domain import paths
@@ -24,6 +26,7 @@ from tests.support.twins import World, full_car, postgres_world
 
 __all__ = ["database", "server"]
 
+PATIENCE_S = 20.0
 CAR = full_car(1, brand="Audi")
 WANTED = Wanted(By.VIN, (paths.SPEED,), last_seen=True)
 DOCUMENT = "query ($vin: String!) { vehicle(vin: $vin) { vin diagnostics { odometer { value } } } }"
@@ -65,6 +68,18 @@ def end_connections(conninfo: str) -> None:
     assert ended[0] >= 1
 
 
+def until_all_wait(conninfo: str) -> None:
+    """Wait until every connection of an event loop waits for a lock."""
+    statement: LiteralString = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    end = time.monotonic() + PATIENCE_S
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        while connection.execute(statement).fetchone() != (LANES_MAX,):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
 @pytest.mark.usefixtures("world")
 def test_a_connection_that_is_lost_is_replaced(database: str) -> None:
     async def ask() -> None:
@@ -83,11 +98,51 @@ def test_a_connection_that_is_lost_is_replaced(database: str) -> None:
 
 
 @pytest.mark.usefixtures("world")
+def test_a_connection_that_is_lost_before_it_is_used_says_so(database: str) -> None:
+    async def ask() -> None:
+        async with reading(database) as reads:
+            lane = await reads._lanes._take()
+            lane.close()
+            with pytest.raises(StoreError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await lane.ask([Statement("SELECT 1", ())])
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("world")
 def test_more_may_ask_at_once_than_there_are_connections(database: str) -> None:
     async def ask() -> None:
         async with reading(database) as reads:
             found = await asyncio.gather(*(speed(reads, "Audi") for _ in range(5 * LANES_MAX)))
             assert len(set(found)) == 1
+
+    asyncio.run(ask())
+
+
+def test_all_who_wait_are_told_of_a_database_that_cannot_be_reached(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with reading(f"host={tmp_path} connect_timeout=1") as reads, asyncio.timeout(PATIENCE_S):
+            asking = [speed(reads) for _ in range(3 * LANES_MAX)]
+            found = await asyncio.gather(*asking, return_exceptions=True)
+            assert {type(each) for each in found} == {StoreError}
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("world")
+def test_all_who_wait_are_served_though_every_connection_is_lost(database: str) -> None:
+    async def ask() -> None:
+        async with reading(database) as reads, asyncio.timeout(PATIENCE_S):
+            await speed(reads)
+            with psycopg.connect(database) as connection:
+                connection.execute("LOCK TABLE directory IN ACCESS EXCLUSIVE MODE")
+                asking = [asyncio.ensure_future(speed(reads, "Audi")) for _ in range(4 * LANES_MAX)]
+                await asyncio.to_thread(until_all_wait, database)
+                end_connections(database)
+            found = await asyncio.gather(*asking, return_exceptions=True)
+            assert sum(isinstance(each, StoreError) for each in found) <= LANES_MAX
+            assert len(found) == 4 * LANES_MAX
 
     asyncio.run(ask())
 

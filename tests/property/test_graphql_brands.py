@@ -1,12 +1,16 @@
 """Whatever two brands ask, neither answer has anything of the other's vehicles (differential test over PostgreSQL)."""
 
+import asyncio
 import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 from hypothesis import HealthCheck, given, settings
@@ -14,12 +18,26 @@ from hypothesis import strategies as st
 
 from adapters.access import Access, Scope
 from adapters.clock import iso_time
+from adapters.graphql.app import build_app
+from adapters.graphql.execution import Answer
 from adapters.graphql.ids import cursor_of, event_id_of, trip_id_of, vehicle_id_of
 from adapters.graphql.schema import CORE_SCHEMA
+from adapters.graphql.streams import ServerEndingError, Stream
 from domain import paths
 from domain.units import Micros
 from tests.support.databases import database, server
-from tests.support.twins import SECOND, T0, Car, World, full_car, memory_world, postgres_world
+from tests.support.twins import (
+    CATALOGUE,
+    CODEC,
+    REGISTRY,
+    SECOND,
+    T0,
+    Car,
+    World,
+    full_car,
+    memory_world,
+    postgres_world,
+)
 
 __all__ = ["database", "server"]
 
@@ -194,12 +212,128 @@ def of_brand(brand: str) -> set[str]:
     return {car.vin for car in CARS if car.entry.brand == brand}
 
 
+def access_of(brand: str) -> Access:
+    return Access("client", "subject", frozenset({brand}), frozenset(Scope), audited=False)
+
+
 def answers(world: World, document: str) -> list[Any]:
-    found = []
-    for brand in BRANDS:
-        access = Access("client", "subject", frozenset({brand}), frozenset(Scope), audited=False)
-        found.append(world.api.answer(document, access=access).body)
-    return found
+    return [world.api.answer(document, access=access_of(brand)).body for brand in BRANDS]
+
+
+# --- subscriptions and whole fleets -----------------------------------------------------------------------------------
+
+STREAM_FILTERS = st.sampled_from(
+    [
+        "",
+        ', filter: { brands: ["Audi", "Skoda"] }',
+        ', filter: { brands: ["Skoda"] }',
+        ', filter: { types: ["vehicle.signals_sampled.v1", "vehicle.trip_started.v1"] }',
+        *(f', filter: {{ vehicles: ["{each}"] }}' for each in (CARS[0].vin, vehicle_id_of(CARS[1].id))),
+    ]
+)
+
+
+@st.composite
+def subscriptions(draw: st.DrawFn) -> str:
+    """Draw a subscription to what either brand may be told of."""
+    arguments = f'(after: "{cursor_of("the log", draw(st.integers(0, 40)))}"{draw(STREAM_FILTERS)})'
+    if draw(st.booleans()):
+        node = f"{draw(selection('Event', 4))} ofCar: vehicle {{ id {draw(selection('Vehicle', 4))} }}"
+        return f"subscription {{ events{arguments} {{ cursor node {{ {node} }} }} }}"
+    changes = f"{draw(selection('VehicleChange', 5))} ofCar: vehicle {{ id vin }}"
+    changed = arguments.replace(")", ", perSecond: 10)")
+    return f"subscription {{ vehicleChanged{changed} {{ cursor position changes {{ {changes} }} }} }}"
+
+
+class _End:
+    """A log to which nothing is added any more: who has read it is at the end of its stream."""
+
+    def __init__(self, ending: asyncio.Event) -> None:
+        self.ending = ending
+
+    async def beyond(self, _: int) -> int:
+        self.ending.set()
+        return 0
+
+
+async def streamed(world: World, document: str, access: Access, threads: ThreadPoolExecutor) -> list[Any]:
+    """Return all that a subscription delivers of the log as it is."""
+    found = world.api.subscribed(document, access=access)
+    if isinstance(found, Answer):
+        return [found.body]
+    ending = asyncio.Event()
+    live: Any = _End(ending)
+    bodies: list[Any] = []
+    with suppress(ServerEndingError):
+        async for delivery in Stream(found, threads, live, ending).deliveries():
+            bodies.append(delivery.body)  # noqa: PERF401  # what came before the end is kept
+    return bodies
+
+
+def stream_answers(world: World, document: str) -> list[Any]:
+    with ThreadPoolExecutor(1) as threads:
+        return [asyncio.run(streamed(world, document, access_of(brand), threads)) for brand in BRANDS]
+
+
+def cursors(value: Any) -> set[str]:
+    """Return the cursors of what a subscription to events has delivered."""
+    return {each["data"]["events"]["cursor"] for each in value if "events" in (each.get("data") or {})}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
+@given(document=subscriptions())
+def test_no_subscription_of_a_brand_is_told_anything_of_another(worlds: tuple[World, World], document: str) -> None:
+    postgres, memory = worlds
+    found = stream_answers(postgres, document)
+    for brand, bodies in zip(BRANDS, found, strict=True):
+        codes = {error["extensions"]["code"] for each in bodies for error in each.get("errors", ())}
+        assert not codes & {"GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "INTERNAL_SERVER_ERROR"}, document
+        assert told([each.get("data") for each in bodies]) <= of_brand(brand), document
+    assert not cursors(found[0]) & cursors(found[1]), document
+    assert found == stream_answers(memory, document), document
+
+
+class _Porter:
+    """Lets everybody in as a brand."""
+
+    required = True
+    brand = ""
+
+    def remembered(self, _: str) -> Access:
+        return access_of(self.brand)
+
+    verify = remembered
+
+
+def whole_fleet(world: World, document: str, brand: str) -> list[Any]:
+    """Return the lines of a whole fleet."""
+    porter = _Porter()
+    porter.brand = brand
+    app = build_app(world.twins, CATALOGUE, CODEC.decode, REGISTRY, doorkeeper=porter)
+
+    async def asked() -> str:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            headers = {"accept": "application/x-ndjson", "authorization": "Bearer x"}
+            return (await client.post("/graphql", json={"query": document}, headers=headers)).text
+
+    return [json.loads(line) for line in asyncio.run(asked()).splitlines()]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
+@given(inner=selection("Vehicle"), chosen=FILTERS, times=OF_LISTS)
+def test_no_whole_fleet_of_a_brand_has_anything_of_another(
+    worlds: tuple[World, World], inner: str, chosen: str, times: str
+) -> None:
+    page = f"vehicles(first: 2, after: $after{chosen}{times})"
+    fields = f"edges {{ cursor node {{ id vin {inner} }} }} pageInfo {{ hasNextPage endCursor }}"
+    document = f"query ($after: String) {{ {page} {{ {fields} }} }}"
+    found = [whole_fleet(worlds[0], document, brand) for brand in BRANDS]
+    for brand, lines in zip(BRANDS, found, strict=True):
+        assert "end" in lines[-1], document
+        assert told(lines) <= of_brand(brand), document
+    shown = [{line["cursor"] for line in lines[:-1]} for lines in found]
+    assert not shown[0] & shown[1], document
+    assert found == [whole_fleet(worlds[1], document, brand) for brand in BRANDS], document
 
 
 @settings(
@@ -227,3 +361,10 @@ def test_what_an_answer_tells_is_seen(worlds: tuple[World, World]) -> None:
     )
     titles = worlds[0].ask("{ vehicles(first: 9) { edges { node { media { title { value } } } } } }")
     assert told(titles) == every
+    events = "subscription { events { cursor node { vehicle { vin } } } }"
+    changes = f'subscription {{ vehicleChanged(after: "{cursor_of("the log", 0)}") {{ changes {{ vehicleId }} }} }}'
+    operator = access_of("")._replace(brands=None)
+    with ThreadPoolExecutor(1) as threads:
+        for subscribed in (events, changes):
+            assert told(asyncio.run(streamed(worlds[0], subscribed, operator, threads))) == every
+    assert all(cursors(each) for each in stream_answers(worlds[0], events))

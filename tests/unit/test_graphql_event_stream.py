@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -44,7 +44,12 @@ class Porter:
 
 
 def app_of(
-    world: World, times: SocketTimes = TIMES, limits: Limits = NO_LIMITS, access: Access = OPERATOR, twins: Any = None
+    world: World,
+    times: SocketTimes = TIMES,
+    limits: Limits = NO_LIMITS,
+    access: Access = OPERATOR,
+    twins: Any = None,
+    doorkeeper: Porter | None = None,
 ) -> AsgiApp:
     return build_app(
         twins or world.twins,
@@ -52,7 +57,7 @@ def app_of(
         CODEC.decode,
         REGISTRY,
         limits=limits._replace(live=Live(world.log.wait, times)),
-        doorkeeper=Porter(access),
+        doorkeeper=doorkeeper or Porter(access),
     )
 
 
@@ -307,6 +312,24 @@ def test_there_are_never_more_streams_than_allowed(monkeypatch: pytest.MonkeyPat
                 assert code_of((await third.heard())[2]) == "SERVICE_UNAVAILABLE"
         async with streaming(app, EVENTS) as fourth:
             assert await told(fourth, 1) == [1]
+
+    asyncio.run(run())
+
+
+def test_the_streams_of_one_brand_leave_those_of_another_with_the_same_client_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "STREAMS_OF_CLIENT_MAX", 1)
+
+    async def run() -> None:
+        porter = Porter(OPERATOR)
+        world = memory_world(full_car(1, brand="Audi"), full_car(2, brand="Skoda"))
+        app = app_of(world, doorkeeper=porter)
+        async with AsyncExitStack() as opened:
+            for brand in ("Audi", "Skoda"):
+                porter.access = OPERATOR._replace(brands=frozenset({brand}))
+                events = await opened.enter_async_context(streaming(app, EVENTS))
+                assert await events.next()
 
     asyncio.run(run())
 

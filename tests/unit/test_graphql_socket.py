@@ -8,6 +8,7 @@ import pytest
 
 from adapters.access import OPERATOR, Access, TokenRefusedError
 from adapters.clock import now
+from adapters.graphql import app as app_module
 from adapters.graphql.app import NO_LIMITS, AsgiApp, Limits, Live, build_app
 from adapters.graphql.socket import OPERATIONS_MAX, SocketTimes
 from adapters.graphql.streams import Patience
@@ -172,6 +173,8 @@ def test_a_socket_without_an_operation_is_closed_after_a_while() -> None:
         {"origin": "https://elsewhere.example"},
         {"origin": "null"},
         {"origin": "file://null"},
+        {"origin": "http://["},
+        {"origin": ""},
     ],
 )
 def test_a_page_of_elsewhere_is_not_let_in_where_no_token_is_needed(headers: dict[str, str]) -> None:
@@ -184,6 +187,19 @@ def test_the_own_page_is_let_in_and_other_paths_are_not() -> None:
 
     talk(conversation, origin="http://localhost:8000")
     assert ends(app_of(WORLD), path="/other") == 1008
+
+
+def test_there_are_never_more_sockets_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "SOCKETS_MAX", 1)
+    app = app_of(WORLD)
+
+    async def run() -> None:
+        async with initiated(app), talking(app) as second:
+            assert await second.heard() == 1008
+        async with initiated(app):
+            pass
+
+    asyncio.run(run())
 
 
 class Porter:
