@@ -220,3 +220,17 @@ export async function left({ open, given, base }) {
   await page.request.post(`${base}/changed`);
   await page.waitForFunction(() => document.querySelector(".counts b")?.innerText === "1");
 }
+
+/** Played faster than the server answers, the fleet is still seen to change on the way. */
+export async function played({ open, given, check }) {
+  const page = await open({
+    at: given.at,
+    hash: `#/fleet?at=${given.moment}&speed=60`,
+    prepare: (page) => page.route("**/graphql", (route) => setTimeout(() => route.continue().catch(() => {}), given.slowMs)),
+  });
+  await page.getByText("There is no vehicle.").waitFor();
+  await page.getByRole("button", { name: "Play", exact: true }).click();
+  await rows(page).first().waitFor();
+  check(await page.getByRole("button", { name: "Pause", exact: true }).count() === 1, "nothing was shown before the end");
+  return new URLSearchParams(page.url().split("?")[1]).get("at");
+}

@@ -12,6 +12,7 @@ from tests.support.twins import SECOND, T0, Car, World, memory_world, vin_of
 pytestmark = pytest.mark.browser
 
 NOW: Final = "2026-02-02T02:41:00Z"  # a minute after T0
+LATER: Final = "2026-02-02T06:40:00Z"
 CHARGE: Final = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed"
 FIRST_LOAD_BYTES_MAX: Final = 300_000
 DRAW_MS_MAX: Final = 20  # of ten thousand vehicles, painted
@@ -131,6 +132,11 @@ def test_what_fits_a_filter_no_more_leaves_it(browser: Browser) -> None:
         car.sample(T0, {CHARGE: 40.0})
     with changing(memory_world(*cars), cars[0], lambda: cars[0].sample(T0 + SECOND, {CHARGE: 60.0})) as address:
         browser.run("fleet.left", address, at=NOW)
+
+
+def test_what_is_played_is_seen_where_the_server_answers_slowly(browser: Browser, fleet: str) -> None:
+    moment = browser.run("fleet.played", fleet, at=LATER, moment="2026-02-02T02:37:00.000Z", slowMs=1500)
+    assert "2026-02-02T02:40:00" <= moment < "2026-02-02T02:50:00"
 
 
 def test_the_connection_is_lost_and_regained_without_a_reload(browser: Browser, fleet: str) -> None:

@@ -4,6 +4,21 @@ import { connection, token } from "./api.js";
 
 const RETRY_MS = [2_000, 4_000, 8_000, 15_000, 30_000];
 
+let unanswered = 0;
+
+/** Whether every question has its answer; one that is tried again has none. */
+export const allAnswered = () => unanswered === 0;
+
+/** A question begins to wait for its first answer. @returns {() => void} what ends that, once */
+export function awaited() {
+  let waiting = true;
+  unanswered += 1;
+  return () => {
+    unanswered -= waiting ? 1 : 0;
+    waiting = false;
+  };
+}
+
 /**
  * Ask when the key changes, when what is followed changes, and again after what can pass. What was there of the same group
  * stays until the answer comes.
@@ -21,6 +36,7 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
   useEffect(() => {
     const stop = new AbortController();
     const { signal } = stop;
+    const answered = awaited();
     let timer = null;
     let failures = 0;
     let asking = false;
@@ -33,13 +49,15 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
       try {
         const data = await question.current(signal);
         failures = 0;
+        answered();
         if (!signal.aborted) setState({ key, group, data, error: null });
       } catch (error) {
         if (signal.aborted) return;
         setState((was) => ({ key, group, data: was.key === key ? was.data : null, error }));
         const wait = waitOf(error, failures);
         failures += 1;
-        if (wait !== null) timer = setTimeout(turn, wait);
+        if (wait === null) answered();
+        else timer = setTimeout(turn, wait);
       } finally {
         asking = false;
       }
@@ -50,6 +68,7 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
     return () => {
       stop.abort();
       clearTimeout(timer);
+      answered();
     };
   }, [key, followed === null, round, token.get()]);
   const reload = useCallback(() => setRound((count) => count + 1), []);

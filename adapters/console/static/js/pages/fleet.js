@@ -8,7 +8,7 @@ import { connection } from "../api.js";
 import { SIGNS, STATES, countsOf, filterOf, rowOf, stateOf } from "../fleet.js";
 import { number } from "../format.js";
 import { collect, watchFleet } from "../live.js";
-import { waitOf } from "../load.js";
+import { awaited, waitOf } from "../load.js";
 import { useWhen } from "../time.js";
 import { Filters } from "../parts/filters.js";
 import { FleetTable } from "../parts/fleet_table.js";
@@ -74,12 +74,14 @@ function useFleet(params) {
     const show = (more) => !signal.aborted && setState({ key, byId: new Map(byId), loading: false, error: null, ...more });
     setState((was) => ({ ...was, loading: true, error: null }));
     const variables = { filter, asOf: when.asOf, knownAt: when.knownAt };
+    const answered = awaited();
     let timer = null;
     let failures = 0;
     const begin = () => collect(variables, signal, (nodes) => {
       take(nodes);
       if (byId.size <= nodes.length || byId.size % 1000 < nodes.length) show({ loading: true });
     }).then(() => {
+      answered();
       show();
       if (when.atMs !== null) return;
       const newest = Math.max(0, ...[...byId.values()].map((row) => row.seenMs));
@@ -98,13 +100,15 @@ function useFleet(params) {
       setState((was) => ({ ...was, loading: false, error }));
       const wait = waitOf(error, failures);
       failures += 1;
-      if (wait !== null) timer = setTimeout(begin, wait);
+      if (wait === null) answered();
+      else timer = setTimeout(begin, wait);
     });
     begin();
     return () => {
       stop.abort();
       clearTimeout(timer);
       clearInterval(timer);
+      answered();
     };
   }, [key, round, link === "closed"]);
   const rows = useMemo(() => [...state.byId.values()], [state.byId]);

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
+import { allAnswered } from "../load.js";
 import { change, useRoute } from "../router.js";
 import { useWhen } from "../time.js";
 import { localInput, moment } from "../format.js";
@@ -70,13 +71,19 @@ function useWindow(atMs, spanMs) {
   return kept.current;
 }
 
-/** Move on with the time, `speed` times as fast as it goes. */
+/** Move on with the time, `speed` times as fast as it goes; where answers take longer, each moment is waited for. */
 function usePlaying(playing, atMs, speed, goTo) {
   const latest = useRef({});
   latest.current = { atMs, goTo };
   useEffect(() => {
     if (!playing) return undefined;
-    const timer = setInterval(() => latest.current.goTo(latest.current.atMs + speed * TICK_MS), TICK_MS);
+    let ticks = 0;
+    const timer = setInterval(() => {
+      ticks += 1;
+      if (!allAnswered()) return;
+      latest.current.goTo(latest.current.atMs + ticks * speed * TICK_MS);
+      ticks = 0;
+    }, TICK_MS);
     return () => clearInterval(timer);
   }, [playing, speed]);
 }
