@@ -9,10 +9,13 @@ export async function fleets({ open, given, expected, check }) {
   for (const [brand, token] of Object.entries(given.tokens)) {
     const page = await open({ at: given.at });
     await page.getByRole("heading", { name: "A token is needed" }).waitFor();
+    await page.getByLabel("Access token").fill("schlüssel"); // which no header can hold
+    await page.getByRole("button", { name: "Continue" }).click();
+    check(await page.locator("#token:invalid").count() === 1, "what cannot be a token is taken");
     await page.getByLabel("Access token").fill("wrong");
     await page.getByRole("button", { name: "Continue" }).click();
     await page.getByText("The token is not taken").waitFor();
-    await page.getByLabel("Access token").fill(token);
+    await page.getByLabel("Access token").fill(`Bearer ${token} `);
     await page.keyboard.press("Enter");
     await page.locator("table.vehicles tbody tr").first().waitFor();
     seen[brand] = { vins: await sum(page), counts: await page.locator(".counts b").first().innerText() };

@@ -1,6 +1,6 @@
 /** What a view asks for, and how that stands. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { connection, token } from "./api.js";
+import { connection, passing, token } from "./api.js";
 
 const RETRY_MS = [2_000, 4_000, 8_000, 15_000, 30_000];
 
@@ -37,7 +37,7 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
     const stop = new AbortController();
     const { signal } = stop;
     const answered = awaited();
-    let timer = null;
+    let stopWaiting = () => {};
     let failures = 0;
     let asking = false;
     let more = false;
@@ -45,7 +45,7 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
       more = asking;
       if (asking) return;
       asking = true;
-      clearTimeout(timer);
+      stopWaiting();
       try {
         const data = await question.current(signal);
         failures = 0;
@@ -57,7 +57,7 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
         const wait = waitOf(error, failures);
         failures += 1;
         if (wait === null) answered();
-        else timer = setTimeout(turn, wait);
+        else stopWaiting = again(wait, turn, signal);
       } finally {
         asking = false;
       }
@@ -67,7 +67,6 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
     followed?.(turn, signal);
     return () => {
       stop.abort();
-      clearTimeout(timer);
       answered();
     };
   }, [key, followed === null, round, token.get()]);
@@ -78,9 +77,24 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
 
 /** How long to wait before what failed is tried again; null: trying again does not help. */
 export function waitOf(error, failures) {
-  if (error.retryAfterS) return error.retryAfterS * 1000;
-  const passing = error.code === "CONNECTION_LOST" || error.code === "SERVICE_UNAVAILABLE";
-  return passing && connection.get() !== "closed" ? RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] : null;
+  if (!passing(error) || connection.get() === "closed") return null;
+  return error.retryAfterS ? error.retryAfterS * 1000 : RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
+}
+
+/** Do something after a while, or as soon as the connection is back; not after the signal. @returns {() => void} what prevents it */
+export function again(waitMs, turn, signal) {
+  const stop = () => {
+    clearTimeout(timer);
+    unfollow();
+  };
+  const go = () => {
+    stop();
+    turn();
+  };
+  const timer = setTimeout(go, waitMs);
+  const unfollow = connection.follow((state) => state === "ok" && go());
+  signal.addEventListener("abort", stop);
+  return stop;
 }
 
 /** Follows nothing but the clock. */
