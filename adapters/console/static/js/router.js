@@ -55,5 +55,3 @@ export function change(params, { replace = true } = {}) {
   const { parts, params: now } = route.get();
   go(parts, { ...now, ...params }, { replace });
 }
-
-addEventListener("popstate", () => route.set(parse(location.hash)));

@@ -33,8 +33,7 @@ export const MEDIA = complete(`${OF}, $after: String) { ${VEHICLE} { media {
   } } }`);
 
 export const DIAGNOSTICS = complete(`${OF}) { ${VEHICLE} { diagnostics {
-    odometer { ...F } ignition { ...B } lowVoltageSystemState { ...S } lowVoltage { ...F } stateOfCharge { ...F }
-    stateOfChargeCurrent { ...F } batteryEnergy { ...F } isCharging { ...B } fuelLevel { ...F } fuelVolume { ...F }
+    odometer { ...F } ignition { ...B } lowVoltage { ...F } stateOfCharge { ...F } batteryEnergy { ...F } isCharging { ...B } fuelLevel { ...F }
     engineSpeed { ...F } coolantTemperature { ...F } outsideTemperature { ...F }
     telemetryQuality { gaps missingBatches lateSamples clockCorrections }
     troubleCodes { code failureType ecu service active held firstSeenAt lastSeenAt clearedAt receivedAt capturedAt
@@ -45,6 +44,9 @@ export const DIAGNOSTICS = complete(`${OF}) { ${VEHICLE} { diagnostics {
   } tyres: signals(prefix: "Vehicle.Chassis") { ${ENVELOPE} value } } }`);
 
 export const SIGNALS = `${OF}) { ${VEHICLE} { lastSeenAt signals { ${ENVELOPE} value } } }`;
+
+export const COMPARED = `${OF}) { ${VEHICLE} { signals { ${ENVELOPE} value }
+    diagnostics { troubleCodes(active: true) { ecu code capturedAt receivedAt } warnings(raised: true) { warning capturedAt receivedAt } } } }`;
 
 export const EVENTS = `${OF}, $first: Int!, $after: String, $types: [String!], $order: Order!) { ${VEHICLE} {
     events(first: $first, after: $after, types: $types, order: $order) {
