@@ -30,6 +30,12 @@ export async function fleets({ open, given, expected, check }) {
   return seen;
 }
 
+/** The one vehicle of a token in the table of the fleet. */
+export async function row({ open, given }) {
+  const page = await open({ at: given.at, prepare: (page) => page.addInitScript((token) => sessionStorage.setItem("fleettwin.token", token), given.token) });
+  return page.locator("table.vehicles tbody tr").first().innerText();
+}
+
 /** What a token may not show is said to be hidden, with the scope that it lacks; nothing is empty in silence. */
 export async function withheld({ open, given }) {
   const seen = {};

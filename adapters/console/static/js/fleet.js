@@ -54,7 +54,7 @@ export function inOrder(rows, params) {
 
 /** @typedef {{id: string, vin: string, brand: string, model: string, state: string, seenMs: number, latitude: number|null,
  *   longitude: number|null, heading: number|null, speed: number|null, speedStatus: string, charge: number|null,
- *   chargeStatus: string, codes: string[], warnings: string[]}} Row */
+ *   chargeStatus: string, faultsStatus: string, codes: string[], warnings: string[]}} Row */
 
 /**
  * @param {object} node a vehicle as the API tells it
@@ -77,6 +77,7 @@ export function rowOf(node, nowMs) {
     speedStatus: navigation.speed.status,
     charge: diagnostics.stateOfCharge.value,
     chargeStatus: diagnostics.stateOfCharge.status,
+    faultsStatus: diagnostics.troubleCodes === null ? "FORBIDDEN" : "OK",
     codes: (diagnostics.troubleCodes ?? []).map((each) => each.code),
     warnings: (diagnostics.warnings ?? []).map((each) => each.warning),
     driving: Boolean(navigation.currentTrip),

@@ -57,7 +57,7 @@ function Rows({ rows }) {
       <td><${StateMark} state=${row.state} sign=${SIGNS[row.state]} /></td>
       <td class="number">${quantity(row.speed, "km/h")}<${StatusSign} status=${row.speedStatus} /></td>
       <td class="number">${quantity(row.charge, "percent")}<${StatusSign} status=${row.chargeStatus} /></td>
-      <td>${[...row.codes, ...row.warnings].map((each) => html`<span class="chip" key=${each}>${each}</span>`)}</td>
+      <td>${[...row.codes, ...row.warnings].map((each) => html`<span class="chip" key=${each}>${each}</span>`)}<${StatusSign} status=${row.faultsStatus} /></td>
       <td>${age(row.seenMs ? new Date(row.seenMs).toISOString() : null, now)}</td>
     </tr>`)}</tbody></table></div>`;
 }
