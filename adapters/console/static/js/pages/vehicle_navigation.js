@@ -63,7 +63,7 @@ function Trips({ trips, shown }) {
       <th scope="col" class="number">${t("trip.energy")}</th><th scope="col">${t("trip.end")}</th></tr></thead>
     <tbody>${trips.edges.map(({ node }) => html`<tr key=${node.id} aria-current=${node.id === shown ? "true" : null}>
       <th scope="row"><button type="button" class="plain" aria-pressed=${node.id === shown} onClick=${() => change({ trip: node.id })}>${moment(node.startedAt)}</button> <${Late} from=${node.endedAt} to=${node.receivedAt} /></th>
-      <td class="number">${duration(node.durationS)}</td><td class="number">${quantity(node.distanceM, "m")}</td>
+      <td class="number">${duration(node.durationS)}</td><td class="number">${quantity(node.distanceM / 1000, "km")}</td>
       <td class="number">${quantity(node.energyKwh, "kWh")}</td>
       <td>${node.ended ? t(`end.${node.endReason}`) : html`<span class="state driving"><span class="sign" aria-hidden="true">▲</span>${t("trip.going")}</span>`}</td></tr>`)}</tbody></table></div>
     <${Paging} info=${trips.pageInfo} />`;
