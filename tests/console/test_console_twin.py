@@ -55,6 +55,7 @@ def test_diagnostics_shows_codes_with_their_status_and_every_value_with_what_is_
     codes, warnings, charging = found["tables"]
     assert ["P0D59-1A" in codes[0], "active" in codes[0], "0x2F" in codes[0]] == [True] * 3
     assert "past" in codes[1]
+    assert "late" not in codes[1]  # that it was cleared reached us at once
     assert "FUEL_LEVEL_LOW" in warnings[0]
     assert len(charging) == 3
     assert "26,998 km" in found["odometer"]

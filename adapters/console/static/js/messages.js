@@ -202,7 +202,7 @@ export const MESSAGES = {
   "code.first": ["First seen", "Zuerst"],
   "code.last": ["Last seen", "Zuletzt"],
   "code.frame": ["Freeze frame", "Umgebungsdaten"],
-  "code.frame.count": ["{count} values", "{count} Werte"],
+  "code.frame.count": ["Values: {count}", "Werte: {count}"],
   "code.active": ["active", "aktiv"],
   "code.held": ["held", "gespeichert"],
   "code.past": ["past", "vergangen"],

@@ -47,8 +47,8 @@ function Codes({ codes }) {
       <td>${code.ecu}<small>${code.service}</small></td>
       <td>${code.active ? html`<span class="state fault"><span class="sign" aria-hidden="true">✖</span>${t("code.active")}</span>` : t(code.held ? "code.held" : "code.past")}
         ${code.status && html`<small>${bits(code.status)}</small>`}</td>
-      <td>${[code.explanation.system, code.explanation.group, code.explanation.failureType ?? code.explanation.category].filter(Boolean).join(", ")}</td>
-      <td>${moment(code.firstSeenAt)}</td><td>${moment(code.clearedAt ?? code.lastSeenAt)} <${Late} from=${code.capturedAt} to=${code.receivedAt} /></td>
+      <td lang="en">${[code.explanation.system, code.explanation.group, code.explanation.failureType ?? code.explanation.category].filter(Boolean).join(", ")}</td>
+      <td>${moment(code.firstSeenAt)}</td><td>${moment(code.clearedAt ?? code.lastSeenAt)} <${Late} from=${code.clearedAt ?? code.capturedAt} to=${code.receivedAt} /></td>
       <td>${code.freezeFrame.length ? html`<details><summary>${t("code.frame.count", { count: code.freezeFrame.length })}</summary>
         <dl class="frame">${code.freezeFrame.map((each) => html`<div key=${each.path}><dt title=${each.path}>${each.path.split(".").slice(-2).join(" ")}</dt><dd>${quantity(each.value, each.unit)}</dd></div>`)}</dl></details>` : "–"}</td>
     </tr>`)}</tbody></table></div>`;
