@@ -108,6 +108,11 @@ def test_the_scrubber_says_where_it_is_while_it_is_moved(browser: Browser, twin:
     assert found == ["1 Feb 2026, 18:40:00", "2026-02-01T18:40", "2026-02-01T18:40:00.000Z"]
 
 
+def test_a_moment_is_typed_key_by_key(browser: Browser, twin: Served) -> None:
+    found = browser.run("twin.typed", twin.address, at=NOW, id=twin.id, keys="122420251112")
+    assert found.startswith("2025-12-24T11:12")
+
+
 def test_the_scrubber_agrees_with_the_api(browser: Browser, twin: Served) -> None:
     moments = ["2026-02-02T02:51:00.000Z", "2026-02-02T02:53:00.000Z", "2026-02-02T03:21:00.000Z"]
     found = browser.run("twin.past", twin.address, at=NOW, id=twin.id, moments=moments)

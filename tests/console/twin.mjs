@@ -212,3 +212,16 @@ export async function scrubbed({ open, given, check }) {
   await page.waitForURL(/at=/);
   return [...said, new URLSearchParams(page.url().split("?")[1]).get("at")];
 }
+
+/** A date and time typed key by key, as somebody does who has no pointer. */
+export async function typed({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id, "media"), locale: "en-US" });
+  await page.locator(".value").first().waitFor();
+  await page.getByLabel("Date and time").focus();
+  for (const key of given.keys) {
+    await page.keyboard.type(key);
+    check(!/at=0/.test(page.url()), "a year is taken before it is typed to its end");
+  }
+  await page.waitForURL(/at=/);
+  return new URLSearchParams(page.url().split("?")[1]).get("at");
+}

@@ -3,10 +3,11 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
 import { change, useRoute } from "../router.js";
-import { localInput, moment } from "../format.js";
+import { moment } from "../format.js";
 import { useLoad } from "../load.js";
 import { COMPARED } from "../twin.js";
 import { nowMs, useWhen, whenOf } from "../time.js";
+import { MomentField } from "../parts/moment_field.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Provenance, textOf } from "../parts/value.js";
 import { followed } from "./vehicle.js";
@@ -24,7 +25,7 @@ export function ComparePart({ id }) {
     return { rows: differences(factsOf(before.vehicle), factsOf(after.vehicle)), before: before.vehicle };
   }, { followed: followed(id, right), group: id });
   return html`<form class="filters" onSubmit=${(event) => event.preventDefault()}>
-      <label>${t("compare.with")}<input type="datetime-local" step="1" value=${localInput(left.atMs)} onChange=${(event) => event.target.value && change({ vs: new Date(event.target.value).toISOString() })} /></label>
+      <label>${t("compare.with")}<${MomentField} ms=${left.atMs} onMoment=${(ms) => change({ vs: new Date(ms).toISOString() })} /></label>
       <label class="check"><input type="checkbox" checked=${params.all !== "1"} onChange=${(event) => change({ all: event.target.checked ? null : "1" })} /> ${t("compare.only")}</label></form>
     <${Loaded} load=${load}>${(found) => html`<${Differences} found=${found} left=${left} right=${right} all=${params.all === "1"} />`}<//>`;
 }

@@ -5,7 +5,8 @@ import { t } from "../i18n.js";
 import { allAnswered } from "../load.js";
 import { change, useRoute } from "../router.js";
 import { useWhen } from "../time.js";
-import { localInput, moment } from "../format.js";
+import { moment } from "../format.js";
+import { MomentField } from "./moment_field.js";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -56,8 +57,7 @@ export function TimeBar() {
         ${SPEEDS.map((each) => html`<option value=${each}>× ${each}</option>`)}
       </select></label>
     <label><span class="hidden">${t("time.at")}</span>
-      <input type="datetime-local" step="1" value=${localInput(shownMs ?? Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS)} max=${localInput(Date.now())}
-        onChange=${(event) => event.target.value && goTo(Date.parse(event.target.value))} /></label>
+      <${MomentField} ms=${shownMs ?? Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS} onMoment=${goTo} /></label>
     <label title=${t("time.known.hint")}><span class="hidden">${t("time.clock")}</span>
       <select value=${params.by === "known" ? "known" : ""} onChange=${(event) => change({ by: event.target.value || null, after: null })}>
         <option value="">${t("time.true")}</option><option value="known">${t("time.known")}</option>
