@@ -69,6 +69,7 @@ export const MESSAGES = {
   "fleet.none": ["There is no vehicle.", "Kein Fahrzeug."],
   "fleet.none.filter": ["None fits the filter: clear it, or choose another moment.", "Keines passt zum Filter: Filter leeren oder einen anderen Zeitpunkt wählen."],
   "fleet.none.hint": ["Ingest a recording, or start `make demo`.", "Eine Aufzeichnung einlesen oder `make demo` starten."],
+  "fleet.none.past": ["None was known yet: choose a later moment.", "Noch war keines bekannt: einen späteren Zeitpunkt wählen."],
   "fleet.none.state": ["None is in this state now: choose another one above.", "Zurzeit keines in diesem Zustand: oben einen anderen wählen."],
   "fleet.more": ["… and {count} more", "… und {count} weitere"],
   "map.role": ["map", "Karte"],

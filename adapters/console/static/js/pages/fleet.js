@@ -34,7 +34,7 @@ export function FleetPage() {
       <${MapView} rows=${shown} label=${label} place=${params.view ?? ""} onPick=${open} onMoved=${(view) => change({ view: view.toText() })} />
       <div class="beside">
         ${params.state && fleet.loading && !fleet.rows.length && html`<${Loading} />`}
-        ${!fleet.loading && !fleet.rows.length && !fleet.error && html`<${Empty} text=${t("fleet.none")} hint=${t(filterOf(params) ? "fleet.none.filter" : "fleet.none.hint")} />`}
+        ${!fleet.loading && !fleet.rows.length && !fleet.error && html`<${Empty} text=${t("fleet.none")} hint=${t(filterOf(params) ? "fleet.none.filter" : params.at ? "fleet.none.past" : "fleet.none.hint")} />`}
         <${FleetTable} live=${fleet.rows} state=${params.state} told=${fleet.error !== null} />
       </div>
     </div>
