@@ -9,10 +9,13 @@ export async function fleets({ open, given, expected, check }) {
   for (const [brand, token] of Object.entries(given.tokens)) {
     const page = await open({ at: given.at });
     await page.getByRole("heading", { name: "A token is needed" }).waitFor();
+    await page.getByLabel("Access token").fill("schlüssel"); // which no header can hold
+    await page.getByRole("button", { name: "Continue" }).click();
+    check(await page.locator("#token:invalid").count() === 1, "what cannot be a token is taken");
     await page.getByLabel("Access token").fill("wrong");
     await page.getByRole("button", { name: "Continue" }).click();
     await page.getByText("The token is not taken").waitFor();
-    await page.getByLabel("Access token").fill(token);
+    await page.getByLabel("Access token").fill(`Bearer ${token} `);
     await page.keyboard.press("Enter");
     await page.locator("table.vehicles tbody tr").first().waitFor();
     seen[brand] = { vins: await sum(page), counts: await page.locator(".counts b").first().innerText() };
@@ -25,6 +28,12 @@ export async function fleets({ open, given, expected, check }) {
     check(await page.evaluate(() => sessionStorage.length) === 0, "the token outlives its bearer");
   }
   return seen;
+}
+
+/** The one vehicle of a token in the table of the fleet. */
+export async function row({ open, given }) {
+  const page = await open({ at: given.at, prepare: (page) => page.addInitScript((token) => sessionStorage.setItem("fleettwin.token", token), given.token) });
+  return page.locator("table.vehicles tbody tr").first().innerText();
 }
 
 /** What a token may not show is said to be hidden, with the scope that it lacks; nothing is empty in silence. */

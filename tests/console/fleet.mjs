@@ -21,6 +21,9 @@ export async function cost({ open, base }) {
   return { usableMs, files, again: again.status() };
 }
 
+/** A stream that stays open tells nothing of the loss: then it is noticed with the next page of the table. */
+const NOTICED_WITHIN_MS = 45_000;
+
 const rows = (page) => page.locator("table.vehicles tbody tr");
 
 /** A filter is in the address, holds for map, table and numbers, and outlives a reload; back undoes it. */
@@ -107,18 +110,21 @@ export async function live({ open, given, base }) {
   return page.evaluate(() => window.untouched);
 }
 
-/** The server is gone and comes back: what was known stays, and goes on without a reload. */
+/** The server is gone and comes back: what was known stays, and what was asked meanwhile is answered without a reload. */
 export async function lost({ open, given, expected, check }) {
   expected.push(/ERR_FAILED|ERR_CONNECTION|Failed to load resource/);
   const page = await open({ at: given.at });
   await rows(page).first().waitFor();
   await page.evaluate(() => (window.untouched = true));
   await page.route("**/graphql", (route) => route.abort());
-  await page.getByText("The server does not answer. What you see").waitFor();
+  await page.getByText("The server does not answer. What you see").waitFor({ timeout: NOTICED_WITHIN_MS });
   check(await rows(page).count() > 0, "what was known is gone");
+  await page.getByLabel("Brand", { exact: true }).fill("Audi");
+  await page.getByLabel("Brand", { exact: true }).press("Enter");
   await page.unroute("**/graphql");
   await page.getByText("The server does not answer. What you see").waitFor({ state: "detached" });
-  await page.locator(".note.failed").waitFor({ state: "detached" });
+  await page.locator(".note.failed").first().waitFor({ state: "detached" });
+  await page.waitForFunction((count) => document.querySelectorAll("table.vehicles tbody tr").length === count, given.fits);
   return page.evaluate(() => window.untouched);
 }
 
@@ -153,11 +159,11 @@ export async function german({ open, given }) {
   return counts;
 }
 
-/** Ten thousand vehicles: how long the map takes to be drawn, near and from afar. */
+/** Ten thousand vehicles: how long the map takes to be drawn, near and from afar; by the browser's own clock and frames. */
 export async function many({ open, given, expected }) {
-  const answer = Array.from({ length: given.count }, (_, index) => JSON.stringify({ node: vehicle(index, given.at) })).join("\n");
+  const at = new Date().toISOString();
+  const answer = Array.from({ length: given.count }, (_, index) => JSON.stringify({ node: vehicle(index, at) })).join("\n");
   const page = await open({
-    at: given.at,
     prepare: (page) => page.route("**/graphql", (route) => {
       const bulk = route.request().headers().accept === "application/x-ndjson";
       const late = route.request().postData().includes("lastSeenAfter");
@@ -166,10 +172,10 @@ export async function many({ open, given, expected }) {
   });
   await page.waitForFunction((count) => document.querySelector(".map canvas").dataset.seen === String(count), given.count);
   expected.push(/multiple readback/i);
-  const draw = () => page.evaluate(async () => {
+  const draw = () => page.evaluate(async ({ budgetMs, turns, turnsMost }) => {
     const canvas = document.querySelector(".map canvas");
     const taken = [];
-    for (let turn = 0; turn < 40; turn += 1) {
+    for (let turn = 0; turn < turns || (turn < turnsMost && Math.min(...taken) >= budgetMs); turn += 1) { // until nothing else disturbs it
       let begun = 0;
       requestAnimationFrame(() => (begun = performance.now()));
       dispatchEvent(new Event("repaint")); // the map asks for its turn between ours
@@ -180,7 +186,7 @@ export async function many({ open, given, expected }) {
     }
     taken.sort((a, b) => a - b);
     return { least: taken[0], ms: taken[Math.floor(taken.length / 2)], seen: Number(canvas.dataset.seen), clusters: Number(canvas.dataset.clusters) };
-  });
+  }, { budgetMs: given.budgetMs, turns: 40, turnsMost: 400 });
   const afar = await draw();
   await page.locator(".map canvas").focus();
   for (let turn = 0; turn < 6; turn += 1) await page.keyboard.press("+");
@@ -219,4 +225,59 @@ export async function left({ open, given, base }) {
   await page.waitForFunction(() => document.querySelector(".counts b")?.innerText === "2");
   await page.request.post(`${base}/changed`);
   await page.waitForFunction(() => document.querySelector(".counts b")?.innerText === "1");
+}
+
+/** Played faster than the server answers, the fleet is still seen to change on the way. */
+export async function played({ open, given, check }) {
+  const page = await open({
+    at: given.at,
+    hash: `#/fleet?at=${given.moment}&speed=60`,
+    prepare: (page) => page.route("**/graphql", (route) => setTimeout(() => route.continue().catch(() => {}), given.slowMs)),
+  });
+  await page.getByText("There is no vehicle.").waitFor();
+  await page.getByRole("button", { name: "Play", exact: true }).click();
+  await rows(page).first().waitFor();
+  check(await page.getByRole("button", { name: "Pause", exact: true }).count() === 1, "nothing was shown before the end");
+  return new URLSearchParams(page.url().split("?")[1]).get("at");
+}
+
+/** A state has an address of its own, which keeps the filter; its vehicles are sorted as all are. */
+export async function stated({ open, given, check }) {
+  const first = await open({ at: given.at, hash: "#/fleet?least=1&sort=-charge" });
+  await rows(first).first().waitFor();
+  const hash = await first.getByRole("link", { name: "parked" }).getAttribute("href");
+  const page = await open({ at: given.at, hash });
+  await rows(page).first().waitFor();
+  check(await page.getByLabel("at least, percent").inputValue() === "1", "the filter is lost");
+  return names(page);
+}
+
+/** While something between here and there says that the server is away it is asked again. */
+export async function away({ open, given, expected }) {
+  expected.push(/status of 50[234]/);
+  let left = 6;
+  const page = await open({
+    at: given.at,
+    prepare: (page) => page.route("**/graphql", (route) => (left-- > 0
+      ? route.fulfill({ status: 502 + (left % 3), contentType: "text/html", body: "<h1>Bad gateway</h1>" }) : route.continue())),
+  });
+  await page.getByText("The store does not answer at present.").first().waitFor();
+  await rows(page).first().waitFor();
+  await page.getByRole("alert").first().waitFor({ state: "detached" });
+}
+
+/** What a mark on the map is, is said where the pointer is. */
+export async function pointed({ open, given }) {
+  const page = await open({ at: given.at, hash: `#/fleet?view=600,${given.longitude},${given.latitude}` });
+  await page.waitForFunction(() => Number(document.querySelector(".map canvas").dataset.seen) > 0);
+  await page.locator(".map canvas").hover();
+  return page.locator(".map canvas").getAttribute("title");
+}
+
+/** A comparison with the present follows it. */
+export async function compared({ open, given, base }) {
+  const page = await open({ at: given.at, hash: `#/vehicle/${given.id}/compare?vs=${given.vs}` });
+  await page.getByText(given.before).waitFor();
+  await page.request.post(`${base}/changed`);
+  await page.getByText(given.after).waitFor();
 }

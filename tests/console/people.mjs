@@ -75,3 +75,29 @@ export async function served({ open, given }) {
   await page.screenshot({ path: given.path });
   return page.locator(".twin h1").innerText();
 }
+
+/** Where a browser keeps nothing, the console is shown all the same. */
+export async function forgetful({ open, given }) {
+  const page = await open({
+    at: given.at,
+    prepare: (page) => page.addInitScript(() => {
+      for (const name of ["localStorage", "sessionStorage"]) {
+        Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+      }
+    }),
+  });
+  await settled(page);
+  await page.getByLabel("Language").selectOption("de");
+  return page.locator(".counts a").first().innerText();
+}
+
+/** What is shown of addresses that no page gives. */
+export async function strange({ open, given }) {
+  const seen = {};
+  for (const hash of given.hashes) {
+    const page = await open({ at: given.at, hash });
+    await settled(page);
+    seen[hash] = await page.locator("main").innerText();
+  }
+  return seen;
+}

@@ -54,3 +54,10 @@ def test_what_a_token_does_not_show_is_said_to_be_hidden(browser: Browser) -> No
     assert "media:read" in found["media"]
     assert "P0D59" in found["diagnostics"]
     assert "events:read" in found["events"]
+
+
+def test_the_table_of_the_fleet_hides_nothing_in_silence(browser: Browser) -> None:
+    with console_of(memory_world(full_car(1)).twins, Keeper(Scope.NAVIGATION_READ)) as address:
+        row = browser.run("access.row", address, at=NOW, token="token-of-Volkswagen")
+    assert "51 km/h" in row
+    assert row.count("not shown to this token") == len(["charge", "codes and warnings"])

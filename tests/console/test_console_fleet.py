@@ -6,12 +6,14 @@ from typing import Any, Final
 
 import pytest
 
+from adapters.graphql.ids import vehicle_id_of
 from tests.support.console import Browser, console_app, console_of, served
 from tests.support.twins import SECOND, T0, Car, World, memory_world, vin_of
 
 pytestmark = pytest.mark.browser
 
 NOW: Final = "2026-02-02T02:41:00Z"  # a minute after T0
+LATER: Final = "2026-02-02T06:40:00Z"
 CHARGE: Final = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed"
 FIRST_LOAD_BYTES_MAX: Final = 300_000
 DRAW_MS_MAX: Final = 20  # of ten thousand vehicles, painted
@@ -90,6 +92,19 @@ def test_the_table_is_sorted_as_a_whole(browser: Browser) -> None:
     assert without[0] is None
 
 
+def test_the_vehicles_of_a_state_are_filtered_and_sorted_as_all_are(browser: Browser) -> None:
+    cars = [Car(number) for number in range(5)]
+    for number, car in enumerate(cars):
+        car.sample(T0, {CHARGE: float(number)})
+    with console_of(memory_world(*cars).twins) as address:
+        assert browser.run("fleet.stated", address, at=NOW) == [vin_of(4), vin_of(3), vin_of(2), vin_of(1)]
+
+
+def test_what_is_under_the_pointer_is_said(browser: Browser, fleet: str) -> None:
+    found = browser.run("fleet.pointed", fleet, at=NOW, latitude=48.1, longitude=11.5)
+    assert found == f"◆ charging: Audi Q4 {vin_of(2)}"
+
+
 def test_map_and_table_are_used_with_keys_and_the_address_says_where_the_map_looks(
     browser: Browser, fleet: str
 ) -> None:
@@ -133,8 +148,25 @@ def test_what_fits_a_filter_no_more_leaves_it(browser: Browser) -> None:
         browser.run("fleet.left", address, at=NOW)
 
 
+def test_what_is_played_is_seen_where_the_server_answers_slowly(browser: Browser, fleet: str) -> None:
+    moment = browser.run("fleet.played", fleet, at=LATER, moment="2026-02-02T02:37:00.000Z", slowMs=1500)
+    assert "2026-02-02T02:40:00" <= moment < "2026-02-02T02:50:00"
+
+
+def test_a_comparison_with_the_present_follows_it(browser: Browser) -> None:
+    car = Car(1)
+    car.sample(T0, {CHARGE: 40.0})
+    with changing(memory_world(car), car, lambda: car.sample(T0 + SECOND, {CHARGE: 60.0})) as address:
+        moments = {"at": NOW, "vs": "2026-02-02T02:30:00.000Z"}
+        browser.run("fleet.compared", address, id=vehicle_id_of(car.id), before="40 %", after="60 %", **moments)
+
+
+def test_a_server_that_is_away_behind_another_is_waited_for(browser: Browser, fleet: str) -> None:
+    browser.run("fleet.away", fleet, at=NOW)
+
+
 def test_the_connection_is_lost_and_regained_without_a_reload(browser: Browser, fleet: str) -> None:
-    assert browser.run("fleet.lost", fleet, at=NOW) is True
+    assert browser.run("fleet.lost", fleet, at=NOW, fits=2) is True
 
 
 def test_what_is_refused_is_told_with_what_to_do_and_tried_again(browser: Browser, fleet: str) -> None:
@@ -148,7 +180,7 @@ def test_german_is_spoken_to_those_who_read_it(browser: Browser, fleet: str) -> 
 
 
 def test_ten_thousand_vehicles_are_drawn_within_the_budget(browser: Browser, fleet: str) -> None:
-    found = browser.run("fleet.many", fleet, at=NOW, count=10_000)
+    found = browser.run("fleet.many", fleet, count=10_000, budgetMs=DRAW_MS_MAX)
     assert found["afar"]["seen"] == 10_000
     assert found["afar"]["clusters"] > 10
     assert found["near"]["seen"] < 10_000

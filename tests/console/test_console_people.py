@@ -50,5 +50,17 @@ def test_everything_is_reached_with_keys_and_seen_when_it_is(browser: Browser, f
         assert any(name in each for each in reached), (name, reached)
 
 
+def test_a_browser_that_keeps_nothing_shows_it_too(browser: Browser, fleet: str) -> None:
+    assert browser.run("people.forgetful", fleet, at=NOW).split() == ["2", "Fahrzeuge"]
+
+
+def test_an_address_that_no_page_gives_is_told_of(browser: Browser, fleet: str) -> None:
+    nowhere = ["#/constructor", "#/__proto__", f"{TWIN}/constructor", f"{TWIN}/__proto__"]
+    odd = "#/fleet?sort=constructor&span=constructor&view=x&box=1,2"
+    found = browser.run("people.strange", fleet, at=NOW, hashes=[*nowhere, odd])
+    assert [hash_ for hash_ in nowhere if "There is no such page." not in found[hash_]] == []
+    assert "Volkswagen ID.3" in found[odd]
+
+
 def test_a_narrow_screen_is_wide_enough(browser: Browser, fleet: str) -> None:
     assert browser.run("people.narrow", fleet, at=NOW, pages=PAGES) == {}

@@ -55,6 +55,7 @@ def test_diagnostics_shows_codes_with_their_status_and_every_value_with_what_is_
     codes, warnings, charging = found["tables"]
     assert ["P0D59-1A" in codes[0], "active" in codes[0], "0x2F" in codes[0]] == [True] * 3
     assert "past" in codes[1]
+    assert "late" not in codes[1]  # that it was cleared reached us at once
     assert "FUEL_LEVEL_LOW" in warnings[0]
     assert len(charging) == 3
     assert "26,998 km" in found["odometer"]
@@ -81,6 +82,37 @@ def test_a_value_is_explained_back_to_its_batch(browser: Browser, twin: Served) 
     assert "not recorded" in text  # its stream has not told a decoder
 
 
+def test_every_value_is_explained(browser: Browser, twin: Served) -> None:
+    parts = ["navigation", "media", "diagnostics"]
+    found = browser.run("twin.explained", twin.address, at=NOW, id=twin.id, parts=parts)
+    assert found == {"navigation": 8, "media": 6, "diagnostics": 10}
+
+
+def test_ages_grow_while_nothing_is_told(browser: Browser, twin: Served) -> None:
+    found = browser.run("twin.aged", twin.address, at=NOW, later="2026-02-02T07:40:00Z", id=twin.id)
+    before, after = (int(text.split(" h ")[0]) for text in found)
+    assert after == before + 1
+
+
+def test_units_and_dates_are_those_of_the_reader(browser: Browser, twin: Served) -> None:
+    found = browser.run("twin.american", twin.address, at=NOW, id=twin.id)
+    assert found["american"][0] == "31 mph"
+    assert found["american"][1].startswith("Feb 2, 2026")
+    assert found["american"][2] == "≤ 6 mph"
+    assert found["metric"][0] == "51 km/h"
+    assert found["metric"][2] == "≤ 10 km/h"
+
+
+def test_the_scrubber_says_where_it_is_while_it_is_moved(browser: Browser, twin: Served) -> None:
+    found = browser.run("twin.scrubbed", twin.address, at=NOW, id=twin.id)
+    assert found == ["1 Feb 2026, 18:40:00", "2026-02-01T18:40", "2026-02-01T18:40:00.000Z"]
+
+
+def test_a_moment_is_typed_key_by_key(browser: Browser, twin: Served) -> None:
+    found = browser.run("twin.typed", twin.address, at=NOW, id=twin.id, keys="122420251112")
+    assert found.startswith("2025-12-24T11:12")
+
+
 def test_the_scrubber_agrees_with_the_api(browser: Browser, twin: Served) -> None:
     moments = ["2026-02-02T02:51:00.000Z", "2026-02-02T02:53:00.000Z", "2026-02-02T03:21:00.000Z"]
     found = browser.run("twin.past", twin.address, at=NOW, id=twin.id, moments=moments)
@@ -102,7 +134,7 @@ def test_two_moments_are_shown_side_by_side_with_what_differs(browser: Browser, 
     left, right = "2026-02-02T02:51:00.000Z", "2026-02-02T03:23:00.000Z"
     found = browser.run("twin.compare", twin.address, at=NOW, id=twin.id, left=left, right=right)
     (row,) = [each for each in found["rows"] if "AirTemperature" in each]
-    assert row.split("\t")[1:] == ["≠", "7 °C", "12.5 °C"]
+    assert " ".join(row.split()) == "Exterior.AirTemperature ≠ 7 °C 1 min ago 12.5 °C 1 min ago"
 
 
 @pytest.mark.parametrize("wrong", ["nothing", "", "%E0%A4%A"])

@@ -153,3 +153,75 @@ export async function absent({ open, given }) {
   await page.locator("main .note:not(.loading)").waitFor();
   return page.locator("main").innerText();
 }
+
+/** Every value of these parts explains itself. */
+export async function explained({ open, given, check }) {
+  const found = {};
+  for (const part of given.parts) {
+    const page = await open({ at: given.at, hash: at(given.id, part) });
+    await page.locator(".value button").first().waitFor();
+    found[part] = await page.locator(".value button").count();
+    for (let index = 0; index < found[part]; index += 1) {
+      await page.locator(".value button").nth(index).click();
+      await page.locator("dialog .way, dialog .failed").waitFor();
+      check(await page.locator("dialog .failed").count() === 0, `${page.url()}: ${await page.locator("dialog").innerText()}`);
+      await page.keyboard.press("Escape");
+      await page.locator("dialog").waitFor({ state: "detached" });
+    }
+  }
+  return found;
+}
+
+/** Ages grow while a vehicle tells nothing. */
+export async function aged({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id) });
+  const age = page.locator(".head time");
+  await age.waitFor();
+  const before = await age.innerText();
+  await page.clock.setFixedTime(new Date(given.later));
+  await page.waitForFunction((text) => document.querySelector(".head time").innerText !== text, before);
+  return [before, await age.innerText()];
+}
+
+/** Units and dates as they are read in the United States, until others are chosen. */
+export async function american({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id), locale: "en-US" });
+  const seen = () => Promise.all([value(page, "Speed").locator("button").innerText(), page.locator("main table tbody th").first().innerText(), page.locator(".legend li").first().innerText()]);
+  await value(page, "Speed").waitFor();
+  const american = await seen();
+  await page.getByLabel("Units").selectOption("metric");
+  await page.reload();
+  await value(page, "Speed").waitFor();
+  return { american, metric: await seen() };
+}
+
+/** The scrubber says where it is while it is moved, and goes there when it is let go. */
+export async function scrubbed({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id) });
+  const scrubber = page.getByLabel("Moment");
+  await value(page, "Speed").waitFor();
+  const move = (type) => scrubber.evaluate((input, name) => {
+    input.value = "500";
+    input.dispatchEvent(new Event(name, { bubbles: true }));
+  }, type);
+  await move("input");
+  await page.waitForFunction(() => document.querySelector(".scrub input").getAttribute("aria-valuetext") !== "Live");
+  check(!page.url().includes("at="), "it goes before it is let go");
+  const said = [await scrubber.getAttribute("aria-valuetext"), await page.getByLabel("Date and time").inputValue()];
+  await move("change");
+  await page.waitForURL(/at=/);
+  return [...said, new URLSearchParams(page.url().split("?")[1]).get("at")];
+}
+
+/** A date and time typed key by key, as somebody does who has no pointer. */
+export async function typed({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id, "media"), locale: "en-US" });
+  await page.locator(".value").first().waitFor();
+  await page.getByLabel("Date and time").focus();
+  for (const key of given.keys) {
+    await page.keyboard.type(key);
+    check(!/at=0/.test(page.url()), "a year is taken before it is typed to its end");
+  }
+  await page.waitForURL(/at=/);
+  return new URLSearchParams(page.url().split("?")[1]).get("at");
+}

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from adapters.console.app import with_console
+from domain.events import EVENT_TYPES
 
 STATIC: Final = Path(str(files("adapters.console") / "static"))
 MODULE_LINES_MAX: Final = 250
@@ -105,6 +106,13 @@ def test_every_module_that_is_imported_is_there_and_each_is_imported() -> None:
     assert [str(path) for path in modules() if path not in used] == []
 
 
+def test_every_type_of_event_can_be_chosen() -> None:
+    text = (STATIC / "js/pages/vehicle_events.js").read_text(encoding="utf-8")
+    (names,) = re.findall(r"const TYPES = \[([^\]]+)\]", text)
+    topics = {each.TOPIC for each in EVENT_TYPES}
+    assert {f"vehicle.{name}.v1" for name in re.findall(r'"(\w+)"', names)} == topics
+
+
 def test_modules_are_small_say_what_they_are_and_write_no_markup() -> None:
     for path in modules():
         text = path.read_text(encoding="utf-8")
@@ -126,7 +134,7 @@ def test_every_message_is_there_in_both_languages_and_each_is_used() -> None:
         assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", german))
     text = "".join(path.read_text(encoding="utf-8") for path in modules() if path.name != "messages.js")
     said = set(re.findall(r'"([\w. ]+)"', text))
-    families = set(re.findall(r"t\(`([\w.]+)\.\$\{", text))
+    families = set(re.findall(r"\b(?:t|said)\(`([\w.]+)\.\$\{", text))
     missing = {key for key in re.findall(r'\bt\("([\w. ]+)"', text) if key not in messages}
     assert missing == set()
     assert families

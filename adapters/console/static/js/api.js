@@ -1,9 +1,12 @@
 /** Asks the public GraphQL API, with the token of whoever looks. */
+import { ofTab } from "./storage.js";
 import { store } from "./store.js";
 
 const TOKEN = "fleettwin.token";
 const PATIENCE_MS = 30_000;
 const RETRY_AFTER_S = 5;
+/** What servers between here and there say while ours is away. */
+const AWAY = [502, 503, 504];
 
 /** "ok": the server answers; "lost": it does not; "closed": it wants a token that is good. */
 export const connection = store("ok");
@@ -17,11 +20,11 @@ export class ApiError extends Error {
 }
 
 export const token = {
-  get: () => sessionStorage.getItem(TOKEN),
+  get: () => ofTab.getItem(TOKEN),
   /** @param {string | null} value never kept beyond this tab, never part of an address */
   set(value) {
-    if (value) sessionStorage.setItem(TOKEN, value);
-    else sessionStorage.removeItem(TOKEN);
+    if (value) ofTab.setItem(TOKEN, value);
+    else ofTab.removeItem(TOKEN);
     connection.set("ok");
   },
 };
@@ -38,24 +41,47 @@ export async function send(query, variables, accept, signal) {
   try {
     response = await fetch("/graphql", { method: "POST", headers, body, signal, cache: "no-store", credentials: "omit" });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    connection.set("lost");
-    throw new ApiError("CONNECTION_LOST", error.name === "TimeoutError" ? "timeout" : "no connection");
+    throw lost(error);
   }
   connection.set(response.status === 401 ? "closed" : "ok");
   return response;
 }
 
-/** @returns {ApiError} what an answer without data says */
-export async function refusal(response) {
-  const body = await response.json().catch(() => ({}));
-  return failure(body, Number(response.headers.get("retry-after")) || null, response.status);
+/** What it means that there is no answer, or only a part of one. */
+function lost(error) {
+  if (error.name === "AbortError" || error instanceof ApiError) return error;
+  connection.set("lost");
+  return new ApiError("CONNECTION_LOST", error.name === "TimeoutError" ? "timeout" : "no connection");
 }
 
-function failure(body, retryAfterS, status) {
-  const [first] = body.errors ?? [];
-  const { code = `HTTP_${status}`, remedy = "" } = first?.extensions ?? {};
-  return new ApiError(code, first?.message ?? `HTTP ${status}`, remedy, code === "THROTTLED" ? retryAfterS ?? RETRY_AFTER_S : null);
+/** What an answer holds; nothing, where it is not of our server. */
+async function bodyOf(response) {
+  let text;
+  try {
+    text = await response.text();
+  } catch (error) {
+    throw lost(error);
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
+
+/** Whether it may go well when it is tried again. */
+export const passing = ({ code, retryAfterS }) => retryAfterS > 0 || code === "CONNECTION_LOST" || code === "SERVICE_UNAVAILABLE";
+
+/** @returns {ApiError} what an answer without data says */
+export async function refusal(response) {
+  return failure(await bodyOf(response), response);
+}
+
+function failure(body, { status, headers }) {
+  const [first] = body?.errors ?? [];
+  const { code = AWAY.includes(status) ? "SERVICE_UNAVAILABLE" : `HTTP_${status}`, remedy = "" } = first?.extensions ?? {};
+  const retryAfterS = Number(headers.get("retry-after")) || RETRY_AFTER_S;
+  return new ApiError(code, first?.message ?? `HTTP ${status}`, remedy, code === "THROTTLED" ? retryAfterS : null);
 }
 
 /**
@@ -67,8 +93,8 @@ function failure(body, retryAfterS, status) {
 export async function ask(query, variables = {}, signal = undefined) {
   const limit = AbortSignal.timeout(PATIENCE_MS);
   const response = await send(query, variables, "application/json", signal ? AbortSignal.any([signal, limit]) : limit);
-  const body = await response.json().catch(() => ({}));
-  if (!body.data || body.errors?.length) throw failure(body, Number(response.headers.get("retry-after")) || null, response.status);
+  const body = await bodyOf(response);
+  if (!body?.data || body.errors?.length) throw failure(body, response);
   return body.data;
 }
 
@@ -90,9 +116,7 @@ export async function* lines(query, variables, signal) {
       yield parts.map((part) => JSON.parse(part));
     }
   } catch (error) {
-    if (error.name === "AbortError" || error instanceof ApiError) throw error;
-    connection.set("lost");
-    throw new ApiError("CONNECTION_LOST", "the answer broke off");
+    throw lost(error);
   } finally {
     reader.cancel().catch(() => {});
   }

@@ -12,8 +12,8 @@ const SILENT_PARKED_MS = 86_400_000;
 
 export const ROW = `
   id vin brand model lastSeenAt decommissionedAt
-  navigation { location { latitude longitude status } heading { value } speed { value unit status } currentTrip { id } }
-  diagnostics { isCharging { value } stateOfCharge { value unit status }
+  navigation { location { latitude longitude } heading { value } speed { value status } currentTrip { id } }
+  diagnostics { isCharging { value } stateOfCharge { value status }
     troubleCodes(active: true) { code } warnings(raised: true) { warning } }
 `;
 
@@ -28,18 +28,33 @@ export const PAGE = `query Page($first: Int!, $after: String, $filter: VehicleFi
 /** The words that a filter can name, with how many vehicles have each. */
 export const WORDS = `{ fleet { ${["byBrand", "byModel", "byRegion", "byTroubleCode", "byWarning"].map((name) => `${name} { groups { value vehicles } }`).join(" ")} } }`;
 
-/** Columns that the table can be sorted by, and how the API calls them. */
-export const ORDERS = { vehicle: "BRAND", charge: "STATE_OF_CHARGE", seen: "LAST_SEEN" };
+/** Columns that the table can be sorted by: how the API calls them, and what of a row it is. */
+const ORDERS = {
+  __proto__: null, // names come from addresses
+  vehicle: { field: "BRAND", of: (row) => row.brand },
+  charge: { field: "STATE_OF_CHARGE", of: (row) => row.charge },
+  seen: { field: "LAST_SEEN", of: (row) => row.seenMs || null },
+};
+
+const sorting = ({ sort = "" }) => ({ ...ORDERS[sort.replace(/^-/, "")], down: sort.startsWith("-") });
 
 /** The order that an address says: a column, with "-" before it the greatest first; null: as they come. */
-export function orderOf({ sort = "" }) {
-  const field = ORDERS[sort.replace(/^-/, "")];
-  return field ? { field, direction: sort.startsWith("-") ? "DESC" : "ASC" } : null;
+export function orderOf(params) {
+  const { field, down } = sorting(params);
+  return field ? { field, direction: down ? "DESC" : "ASC" } : null;
+}
+
+/** Rows in the order that an address says, as the API has it: what is not known comes last. */
+export function inOrder(rows, params) {
+  const { of, down } = sorting(params);
+  if (!of) return rows;
+  const rank = (one, other) => (one === other ? 0 : one === null ? 1 : other === null ? -1 : (one < other) === down ? 1 : -1);
+  return [...rows].sort((one, other) => rank(of(one), of(other)));
 }
 
 /** @typedef {{id: string, vin: string, brand: string, model: string, state: string, seenMs: number, latitude: number|null,
- *   longitude: number|null, heading: number|null, speed: number|null, charge: number|null, codes: string[],
- *   warnings: string[]}} Row */
+ *   longitude: number|null, heading: number|null, speed: number|null, speedStatus: string, charge: number|null,
+ *   chargeStatus: string, faultsStatus: string, codes: string[], warnings: string[]}} Row */
 
 /**
  * @param {object} node a vehicle as the API tells it
@@ -54,12 +69,15 @@ export function rowOf(node, nowMs) {
     brand: node.brand,
     model: node.model ?? "",
     seenMs: node.lastSeenAt ? Date.parse(node.lastSeenAt) : 0,
-    gone: Boolean(node.decommissionedAt),
+    goneAt: node.decommissionedAt,
     latitude: navigation.location.latitude,
     longitude: navigation.location.longitude,
     heading: navigation.heading.value,
     speed: navigation.speed.value,
+    speedStatus: navigation.speed.status,
     charge: diagnostics.stateOfCharge.value,
+    chargeStatus: diagnostics.stateOfCharge.status,
+    faultsStatus: diagnostics.troubleCodes === null ? "FORBIDDEN" : "OK",
     codes: (diagnostics.troubleCodes ?? []).map((each) => each.code),
     warnings: (diagnostics.warnings ?? []).map((each) => each.warning),
     driving: Boolean(navigation.currentTrip),
@@ -96,7 +114,7 @@ export function filterOf(params) {
   if (params.vin) filter.vins = list(params.vin.toUpperCase());
   if (params.region) filter.regions = [params.region];
   if (params.warning) filter.warnings = list(params.warning);
-  if (params.code === "any") filter.hasTroubleCode = true;
+  if (params.code === "*") filter.hasTroubleCode = true;
   else if (params.code) filter.troubleCodes = list(params.code.toUpperCase());
   if (params.least || params.most) {
     filter.stateOfCharge = { least: percent(params.least, 0), most: percent(params.most, 100) };

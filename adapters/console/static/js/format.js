@@ -1,45 +1,64 @@
 /** Numbers, units, times and ages, in the language of the reader and the clock of the browser. */
-import { language } from "./settings.js";
+import { language, units } from "./settings.js";
 import { t } from "./i18n.js";
 
 const MINUTE_S = 60;
 const HOUR_S = 3_600;
 const DAY_S = 86_400;
 
-/** Units as VSS names them, and how a person reads them: [factor, sign, digits]. */
-const SHOWN = {
-  percent: [1, "%", 1],
-  Celsius: [1, "°C", 1],
-  celsius: [1, "°C", 1],
-  degrees: [1, "°", 5],
-  m: [1, "m", 0],
-  rpm: [1, "1/min", 0],
-  "km/h": [1, "km/h", 0],
-  kPa: [1, "kPa", 0],
-  V: [1, "V", 2],
-  kWh: [1, "kWh", 2],
+/** Units as VSS names them, and how a person reads them: sign, digits, factor, and what is added. */
+const METRIC = {
+  percent: ["%", 1],
+  Celsius: ["°C", 1],
+  degrees: ["°", 5],
+  m: ["m", 0],
+  rpm: ["1/min", 0],
+  "km/h": ["km/h", 0],
+  kPa: ["kPa", 0],
+  V: ["V", 2],
+  kWh: ["kWh", 2],
+  km: ["km", 1],
 };
+/** Those that are others in the United States. */
+const US = {
+  Celsius: ["°F", 1, 1.8, 32],
+  m: ["ft", 0, 1 / 0.3048],
+  km: ["mi", 1, 1 / 1.609344],
+  "km/h": ["mph", 0, 1 / 1.609344],
+  kPa: ["psi", 1, 1 / 6.894757],
+  l: ["gal", 1, 1 / 3.785412],
+};
+/** Metres from here on are read as kilometres or miles. */
 const LONG_M = 10_000;
 
 const made = new Map();
 
 function formatter(kind, options) {
   const key = `${language.get()} ${kind} ${JSON.stringify(options)}`;
-  if (!made.has(key)) made.set(key, new Intl[kind](language.get() === "de" ? "de-DE" : "en-GB", options));
+  if (!made.has(key)) made.set(key, new Intl[kind](locale(), options));
   return made.get(key);
 }
 
+/** The language that is chosen, as it is written where the reader is. */
+const locale = () => navigator.languages.find((each) => each.startsWith(`${language.get()}-`)) ?? { de: "de-DE", en: "en-GB" }[language.get()];
+
 export const number = (value, digits = 0) => formatter("NumberFormat", { maximumFractionDigits: digits }).format(value);
+
+/** How values of a unit are read: its sign, digits, and the value itself in it. */
+export function reading(unit) {
+  const [sign, digits, factor = 1, added = 0] = (units.get() === "us" && US[unit]) || METRIC[unit] || [unit ?? "", 3];
+  return { sign, digits, of: (value) => value * factor + added };
+}
 
 /** A value with its unit, e.g. "18,211 km". */
 export function quantity(value, unit) {
   if (value == null) return "–";
   if (typeof value === "boolean") return t(value ? "yes" : "no");
   if (typeof value !== "number") return String(value);
-  if (unit === "m" && Math.abs(value) >= LONG_M) return `${number(value / 1000, value < 1e6 ? 1 : 0)} km`;
-  const [factor, sign, digits] = SHOWN[unit] ?? [1, unit ?? "", 3];
-  const shown = number(value * factor, digits);
-  return sign === "%" || sign === "°" ? `${shown}${sign === "%" ? " " : ""}${sign}` : `${shown} ${sign}`.trim();
+  if (unit === "m" && Math.abs(value) >= LONG_M) return quantity(value / 1000, "km");
+  const { sign, digits, of } = reading(unit);
+  const shown = of(value);
+  return `${number(shown, Math.abs(shown) < 1000 ? digits : 0)}${sign === "°" ? "" : " "}${sign}`.trim();
 }
 
 /** A moment, to the second. */

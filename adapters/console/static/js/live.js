@@ -4,7 +4,7 @@
  */
 import { lines } from "./api.js";
 import { ALL } from "./fleet.js";
-import { waitOf } from "./load.js";
+import { again, waitOf } from "./load.js";
 import { follow } from "./stream.js";
 
 /** A page costs as many points as it may have vehicles, whether there are so many or not. */
@@ -49,7 +49,7 @@ export function watchFleet({ filter, sinceMs, known }, onChanged, onState, signa
       onState(error);
       const wait = waitOf(error, failures);
       failures += 1;
-      if (wait !== null) setTimeout(() => !signal.aborted && look(), wait);
+      if (wait !== null) again(wait, look, signal);
     } finally {
       asking = false;
     }

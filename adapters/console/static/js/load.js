@@ -1,8 +1,23 @@
 /** What a view asks for, and how that stands. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { connection, token } from "./api.js";
+import { connection, passing, token } from "./api.js";
 
 const RETRY_MS = [2_000, 4_000, 8_000, 15_000, 30_000];
+
+let unanswered = 0;
+
+/** Whether every question has its answer; one that is tried again has none. */
+export const allAnswered = () => unanswered === 0;
+
+/** A question begins to wait for its first answer. @returns {() => void} what ends that, once */
+export function awaited() {
+  let waiting = true;
+  unanswered += 1;
+  return () => {
+    unanswered -= waiting ? 1 : 0;
+    waiting = false;
+  };
+}
 
 /**
  * Ask when the key changes, when what is followed changes, and again after what can pass. What was there of the same group
@@ -21,7 +36,8 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
   useEffect(() => {
     const stop = new AbortController();
     const { signal } = stop;
-    let timer = null;
+    const answered = awaited();
+    let stopWaiting = () => {};
     let failures = 0;
     let asking = false;
     let more = false;
@@ -29,17 +45,19 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
       more = asking;
       if (asking) return;
       asking = true;
-      clearTimeout(timer);
+      stopWaiting();
       try {
         const data = await question.current(signal);
         failures = 0;
+        answered();
         if (!signal.aborted) setState({ key, group, data, error: null });
       } catch (error) {
         if (signal.aborted) return;
         setState((was) => ({ key, group, data: was.key === key ? was.data : null, error }));
         const wait = waitOf(error, failures);
         failures += 1;
-        if (wait !== null) timer = setTimeout(turn, wait);
+        if (wait === null) answered();
+        else stopWaiting = again(wait, turn, signal);
       } finally {
         asking = false;
       }
@@ -49,7 +67,7 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
     followed?.(turn, signal);
     return () => {
       stop.abort();
-      clearTimeout(timer);
+      answered();
     };
   }, [key, followed === null, round, token.get()]);
   const reload = useCallback(() => setRound((count) => count + 1), []);
@@ -59,9 +77,24 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
 
 /** How long to wait before what failed is tried again; null: trying again does not help. */
 export function waitOf(error, failures) {
-  if (error.retryAfterS) return error.retryAfterS * 1000;
-  const passing = error.code === "CONNECTION_LOST" || error.code === "SERVICE_UNAVAILABLE";
-  return passing && connection.get() !== "closed" ? RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] : null;
+  if (!passing(error) || connection.get() === "closed") return null;
+  return error.retryAfterS ? error.retryAfterS * 1000 : RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
+}
+
+/** Do something after a while, or as soon as the connection is back; not after the signal. @returns {() => void} what prevents it */
+export function again(waitMs, turn, signal) {
+  const stop = () => {
+    clearTimeout(timer);
+    unfollow();
+  };
+  const go = () => {
+    stop();
+    turn();
+  };
+  const timer = setTimeout(go, waitMs);
+  const unfollow = connection.follow((state) => state === "ok" && go());
+  signal.addEventListener("abort", stop);
+  return stop;
 }
 
 /** Follows nothing but the clock. */

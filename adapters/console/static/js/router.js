@@ -1,8 +1,8 @@
 /** Which view is shown: `#/page/part?name=value`, so that every view can be shared and reloaded. */
 import { store, useStore } from "./store.js";
 
-/** Parameters that stay when another page is opened: the time that is looked at belongs to all pages. */
-const KEPT = ["at", "by"];
+/** Parameters that stay when another page is opened: the time that is looked at belongs to all pages, and so does its scrubber. */
+const KEPT = ["at", "by", "span", "speed"];
 
 /** @typedef {{parts: string[], params: Record<string, string>}} Route */
 
@@ -55,5 +55,3 @@ export function change(params, { replace = true } = {}) {
   const { parts, params: now } = route.get();
   go(parts, { ...now, ...params }, { replace });
 }
-
-addEventListener("popstate", () => route.set(parse(location.hash)));

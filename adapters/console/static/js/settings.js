@@ -1,17 +1,20 @@
-/** What a person has chosen for this browser: language and light. */
+/** What a person has chosen for this browser: language, units and light; until then what the browser says. */
+import { ofBrowser } from "./storage.js";
 import { store } from "./store.js";
 
 const LANGUAGES = ["en", "de"];
 const THEMES = ["auto", "light", "dark"];
+const UNITS = ["metric", "us"];
 
 function kept(name, allowed, otherwise) {
-  const value = localStorage.getItem(`fleettwin.${name}`);
+  const value = ofBrowser.getItem(`fleettwin.${name}`);
   const chosen = store(allowed.includes(value) ? value : otherwise);
-  chosen.follow((next) => localStorage.setItem(`fleettwin.${name}`, next));
+  chosen.follow((next) => ofBrowser.setItem(`fleettwin.${name}`, next));
   return chosen;
 }
 
 export const language = kept("language", LANGUAGES, navigator.language.startsWith("de") ? "de" : "en");
+export const units = kept("units", UNITS, /^en-US\b/.test(navigator.language) ? "us" : "metric");
 export const theme = kept("theme", THEMES, "auto");
 
 /** Show the page as it is chosen, now and whenever that changes. */
@@ -24,7 +27,7 @@ export function applySettings() {
     root.lang = language.get();
     dispatchEvent(new Event("repaint"));
   };
-  for (const each of [theme, language]) each.follow(paint);
+  for (const each of [theme, language, units]) each.follow(paint);
   dark.addEventListener("change", paint);
   paint();
 }

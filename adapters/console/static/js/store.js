@@ -30,7 +30,10 @@ export function store(initial) {
  * @returns {T}
  */
 export function useStore(followed) {
-  const [, draw] = useState(0);
-  useEffect(() => followed.follow(() => draw((count) => count + 1)), [followed]);
+  const [, draw] = useState(followed.get());
+  useEffect(() => {
+    draw(followed.get()); // it may have changed since it was drawn
+    return followed.follow(draw);
+  }, [followed]);
   return followed.get();
 }

@@ -2,7 +2,7 @@
  * Hears from the server that vehicles have changed: one stream for all parts of a page that want to hear the same. Where
  * there are no streams, a clock takes their place.
  */
-import { ask, send } from "./api.js";
+import { ask, passing, refusal, send } from "./api.js";
 
 const CHANGES = `subscription Changes($after: String, $filter: EventFilter) {
   vehicleChanged(after: $after, filter: $filter, perSecond: 1) { cursor } }`;
@@ -72,7 +72,8 @@ async function* changes(after, filter, signal) {
   try {
     const response = await send(CHANGES, { after, filter }, "text/event-stream", AbortSignal.any([signal, hidden.signal]));
     if (!response.ok || !response.headers.get("content-type")?.startsWith("text/event-stream")) {
-      throw Object.assign(new Error("no stream"), { code: response.status === 503 ? "SERVICE_UNAVAILABLE" : "NO_STREAM" });
+      const refused = await refusal(response);
+      throw passing(refused) ? refused : Object.assign(refused, { code: "NO_STREAM" });
     }
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";

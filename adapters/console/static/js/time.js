@@ -1,4 +1,5 @@
 /** The moment that is looked at: the present, or a time of the cars' clock (asOf) or of ours (knownAt). */
+import { useEffect, useState } from "preact/hooks";
 import { useRoute, currentRoute } from "./router.js";
 
 /** @typedef {{atMs: number | null, asOf: string | null, knownAt: string | null, key: string}} When */
@@ -14,6 +15,15 @@ export function whenOf({ params }) {
 
 /** @returns {When} */
 export const useWhen = () => whenOf(useRoute());
+
+/** Draw a component anew with the clock: ages grow while nothing else changes. */
+export function useClock(everyMs) {
+  const [, draw] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => draw((count) => count + 1), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+}
 
 /** The moment that ages count from, in milliseconds since 1970. */
 export const nowMs = () => whenOf(currentRoute()).atMs ?? Date.now();

@@ -6,7 +6,7 @@ const FRAGMENTS = {
   S: `on StringValue { ${ENVELOPE} value }`,
   B: `on BooleanValue { ${ENVELOPE} value }`,
   T: "on Trip { id startedAt endedAt ended endReason distanceM durationS energyKwh receivedAt }",
-  P: "on Track { pointCount points { capturedAt latitude longitude speed } }",
+  P: "on Track { points { capturedAt latitude longitude speed } }",
 };
 /** A document with the fragments that it uses, and no others: GraphQL refuses those that are not used. */
 function complete(document) {
@@ -17,12 +17,12 @@ function complete(document) {
 const OF = "query Twin($id: ID!, $asOf: DateTime, $knownAt: DateTime";
 const VEHICLE = "vehicle(id: $id, asOf: $asOf, knownAt: $knownAt)";
 
-export const HEAD = `${OF}) { ${VEHICLE} { id vin brand model registeredAt decommissionedAt lastSeenAt seenPosition } }`;
+export const HEAD = `${OF}) { ${VEHICLE} { id vin brand model decommissionedAt lastSeenAt } }`;
 
 export const NAVIGATION = complete(`${OF}, $after: String, $tracks: Boolean!) { ${VEHICLE} { navigation {
     location { ${ENVELOPE} latitude longitude } heading { ...F } altitude { ...F } speed { ...F }
     range { ...F } batteryRange { ...F } fuelRange { ...F }
-    destination { ${ENVELOPE} state latitude longitude setAt }
+    destination { ${ENVELOPE} state latitude longitude }
     currentTrip { ...T track(maxPoints: 1000) { ...P } }
     trips(first: 10, after: $after) { edges { node { ...T track(maxPoints: 400) @include(if: $tracks) { ...P } } } pageInfo { hasNextPage endCursor } }
   } } }`);
@@ -33,19 +33,21 @@ export const MEDIA = complete(`${OF}, $after: String) { ${VEHICLE} { media {
   } } }`);
 
 export const DIAGNOSTICS = complete(`${OF}) { ${VEHICLE} { diagnostics {
-    odometer { ...F } ignition { ...B } lowVoltageSystemState { ...S } lowVoltage { ...F } stateOfCharge { ...F }
-    stateOfChargeCurrent { ...F } batteryEnergy { ...F } isCharging { ...B } fuelLevel { ...F } fuelVolume { ...F }
+    odometer { ...F } ignition { ...B } lowVoltage { ...F } stateOfCharge { ...F } batteryEnergy { ...F } isCharging { ...B } fuelLevel { ...F }
     engineSpeed { ...F } coolantTemperature { ...F } outsideTemperature { ...F }
     telemetryQuality { gaps missingBatches lateSamples clockCorrections }
     troubleCodes { code failureType ecu service active held firstSeenAt lastSeenAt clearedAt receivedAt capturedAt
       status { byte testFailed pending confirmed warningIndicatorRequested } freezeFrame { path value unit }
-      explanation { system origin group category failureType } }
-    warnings { warning path raised value limit unit capturedAt receivedAt }
+      explanation { system group category failureType } }
+    warnings { warning raised value limit unit capturedAt receivedAt }
     chargingSessions(first: 10) { edges { node { startedAt endedAt foundCharging startPercent endPercent energyAddedKwh receivedAt } } }
   } tyres: signals(prefix: "Vehicle.Chassis") { ${ENVELOPE} value } } }`);
 
-export const SIGNALS = `${OF}) { ${VEHICLE} { lastSeenAt signals { ${ENVELOPE} value } } }`;
+export const SIGNALS = `${OF}) { ${VEHICLE} { signals { ${ENVELOPE} value } } }`;
+
+export const COMPARED = `${OF}) { ${VEHICLE} { signals { ${ENVELOPE} value }
+    diagnostics { troubleCodes(active: true) { ecu code capturedAt receivedAt } warnings(raised: true) { warning capturedAt receivedAt } } } }`;
 
 export const EVENTS = `${OF}, $first: Int!, $after: String, $types: [String!], $order: Order!) { ${VEHICLE} {
     events(first: $first, after: $after, types: $types, order: $order) {
-      edges { node { id type version position capturedAt receivedAt recordedAt data withheld } } pageInfo { hasNextPage endCursor } } } }`;
+      edges { node { id type version position capturedAt receivedAt data withheld } } pageInfo { hasNextPage endCursor } } } }`;

@@ -3,7 +3,7 @@ import { loadLand } from "./world.js";
 
 /** So much more than is seen is painted to each side, as a share of it. */
 const MARGIN = 0.35;
-/** While a zoom goes on, the picture of before is stretched; it is painted anew when it rests so long. */
+/** While the map moves, the picture of before is shifted and stretched; it is painted anew when the map rests so long. */
 const REST_MS = 120;
 
 export class LandLayer {
@@ -14,6 +14,7 @@ export class LandLayer {
     this.painted = null; // what the picture shows
     this.path = null;
     this.timer = null;
+    this.restedAt = null;
     loadLand().then((path) => {
       this.path = path;
       onReady();
@@ -33,23 +34,29 @@ export class LandLayer {
     }
     const key = [ratio, colours.sea, colours.land, colours.border, view.width, view.height].join();
     const fits = this.painted?.key === key && this.covers(view);
-    if (!fits || (this.painted.zoom !== view.zoom && this.rested(view))) this.paint(view, ratio, colours, key);
+    const outdated = fits && (this.painted.zoom !== view.zoom || !this.covers(view, MARGIN / 2));
+    if (!fits || (outdated && this.rested(view))) this.paint(view, ratio, colours, key);
     const { left, top, zoom } = this.painted;
     const shown = [(view.left - left) * zoom, (view.top - top) * zoom, (view.width * zoom) / view.zoom, (view.height * zoom) / view.zoom];
     context.drawImage(this.canvas, ...shown.map((each) => each * ratio), 0, 0, view.width, view.height);
   }
 
-  covers(view) {
+  /** Whether the picture has all that is seen, and to each side so much more, as a share of it. */
+  covers(view, spare = 0) {
     const { left, top, zoom, width, height } = this.painted;
-    return left <= view.left && top <= view.top && left + width / zoom >= view.left + view.width / view.zoom && top + height / zoom >= view.top + view.height / view.zoom;
+    const [seenWidth, seenHeight] = [view.width / view.zoom, view.height / view.zoom];
+    const [spareX, spareY] = [spare * seenWidth, spare * seenHeight];
+    return left <= view.left - spareX && top <= view.top - spareY
+      && left + width / zoom >= view.left + seenWidth + spareX && top + height / zoom >= view.top + seenHeight + spareY;
   }
 
-  /** Whether the zoom has rested; where it has not, it is looked again when it may have. */
-  rested(view) {
-    if (this.restedZoom === view.zoom) return true;
+  /** Whether the map has rested; where it has not, it is looked again when it may have. */
+  rested({ zoom, left, top }) {
+    const place = [zoom, left, top].join();
+    if (this.restedAt === place) return true;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
-      this.restedZoom = view.zoom;
+      this.restedAt = place;
       this.onReady();
     }, REST_MS);
     return false;

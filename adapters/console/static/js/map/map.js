@@ -15,7 +15,7 @@ const FIT_ZOOM_MOST = 600;
 export class FleetMap {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{onPick: (row: object) => void, onMoved: () => void}} heard
+   * @param {{onPick: (row: object) => void, onMoved: () => void, nameOf: (found: object) => string}} heard
    */
   constructor(canvas, heard) {
     this.canvas = canvas;
@@ -26,7 +26,6 @@ export class FleetMap {
     this.marks = [];
     this.clusters = [];
     this.overlay = null;
-    this.selected = null;
     this.land = new LandLayer(() => this.redraw());
     this.frame = 0;
     this.stop = new AbortController();
@@ -90,21 +89,10 @@ export class FleetMap {
     this.overlay?.(context, view, colours);
     drawAlone(context, alone, colours);
     drawClusters(context, clusters, colours);
-    this.ring(context, colours);
     drawScale(context, view, colours, WORLD);
     canvas.dataset.drawMs = (performance.now() - begun).toFixed(1);
     canvas.dataset.seen = String(seen);
     canvas.dataset.clusters = String(clusters.length);
-  }
-
-  ring(context, colours) {
-    const mark = this.selected && this.marks.find(({ row }) => row.id === this.selected);
-    if (!mark) return;
-    context.beginPath();
-    context.arc(mark.x, mark.y, NEAR_PX, 0, Math.PI * 2);
-    context.lineWidth = 2.5;
-    context.strokeStyle = colours.text;
-    context.stroke();
   }
 
   colours() {
@@ -141,7 +129,9 @@ export class FleetMap {
     canvas.addEventListener("pointermove", (event) => {
       const from = held.get(event.pointerId);
       if (!from) {
-        canvas.style.cursor = this.at(event.offsetX, event.offsetY) ? "pointer" : "";
+        const found = this.at(event.offsetX, event.offsetY);
+        canvas.style.cursor = found ? "pointer" : "";
+        canvas.title = found ? this.heard.nameOf(found) : "";
         return;
       }
       const to = [event.offsetX, event.offsetY];

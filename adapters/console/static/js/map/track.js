@@ -1,19 +1,22 @@
 /** The way that a vehicle took, coloured by speed; where nothing is known of it for a while, it is dashed. */
+import { quantity } from "../format.js";
 import { project } from "./world.js";
 
 /** Fixes that are further apart than this have a gap between them. */
 const GAP_MS = 90_000;
-/** Speeds in km/h up to which a colour goes, and how it is called. */
+/** Speeds in km/h up to which a colour and a width go, so that colour is not the only sign; the style sheet has the same. */
 const CLASSES = [
-  { most: 10, className: "speed-0" },
-  { most: 30, className: "speed-1" },
-  { most: 60, className: "speed-2" },
-  { most: 100, className: "speed-3" },
-  { most: Infinity, className: "speed-4" },
+  { most: 10, className: "speed-0", widthPx: 2 },
+  { most: 30, className: "speed-1", widthPx: 3.5 },
+  { most: 60, className: "speed-2", widthPx: 5 },
+  { most: 100, className: "speed-3", widthPx: 6.5 },
+  { most: Infinity, className: "speed-4", widthPx: 8 },
 ];
-export const LEGEND = CLASSES.map(({ most, className }, index) => ({
+
+/** What the colours mean, in words. */
+export const legend = () => CLASSES.map(({ most, className }, index) => ({
   className,
-  name: most === Infinity ? `> ${CLASSES[index - 1].most} km/h` : `≤ ${most} km/h`,
+  name: most === Infinity ? `> ${quantity(CLASSES[index - 1].most, "km/h")}` : `≤ ${quantity(most, "km/h")}`,
 }));
 
 const classOf = (speed) => (speed == null ? 0 : CLASSES.findIndex(({ most }) => speed <= most));
@@ -38,12 +41,12 @@ export function trackOverlay(points, destination) {
     const style = getComputedStyle(context.canvas);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     context.lineCap = "round";
-    context.lineWidth = 4;
     for (let index = 1; index < places.length; index += 1) {
       const [x0, y0, , from] = places[index - 1];
       const [x1, y1, speed, to] = places[index];
       const gap = to - from > GAP_MS;
       context.setLineDash(gap ? [2, 8] : []);
+      context.lineWidth = gap ? 3 : CLASSES[speed].widthPx;
       context.strokeStyle = colour(gap ? "silent" : CLASSES[speed].className);
       context.beginPath();
       context.moveTo(...view.pixel(x0, y0));

@@ -2,7 +2,7 @@
 import { WORLD, place, project } from "./world.js";
 
 const ZOOM_MAX = 20_000;
-const MARGIN_PX = 40;
+const MARGIN_PX = 52;
 
 export class View {
   constructor() {

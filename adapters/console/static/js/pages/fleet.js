@@ -8,7 +8,7 @@ import { connection } from "../api.js";
 import { SIGNS, STATES, countsOf, filterOf, rowOf, stateOf } from "../fleet.js";
 import { number } from "../format.js";
 import { collect, watchFleet } from "../live.js";
-import { waitOf } from "../load.js";
+import { again, awaited, waitOf } from "../load.js";
 import { useWhen } from "../time.js";
 import { Filters } from "../parts/filters.js";
 import { FleetTable } from "../parts/fleet_table.js";
@@ -28,32 +28,27 @@ export function FleetPage() {
   return html`<div class="fleet">
     <h1 class="hidden">${t("page.fleet")}</h1>
     <${Filters} />
-    <${Counts} counts=${counts} total=${fleet.rows.length} chosen=${params.state} />
+    <${Counts} counts=${counts} total=${fleet.rows.length} params=${params} />
     ${fleet.error && html`<${Failed} error=${fleet.error} again=${fleet.reload} />`}
     <div class="split">
       <${MapView} rows=${shown} label=${label} place=${params.view ?? ""} onPick=${open} onMoved=${(view) => change({ view: view.toText() })} />
       <div class="beside">
-        ${fleet.loading && !fleet.rows.length && html`<${Loading} />`}
-        ${!fleet.loading && !fleet.rows.length && !fleet.error && html`<${Empty} text=${t("fleet.none")} hint=${t(filterOf(params) ? "fleet.none.filter" : "fleet.none.hint")} />`}
-        <${FleetTable} live=${fleet.rows} state=${params.state} />
+        ${params.state && fleet.loading && !fleet.rows.length && html`<${Loading} />`}
+        ${!fleet.loading && !fleet.rows.length && !fleet.error && html`<${Empty} text=${t("fleet.none")} hint=${t(filterOf(params) ? "fleet.none.filter" : params.at ? "fleet.none.past" : "fleet.none.hint")} />`}
+        <${FleetTable} live=${fleet.rows} state=${params.state} told=${fleet.error !== null} />
       </div>
     </div>
   </div>`;
 }
 
-function Counts({ counts, total, chosen }) {
+function Counts({ counts, total, params }) {
+  const of = (state) => address(["fleet"], { ...params, state, after: null });
   return html`<div class="counts" role="group" aria-label=${t("fleet.counts")}>
-    <a href=${address(["fleet"], { ...withoutState() })} aria-current=${chosen ? null : "true"} onClick=${pick(null)}><b>${number(total)}</b> ${t("fleet.all")}</a>
-    ${STATES.map((state) => html`<a key=${state} href="#" aria-current=${chosen === state ? "true" : null} onClick=${pick(chosen === state ? null : state)}>
+    <a href=${of(null)} aria-current=${params.state ? null : "true"}><b>${number(total)}</b> ${t("fleet.all")}</a>
+    ${STATES.map((state) => html`<a key=${state} href=${of(params.state === state ? null : state)} aria-current=${params.state === state ? "true" : null}>
       <b>${number(counts[state])}</b> <${StateMark} state=${state} sign=${SIGNS[state]} /></a>`)}
   </div>`;
 }
-
-const withoutState = () => ({});
-const pick = (state) => (event) => {
-  event.preventDefault();
-  change({ state, after: null }, { replace: false });
-};
 
 /** The vehicles of a filter, kept up to date while the present is looked at. */
 function useFleet(params) {
@@ -74,12 +69,14 @@ function useFleet(params) {
     const show = (more) => !signal.aborted && setState({ key, byId: new Map(byId), loading: false, error: null, ...more });
     setState((was) => ({ ...was, loading: true, error: null }));
     const variables = { filter, asOf: when.asOf, knownAt: when.knownAt };
+    const answered = awaited();
     let timer = null;
     let failures = 0;
     const begin = () => collect(variables, signal, (nodes) => {
       take(nodes);
       if (byId.size <= nodes.length || byId.size % 1000 < nodes.length) show({ loading: true });
     }).then(() => {
+      answered();
       show();
       if (when.atMs !== null) return;
       const newest = Math.max(0, ...[...byId.values()].map((row) => row.seenMs));
@@ -98,13 +95,14 @@ function useFleet(params) {
       setState((was) => ({ ...was, loading: false, error }));
       const wait = waitOf(error, failures);
       failures += 1;
-      if (wait !== null) timer = setTimeout(begin, wait);
+      if (wait === null) answered();
+      else again(wait, begin, signal);
     });
     begin();
     return () => {
       stop.abort();
-      clearTimeout(timer);
       clearInterval(timer);
+      answered();
     };
   }, [key, round, link === "closed"]);
   const rows = useMemo(() => [...state.byId.values()], [state.byId]);

@@ -9,7 +9,7 @@ export function SignInPage() {
   const [text, setText] = useState("");
   const enter = (event) => {
     event.preventDefault();
-    if (text.trim()) token.set(text.trim());
+    token.set(text.trim().replace(/^bearer\s+/i, ""));
   };
   return html`<main id="main" class="sign-in">
     <h1>${t("token.title")}</h1>
@@ -17,7 +17,7 @@ export function SignInPage() {
     ${refused && html`<p class="failed" role="alert">${t("token.refused")}</p>`}
     <form onSubmit=${enter}>
       <label for="token">${t("token.label")}</label>
-      <input id="token" type="password" autocomplete="off" spellcheck="false" required maxlength="8192" value=${text} onInput=${(event) => setText(event.target.value)} />
+      <input id="token" type="password" autocomplete="off" spellcheck="false" required maxlength="8192" pattern="\\s*([Bb]earer\\s+)?[!-~]+\\s*" value=${text} onInput=${(event) => setText(event.target.value)} />
       <button type="submit">${t("token.enter")}</button>
     </form>
     <p class="hint">${t("token.hint")} <code>fleettwin token --brand Audi --scope navigation:read</code></p>

@@ -7,7 +7,7 @@ import { age, moment } from "../format.js";
 import { useLoad } from "../load.js";
 import { follow } from "../stream.js";
 import { HEAD } from "../twin.js";
-import { nowMs, useWhen } from "../time.js";
+import { nowMs, useClock, useWhen } from "../time.js";
 import { Explain } from "../parts/explain.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { ComparePart } from "./vehicle_compare.js";
@@ -17,7 +17,10 @@ import { MediaPart } from "./vehicle_media.js";
 import { NavigationPart } from "./vehicle_navigation.js";
 import { SignalsPart } from "./vehicle_signals.js";
 
+const AGES_EVERY_MS = 5_000;
+
 const PARTS = {
+  __proto__: null, // names come from addresses
   navigation: NavigationPart,
   media: MediaPart,
   diagnostics: DiagnosticsPart,
@@ -38,6 +41,7 @@ export function useTwin(document, id, more = {}) {
 
 export function VehiclePage() {
   const { parts } = useRoute();
+  useClock(AGES_EVERY_MS);
   const [, id = "", part = "navigation"] = parts;
   const load = useTwin(HEAD, id);
   const Part = PARTS[part];

@@ -47,8 +47,8 @@ function Codes({ codes }) {
       <td>${code.ecu}<small>${code.service}</small></td>
       <td>${code.active ? html`<span class="state fault"><span class="sign" aria-hidden="true">✖</span>${t("code.active")}</span>` : t(code.held ? "code.held" : "code.past")}
         ${code.status && html`<small>${bits(code.status)}</small>`}</td>
-      <td>${[code.explanation.system, code.explanation.group, code.explanation.failureType ?? code.explanation.category].filter(Boolean).join(", ")}</td>
-      <td>${moment(code.firstSeenAt)}</td><td>${moment(code.clearedAt ?? code.lastSeenAt)} <${Late} from=${code.capturedAt} to=${code.receivedAt} /></td>
+      <td lang="en">${[code.explanation.system, code.explanation.group, code.explanation.failureType ?? code.explanation.category].filter(Boolean).join(", ")}</td>
+      <td>${moment(code.firstSeenAt)}</td><td>${moment(code.clearedAt ?? code.lastSeenAt)} <${Late} from=${code.clearedAt ?? code.capturedAt} to=${code.receivedAt} /></td>
       <td>${code.freezeFrame.length ? html`<details><summary>${t("code.frame.count", { count: code.freezeFrame.length })}</summary>
         <dl class="frame">${code.freezeFrame.map((each) => html`<div key=${each.path}><dt title=${each.path}>${each.path.split(".").slice(-2).join(" ")}</dt><dd>${quantity(each.value, each.unit)}</dd></div>`)}</dl></details>` : "–"}</td>
     </tr>`)}</tbody></table></div>`;
@@ -74,7 +74,7 @@ function Charging({ sessions }) {
   if (!sessions.edges.length) return html`<${Empty} text=${t("diag.charging.none")} />`;
   const percent = (value) => (value == null ? "?" : number(value, 1));
   return html`<table><thead><tr><th scope="col">${t("trip.started")}</th><th scope="col" class="number">${t("trip.duration")}</th><th scope="col" class="number">${t("diag.stateOfCharge")}</th><th scope="col" class="number">${t("trip.energy")}</th></tr></thead>
-    <tbody>${sessions.edges.map(({ node }) => html`<tr key=${node.startedAt}><th scope="row">${moment(node.startedAt)} <${Late} from=${node.endedAt ?? node.startedAt} to=${node.receivedAt} /></th>
+    <tbody>${sessions.edges.map(({ node }) => html`<tr key=${node.startedAt}><th scope="row">${node.foundCharging && html`<span title=${t("diag.charging.found")}>≤ </span>`}${moment(node.startedAt)} <${Late} from=${node.endedAt ?? node.startedAt} to=${node.receivedAt} /></th>
       <td class="number">${node.endedAt ? duration((Date.parse(node.endedAt) - Date.parse(node.startedAt)) / 1000) : html`<span class="state charging"><span class="sign" aria-hidden="true">◆</span>${t("diag.charging.now")}</span>`}</td>
       <td class="number">${percent(node.startPercent)} → ${percent(node.endPercent)} %</td><td class="number">${quantity(node.energyAddedKwh, "kWh")}</td></tr>`)}</tbody></table>`;
 }

@@ -4,7 +4,9 @@ import { t } from "../i18n.js";
 import { change, useRoute } from "../router.js";
 import { moment } from "../format.js";
 import { EVENTS } from "../twin.js";
+import { EventData } from "../parts/event_data.js";
 import { Late } from "../parts/late.js";
+import { Paging } from "../parts/paging.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { useTwin } from "./vehicle.js";
 
@@ -26,18 +28,16 @@ export function EventsPart({ id }) {
       <label>${t("event.order")}<select value=${order} onChange=${(event) => change({ order: event.target.value === "OLDEST_FIRST" ? "oldest" : null, after: null }, { replace: false })}>
         <option value="NEWEST_FIRST">${t("event.newest")}</option><option value="OLDEST_FIRST">${t("event.oldest")}</option></select></label>
     </form>
-    <${Loaded} load=${load}>${({ vehicle }) => (vehicle?.events ? html`<${Events} page=${vehicle.events} further=${Boolean(params.after)} />` : html`<${Empty} text=${t(vehicle ? "withheld" : "vehicle.none")} hint=${vehicle ? "events:read" : ""} />`)}<//>`;
+    <${Loaded} load=${load}>${({ vehicle }) => (vehicle?.events ? html`<${Events} page=${vehicle.events} />` : html`<${Empty} text=${t(vehicle ? "withheld" : "vehicle.none")} hint=${vehicle ? "events:read" : ""} />`)}<//>`;
 }
 
-function Events({ page, further }) {
+function Events({ page }) {
   if (!page.edges.length) return html`<${Empty} text=${t("event.none")} />`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("twin.events")}><table>
     <thead><tr><th scope="col" class="number">${t("event.version")}</th><th scope="col">${t("event.type")}</th><th scope="col">${t("event.captured")}</th>
       <th scope="col">${t("event.received")}</th><th scope="col" class="number">${t("event.position")}</th><th scope="col">${t("event.data")}</th></tr></thead>
     <tbody>${page.edges.map(({ node }) => html`<tr key=${node.id}><td class="number">${node.version}</td><th scope="row">${node.type}</th>
       <td>${moment(node.capturedAt)}</td><td>${moment(node.receivedAt)} <${Late} from=${node.capturedAt} to=${node.receivedAt} /></td><td class="number">${node.position}</td>
-      <td><details><summary>${t("event.fields", { count: Object.keys(node.data).length })}</summary>${node.withheld && html`<p class="hint">${node.withheld}</p>`}<pre>${JSON.stringify(node.data, null, 1)}</pre></details></td></tr>`)}</tbody></table></div>
-    <nav class="paging" aria-label=${t("paging")}>
-      <button type="button" disabled=${!further} onClick=${() => change({ after: null }, { replace: false })}>${t("paging.first")}</button>
-      <button type="button" disabled=${!page.pageInfo.hasNextPage} onClick=${() => change({ after: page.pageInfo.endCursor }, { replace: false })}>${t("paging.next")}</button></nav>`;
+      <td><${EventData} event=${node} /></td></tr>`)}</tbody></table></div>
+    <${Paging} info=${page.pageInfo} />`;
 }

@@ -1,10 +1,11 @@
 /** What a vehicle plays and has played. */
 import { html } from "../html.js";
 import { t } from "../i18n.js";
-import { change, useRoute } from "../router.js";
+import { useRoute } from "../router.js";
 import { moment } from "../format.js";
 import { MEDIA } from "../twin.js";
 import { Late } from "../parts/late.js";
+import { Paging } from "../parts/paging.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Value } from "../parts/value.js";
 import { useTwin } from "./vehicle.js";
@@ -29,5 +30,5 @@ function History({ page }) {
       <th scope="col">${t("media.album")}</th><th scope="col">${t("media.source")}</th></tr></thead>
     <tbody>${page.edges.map(({ node }) => html`<tr key=${node.startedAt}><td>${node.foundPlaying && html`<span title=${t("media.found")}>≤ </span>`}${moment(node.startedAt)} <${Late} from=${node.startedAt} to=${node.receivedAt} /></td>
       <th scope="row">${node.title}</th><td>${node.artist}</td><td>${node.album}</td><td>${node.source}</td></tr>`)}</tbody></table>
-    <nav class="paging" aria-label=${t("paging")}><button type="button" disabled=${!page.pageInfo.hasNextPage} onClick=${() => change({ after: page.pageInfo.endCursor }, { replace: false })}>${t("paging.older")}</button></nav>`;
+    <${Paging} info=${page.pageInfo} />`;
 }

@@ -5,10 +5,11 @@ import { t } from "../i18n.js";
 import { change, useRoute } from "../router.js";
 import { duration, moment, quantity } from "../format.js";
 import { NAVIGATION } from "../twin.js";
-import { LEGEND, boxOf, trackOverlay } from "../map/track.js";
+import { boxOf, legend, trackOverlay } from "../map/track.js";
 import { MapView } from "../parts/map_view.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Late } from "../parts/late.js";
+import { Paging } from "../parts/paging.js";
 import { Value } from "../parts/value.js";
 import { useTwin } from "./vehicle.js";
 
@@ -29,12 +30,12 @@ function Shown({ navigation, vehicle, chosen }) {
   const key = `${trip?.id} ${points.length} ${points.at(-1)?.capturedAt} ${destination.latitude}`;
   const overlay = useMemo(() => trackOverlay(points, destination.state === "SET" ? destination : null), [key]);
   const box = useMemo(() => boxOf(points), [trip?.id, points.length > 1]);
-  const rows = useMemo(() => [{ id: vehicle.id, latitude: location.latitude, longitude: location.longitude, heading: heading.value, state: currentTrip ? "driving" : "parked" }],
+  const rows = useMemo(() => [{ ...vehicle, latitude: location.latitude, longitude: location.longitude, heading: heading.value, state: currentTrip ? "driving" : "parked" }],
     [vehicle.id, location.latitude, location.longitude, heading.value, Boolean(currentTrip)]);
   return html`<div class="split">
     <div class="map-side">
       <${MapView} rows=${rows} label=${t("track.label", { count: points.length })} overlay=${overlay} box=${box} />
-      <ul class="legend" aria-label=${t("track.legend")}>${LEGEND.map(({ name, className }) => html`<li key=${name}><span class=${`line ${className}`} aria-hidden="true"></span>${name}</li>`)}
+      <ul class="legend" aria-label=${t("track.legend")}>${legend().map(({ name, className }) => html`<li key=${name}><span class=${`line ${className}`} aria-hidden="true"></span>${name}</li>`)}
         <li><span class="line gap" aria-hidden="true"></span>${t("track.gap")}</li></ul>
     </div>
     <div class="beside">
@@ -65,7 +66,5 @@ function Trips({ trips, shown }) {
       <td class="number">${duration(node.durationS)}</td><td class="number">${quantity(node.distanceM / 1000, "km")}</td>
       <td class="number">${quantity(node.energyKwh, "kWh")}</td>
       <td>${node.ended ? t(`end.${node.endReason}`) : html`<span class="state driving"><span class="sign" aria-hidden="true">▲</span>${t("trip.going")}</span>`}</td></tr>`)}</tbody></table></div>
-    <nav class="paging" aria-label=${t("paging")}>
-      <button type="button" disabled=${!trips.pageInfo.hasNextPage} onClick=${() => change({ after: trips.pageInfo.endCursor, trip: null }, { replace: false })}>${t("paging.older")}</button>
-    </nav>`;
+    <${Paging} info=${trips.pageInfo} />`;
 }

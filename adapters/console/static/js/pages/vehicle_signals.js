@@ -11,9 +11,10 @@ import { useTwin } from "./vehicle.js";
 export function SignalsPart({ id }) {
   const { params } = useRoute();
   const load = useTwin(SIGNALS, id);
+  const unit = load.data?.vehicle?.signals.find(({ path }) => path === params.plot)?.unit ?? null;
   const wanted = (params.find ?? "").toLowerCase();
   return html`
-    ${params.plot && html`<${Plot} key=${params.plot} id=${id} path=${params.plot} />`}
+    ${params.plot && html`<${Plot} key=${params.plot} id=${id} path=${params.plot} unit=${unit} />`}
     <form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
       <label>${t("signal.find")}<input type="search" value=${params.find ?? ""} onInput=${(event) => change({ find: event.target.value || null })} /></label></form>
     <${Loaded} load=${load}>${({ vehicle }) => {

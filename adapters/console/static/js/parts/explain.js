@@ -7,12 +7,13 @@ import { address, change, useRoute } from "../router.js";
 import { duration, moment, quantity } from "../format.js";
 import { useLoad } from "../load.js";
 import { useWhen } from "../time.js";
+import { EventData } from "./event_data.js";
 import { Empty, Loaded } from "./states.js";
 
 const EXPLAIN = `query Explain($vehicle: ID!, $path: String!, $asOf: DateTime, $knownAt: DateTime) {
   explain(vehicle: $vehicle, path: $path, asOf: $asOf, knownAt: $knownAt) {
-    value { path value unit status reason capturedAt }
-    event { id type version position capturedAt receivedAt recordedAt withheld }
+    value { value unit status reason }
+    event { type version position data withheld }
     batch { streamId sequence origin { decoder mapping } }
     times { capturedAtRaw capturedAt receivedAt recordedAt projectedAt projectedAtIsExact } } }`;
 
@@ -42,6 +43,7 @@ function Way({ way: { value, event, batch, times }, vehicle }) {
   const steps = [
     [t("explain.value"), `${quantity(value.value, value.unit)} · ${t(`status.${value.status}`)}${value.reason ? `: ${value.reason}` : ""}`],
     event && [t("explain.event"), html`<a href=${address(["vehicle", vehicle, "events"], { type: event.type })}>${event.type}</a>, ${t("explain.version", { version: event.version, position: event.position })}`],
+    event && [t("event.data"), html`<${EventData} event=${event} />`],
     batch && [t("explain.batch"), `${batch.streamId}, ${t("explain.sequence", { sequence: batch.sequence })}`],
     batch && [t("explain.decoder"), batch.origin?.decoder ?? t("explain.unrecorded")],
     batch && [t("explain.mapping"), batch.origin?.mapping ?? t("explain.unrecorded")],

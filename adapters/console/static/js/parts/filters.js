@@ -38,7 +38,7 @@ export function Filters() {
 function Field({ name, value, onChange, words }) {
   return html`<label>${t(`filter.${name}`)}
     <input type="text" list=${`words-${name}`} value=${value ?? ""} placeholder=${t("filter.any")} onChange=${onChange} /></label>
-    <datalist id=${`words-${name}`}>${name === "code" && html`<option value="any" />`}
+    <datalist id=${`words-${name}`}>${name === "code" && html`<option value="*">${t("filter.code.any")}</option>`}
       ${words.map((word) => html`<option value=${word.value}>${word.vehicles}</option>`)}</datalist>`;
 }
 

@@ -4,18 +4,22 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
 import { address, change, useRoute } from "../router.js";
-import { PAGE, SIGNS, filterOf, orderOf, rowOf } from "../fleet.js";
-import { age, quantity } from "../format.js";
+import { PAGE, SIGNS, filterOf, inOrder, orderOf, rowOf } from "../fleet.js";
+import { age, moment, number, quantity } from "../format.js";
 import { every, useLoad } from "../load.js";
 import { useWhen, nowMs } from "../time.js";
-import { Loaded, StateMark } from "./states.js";
+import { Paging } from "./paging.js";
+import { Empty, Loaded, StateMark } from "./states.js";
+import { StatusSign } from "./value.js";
 
 const ROWS = 50;
+/** A state is none of the filter of the API: its vehicles are those of the map, and so many of them are shown at most. */
+const OF_STATE_MAX = 500;
 /** Which vehicles are on the page is asked anew so often; what they tell comes with those of the map. */
 const EVERY_MS = 20_000;
 
-/** @param {{live: import("../fleet.js").Row[], state?: string}} shown */
-export function FleetTable({ live, state }) {
+/** @param {{live: import("../fleet.js").Row[], state?: string, told: boolean}} shown told: that asking fails is said already */
+export function FleetTable({ live, state, told }) {
   const { params } = useRoute();
   const when = useWhen();
   const filter = filterOf(params);
@@ -23,15 +27,14 @@ export function FleetTable({ live, state }) {
   const load = useLoad(JSON.stringify(variables), (signal) => ask(PAGE, variables, signal), { followed: when.atMs === null ? every(EVERY_MS) : null, group: "fleet" });
   const newest = useMemo(() => new Map(when.atMs === null ? live.map((row) => [row.id, row]) : []), [live, when.atMs]);
   if (state) {
-    const chosen = live.filter((row) => row.state === state);
-    return html`<${Rows} rows=${chosen.slice(0, 500)} />${chosen.length > 500 && html`<p class="note">${t("fleet.more", { count: chosen.length - 500 })}</p>`}`;
+    const chosen = inOrder(live.filter((row) => row.state === state), params);
+    if (!chosen.length) return live.length ? html`<${Empty} text=${t("fleet.none.state")} />` : null;
+    return html`<${Rows} rows=${chosen.slice(0, OF_STATE_MAX)} />${chosen.length > OF_STATE_MAX && html`<p class="note">${t("fleet.more", { count: number(chosen.length - OF_STATE_MAX) })}</p>`}`;
   }
-  return html`<${Loaded} load=${load}>${({ vehicles }) => html`
-    <${Rows} rows=${vehicles.edges.map(({ node }) => newest.get(node.id) ?? rowOf(node, nowMs()))} />
-    <nav class="paging" aria-label=${t("paging")}>
-      <button type="button" disabled=${!params.after} onClick=${() => history.length > 1 && change({ after: null }, { replace: false })}>${t("paging.first")}</button>
-      <button type="button" disabled=${!vehicles.pageInfo.hasNextPage} onClick=${() => change({ after: vehicles.pageInfo.endCursor }, { replace: false })}>${t("paging.next")}</button>
-    </nav>`}<//>`;
+  if (told && load.data === null) return null;
+  return html`<${Loaded} load=${told ? { ...load, error: null } : load}>${({ vehicles }) => html`
+    ${vehicles.edges.length > 0 && html`<${Rows} rows=${vehicles.edges.map(({ node }) => newest.get(node.id) ?? rowOf(node, nowMs()))} />`}
+    <${Paging} info=${vehicles.pageInfo} />`}<//>`;
 }
 
 /** The head of a column that sorts: once upwards, once downwards, once as they come. */
@@ -50,11 +53,11 @@ function Rows({ rows }) {
     <thead><tr><${Sorted} name="vehicle" /><th scope="col">${t("column.state")}</th><th scope="col" class="number">${t("column.speed")}</th>
       <${Sorted} name="charge" className="number" /><th scope="col">${t("column.faults")}</th><${Sorted} name="seen" /></tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${row.id}>
-      <th scope="row"><a href=${address(["vehicle", row.id])}>${row.brand} ${row.model}</a><small>${row.vin}</small></th>
+      <th scope="row"><a href=${address(["vehicle", row.id])}>${row.brand} ${row.model}</a><small>${row.vin}</small>${row.goneAt && html`<span class="chip">${t("twin.gone", { at: moment(row.goneAt) })}</span>`}</th>
       <td><${StateMark} state=${row.state} sign=${SIGNS[row.state]} /></td>
-      <td class="number">${quantity(row.speed, "km/h")}</td>
-      <td class="number">${quantity(row.charge, "percent")}</td>
-      <td>${[...row.codes, ...row.warnings].map((each) => html`<span class="chip" key=${each}>${each}</span>`)}</td>
+      <td class="number">${quantity(row.speed, "km/h")}<${StatusSign} status=${row.speedStatus} /></td>
+      <td class="number">${quantity(row.charge, "percent")}<${StatusSign} status=${row.chargeStatus} /></td>
+      <td>${[...row.codes, ...row.warnings].map((each) => html`<span class="chip" key=${each}>${each}</span>`)}<${StatusSign} status=${row.faultsStatus} /></td>
       <td>${age(row.seenMs ? new Date(row.seenMs).toISOString() : null, now)}</td>
     </tr>`)}</tbody></table></div>`;
 }

@@ -2,6 +2,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
+import { SIGNS, STATES } from "../fleet.js";
+import { number } from "../format.js";
 import { FleetMap } from "../map/map.js";
 
 const SETTLED_MS = 250;
@@ -11,10 +13,10 @@ let newest = null;
 export const shownBox = () => newest?.view.box() ?? null;
 
 /**
- * @param {{rows: object[], label: string, selected?: string | null, place?: string, onPick?: (row: object) => void,
+ * @param {{rows: object[], label: string, place?: string, onPick?: (row: object) => void,
  *   onMoved?: (view: import("../map/view.js").View) => void, overlay?: Function | null, box?: number[] | null}} shown
  */
-export function MapView({ rows, label, selected = null, place = "", onPick = () => {}, onMoved = () => {}, overlay = null, box = null }) {
+export function MapView({ rows, label, place = "", onPick = () => {}, onMoved = () => {}, overlay = null, box = null }) {
   const canvas = useRef(null);
   const map = useRef(null);
   const heard = useRef({});
@@ -23,6 +25,7 @@ export function MapView({ rows, label, selected = null, place = "", onPick = () 
   useEffect(() => {
     let timer = null;
     map.current = new FleetMap(canvas.current, {
+      nameOf,
       onPick: (row) => heard.current.onPick(row),
       onMoved() {
         placed.current = true;
@@ -39,14 +42,13 @@ export function MapView({ rows, label, selected = null, place = "", onPick = () 
     };
   }, []);
   useEffect(() => {
-    map.current.selected = selected;
     map.current.overlay = overlay;
     map.current.show(rows);
     if (!placed.current && !box && rows.some((row) => row.latitude != null)) {
       placed.current = true;
       map.current.fit();
     }
-  }, [rows, selected, overlay]);
+  }, [rows, overlay]);
   useEffect(() => {
     if (box) map.current.fitBox(box, 20_000);
   }, [box && box.join()]);
@@ -58,6 +60,13 @@ export function MapView({ rows, label, selected = null, place = "", onPick = () 
       <button type="button" aria-label=${t("map.fit")} title=${t("map.fit")} onClick=${() => (box ? map.current.fitBox(box, 20_000) : press(map, "0"))}>⤢</button>
     </div>
   </div>`;
+}
+
+/** What is under the pointer, in words. */
+function nameOf({ mark, group }) {
+  if (group) return group.counts.map((count, rank) => count && `${number(count)} ${SIGNS[STATES[rank]]} ${t(`state.${STATES[rank]}`)}`).filter(Boolean).join(", ");
+  const { brand, model, vin, state } = mark.row;
+  return `${SIGNS[state]} ${t(`state.${state}`)}: ${brand} ${model} ${vin}`;
 }
 
 const press = (map, key) => map.current.key({ key, preventDefault() {} });

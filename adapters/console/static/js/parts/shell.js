@@ -1,11 +1,11 @@
 /** What every page has: the way to the others, the time that is looked at, how the connection stands. */
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { address, useRoute } from "../router.js";
 import { useStore } from "../store.js";
 import { connection, token } from "../api.js";
-import { language, theme } from "../settings.js";
+import { language, theme, units } from "../settings.js";
 import { FleetPage } from "../pages/fleet.js";
 import { SignInPage } from "../pages/sign_in.js";
 import { later } from "./later.js";
@@ -13,6 +13,7 @@ import { TimeBar } from "./time_bar.js";
 import { Reconnect } from "./reconnect.js";
 
 const PAGES = {
+  __proto__: null, // names come from addresses
   fleet: FleetPage,
   vehicle: later(() => import("../pages/vehicle.js").then((module) => module.VehiclePage)),
   pipeline: later(() => import("../pages/pipeline.js").then((module) => module.PipelinePage)),
@@ -21,11 +22,13 @@ const PAGES = {
 export function Shell() {
   const { parts } = useRoute();
   useStore(language);
+  useStore(units);
   const link = useStore(connection);
   const Page = PAGES[parts[0]];
   useEffect(() => {
     document.title = Page ? `${t(`page.${parts[0]}`)} – fleettwin` : "fleettwin";
   });
+  useFocus(parts.slice(0, 2).join());
   if (link === "closed") return html`<${Top} page="" /><${SignInPage} />`;
   return html`
     <a class="skip" href="#main" onClick=${skip}>${t("skip")}</a>
@@ -36,6 +39,15 @@ export function Shell() {
     </main>
     ${Page && parts[0] !== "pipeline" && html`<${TimeBar} />`}
   `;
+}
+
+/** What had the focus goes with its page: it is given to the next one, so that keys and readers of screens go on there. */
+function useFocus(page) {
+  const before = useRef(page);
+  useEffect(() => {
+    if (before.current !== page) document.getElementById("main")?.focus();
+    before.current = page;
+  }, [page]);
 }
 
 function skip(event) {
@@ -58,6 +70,7 @@ function Top({ page }) {
 function Choices() {
   const lit = useStore(theme);
   const spoken = useStore(language);
+  const measured = useStore(units);
   return html`<div class="choices">
     <label><span class="hidden">${t("theme")}</span>
       <select value=${lit} onChange=${(event) => theme.set(event.target.value)}>
@@ -66,6 +79,10 @@ function Choices() {
     <label><span class="hidden">${t("language")}</span>
       <select value=${spoken} onChange=${(event) => language.set(event.target.value)}>
         <option value="en">English</option><option value="de">Deutsch</option>
+      </select></label>
+    <label><span class="hidden">${t("units")}</span>
+      <select value=${measured} onChange=${(event) => units.set(event.target.value)}>
+        ${["metric", "us"].map((each) => html`<option value=${each}>${t(`units.${each}`)}</option>`)}
       </select></label>
     ${token.get() && html`<button type="button" onClick=${leave}>${t("token.leave")}</button>`}
   </div>`;

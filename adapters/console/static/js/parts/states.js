@@ -7,14 +7,16 @@ export const Loading = () => html`<p class="note loading" role="status">${t("loa
 /** @param {{text: string, hint?: string}} shown */
 export const Empty = ({ text, hint }) => html`<p class="note">${text}${hint && html` <span class="hint">${hint}</span>`}</p>`;
 
+/** A message, or the other where there is none. */
+const said = (key, other) => (t(key) === key ? t(other) : t(key));
+
 /** What went wrong and what to do about it. @param {{error: Error & {code?: string, remedy?: string}, again?: () => void}} shown */
 export function Failed({ error, again }) {
   const code = error.code ?? "INTERNAL";
-  const known = t(`error.${code}`);
-  const remedy = t(`remedy.${code}`);
   return html`<div class="note failed" role="alert">
-    <strong>${known === `error.${code}` ? t("error.other") : known}</strong>
-    <span>${code === "CONNECTION_LOST" ? "" : error.message} ${error.remedy || (remedy === `remedy.${code}` ? "" : remedy)}</span>
+    <strong>${said(`error.${code}`, "error.other")}</strong>
+    ${code !== "CONNECTION_LOST" && html`<span lang="en">${error.message}${error.remedy && `: ${error.remedy}`}</span>`}
+    <span>${said(`remedy.${code}`, "remedy.other")}</span>
     ${again && html`<button type="button" onClick=${again}>${t("again")}</button>`}
   </div>`;
 }

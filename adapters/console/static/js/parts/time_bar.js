@@ -2,12 +2,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
+import { allAnswered } from "../load.js";
 import { change, useRoute } from "../router.js";
 import { useWhen } from "../time.js";
-import { localInput, moment } from "../format.js";
+import { moment } from "../format.js";
+import { MomentField } from "./moment_field.js";
 
-const HOUR_MS = 3_600_000;
-const SPANS = { "1h": HOUR_MS, "6h": 6 * HOUR_MS, "24h": 24 * HOUR_MS, "7d": 168 * HOUR_MS, "30d": 720 * HOUR_MS };
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const SPANS = { __proto__: null, "1h": HOUR_MS, "6h": 6 * HOUR_MS, "24h": 24 * HOUR_MS, "7d": 168 * HOUR_MS, "30d": 720 * HOUR_MS };
 const SPEEDS = [1, 10, 60, 600, 3600];
 const STEPS = 1000;
 const TICK_MS = 1_000;
@@ -18,6 +21,7 @@ export function TimeBar() {
   const { params } = useRoute();
   const when = useWhen();
   const [playing, setPlaying] = useState(false);
+  const [draggedMs, setDragged] = useState(null);
   const span = SPANS[params.span] ? params.span : "24h";
   const speed = SPEEDS.includes(Number(params.speed)) ? Number(params.speed) : 60;
   const live = when.atMs === null;
@@ -30,15 +34,20 @@ export function TimeBar() {
     }
   };
   usePlaying(playing && !live, when.atMs, speed, goTo);
-  const slider = live ? STEPS : Math.round(((when.atMs - begin) / (end - begin)) * STEPS);
-  const shown = live ? t("time.live") : moment(new Date(when.atMs).toISOString());
+  const shownMs = draggedMs ?? when.atMs;
+  const slider = shownMs === null ? STEPS : Math.round(((shownMs - begin) / (end - begin)) * STEPS);
+  const shown = shownMs === null ? t("time.live") : moment(new Date(shownMs).toISOString());
+  const scrubbed = (event) => begin + (Number(event.target.value) / STEPS) * (end - begin);
   return html`<section class=${`time-bar ${live ? "is-live" : "is-past"}`} aria-label=${t("time")}>
     <button type="button" class="live" aria-pressed=${live} onClick=${() => goTo(Infinity)}><span aria-hidden="true">●</span> ${t("time.live")}</button>
     <button type="button" class="play" disabled=${live} aria-pressed=${playing && !live} onClick=${() => setPlaying(!playing)}>
       <span aria-hidden="true">${playing && !live ? "❚❚" : "▶"}</span> ${t(playing && !live ? "time.pause" : "time.play")}</button>
     <label class="scrub"><span class="hidden">${t("time.scrub")}</span>
       <input type="range" min="0" max=${STEPS} value=${slider} aria-valuetext=${shown}
-        onChange=${(event) => goTo(begin + (Number(event.target.value) / STEPS) * (end - begin))} /></label>
+        onInput=${(event) => setDragged(scrubbed(event))} onChange=${(event) => {
+          setDragged(null);
+          goTo(scrubbed(event));
+        }} /></label>
     <label><span class="hidden">${t("time.span")}</span>
       <select value=${span} onChange=${(event) => change({ span: event.target.value })}>
         ${Object.keys(SPANS).map((each) => html`<option value=${each}>${each}</option>`)}
@@ -48,8 +57,7 @@ export function TimeBar() {
         ${SPEEDS.map((each) => html`<option value=${each}>× ${each}</option>`)}
       </select></label>
     <label><span class="hidden">${t("time.at")}</span>
-      <input type="datetime-local" step="1" value=${localInput(live ? Math.floor(Date.now() / 60_000) * 60_000 : when.atMs)} max=${localInput(Date.now())}
-        onChange=${(event) => event.target.value && goTo(Date.parse(event.target.value))} /></label>
+      <${MomentField} ms=${shownMs ?? Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS} onMoment=${goTo} /></label>
     <label title=${t("time.known.hint")}><span class="hidden">${t("time.clock")}</span>
       <select value=${params.by === "known" ? "known" : ""} onChange=${(event) => change({ by: event.target.value || null, after: null })}>
         <option value="">${t("time.true")}</option><option value="known">${t("time.known")}</option>
@@ -70,13 +78,19 @@ function useWindow(atMs, spanMs) {
   return kept.current;
 }
 
-/** Move on with the time, `speed` times as fast as it goes. */
+/** Move on with the time, `speed` times as fast as it goes; where answers take longer, each moment is waited for. */
 function usePlaying(playing, atMs, speed, goTo) {
   const latest = useRef({});
   latest.current = { atMs, goTo };
   useEffect(() => {
     if (!playing) return undefined;
-    const timer = setInterval(() => latest.current.goTo(latest.current.atMs + speed * TICK_MS), TICK_MS);
+    let ticks = 0;
+    const timer = setInterval(() => {
+      ticks += 1;
+      if (!allAnswered()) return;
+      latest.current.goTo(latest.current.atMs + ticks * speed * TICK_MS);
+      ticks = 0;
+    }, TICK_MS);
     return () => clearInterval(timer);
   }, [playing, speed]);
 }

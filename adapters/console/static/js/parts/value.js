@@ -18,28 +18,37 @@ export function lateS({ capturedAt, receivedAt }) {
 
 /** What of a value is shown as its text. */
 export function textOf(value) {
-  if (value.__typename === "LocationValue" || "latitude" in value) {
+  if ("latitude" in value) {
     return value.latitude == null ? "–" : `${quantity(value.latitude, "degrees")}, ${quantity(value.longitude, "degrees")}`;
   }
   return quantity(value.value, value.unit);
 }
+
+/** The path that explains a value: a place has its latitude's, and comes with it. */
+const pathOf = (value) => ("latitude" in value ? `${value.path}.Latitude` : value.path);
 
 /** @param {{label: string, value: object}} shown a value in its envelope */
 export function Value({ label, value }) {
   const bad = value.status !== "OK";
   return html`<div class=${`value ${bad ? "not-ok" : ""}`}>
     <dt>${label}</dt>
-    <dd><button type="button" class="plain" title=${t("explain.open")} onClick=${() => change({ explain: value.path })}>${textOf(value)}</button>
+    <dd><button type="button" class="plain" title=${t("explain.open")} onClick=${() => change({ explain: pathOf(value) })}>${textOf(value)}</button>
       <${Provenance} value=${value} /></dd>
   </div>`;
 }
 
-/** Age, status and lateness of a value. */
-export function Provenance({ value }) {
+/** A status in a table, where it is worth a word; that a car has no such thing, or never told it, is told by a dash. */
+export function StatusSign({ status }) {
+  if (["OK", "UNSUPPORTED", "NEVER_RECEIVED"].includes(status)) return null;
+  return html` <span class="status" title=${t(`status.${status}`)}><span aria-hidden="true">${SIGN[status]}</span><span class="hidden">${t(`status.${status}`)}</span></span>`;
+}
+
+/** Age, status and lateness of a value; `at`: the moment that ages count from, in milliseconds since 1970. */
+export function Provenance({ value, at = nowMs() }) {
   const late = lateS(value);
   return html`<small class="provenance">
     ${value.status !== "OK" && html`<span class="status" title=${value.reason}>${SIGN[value.status] ?? ""} ${t(`status.${value.status}`)}</span>`}
-    ${value.capturedAt && html`<time datetime=${value.capturedAt} title=${moment(value.capturedAt)}>${age(value.capturedAt, nowMs())}</time>`}
+    ${value.capturedAt && html`<time datetime=${value.capturedAt} title=${moment(value.capturedAt)}>${age(value.capturedAt, at)}</time>`}
     ${late && html`<span class="late" title=${t("late.hint", { at: moment(value.receivedAt) })}>⇥ ${t("late", { time: duration(late) })}</span>`}
   </small>`;
 }
