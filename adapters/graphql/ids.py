@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.errors import BadInputError
 
 Kind = Literal["vehicle", "trip", "event"]
-List = Literal["vehicles", "past vehicles", "trips", "plays", "charging", "events", "the log"]
+List = Literal["vehicles", "past vehicles", "trips", "plays", "charging", "events", "the log", "parked"]
 
 _ID: Final[dict[Kind, struct.Struct]] = {
     "vehicle": struct.Struct(">c16s"),
@@ -27,6 +27,7 @@ _CURSOR: Final[dict[List, struct.Struct]] = {
     "charging": struct.Struct(">cq16s"),
     "events": struct.Struct(">cq"),
     "the log": struct.Struct(">cq"),
+    "parked": struct.Struct(">cqq16s"),
 }
 _ID_TAGS: Final[dict[Kind, bytes]] = {"vehicle": b"V", "trip": b"T", "event": b"E"}
 _CURSOR_TAGS: Final[dict[List, bytes]] = {
@@ -37,6 +38,7 @@ _CURSOR_TAGS: Final[dict[List, bytes]] = {
     "charging": b"c",
     "events": b"e",
     "the log": b"l",
+    "parked": b"k",
 }
 
 

@@ -21,7 +21,9 @@ NAVIGATION_PAST: Final[Scopes] = frozenset({Scope.NAVIGATION_READ, Scope.NAVIGAT
 MEDIA: Final[Scopes] = frozenset({Scope.MEDIA_READ})
 DIAGNOSTICS: Final[Scopes] = frozenset({Scope.DIAGNOSTICS_READ})
 EVENTS: Final[Scopes] = frozenset({Scope.EVENTS_READ})
-ALL: Final[Scopes] = frozenset(Scope)
+OPERATIONS: Final[Scopes] = frozenset({Scope.OPERATIONS_READ})
+OPERATIONS_CHANGED: Final[Scopes] = frozenset({Scope.OPERATIONS_READ, Scope.OPERATIONS_WRITE})
+OF_VEHICLES: Final[Scopes] = frozenset(Scope) - OPERATIONS_CHANGED
 PERSONAL: Final[Scopes] = NAVIGATION_PAST | MEDIA  # what is read by these is put on record
 
 PATHS_REMEMBERED_MAX: Final = 4_096
@@ -31,6 +33,7 @@ _PLACES: Final = frozenset({"CurrentLocation", "Location", "Navigation", "Latitu
 FIELDS: Final[Mapping[str, Scopes]] = {
     "Query.node(Trip)": NAVIGATION_PAST,
     "Query.node(Event)": EVENTS,
+    "Query.operations": OPERATIONS,
     "Vehicle.events": EVENTS,
     "Vehicle.delivered": DIAGNOSTICS,
     "Explanation.event": EVENTS,
@@ -98,7 +101,7 @@ def of_field(name: str, *, past: bool = False) -> Scopes:
 
 def of_event(event: VehicleEvent) -> Scopes:
     """Return what the data of an event needs, beside what its signals do: of one that nobody knows everything."""
-    return _OF_EVENT.get(type(event), ALL)
+    return _OF_EVENT.get(type(event), OF_VEHICLES)
 
 
 def lacking(scopes: Scopes) -> str:

@@ -10,6 +10,8 @@ from adapters.fleet_counts import Counted, GroupBy, counted
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.snapshots import MemorySnapshots
+from adapters.parked_events import BEFORE_ALL, ParkedEvent, ParkedPlace
+from adapters.projection_versions import at_version, named
 from adapters.rows_reader import RowsReader
 from adapters.twins import (
     POSITIONS_A_PAGE,
@@ -169,6 +171,25 @@ class MemoryTwinReader(RowsReader):
             for each in PROJECTIONS
         ]
         return Positions(self._log.last_position(), projections)
+
+    def parked(
+        self,
+        limit: int,
+        after: ParkedPlace | None,
+        versions: Sequence[ProjectionPosition],
+        vehicle_id: UUID | None = None,
+    ) -> Sequence[ParkedEvent]:
+        """Return up to `limit` events that stopped a vehicle in one of these versions, in the order of their places."""
+        found = [
+            ParkedEvent(each.name, each.version, parked, event and event.topic, event and event.recorded_at)
+            for each in versions
+            for parked in self._store.parked(at_version(named(each.name), each.version)).values()
+            for event in (self.event(parked.vehicle_id, parked.version),)
+            if self._sees(parked.vehicle_id) and vehicle_id in {None, parked.vehicle_id}
+        ]
+        return [each for each in sorted(found, key=lambda each: each.place) if each.place > (after or BEFORE_ALL)][
+            :limit
+        ]
 
     def position_at(self, known_at: Micros | None) -> int:
         """Return the position of the newest event that was recorded by then; None: of the newest."""

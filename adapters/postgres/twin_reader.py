@@ -16,6 +16,7 @@ from adapters.access import Shown
 from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.fleet_counts import Counted, Group, GroupBy, greatest
+from adapters.parked_events import BEFORE_ALL, ParkedEvent, ParkedPlace, projection_place
 from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
 from adapters.postgres.datastore import RECONNECT_S
@@ -31,6 +32,7 @@ from adapters.postgres.twin_statements import (
     HOPS,
     LOG_END,
     NAMED,
+    PARKED,
     POSITIONS,
     RECORDED_AT,
     SHOWN,
@@ -66,6 +68,7 @@ from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
 from projections.media.model import PlayRow
 from projections.navigation.model import DestinationRow, TrackRow, TripRow
+from projections.ports import Parked
 from projections.projection import R
 from projections.signal_rows import SignalRow
 from projections.snapshots import Range, SnapshotReader
@@ -316,6 +319,24 @@ class PostgresTwinReader:
         found = self._rows(tuple, POSITIONS, named)
         return Positions(found[0][4], [ProjectionPosition(*row[:4]) for row in found])
 
+    def parked(
+        self,
+        limit: int,
+        after: ParkedPlace | None,
+        versions: Sequence[ProjectionPosition],
+        vehicle_id: UUID | None = None,
+    ) -> Sequence[ParkedEvent]:
+        """Return up to `limit` events that stopped a vehicle in one of these versions, in the order of their places."""
+        names = [each.name for each in versions]
+        parameters = [
+            array("text", names),
+            array("bigint", [each.version for each in versions]),
+            array("bigint", [projection_place(name) for name in names]),
+            *(after or BEFORE_ALL),
+            *(vehicle_id, vehicle_id, limit),
+        ]
+        return self._rows(_parked, PARKED, parameters)
+
     # --- the past -----------------------------------------------------------------------------------------------------
 
     def position_at(self, known_at: Micros | None) -> int:
@@ -433,6 +454,11 @@ def _hops(found: Sequence[Any]) -> Hops:
         None if decoder is None else Origin(decoder, mapping),
         None if projected_at is None else Projected(version, projected_at),
     )
+
+
+def _parked(found: Sequence[Any]) -> ParkedEvent:
+    name, version, *of_parked, topic, recorded_at = found
+    return ParkedEvent(name, version, Parked._make(of_parked), topic, recorded_at)
 
 
 class PostgresTwins:

@@ -77,6 +77,17 @@ POSITIONS: Final = (
     " ORDER BY w.beside, w.place, w.version"
 )
 
+# Of some versions of projections, each with the place of its projection among them all.
+PARKED: Final = (
+    "SELECT n.name, n.version, k.vehicle_id, k.event_version, k.position, k.error, k.attempts, k.parked_at,"
+    " k.newest_version, e.topic, e.recorded_at"
+    " FROM unnest(%b::text[], %b::bigint[], %b::bigint[]) AS n (name, version, place)"
+    " JOIN parked_vehicles AS k ON k.projection = n.name AND k.version = n.version"
+    " LEFT JOIN stored_events AS e ON e.originator_id = k.vehicle_id AND e.originator_version = k.event_version"
+    " WHERE (n.place, n.version, k.vehicle_id) > (%s, %s, %s) AND (%s::uuid IS NULL OR k.vehicle_id = %s)"
+    " ORDER BY n.place, n.version, k.vehicle_id LIMIT %s"
+)
+
 
 # Each range is read by the key: OFFSET keeps the planner from reading the whole log where they are many.
 HISTORY: Final[LiteralString] = (

@@ -7,6 +7,9 @@ export const Loading = () => html`<p class="note loading" role="status">${t("loa
 /** @param {{text: string, hint?: string}} shown */
 export const Empty = ({ text, hint }) => html`<p class="note">${text}${hint && html` <span class="hint">${hint}</span>`}</p>`;
 
+/** What a token does not show, and the scope that it lacks. @param {{scope: string}} shown */
+export const Withheld = ({ scope }) => html`<${Empty} text=${t("withheld")} hint=${scope} />`;
+
 /** What went wrong and what to do about it. @param {{error: Error & {code?: string, remedy?: string}, again?: () => void}} shown */
 export function Failed({ error, again }) {
   const code = error.code ?? "INTERNAL";
