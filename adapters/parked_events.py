@@ -3,8 +3,8 @@
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from adapters.event_log import StoredRecord
 from adapters.twins import PROJECTIONS
-from domain.units import Micros
 from projections.ports import Parked
 
 
@@ -25,8 +25,7 @@ class ParkedEvent(NamedTuple):
     projection: str
     version: int
     parked: Parked
-    topic: str | None  # of the event; None: the log does not have it
-    recorded_at: Micros | None
+    record: StoredRecord | None  # None: the log does not have it
 
     @property
     def place(self) -> ParkedPlace:

@@ -91,6 +91,5 @@ def _retried(context: Context, operating: Operating, of: tuple[str, int], vehicl
     _log.info(said, *names, extra=where)
     if now is None:
         return RetryParkedPayload(outcome=outcome, parked=None)
-    record = context.read.event(vehicle_id, now.version)
-    told = Found(*of, now, record and record.topic, record and record.recorded_at)
+    told = Found(*of, now, context.read.event(vehicle_id, now.version))
     return RetryParkedPayload(outcome=outcome, parked=ParkedEvent(found=told))

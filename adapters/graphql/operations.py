@@ -2,20 +2,31 @@
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Final
+from typing import Annotated, Final
 
 import strawberry
 from strawberry import ID, Info
 
 from adapters.graphql.cohort import Context
+from adapters.graphql.events import Event
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import cursor_of, vehicle_id_of
 from adapters.graphql.paging import After, Connection, First, connection, page_of
 from adapters.graphql.scalars import Int64
-from adapters.graphql.vehicle import Vehicle
+from adapters.graphql.vehicle import Vehicle, event_node
+from adapters.graphql.versions import (
+    ComparisonConnection,
+    ProjectionName,
+    ProjectionVersion,
+    VersionDigest,
+    comparison,
+    digest,
+    versions_of,
+)
 from adapters.lag import Lag, Observation
 from adapters.parked_events import ParkedEvent as Found
 from adapters.parked_events import ParkedPlace
+from domain.errors import UnknownEventError
 from domain.units import Micros
 
 NOT_SEEN: Final = "this server does not look at the stages"
@@ -57,13 +68,14 @@ class ParkedEvent:
     version: int = computed(lambda each: each.found.version, "Of the projection. Unit: none.")
     vehicle_id: ID = computed(lambda each: vehicle_id_of(each.found.parked.vehicle_id), "The id of its vehicle.")
     type: str | None = computed(
-        lambda each: each.found.topic,
+        lambda each: each.found.record and each.found.record.topic,
         'Its permanent name, e.g. "vehicle.trip_started.v1". Null: the log does not have it.',
     )
     event_version: Int64 = computed(lambda each: each.found.parked.version, "1, 2, 3 … in the vehicle's history.")
     position: Int64 = computed(lambda each: each.found.parked.position, "1, 2, 3 … in the whole log.")
     recorded_at: Micros | None = computed(
-        lambda each: each.found.recorded_at, "When it was recorded in the log. Null: the log does not have it."
+        lambda each: each.found.record and each.found.record.recorded_at,
+        "When it was recorded in the log. Null: the log does not have it.",
     )
     error: str = computed(lambda each: each.found.parked.error, "Why it could not be folded; it may quote the event.")
     attempts: int = computed(lambda each: each.found.parked.attempts, "How often that was tried. Unit: none.")
@@ -72,6 +84,17 @@ class ParkedEvent:
         lambda each: each.found.parked.newest_version - each.found.parked.version + 1,
         "Events of the vehicle that were left out by now, this one among them. Unit: none.",
     )
+
+    @resolved("The event. Scope: events:read. Null: the log does not have it, or it cannot be read: see error.")
+    def event(self, info: Info[Context, None]) -> Event | None:
+        """Return the event itself."""
+        record = self.found.record
+        if record is None or not info.context.permits.may_show(record.originator_id, "ParkedEvent.event"):
+            return None
+        try:
+            return event_node(info.context, record)
+        except UnknownEventError:
+            return None
 
     @resolved("Its vehicle, as it is now. Null: it is not registered.")
     def vehicle(self, info: Info[Context, None]) -> Vehicle | None:
@@ -101,6 +124,39 @@ class Operations:
         lambda each: each.seen and each.seen.set_aside,
         "Records that no vehicle could take (fleettwin set-aside). Unit: none. Null: see problem.",
     )
+
+    @resolved("Every version of every projection: of each the one that is shown first.")
+    def projections(self, info: Info[Context, None]) -> list[ProjectionVersion]:
+        """Return every version of a projection."""
+        return versions_of(info.context)
+
+    @resolved("The digest of the rows of a version, of the token's vehicles, as fleettwin status and verify tell it.")
+    def digest(
+        self,
+        info: Info[Context, None],
+        projection: ProjectionName,
+        version: Annotated[int, strawberry.argument(description="Of the projection. Unit: none.")],
+        after: Annotated[str | None, strawberry.argument(description="endCursor of the answer before.")] = None,
+        *,
+        prove: Annotated[
+            bool, strawberry.argument(description="Also sum up what the log says, each event of it folded again.")
+        ] = False,
+    ) -> VersionDigest:
+        """Return the digest of a version."""
+        return digest(info.context, projection, version, after, prove=prove)
+
+    @resolved("Where two versions of a projection tell something else of the token's vehicles, as fleettwin compare.")
+    def comparison(
+        self,
+        info: Info[Context, None],
+        projection: ProjectionName,
+        left: Annotated[int, strawberry.argument(description="One version. Unit: none.")],
+        right: Annotated[int, strawberry.argument(description="The other version. Unit: none.")],
+        first: First,
+        after: After = None,
+    ) -> ComparisonConnection:
+        """Return a page of differences."""
+        return comparison(info, projection, (left, right), (first, after))
 
     @resolved("Events that could not be folded, in the order of projection, version and vehicle.")
     def parked(self, info: Info[Context, None], first: First, after: After = None) -> Connection[ParkedEvent]:

@@ -10,14 +10,17 @@ from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.fleet_counts import Counted, GroupBy
 from adapters.lag import Observation
 from adapters.parked_events import ParkedEvent, ParkedPlace
+from adapters.projection_versions import VersionSeen
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
 from adapters.twins import EventFilter, Hops, LogPage, PageOf, Positions, ProjectionPosition, Span, VehicleFilter
 from adapters.vehicle_order import Place, Placed, VehicleOrder
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
+from projections.history import Kept
 from projections.media.model import PlayRow
 from projections.navigation.model import DestinationRow, TrackRow, TripRow
 from projections.ports import Parked
+from projections.projection import Projection
 from projections.signal_rows import SignalRow
 from projections.snapshots import Range, SnapshotReader
 
@@ -141,6 +144,20 @@ class View(TwinReader, Protocol):
 
         After a place in it; of one vehicle, where it is given.
         """
+
+    def versions(self) -> Sequence[VersionSeen]:
+        """Return every version that has rows or is to have them: of each projection the shown one first.
+
+        One that is limited to some vehicles only to who sees all.
+        """
+
+    def of_vehicles(
+        self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]
+    ) -> Mapping[UUID, Sequence[Kept]]:
+        """Return what is kept of each vehicle, for each projection in their order."""
+
+    def vehicles_with_rows(self, projection: Projection, limit: int, after: UUID) -> Sequence[UUID]:
+        """Return up to `limit` vehicles that some table has a row of, in order of their ids, after one."""
 
     def put_on_record(self, shown: Shown) -> None:
         """Keep, for good, what somebody is about to be shown; the view ends with it.

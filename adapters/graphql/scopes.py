@@ -3,7 +3,7 @@
 What is no envelope, and what the token may not read, is null; the answer's `extensions.withheld` says why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -37,6 +37,7 @@ FIELDS: Final[Mapping[str, Scopes]] = {
     "Vehicle.events": EVENTS,
     "Vehicle.delivered": DIAGNOSTICS,
     "Explanation.event": EVENTS,
+    "ParkedEvent.event": EVENTS,
     "Fleet.byTroubleCode": DIAGNOSTICS,
     "Fleet.byWarning": DIAGNOSTICS,
     "Navigation.destination": NAVIGATION,
@@ -50,6 +51,11 @@ FIELDS: Final[Mapping[str, Scopes]] = {
     "Diagnostics.telemetryQuality": DIAGNOSTICS,
 }
 
+_OF_PROJECTION: Final[Mapping[str, Scopes]] = {
+    "navigation": NAVIGATION_PAST,
+    "media": MEDIA,
+    "diagnostics": DIAGNOSTICS,
+}
 _BY_PATH: Final = (e.SignalsSampled, e.LateSamplesRecorded)
 _OF_EVENTS: Final[Mapping[Scopes, tuple[type[VehicleEvent], ...]]] = {
     NONE: (e.VehicleRegistered, e.VehicleDecommissioned, e.TelemetryGapDetected, e.ClockCorrected, *_BY_PATH),
@@ -102,6 +108,17 @@ def of_field(name: str, *, past: bool = False) -> Scopes:
 def of_event(event: VehicleEvent) -> Scopes:
     """Return what the data of an event needs, beside what its signals do: of one that nobody knows everything."""
     return _OF_EVENT.get(type(event), OF_VEHICLES)
+
+
+def of_difference(projection: str, table: str, key: Sequence[object]) -> Scopes:
+    """Return what the values of a row need, in which two versions of a projection differ: as of the past."""
+    needed = _OF_PROJECTION.get(projection, OF_VEHICLES)
+    if table == "trouble_codes":  # a freeze frame may have places
+        needed |= NAVIGATION_PAST
+    for part in key:
+        if isinstance(part, str) and "." in part:
+            needed |= of_path(part, past=True)
+    return needed
 
 
 def lacking(scopes: Scopes) -> str:
