@@ -4,6 +4,7 @@ Each says in the log who had it done, under the id of the request, and what beca
 """
 
 import logging
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Final
 from uuid import UUID
@@ -65,15 +66,14 @@ class Mutation:
         vehicle_id: Annotated[ID, strawberry.argument(description="The id of the vehicle.")],
     ) -> RetryParkedPayload | None:
         """Take a parked vehicle up again. Raises `BadInputError`, `StoreError`."""
-        context = info.context
+        context, operating = info.context, info.context.operating
+        if operating is None:
+            raise StoreError("this server moves no projection")
         missing = context.permits.missing(OPERATIONS_CHANGED)
         if missing:
+            _say(operating, "retryParked is refused: %s", lacking(missing))
             raise ForbiddenError(lacking(missing), where="retryParked", remedy="ask for a token with this scope")
-        if context.operating is None:
-            raise StoreError("this server moves no projection")
-        return _retried(
-            context, context.operating, (projection, version), vehicle_key(str(vehicle_id), where="vehicleId")
-        )
+        return _retried(context, operating, (projection, version), vehicle_key(str(vehicle_id), where="vehicleId"))
 
 
 def _retried(context: Context, operating: Operating, of: tuple[str, int], vehicle_id: UUID) -> RetryParkedPayload:
@@ -82,14 +82,22 @@ def _retried(context: Context, operating: Operating, of: tuple[str, int], vehicl
     found = context.read.parked(1, None, followed, vehicle_id)
     if not found:
         return RetryParkedPayload(outcome=Retried.NOT_PARKED, parked=None)
-    now = operating.operations.retry(*of, vehicle_id)
-    outcome = Retried.STILL_PARKED if now else Retried.TAKEN_UP
-    projection, access = f"{of[0]} v{of[1]}", operating.access
-    said = "request %s of client %s, subject %s: vehicle %s in %s is taken up again: %s"
-    where = {"vehicle_id": vehicle_id, "projection": projection, "position": found[0].parked.position}
-    names = (operating.request_id, access.client, access.subject, vehicle_id, projection, outcome.value)
-    _log.info(said, *names, extra=where)
+    projection, now = f"{of[0]} v{of[1]}", None
+    outcome: Retried | None = None
+    try:
+        now = operating.operations.retry(*of, vehicle_id)
+        outcome = Retried.STILL_PARKED if now else Retried.TAKEN_UP
+    finally:
+        where = {"vehicle_id": vehicle_id, "projection": projection, "position": found[0].parked.position}
+        became = outcome.value if outcome else "it failed"
+        _say(operating, "vehicle %s in %s is taken up again: %s", vehicle_id, projection, became, extra=where)
     if now is None:
         return RetryParkedPayload(outcome=outcome, parked=None)
     told = Found(*of, now, context.read.event(vehicle_id, now.version))
     return RetryParkedPayload(outcome=outcome, parked=ParkedEvent(found=told))
+
+
+def _say(operating: Operating, said: str, *values: object, extra: Mapping[str, object] | None = None) -> None:
+    access = operating.access
+    names = (operating.request_id, access.client, access.subject)
+    _log.info(f"request %s of client %s, subject %s: {said}", *names, *values, extra=extra)

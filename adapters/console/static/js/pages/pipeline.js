@@ -3,10 +3,11 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { address, useRoute } from "../router.js";
 import { Empty } from "../parts/states.js";
+import { ComparePart } from "./pipeline_compare.js";
 import { ParkedPart } from "./pipeline_parked.js";
 import { StagesPart } from "./pipeline_stages.js";
 
-const PARTS = { stages: StagesPart, parked: ParkedPart };
+const PARTS = { stages: StagesPart, parked: ParkedPart, compare: ComparePart };
 
 export function PipelinePage() {
   const { parts } = useRoute();
