@@ -82,14 +82,13 @@ def _retried(context: Context, operating: Operating, of: tuple[str, int], vehicl
     found = context.read.parked(1, None, followed, vehicle_id)
     if not found:
         return RetryParkedPayload(outcome=Retried.NOT_PARKED, parked=None)
-    projection, now = f"{of[0]} v{of[1]}", None
-    outcome: Retried | None = None
+    projection, became = f"{of[0]} v{of[1]}", "it failed"
     try:
         now = operating.operations.retry(*of, vehicle_id)
         outcome = Retried.STILL_PARKED if now else Retried.TAKEN_UP
+        became = outcome.name
     finally:
         where = {"vehicle_id": vehicle_id, "projection": projection, "position": found[0].parked.position}
-        became = outcome.value if outcome else "it failed"
         _say(operating, "vehicle %s in %s is taken up again: %s", vehicle_id, projection, became, extra=where)
     if now is None:
         return RetryParkedPayload(outcome=outcome, parked=None)

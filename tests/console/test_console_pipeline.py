@@ -1,6 +1,6 @@
 """The pipeline in a browser."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -67,7 +67,11 @@ class Keeper:
 
 
 def views(
-    browser: Browser, made: Operated, keeper: Doorkeeper | None = None, locale: str = "en-GB", **wanted: Any
+    browser: Browser,
+    made: Operated,
+    wanted: Mapping[str, Mapping[str, str]],
+    keeper: Doorkeeper | None = None,
+    locale: str = "en-GB",
 ) -> dict[str, str]:
     token = "a token" if keeper else None
     with console_of(made.world.twins, keeper, made.operations) as address:
@@ -83,7 +87,7 @@ def test_every_stage_says_what_waits_for_it_and_for_how_long(browser: Browser) -
     events, entries = Car(9).unwritten()
     made.world.log.append(events, (), entries)
     made.watch.once()
-    seen = views(browser, made, stages=STAGES)["stages"]
+    seen = views(browser, made, {"stages": STAGES})["stages"]
     position = made.world.log.last_position()
     assert f"The log is at position {position}." in seen
     for name in ("navigation v1", "media v1", "diagnostics v1"):
@@ -94,7 +98,7 @@ def test_every_stage_says_what_waits_for_it_and_for_how_long(browser: Browser) -
 
 def test_what_does_not_tell_how_far_it_is_is_said(browser: Browser) -> None:
     made = Operated(memory_world(Car(1)))
-    seen = views(browser, made, stages=STAGES)["stages"]
+    seen = views(browser, made, {"stages": STAGES})["stages"]
     assert "Not every stage tells how far it is." in seen
     assert "nobody has looked at the database yet" in seen
 
@@ -102,7 +106,7 @@ def test_what_does_not_tell_how_far_it_is_is_said(browser: Browser) -> None:
 def test_a_token_without_the_scope_sees_positions_and_which_scope_it_lacks(browser: Browser) -> None:
     wait = "The token does not show this. It lacks the scope"
     wanted = {part: {"hash": f"#/pipeline/{part}", "wait": wait} for part in ("stages", "parked", "compare")}
-    seen = views(browser, operated(), Keeper(*set(Scope) - {Scope.OPERATIONS_READ}), **wanted)
+    seen = views(browser, operated(), wanted, Keeper(*set(Scope) - {Scope.OPERATIONS_READ}))
     for text in seen.values():
         assert f"{wait} operations:read" in text
         assert REASON not in text
@@ -116,7 +120,7 @@ def test_the_pipeline_is_told_in_german(browser: Browser) -> None:
         "parked": {"hash": "#/pipeline/parked", "wait": "Versuche: 1"},
         "compare": {"hash": "#/pipeline/compare", "wait": "Eine weitere daneben füllen:"},
     }
-    seen = views(browser, operated(), locale="de-DE", **wanted)
+    seen = views(browser, operated(), wanted, locale="de-DE")
     assert "Das Log steht bei Position" in seen["stages"]
     assert "Wiederholen" in seen["parked"]
 
@@ -137,7 +141,7 @@ def test_a_parked_event_is_shown_and_retried_with_the_keyboard(browser: Browser)
 
 def test_where_nothing_is_parked_that_is_said(browser: Browser) -> None:
     made = Operated(memory_world(Car(1)))
-    seen = views(browser, made, parked={"hash": "#/pipeline/parked", "wait": "Nothing is parked."})
+    seen = views(browser, made, {"parked": {"hash": "#/pipeline/parked", "wait": "Nothing is parked."}})
     assert "Every event of the log could be folded." in seen["parked"]
 
 

@@ -1,16 +1,25 @@
 """What whoever operates the platform sees and has done through the API."""
 
+import asyncio
+import json
 import logging
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from adapters.access import Access, Scope
+from adapters.graphql import scopes
+from adapters.graphql.app import NO_LIMITS, AsgiApp, build_app
+from adapters.graphql.execution import why_refused
+from adapters.graphql.http import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, NDJSON
 from adapters.graphql.ids import vehicle_id_of
+from adapters.operating import RETRIES_AT_ONCE
 from domain import events as e
+from tests.support.asgi import initiated
 from tests.support.operated import REASON, Operated
-from tests.support.twins import SECOND, T0, Car, full_car, memory_world
+from tests.support.twins import CATALOGUE, CODEC, REGISTRY, SECOND, T0, Car, full_car, memory_world
 
 PARKED = """{ operations { parked(first: 100) { edges { node {
     projection version vehicleId type eventVersion position error attempts parkedAt leftOut vehicle { vin } } }
@@ -168,3 +177,120 @@ def test_every_stage_is_told_with_what_waits_for_it_and_since_when(operated: Ope
     assert [(each["kind"], each["name"], each["waiting"]) for each in found["stages"]] == [
         ("PROJECTION", f"{name} v1", 1) for name in ("navigation", "media", "diagnostics")
     ]
+
+
+# --- over HTTP and WebSocket ------------------------------------------------------------------------------------------
+
+
+class Unread:
+    """Whole reads that nobody is to ask for."""
+
+    async def read(self, *_: Any) -> Any:
+        raise AssertionError
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+UNREAD: Any = Unread()
+
+
+def app_of(operated: Operated, reads: Any = None) -> AsgiApp:
+    limits = NO_LIMITS._replace(operations=operated.operations, reads=reads)
+    return build_app(operated.world.twins, CATALOGUE, CODEC.decode, REGISTRY, limits=limits)
+
+
+OF_AUDI: dict[str, Any] = {"projection": "media", "version": 1, "id": vehicle_id_of(AUDI.id)}
+
+
+def sent(app: AsgiApp, method: str = "POST", accept: str = JSON) -> httpx.Response:
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+            given = {"query": RETRY, "variables": OF_AUDI}
+            url = {"params": {**given, "variables": json.dumps(OF_AUDI)}} if method == "GET" else {"json": given}
+            request: dict[str, Any] = url
+            return await client.request(method, "/graphql", headers={"accept": accept}, **request)
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL_RESPONSE])
+def test_a_mutation_is_executed_by_post(operated: Operated, accept: str) -> None:
+    operated.mend()
+    response = sent(app_of(operated), accept=accept)
+    assert response.status_code == 200
+    assert response.json()["data"]["retryParked"]["outcome"] == "TAKEN_UP"
+
+
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL_RESPONSE, EVENT_STREAM])
+def test_a_mutation_by_get_is_refused_with_the_method_that_does_it(operated: Operated, accept: str) -> None:
+    """graphql-over-http, section 6.2.1."""
+    operated.mend()
+    response = sent(app_of(operated), "GET", accept)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert "by a POST of its own" in response.text
+    assert len(operated.projecting.parked()) == 6
+
+
+def test_nothing_is_changed_in_bulk(operated: Operated) -> None:
+    operated.mend()
+    for method in ("GET", "POST"):
+        response = sent(app_of(operated), method, NDJSON)
+        assert (response.status_code, "data" in response.json()) == (400, False)
+    assert len(operated.projecting.parked()) == 6
+
+
+def test_nothing_is_changed_over_a_websocket(operated: Operated) -> None:
+    operated.mend()
+
+    async def talk() -> None:
+        async with initiated(app_of(operated)) as socket:
+            socket.subscribe(RETRY, **OF_AUDI)
+            message = await socket.heard()
+            assert (message["type"], message["payload"][0]["extensions"]["code"]) == (
+                "error",
+                "OPERATION_RESOLUTION_FAILURE",
+            )
+
+    asyncio.run(talk())
+    assert len(operated.projecting.parked()) == 6
+
+
+def test_a_mutation_is_never_compiled(operated: Operated) -> None:
+    """A document that is asked again and again is executed each time."""
+    app = app_of(operated, reads=UNREAD)
+    for attempts in range(2, 6):
+        found = sent(app).json()["data"]["retryParked"]
+        assert (found["outcome"], found["parked"]["attempts"]) == ("STILL_PARKED", attempts)
+
+
+def test_a_mutation_can_be_a_registered_document() -> None:
+    assert why_refused(RETRY) is None
+
+
+def test_no_more_are_taken_up_at_once_than_may_be(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[str] = []
+    begun: list[None] = []
+
+    def meanwhile(*_: Any) -> None:
+        if len(begun) < RETRIES_AT_ONCE:
+            begun.append(None)
+            body = retried(operated, access(READ, WRITE), projection="navigation")
+            codes.append(body["errors"][0]["extensions"]["code"] if "errors" in body else "done")
+
+    monkeypatch.setattr(type(operated.projecting), "take_up", meanwhile)
+    assert "errors" not in retried(operated, access(READ, WRITE))
+    assert codes == ["SERVICE_UNAVAILABLE", "done"]
+    assert "errors" not in retried(operated, access(READ, WRITE))  # the place is free again
+
+
+def test_the_values_of_a_difference_need_the_scopes_of_what_they_tell() -> None:
+    assert scopes.of_difference("navigation", "trips", ("t",)) == scopes.NAVIGATION_PAST
+    assert scopes.of_difference("media", "plays", (1,)) == scopes.MEDIA
+    assert scopes.of_difference("diagnostics", "warnings", ("FUEL_LEVEL_LOW",)) == scopes.DIAGNOSTICS
+    frames = scopes.of_difference("diagnostics", "trouble_codes", ("7E8",))
+    assert frames == scopes.DIAGNOSTICS | scopes.NAVIGATION_PAST
+    path = "Vehicle.CurrentLocation.Latitude"
+    assert scopes.of_difference("diagnostics", "signals", (path,)) == scopes.DIAGNOSTICS | scopes.NAVIGATION_PAST
+    assert scopes.of_difference("another", "rows", ()) == scopes.OF_VEHICLES
