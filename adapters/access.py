@@ -17,6 +17,8 @@ class Scope(StrEnum):
     MEDIA_READ = "media:read"
     DIAGNOSTICS_READ = "diagnostics:read"
     EVENTS_READ = "events:read"
+    OPERATIONS_READ = "operations:read"
+    OPERATIONS_WRITE = "operations:write"
 
 
 class Access(NamedTuple):

@@ -17,7 +17,7 @@ from adapters.collector import COLLECTOR
 from adapters.fold_counter import FoldCounter
 from adapters.heartbeat import HeardStopping, Heartbeat
 from adapters.logged_folding import LoggedRunner
-from domain.errors import FleettwinError, PositionConflictError, StoreError
+from domain.errors import BadInputError, FleettwinError, PositionConflictError, StoreError
 from domain.units import Micros
 from projections.ports import Feed, Parked, ReadModelStore
 from projections.projection import Projection, Recorded
@@ -144,6 +144,17 @@ class Projecting:
     def retry(self) -> int:
         """Take every parked vehicle up again, and return how many stay parked."""
         return sum(self._retry(projection, parked.vehicle_id) is not None for projection, parked in self.parked())
+
+    def take_up(self, name: str, version: int, vehicle_id: UUID) -> Parked | None:
+        """Take one parked vehicle up again; return how it is parked now, None if it is not any more.
+
+        Raises BadInputError for a version that does not follow the log.
+        """
+        for each in self.followed():
+            if (each.name, each.version) == (name, version):
+                return self._retry(each, vehicle_id)
+        remedy = "see which there are: `fleettwin status`"
+        raise BadInputError("no such version follows the log", where=f"{name} {version}", remedy=remedy)
 
     def start(self, wait: Wait, heartbeats: Mapping[str, Heartbeat] = MappingProxyType({})) -> None:
         """Follow the feed in the background, a thread for each projection; `heartbeats` by its name hear each round."""

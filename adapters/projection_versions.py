@@ -43,6 +43,22 @@ class VersionState(NamedTuple):
         return self.from_position, None if self.vehicle_ids is None else frozenset(self.vehicle_ids)
 
 
+class VersionSeen(NamedTuple):
+    """A version that has rows, or is to have them, and how far it is; of the vehicles that are seen."""
+
+    state: VersionState
+    shown: bool
+    position: int  # of the log, up to which it has taken everything; 0 while it is filled vehicle by vehicle
+    parked: int  # vehicles
+    folded: int  # events: of those vehicles that it is limited to, counted while it is being filled, else 0
+    to_fold: int  # as many the version that is shown has of them
+
+    @property
+    def follows(self) -> bool:
+        """Whether it follows the log."""
+        return self.state.ready and not self.state.partial
+
+
 class Shown(NamedTuple):
     """Which version of a projection is shown, and which was before."""
 

@@ -12,7 +12,6 @@ from adapters.operation import Operation
 from adapters.operation_server import answering
 from adapters.terminal import err, out, told_publishing
 from adapters.twins import chosen_projections
-from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import StoreError
 
@@ -57,7 +56,7 @@ def running(twin: FleetTwin, loops: Sequence[str]) -> Iterator[list[HeardStoppin
         stopping = stack.enter_context(_until_stopped())
         port = twin.config.metrics_port
         if port is not None:
-            operation = Operation(heartbeats, Watch(twin.observe))
+            operation = Operation(heartbeats, twin.watch)
             address = stack.enter_context(answering(twin.config.metrics_host, port, operation.answer))
             stack.enter_context(operation.observing())
             err.print(f"metrics: {address}/metrics")

@@ -15,7 +15,6 @@ from adapters.http_connections import KEEP_ALIVE_S, BoundedConnection
 from adapters.operation import Operation
 from adapters.terminal import err, out
 from adapters.twins import PROJECTIONS
-from adapters.watch import Watch
 from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 
@@ -29,7 +28,7 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
     """
     host, port = twin.config.host, twin.config.port
     heartbeats = {each.name: Heartbeat(each.name) for each in PROJECTIONS if project}
-    operation = Operation(list(heartbeats.values()), Watch(twin.observe))
+    operation = Operation(list(heartbeats.values()), twin.watch)
     app = twin.app(operation.answer)
     settings = uvicorn.Config(
         app,

@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from adapters.clock import now
-from adapters.comparing import VEHICLES_AT_ONCE, compare_screen, difference_data
+from adapters.comparing import VEHICLES_AT_ONCE, compare_screen
+from adapters.differences import difference_data
 from adapters.event_log import DirectoryEntry, check_position
 from adapters.past import check_past
 from adapters.projecting import advance

@@ -20,6 +20,7 @@ from adapters.config import TRUSTED_ONLY, Config
 from adapters.lag import Observation, Observer, Sources
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
+from adapters.operating import Operating
 from adapters.postgres.access_records import PostgresAccessRecords
 from adapters.postgres.documents import PostgresDocuments
 from adapters.postgres.event_store import PostgresEventLog
@@ -36,6 +37,7 @@ from adapters.signals.catalogue import Catalogue, load_catalogue
 from adapters.snapshotting import Snapshotting
 from adapters.twins import PROJECTIONS, chosen_projections
 from adapters.vehicle_log import VehicleLog
+from adapters.watch import Watch
 from domain.fleet import Fleet
 from projections.digest import digest
 from projections.projection import Projection
@@ -183,6 +185,11 @@ class FleetTwin:
         return self._observer.observe()
 
     @cached_property
+    def watch(self) -> Watch:
+        """What was seen last of every stage, once somebody looks."""
+        return Watch(self.observe)
+
+    @cached_property
     def _observer(self) -> Observer:
         kafka = None if self.config.kafka_bootstrap_servers is None else self._kafka_positions
         return Observer(Sources(self.records, self.twins, self.set_aside, kafka, now))
@@ -278,7 +285,8 @@ class FleetTwin:
         budgets = Budgets(self.config.query_points, self.config.query_points_restored)
         trusted = TrustedDocuments(self.documents, only=self.config.documents == TRUSTED_ONLY)
         live = Live(lambda after_position, timeout_ms: self.records.wait(after_position, timeout_ms))  # noqa: PLW0108  # none yet
-        limits = Limits(budgets, trusted, live=live, reads=self.whole_reads())
+        operating = Operating(self.watch, self.projecting)
+        limits = Limits(budgets, trusted, live=live, reads=self.whole_reads(), operations=operating)
         return with_console(
             build_app(
                 self.twins, self.catalogue, self.codec.decode, self.registry, hosts, operation, doorkeeper, limits

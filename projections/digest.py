@@ -12,9 +12,18 @@ _MODULUS: Final = 2**256
 class Digest:
     """The sum modulo 2**256 of the SHA-256 of every row with its table."""
 
-    def __init__(self) -> None:
-        self._total = 0
-        self.rows = 0
+    def __init__(self, total: int = 0, rows: int = 0) -> None:
+        self._total = total % _MODULUS
+        self.rows = rows
+
+    @property
+    def total(self) -> int:
+        """The sum, from which it can go on."""
+        return self._total
+
+    def plus(self, digest: str, rows: int) -> "Digest":
+        """Return the digest of these rows and of others, of which this is the digest."""
+        return Digest(self._total + int(digest, 16), self.rows + rows)
 
     def add(self, row: Row) -> None:
         """Add a row."""

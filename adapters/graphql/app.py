@@ -27,7 +27,16 @@ from adapters.graphql.compiled import CompiledDocuments
 from adapters.graphql.doors import Doors
 from adapters.graphql.ending import REQUEST_S, Ending
 from adapters.graphql.errors import error_body, fault
-from adapters.graphql.execution import TIME_IS_UP, Answer, Api, at_least, is_subscription, unavailable
+from adapters.graphql.execution import (
+    MUTATION_BY_POST,
+    TIME_IS_UP,
+    Answer,
+    Api,
+    at_least,
+    is_mutation,
+    is_subscription,
+    unavailable,
+)
 from adapters.graphql.http import (
     GRAPHQL_RESPONSE,
     JSON,
@@ -44,7 +53,7 @@ from adapters.graphql.http import (
     respond,
     wants_page,
 )
-from adapters.graphql.port import Catalogue, Decode, Doorkeeper, SchemaRegistry, Twins
+from adapters.graphql.port import Catalogue, Decode, Doorkeeper, Operations, SchemaRegistry, Twins
 from adapters.graphql.registry import RegistryEndpoints
 from adapters.graphql.socket import TIMES, SocketServer, SocketTimes, serve_socket
 from adapters.graphql.streams import Stream, Streams
@@ -96,6 +105,7 @@ class Limits(NamedTuple):
     request_s: float = REQUEST_S
     live: Live = NOTHING_LIVE
     reads: WholeReads | None = None  # None: no document is compiled
+    operations: Operations | None = None  # None: there is nothing to see or to do but the twins
 
 
 NO_LIMITS: Final = Limits(None, TrustedDocuments(NoDocuments()))
@@ -116,7 +126,7 @@ def build_app(
     Without a `doorkeeper` everyone is let in, to everything.
     """
     doors = Doors(doorkeeper)
-    api = Api(twins, catalogue, decode, limits.budgets)
+    api = Api(twins, catalogue, decode, limits.budgets, limits.operations)
     return _App(api, RegistryEndpoints(registry), hosts, operation, doors, limits)
 
 
@@ -257,6 +267,10 @@ class _App:
         document = await self._resolved(call, caller)
         if isinstance(document, Answer):
             return respond(document, call.media_type)
+        if not call.may_change and call.media_type != NDJSON and is_mutation(document, call.operation_name):
+            return refusal(405, MUTATION_BY_POST, "send it by POST, and accept application/json")._replace(
+                headers=(("allow", "POST"),)
+            )
         if call.takes_events and is_subscription(document, call.operation_name):
             return event_stream.subscription(self._streams, document, call, access)
         if call.media_type == NDJSON:
@@ -323,7 +337,13 @@ class _App:
 
         def ask(ending: Ending) -> Answer:
             answer = self._api.answer(
-                document, call.variables, call.operation_name, access=access, request_id=request_id, ending=ending
+                document,
+                call.variables,
+                call.operation_name,
+                access=access,
+                request_id=request_id,
+                ending=ending,
+                may_change=call.may_change,
             )
             if self._compiled is not None and "errors" not in answer.body:
                 self._compiled.learn(document, call.variables, call.operation_name, access=access)

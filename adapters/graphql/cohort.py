@@ -8,13 +8,14 @@ from uuid import UUID
 
 from graphql import DocumentNode
 
+from adapters.access import Access
 from adapters.event_log import DirectoryEntry
 from adapters.graphql.envelope import MeasuredValue, forbidden, measured
 from adapters.graphql.errors import NotReachedError
 from adapters.graphql.fields import ShownSignal, computed
 from adapters.graphql.lookahead import summary
 from adapters.graphql.permits import Permits
-from adapters.graphql.port import Catalogue, Decode, TwinReader, View
+from adapters.graphql.port import Catalogue, Decode, Operations, TwinReader, View
 from adapters.past import PastReader, resolved_position
 from adapters.twins import Span, newest
 from domain.units import Micros
@@ -35,6 +36,14 @@ class Seen(NamedTuple):
     moment: Moment | None = None
 
 
+class Operating(NamedTuple):
+    """What may be seen and done beside the twins, and who asks for it."""
+
+    operations: Operations
+    access: Access
+    request_id: UUID
+
+
 @dataclass(slots=True)
 class Context:
     """What the resolvers of one execution share."""
@@ -45,6 +54,7 @@ class Context:
     document: DocumentNode
     field_paths: Mapping[str, frozenset[str]]  # by the name of a field, the signals that it shows
     permits: Permits
+    operating: "Operating | None" = None  # None: there is nothing to see or to do but the twins
     known: dict[UUID, "Twin"] = field(default_factory=dict)  # vehicles of the present that have been read
     _past: dict[Moment, Seen] = field(default_factory=dict)
 
@@ -76,6 +86,12 @@ class Context:
                 return None
             self.know([entry], variable_values)
         return self.known[vehicle_id]
+
+    def know_vehicles(self, vehicle_ids: Sequence[UUID], variable_values: Mapping[str, Any]) -> None:
+        """Note vehicles that are read together, if the document asks for any vehicle of what it shows."""
+        wanted = set(vehicle_ids) - self.known.keys()
+        if wanted and "vehicle" in summary(self.document).names:
+            self.know(self.read.vehicles_named(sorted(wanted), ()), variable_values)
 
     def know(self, entries: Sequence[DirectoryEntry], variable_values: Mapping[str, Any]) -> None:
         """Note vehicles that are read together, should any of them be asked for."""

@@ -43,6 +43,7 @@ ORDER_POINTS: Final = 10  # for an order that is asked for: every vehicle that f
 PAST_ORDER_POINTS: Final = 5_000  # for one by telemetry of the past: that of every vehicle that fits is folded
 FLEET_POINTS: Final = 100  # beside the groups: every vehicle is looked at
 DELIVERED_POINTS: Final = 250  # beside the signals: hundreds of events are decoded
+WHOLE_TABLE_POINTS: Final = 5_000  # tables are read for some seconds
 PAST_POINTS: Final = 10  # for each vehicle, beside what is shown of it
 LIST_POINTS: Final = 5  # items of a list without pages
 POINTS_A_TRACK_POINT: Final = 0.1  # five small numbers
@@ -53,7 +54,12 @@ REPEATED_MAX: Final = 100  # fields that a selection has already: each is compar
 FRAGMENTS_MAX: Final = 100  # of a document: each is compared with each, too
 INTROSPECTION_POINTS: Final = 0.1  # for an object of the schema: nothing is fetched
 _OF_TELEMETRY: Final = frozenset(each.value for each in OF_TELEMETRY)
-_POINTS: Final = {"Fleet": FLEET_POINTS, "DeliveredSignals": DELIVERED_POINTS}  # of types, beside what is in them
+_POINTS: Final = {
+    "Fleet": FLEET_POINTS,
+    "DeliveredSignals": DELIVERED_POINTS,
+    "VersionDigest": WHOLE_TABLE_POINTS,
+    "ComparisonConnection": WHOLE_TABLE_POINTS,
+}  # of types, beside what is in them
 _NAMED_ITEMS: Final = {  # of lists whose items an argument names; and how many there are where it does not
     "signals": ("paths", SIGNAL_POINTS),
     "_entities": ("representations", 1),

@@ -31,21 +31,28 @@ from graphql import (
 
 from adapters.access import OPERATOR, Access, Shown
 from adapters.graphql.budgets import Budgets, Throttle
-from adapters.graphql.cohort import Context
+from adapters.graphql.cohort import Context, Operating
 from adapters.graphql.cost import points_of, price, too_complex, too_repetitive
 from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
 from adapters.graphql.permits import Permits
-from adapters.graphql.port import Catalogue, Decode, JsonObject, Twins, View
+from adapters.graphql.port import Catalogue, Decode, JsonObject, Operations, Twins, View
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
 from adapters.graphql.subscription import Asked, Delivered, Opening
 from domain.errors import StoreError
 
 _log: Final = logging.getLogger(__name__)
 
+MUTATION_BY_POST: Final = "a mutation is executed by a POST of its own, and answered as one JSON"
 DOCUMENT_TOKENS_MAX: Final = 10_000
 POINTS_MIN: Final = 1.0  # that a query costs
 DOCUMENTS_KEPT: Final = 128  # parsed and validated
+_QUERY: Final = OperationType.QUERY
+_ELSEWHERE: Final = {  # how an operation is executed that is not executed in this way
+    OperationType.QUERY: "a query is answered by a GET or a POST that accepts JSON",
+    OperationType.MUTATION: MUTATION_BY_POST,
+    OperationType.SUBSCRIPTION: "a subscription is answered as text/event-stream, or over a WebSocket",
+}
 _UNSPEAKABLE: Final = re.compile("[\0\ud800-\udfff]")
 KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
 
@@ -77,6 +84,7 @@ class Api:
     catalogue: Catalogue
     decode: Decode
     budgets: Budgets | None = None  # None: everyone may ask for as much as there is
+    operations: Operations | None = None  # None: there is nothing to see or to do but the twins
 
     def answer(
         self,
@@ -87,14 +95,17 @@ class Api:
         access: Access,
         request_id: UUID | None = None,
         ending: Ending | None = None,
+        may_change: bool = False,
     ) -> Answer:
         """Execute a document for somebody, until it is ended; every failure is in the answer's errors.
 
-        What is shown of personal data is on record before it is returned, under the id of the request.
+        A mutation is refused unless it `may_change` something. What is shown of personal data is on record before it
+        is returned, under the id of the request.
         """
         call = _Call(variables, operation_name, access, request_id or uuid4(), ending or Ending())
         try:
-            parsed, points = _ready(document, call)
+            kind = OperationType.MUTATION if may_change and is_mutation(document, operation_name) else _QUERY
+            parsed, points = _ready(document, call, kind)
         except _RefusedError as refused:
             return Answer({"errors": refused.errors}, executed=False)
         if self.budgets is None or not access.metered:
@@ -128,7 +139,8 @@ class Api:
     def _executed(self, parsed: DocumentNode, call: "_Call") -> Answer:
         with self.twins.reading(call.access.brands) as read, call.ending.cancelling(read.cancel):
             permits = Permits(call.access)
-            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits)
+            operating = Operating(self.operations, call.access, call.request_id) if self.operations else None
+            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits, operating)
             result = execute_sync(
                 CORE_SCHEMA,
                 parsed,
@@ -262,13 +274,22 @@ class _RefusedError(Exception):
 
 def is_subscription(document: str, operation_name: str | None) -> bool:
     """Whether what is to be executed of a document is a subscription."""
-    if "subscription" not in document:
+    return _is_of(OperationType.SUBSCRIPTION, document, operation_name)
+
+
+def is_mutation(document: str, operation_name: str | None) -> bool:
+    """Whether what is to be executed of a document is a mutation."""
+    return _is_of(OperationType.MUTATION, document, operation_name)
+
+
+def _is_of(kind: OperationType, document: str, operation_name: str | None) -> bool:
+    if kind.value not in document:
         return False
     try:
         operation = get_operation_ast(_parsed(document)[0], operation_name)
     except GraphQLError:  # which is told when it is executed
         return False
-    return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+    return operation is not None and operation.operation is kind
 
 
 def at_least(document: str, operation_name: str | None, variables: dict[str, Any] | None) -> int:
@@ -292,7 +313,7 @@ def _parsed(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLErr
     return (checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
 
 
-def _ready(document: str, call: _Call, kind: OperationType = OperationType.QUERY) -> tuple[DocumentNode, float]:
+def _ready(document: str, call: _Call, kind: OperationType = _QUERY) -> tuple[DocumentNode, float]:
     """Return a document that can be executed, and what it may cost. Raises _RefusedError."""
     try:
         parsed, texts, invalid = _parsed(document)
@@ -369,7 +390,7 @@ def is_unspeakable(held: Any) -> bool:
     return False
 
 
-def why_no_operation(document: DocumentNode, name: str | None, kind: OperationType = OperationType.QUERY) -> str | None:
+def why_no_operation(document: DocumentNode, name: str | None, kind: OperationType = _QUERY) -> str | None:
     """Return why there is no operation of a kind to execute, None if there is one."""
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     named = [each for each in operations if name is None or (each.name and each.name.value == name)]
@@ -377,9 +398,9 @@ def why_no_operation(document: DocumentNode, name: str | None, kind: OperationTy
         return f"there is no operation {name!r}" if name else "there is no operation"
     if len(named) > 1:
         return "there are several operations: name one with operationName"
-    if named[0].operation is OperationType.SUBSCRIPTION and kind is OperationType.QUERY:
-        return "a subscription is answered as text/event-stream, or over a WebSocket"
-    return None if named[0].operation is kind else "only queries and subscriptions are executed here"
+    if named[0].operation is kind:
+        return None
+    return _ELSEWHERE[named[0].operation]
 
 
 def _hides_work(answer: Answer) -> bool:

@@ -59,6 +59,7 @@ class Call(NamedTuple):
     media_type: str
     takes_events: bool = False  # whether a subscription may be answered
     after: str | None = None  # the cursor after which it goes on, whatever it says itself
+    may_change: bool = False  # whether a mutation may be executed
 
 
 def json_response(status: int, body: object, media_type: str = JSON) -> Response:
@@ -132,7 +133,9 @@ def read_call(request: Request) -> Call | Response:
     try:
         parameters = _from_url(request) if request.method == "GET" else _from_body(request)
         return call_of(parameters, media_type)._replace(
-            takes_events=takes_events, after=request.headers.get("last-event-id") or None
+            takes_events=takes_events,
+            after=request.headers.get("last-event-id") or None,
+            may_change=request.method == "POST" and media_type != NDJSON,
         )
     except RefusedError as error:
         return refusal(error.status, str(error), error.remedy, JSON if media_type == EVENT_STREAM else media_type)

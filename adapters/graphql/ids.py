@@ -12,7 +12,9 @@ from uuid import UUID
 from domain.errors import BadInputError
 
 Kind = Literal["vehicle", "trip", "event"]
-List = Literal["vehicles", "past vehicles", "trips", "plays", "charging", "events", "the log"]
+List = Literal[
+    "vehicles", "past vehicles", "trips", "plays", "charging", "events", "the log", "parked", "differences", "digest"
+]
 
 _ID: Final[dict[Kind, struct.Struct]] = {
     "vehicle": struct.Struct(">c16s"),
@@ -27,6 +29,10 @@ _CURSOR: Final[dict[List, struct.Struct]] = {
     "charging": struct.Struct(">cq16s"),
     "events": struct.Struct(">cq"),
     "the log": struct.Struct(">cq"),
+    "parked": struct.Struct(">cqq16s"),
+    "differences": struct.Struct(">cqqq16sq"),  # of which projection, and of which versions
+    # of which projection and version, from which position on, whether it is proved; how far it is; both sums, halved
+    "digest": struct.Struct(">cqqqq16sqqq16s16s16s16s"),
 }
 _ID_TAGS: Final[dict[Kind, bytes]] = {"vehicle": b"V", "trip": b"T", "event": b"E"}
 _CURSOR_TAGS: Final[dict[List, bytes]] = {
@@ -37,6 +43,9 @@ _CURSOR_TAGS: Final[dict[List, bytes]] = {
     "charging": b"c",
     "events": b"e",
     "the log": b"l",
+    "parked": b"k",
+    "differences": b"d",
+    "digest": b"g",
 }
 
 

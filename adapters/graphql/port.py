@@ -8,13 +8,19 @@ from uuid import UUID
 from adapters.access import Access, Shown
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.fleet_counts import Counted, GroupBy
+from adapters.lag import Observation
+from adapters.parked_events import ParkedEvent, ParkedPlace
+from adapters.projection_versions import VersionSeen
 from adapters.recorded import Decode as Decode  # noqa: PLC0414  # an explicit re-export
-from adapters.twins import EventFilter, Hops, LogPage, PageOf, Positions, Span, VehicleFilter
+from adapters.twins import EventFilter, Hops, LogPage, PageOf, Positions, ProjectionPosition, Span, VehicleFilter
 from adapters.vehicle_order import Place, Placed, VehicleOrder
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
+from projections.history import Kept
 from projections.media.model import PlayRow
 from projections.navigation.model import DestinationRow, TrackRow, TripRow
+from projections.ports import Parked
+from projections.projection import Projection
 from projections.signal_rows import SignalRow
 from projections.snapshots import Range, SnapshotReader
 
@@ -127,6 +133,32 @@ class View(TwinReader, Protocol):
         Looks through `POSITIONS_A_PAGE` at most: a page may be empty, and others follow it.
         """
 
+    def parked(
+        self,
+        limit: int,
+        after: ParkedPlace | None,
+        versions: Sequence[ProjectionPosition],
+        vehicle_id: UUID | None = None,
+    ) -> Sequence[ParkedEvent]:
+        """Return up to `limit` events that stopped a vehicle in one of these versions, in the order of their places.
+
+        After a place in it; of one vehicle, where it is given.
+        """
+
+    def versions(self) -> Sequence[VersionSeen]:
+        """Return every version that has rows or is to have them: of each projection the shown one first.
+
+        One that is limited to some vehicles only to who sees all.
+        """
+
+    def of_vehicles(
+        self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]
+    ) -> Mapping[UUID, Sequence[Kept]]:
+        """Return what is kept of each vehicle, for each projection in their order."""
+
+    def vehicles_with_rows(self, projection: Projection, limit: int, after: UUID) -> Sequence[UUID]:
+        """Return up to `limit` vehicles that some table has a row of, in order of their ids, after one."""
+
     def put_on_record(self, shown: Shown) -> None:
         """Keep, for good, what somebody is about to be shown; the view ends with it.
 
@@ -147,6 +179,22 @@ class Twins(Protocol):
         """Open a view that stays the same until it is closed; it takes no connection before it is first asked.
 
         It shows vehicles of these brands only, whatever it is asked for; None: of all.
+        """
+
+
+class Operations(Protocol):
+    """What whoever operates the platform may see and do beside the twins."""
+
+    def seen(self) -> Observation | None:
+        """Return what was seen last of every stage; None: nothing that is still worth telling."""
+
+    def problem(self) -> str | None:
+        """Return why nothing is seen, or not everything; None: everything is."""
+
+    def retry(self, projection: str, version: int, vehicle_id: UUID) -> Parked | None:
+        """Take a parked vehicle up again; return how it is parked now, None if it is not any more.
+
+        Raises BadInputError for a version that does not follow the log, StoreError where it cannot be done now.
         """
 
 

@@ -17,6 +17,7 @@ from adapters.graphql.fleet import Fleet, fleet_of
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
+from adapters.graphql.operations import Operations, operations_of
 from adapters.graphql.ordering import Cursor, Times, VehicleOrder, cursor_in_order, read_cursor_in_order
 from adapters.graphql.paging import PAGE_MAX, After, Connection, First, Order, connection, page_of
 from adapters.graphql.permits import Permits
@@ -397,6 +398,13 @@ class Query:
     def status(self, info: Info[Context, None]) -> Status:
         """Return positions and lags."""
         return status_of(info.context.read.positions())
+
+    @resolved(
+        "What whoever operates the platform sees beside the twins. Scope: operations:read. Null: the token lacks it."
+    )
+    def operations(self, info: Info[Context, None]) -> Operations | None:
+        """Return what is seen of the operation."""
+        return operations_of(info.context)
 
     @resolved("For a router of Apollo Federation 2: this subgraph.", name="_service")
     def service(self, info: Info[Context, None]) -> Service:

@@ -11,6 +11,7 @@ from adapters.graphql.events import Event
 from adapters.graphql.federation import REPRESENTATION, Representation
 from adapters.graphql.fields import paths_by_field
 from adapters.graphql.media import Media
+from adapters.graphql.mutation import Mutation
 from adapters.graphql.navigation import Navigation, Trip
 from adapters.graphql.query import Query
 from adapters.graphql.scalars import SCALARS
@@ -18,6 +19,7 @@ from adapters.graphql.subscription import Subscription
 
 SCHEMA: Final = strawberry.Schema(
     query=Query,
+    mutation=Mutation,
     subscription=Subscription,
     types=[Trip, Event],
     config=StrawberryConfig(scalar_map={**SCALARS, Representation: REPRESENTATION}),

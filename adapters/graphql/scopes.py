@@ -3,7 +3,7 @@
 What is no envelope, and what the token may not read, is null; the answer's `extensions.withheld` says why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -21,7 +21,9 @@ NAVIGATION_PAST: Final[Scopes] = frozenset({Scope.NAVIGATION_READ, Scope.NAVIGAT
 MEDIA: Final[Scopes] = frozenset({Scope.MEDIA_READ})
 DIAGNOSTICS: Final[Scopes] = frozenset({Scope.DIAGNOSTICS_READ})
 EVENTS: Final[Scopes] = frozenset({Scope.EVENTS_READ})
-ALL: Final[Scopes] = frozenset(Scope)
+OPERATIONS: Final[Scopes] = frozenset({Scope.OPERATIONS_READ})
+OPERATIONS_CHANGED: Final[Scopes] = frozenset({Scope.OPERATIONS_READ, Scope.OPERATIONS_WRITE})
+OF_VEHICLES: Final[Scopes] = frozenset(Scope) - OPERATIONS_CHANGED
 PERSONAL: Final[Scopes] = NAVIGATION_PAST | MEDIA  # what is read by these is put on record
 
 PATHS_REMEMBERED_MAX: Final = 4_096
@@ -31,9 +33,11 @@ _PLACES: Final = frozenset({"CurrentLocation", "Location", "Navigation", "Latitu
 FIELDS: Final[Mapping[str, Scopes]] = {
     "Query.node(Trip)": NAVIGATION_PAST,
     "Query.node(Event)": EVENTS,
+    "Query.operations": OPERATIONS,
     "Vehicle.events": EVENTS,
     "Vehicle.delivered": DIAGNOSTICS,
     "Explanation.event": EVENTS,
+    "ParkedEvent.event": EVENTS,
     "Fleet.byTroubleCode": DIAGNOSTICS,
     "Fleet.byWarning": DIAGNOSTICS,
     "Navigation.destination": NAVIGATION,
@@ -47,6 +51,11 @@ FIELDS: Final[Mapping[str, Scopes]] = {
     "Diagnostics.telemetryQuality": DIAGNOSTICS,
 }
 
+_OF_PROJECTION: Final[Mapping[str, Scopes]] = {
+    "navigation": NAVIGATION_PAST,
+    "media": MEDIA,
+    "diagnostics": DIAGNOSTICS,
+}
 _BY_PATH: Final = (e.SignalsSampled, e.LateSamplesRecorded)
 _OF_EVENTS: Final[Mapping[Scopes, tuple[type[VehicleEvent], ...]]] = {
     NONE: (e.VehicleRegistered, e.VehicleDecommissioned, e.TelemetryGapDetected, e.ClockCorrected, *_BY_PATH),
@@ -98,7 +107,18 @@ def of_field(name: str, *, past: bool = False) -> Scopes:
 
 def of_event(event: VehicleEvent) -> Scopes:
     """Return what the data of an event needs, beside what its signals do: of one that nobody knows everything."""
-    return _OF_EVENT.get(type(event), ALL)
+    return _OF_EVENT.get(type(event), OF_VEHICLES)
+
+
+def of_difference(projection: str, table: str, key: Sequence[object]) -> Scopes:
+    """Return what the values of a row need, in which two versions of a projection differ: as of the past."""
+    needed = _OF_PROJECTION.get(projection, OF_VEHICLES)
+    if table == "trouble_codes":  # a freeze frame may have places
+        needed |= NAVIGATION_PAST
+    for part in key:
+        if isinstance(part, str) and "." in part:
+            needed |= of_path(part, past=True)
+    return needed
 
 
 def lacking(scopes: Scopes) -> str:

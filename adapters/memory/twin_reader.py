@@ -10,6 +10,8 @@ from adapters.fleet_counts import Counted, GroupBy, counted
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.snapshots import MemorySnapshots
+from adapters.parked_events import BEFORE_ALL, ParkedEvent, ParkedPlace
+from adapters.projection_versions import VersionSeen, VersionState, at_version, named
 from adapters.rows_reader import RowsReader
 from adapters.twins import (
     POSITIONS_A_PAGE,
@@ -28,6 +30,7 @@ from adapters.twins import (
 from adapters.vehicle_order import Place, Placed, VehicleOrder, in_order
 from domain.units import Micros
 from domain.vin import Vin
+from projections.history import Kept
 from projections.projection import Key, Projection, R
 from projections.signal_rows import SignalRow
 from projections.snapshots import Block, Moment, Newest, Range, RowsOf, SnapshotReader
@@ -169,6 +172,42 @@ class MemoryTwinReader(RowsReader):
             for each in PROJECTIONS
         ]
         return Positions(self._log.last_position(), projections)
+
+    def parked(
+        self,
+        limit: int,
+        after: ParkedPlace | None,
+        versions: Sequence[ProjectionPosition],
+        vehicle_id: UUID | None = None,
+    ) -> Sequence[ParkedEvent]:
+        """Return up to `limit` events that stopped a vehicle in one of these versions, in the order of their places."""
+        found = [
+            ParkedEvent(each.name, each.version, parked, self.event(parked.vehicle_id, parked.version))
+            for each in versions
+            for parked in self._store.parked(at_version(named(each.name), each.version)).values()
+            if self._sees(parked.vehicle_id) and vehicle_id in {None, parked.vehicle_id}
+        ]
+        return [each for each in sorted(found, key=lambda each: each.place) if each.place > (after or BEFORE_ALL)][
+            :limit
+        ]
+
+    def versions(self) -> Sequence[VersionSeen]:
+        """Return every version that has rows."""
+        return [
+            VersionSeen(VersionState(each.name, each.version, True, 0), True, each.position, each.parked, 0, 0)
+            for each in self.positions().projections
+        ]
+
+    def of_vehicles(
+        self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]
+    ) -> Mapping[UUID, Sequence[Kept]]:
+        """Return what is kept of each vehicle, for each projection in their order."""
+        return self._store.of_vehicles(projections, [each for each in vehicle_ids if self._sees(each)])
+
+    def vehicles_with_rows(self, projection: Projection, limit: int, after: UUID) -> Sequence[UUID]:
+        """Return up to `limit` vehicles that some table has a row of, in order of their ids, after one."""
+        found = filter(self._sees, self._store.vehicles_with_rows(projection))
+        return sorted(each for each in found if each > after)[:limit]
 
     def position_at(self, known_at: Micros | None) -> int:
         """Return the position of the newest event that was recorded by then; None: of the newest."""

@@ -4,7 +4,7 @@ Architecture invariant: a new read model needs no new SQL.
 """
 
 import select
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString, Self, cast
 from uuid import UUID
@@ -160,30 +160,9 @@ class PostgresReadModels:
         self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]
     ) -> Mapping[UUID, Sequence[Kept]]:
         """Return what is kept of each vehicle, for each projection in their order, all of it at one moment."""
-        ids = array("uuid", list(vehicle_ids))
-        found: dict[UUID, list[Kept]] = {each: [] for each in vehicle_ids}
         with self._transaction() as connection, connection.cursor(binary=True) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            for projection in projections:
-                cursor.execute(
-                    "SELECT vehicle_id, last_version FROM projection_vehicles"
-                    " WHERE projection = %s AND version = %s AND vehicle_id = ANY(%b::uuid[])",
-                    [projection.name, projection.version, ids],
-                )
-                versions = dict(cursor.fetchall())
-                rows: dict[UUID, dict[type[Row], dict[Key, Row]]] = {
-                    each: {row_type: {} for row_type in projection.row_types} for each in vehicle_ids
-                }
-                for row_type in projection.row_types:
-                    spec = row_spec(row_type)
-                    table = table_name(projection, spec)
-                    statement = f"SELECT {_names(spec.columns)} FROM {table} WHERE vehicle_id = ANY(%b::uuid[])"  # noqa: S608  # names only, from row types
-                    for values in cursor.execute(_sql(statement), [ids]):
-                        row = row_type._make(values)  # type: ignore[attr-defined]  # a NamedTuple
-                        rows[row.vehicle_id][row_type][row_key(row)] = row
-                for each in vehicle_ids:
-                    found[each].append(Kept(versions.get(each, 0), rows[each]))
-        return found
+            return kept_of_vehicles(cursor.execute, projections, vehicle_ids)
 
     def begin_after(self, projection: Projection, position: int) -> None:
         """Let a projection begin after a position of the log: what comes before counts as folded, into nothing."""
@@ -361,6 +340,52 @@ def _create(projection: Projection, spec: RowSpec) -> LiteralString:
         f"{f' WITH ({_REWRITTEN})' if spec.rewritten else ''}"
     )
     return _sql(text)
+
+
+def kept_of_vehicles(
+    fetch: Callable[[LiteralString, Sequence[object]], Iterable[Sequence[Any]]],
+    projections: Sequence[Projection],
+    vehicle_ids: Collection[UUID],
+) -> Mapping[UUID, Sequence[Kept]]:
+    """Return what `fetch` finds kept of each vehicle, for each projection in their order."""
+    ids = array("uuid", list(vehicle_ids))
+    found: dict[UUID, list[Kept]] = {each: [] for each in vehicle_ids}
+    for projection in projections:
+        statement: LiteralString = (
+            "SELECT vehicle_id, last_version FROM projection_vehicles"
+            " WHERE projection = %s AND version = %s AND vehicle_id = ANY(%b::uuid[])"
+        )
+        versions: dict[UUID, int] = {row[0]: row[1] for row in fetch(statement, [*_name_of(projection), ids])}
+        rows: dict[UUID, dict[type[Row], dict[Key, Row]]] = {
+            each: {row_type: {} for row_type in projection.row_types} for each in vehicle_ids
+        }
+        for row_type in projection.row_types:
+            spec = row_spec(row_type)
+            table = table_name(projection, spec)
+            of_rows = f"SELECT {_names(spec.columns)} FROM {table} WHERE vehicle_id = ANY(%b::uuid[])"  # noqa: S608  # names only, from row types
+            for values in fetch(_sql(of_rows), [ids]):
+                row = row_type._make(values)  # type: ignore[attr-defined]  # a NamedTuple
+                rows[row.vehicle_id][row_type][row_key(row)] = row
+        for each in vehicle_ids:
+            found[each].append(Kept(versions.get(each, 0), rows[each]))
+    return found
+
+
+def vehicles_with_rows_after(projection: Projection) -> LiteralString:
+    """Return the statement that gives vehicles that some table has a row of, in order: after an id, up to a limit.
+
+    Both are given once for each type of row, and the limit once more.
+    """
+    tables = " UNION ".join(
+        f"(SELECT DISTINCT vehicle_id FROM {table_name(projection, row_spec(row_type))} WHERE vehicle_id > %s"  # noqa: S608  # names only, from row types
+        " ORDER BY vehicle_id LIMIT %s)"
+        for row_type in projection.row_types
+    )
+    return _sql(f"{tables} ORDER BY vehicle_id LIMIT %s")
+
+
+def _name_of(projection: Projection) -> tuple[str, int]:
+    return projection.name, projection.version
 
 
 def table_name(projection: Projection, spec: RowSpec) -> str:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import Any, Final, LiteralString, Self, TypeVar
 from uuid import UUID
 
@@ -16,9 +17,11 @@ from adapters.access import Shown
 from adapters.clock import iso_time
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.fleet_counts import Counted, Group, GroupBy, greatest
+from adapters.parked_events import BEFORE_ALL, ParkedEvent, ParkedPlace, projection_place
 from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
 from adapters.postgres.datastore import RECONNECT_S
+from adapters.postgres.read_models import kept_of_vehicles, vehicles_with_rows_after
 from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
 from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.twin_statements import (
@@ -31,11 +34,13 @@ from adapters.postgres.twin_statements import (
     HOPS,
     LOG_END,
     NAMED,
+    PARKED,
     POSITIONS,
     RECORDED_AT,
     SHOWN,
     SIGNAL_TABLES,
     VEHICLE,
+    VERSIONS,
     Listed,
     TwinStatements,
     paged,
@@ -43,6 +48,7 @@ from adapters.postgres.twin_statements import (
     twin_statements,
     where,
 )
+from adapters.projection_versions import VersionSeen, VersionState
 from adapters.twins import (
     POSITIONS_A_PAGE,
     PROJECTIONS,
@@ -64,9 +70,11 @@ from domain.errors import BadInputError, StoreError
 from domain.signals import Origin
 from domain.units import Micros
 from projections.diagnostics.model import ChargingRow, QualityRow, TroubleCodeRow, WarningRow
+from projections.history import Kept
 from projections.media.model import PlayRow
 from projections.navigation.model import DestinationRow, TrackRow, TripRow
-from projections.projection import R
+from projections.ports import Parked
+from projections.projection import Projection, R
 from projections.signal_rows import SignalRow
 from projections.snapshots import Range, SnapshotReader
 
@@ -317,6 +325,40 @@ class PostgresTwinReader:
         found = self._rows(tuple, POSITIONS, named)
         return Positions(found[0][4], [ProjectionPosition(*row[:4]) for row in found])
 
+    def parked(
+        self,
+        limit: int,
+        after: ParkedPlace | None,
+        versions: Sequence[ProjectionPosition],
+        vehicle_id: UUID | None = None,
+    ) -> Sequence[ParkedEvent]:
+        """Return up to `limit` events that stopped a vehicle in one of these versions, in the order of their places."""
+        names = [each.name for each in versions]
+        parameters = [
+            array("text", names),
+            array("bigint", [each.version for each in versions]),
+            array("bigint", [projection_place(name) for name in names]),
+            *(after or BEFORE_ALL),
+            *(vehicle_id, vehicle_id, limit),
+        ]
+        return self._rows(_parked, PARKED, parameters)
+
+    def versions(self) -> Sequence[VersionSeen]:
+        """Return every version that has rows or is to have them: of each projection the shown one first."""
+        names, versions = zip(*((each.name, each.version) for each in PROJECTIONS), strict=True)
+        return self._rows(_version_seen, VERSIONS, [array("text", names), array("bigint", versions)])
+
+    def of_vehicles(
+        self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]
+    ) -> Mapping[UUID, Sequence[Kept]]:
+        """Return what is kept of each vehicle, for each projection in their order."""
+        return kept_of_vehicles(partial(self._rows, tuple), projections, vehicle_ids)
+
+    def vehicles_with_rows(self, projection: Projection, limit: int, after: UUID) -> Sequence[UUID]:
+        """Return up to `limit` vehicles that some table has a row of, in order of their ids, after one."""
+        parameters = [after, limit] * len(projection.row_types) + [limit]
+        return [vehicle_id for (vehicle_id,) in self._rows(tuple, vehicles_with_rows_after(projection), parameters)]
+
     # --- the past -----------------------------------------------------------------------------------------------------
 
     def position_at(self, known_at: Micros | None) -> int:
@@ -440,6 +482,16 @@ def _hops(found: Sequence[Any]) -> Hops:
         None if decoder is None else Origin(decoder, mapping),
         None if projected_at is None else Projected(version, projected_at),
     )
+
+
+def _version_seen(found: Sequence[Any]) -> VersionSeen:
+    return VersionSeen(VersionState._make(found[:6]), *found[6:])
+
+
+def _parked(found: Sequence[Any]) -> ParkedEvent:
+    name, version, *rest = found
+    parked, record = rest[: len(Parked._fields)], rest[len(Parked._fields) :]
+    return ParkedEvent(name, version, Parked._make(parked), None if record[0] is None else StoredRecord._make(record))
 
 
 class PostgresTwins:

@@ -77,6 +77,38 @@ POSITIONS: Final = (
     " ORDER BY w.beside, w.place, w.version"
 )
 
+# Of every version that has rows or is to have them: of each projection the shown one first, then those beside it.
+VERSIONS: Final = (
+    "WITH shown AS (SELECT n.name, coalesce(s.version, n.version) AS version, n.place"
+    " FROM unnest(%b::text[], %b::bigint[]) WITH ORDINALITY AS n (name, version, place)"
+    " LEFT JOIN shown_projections AS s ON s.projection = n.name),"
+    " there AS (SELECT n.name, n.version, n.version AS shown, coalesce(v.state, 'ready') AS state,"
+    " coalesce(v.until_position, 0) AS until, coalesce(v.from_position, 0) AS begun, v.vehicle_ids, n.place"
+    " FROM shown AS n LEFT JOIN projection_versions AS v ON v.projection = n.name AND v.version = n.version UNION ALL"
+    " SELECT n.name, v.version, n.version, v.state, v.until_position, v.from_position, v.vehicle_ids, n.place"
+    " FROM shown AS n JOIN projection_versions AS v ON v.projection = n.name AND v.version <> n.version)"
+    " SELECT t.name, t.version, t.state = 'ready', t.until, t.begun, t.vehicle_ids, t.version = t.shown,"
+    " coalesce(p.position, 0),"
+    " (SELECT count(*) FROM parked_vehicles AS k WHERE k.projection = t.name AND k.version = t.version),"
+    " coalesce(f.folded, 0), coalesce(f.to_fold, 0)"
+    " FROM there AS t LEFT JOIN projection_positions AS p ON p.projection = t.name AND p.version = t.version"
+    " LEFT JOIN LATERAL (SELECT sum(k.last_version) FILTER (WHERE k.version = t.version)::bigint AS folded,"
+    " sum(k.last_version) FILTER (WHERE k.version = t.shown)::bigint AS to_fold FROM projection_vehicles AS k"
+    " WHERE k.projection = t.name AND k.version IN (t.version, t.shown)"
+    " AND (t.vehicle_ids IS NULL OR k.vehicle_id = ANY (t.vehicle_ids))) AS f ON t.state <> 'ready'"
+    " ORDER BY t.place, t.version <> t.shown, t.version"
+)
+# Of some versions of projections, each with the place of its projection among them all.
+PARKED: Final = (
+    "SELECT n.name, n.version, k.vehicle_id, k.event_version, k.position, k.error, k.attempts, k.parked_at,"
+    " k.newest_version, e.notification_id, e.originator_id, e.originator_version, e.topic, e.state, e.recorded_at"
+    " FROM unnest(%b::text[], %b::bigint[], %b::bigint[]) AS n (name, version, place)"
+    " JOIN parked_vehicles AS k ON k.projection = n.name AND k.version = n.version"
+    " LEFT JOIN stored_events AS e ON e.originator_id = k.vehicle_id AND e.originator_version = k.event_version"
+    " WHERE (n.place, n.version, k.vehicle_id) > (%s, %s, %s) AND (%s::uuid IS NULL OR k.vehicle_id = %s)"
+    " ORDER BY n.place, n.version, k.vehicle_id LIMIT %s"
+)
+
 
 # Each range is read by the key: OFFSET keeps the planner from reading the whole log where they are many.
 HISTORY: Final[LiteralString] = (

@@ -18,7 +18,7 @@ from adapters.graphql.schema import CORE_SCHEMA
 from adapters.signals.catalogue import load_catalogue
 
 ORDINALS: Final = frozenset(  # which, not how many
-    {"position", "logPosition", "reachedPosition", "seenPosition", "version", "sequence"}
+    {"position", "logPosition", "reachedPosition", "seenPosition", "version", "eventVersion", "sequence"}
 )
 QUANTITIES: Final = frozenset({"Float", "Int", "Int64"})
 ENVELOPES: Final = frozenset({"FloatValue", "StringValue", "BooleanValue", "LocationValue", "DestinationValue"})
@@ -26,6 +26,7 @@ OF_NO_SIGNAL: Final = {  # measured, and no signal of VSS
     "Around.distanceM": "of the one who asks",
     "PercentRange.least": "of whatever field takes the range",
     "PercentRange.most": "of whatever field takes the range",
+    "Stage.oldestWaitsS": "a difference of times",
     "Trip.durationS": "a difference of times",
     "DeliveredSignal.medianIntervalS": "a difference of times",
 }

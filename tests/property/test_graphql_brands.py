@@ -26,6 +26,7 @@ from adapters.graphql.streams import ServerEndingError, Stream
 from domain import paths
 from domain.units import Micros
 from tests.support.databases import database, server
+from tests.support.operated import Operated
 from tests.support.twins import (
     CATALOGUE,
     CODEC,
@@ -58,6 +59,14 @@ def cars() -> list[Car]:
     return made
 
 
+def operated(world: World) -> World:
+    """Let a car of each brand be parked, and the API tell of it."""
+    made, every = Operated(world), cars()
+    made.write(*every, spoilt=[(car.id, 5) for car in every[:2]])
+    world.api = made.api
+    return world
+
+
 def secret(car: Car) -> str:
     return f"secret of {car.vin}"
 
@@ -67,8 +76,8 @@ CARS = cars()
 
 @pytest.fixture(scope="module")
 def worlds(database: str) -> Iterator[tuple[World, World]]:
-    with postgres_world(database, *cars()) as made:
-        yield made, memory_world(*cars())
+    with postgres_world(database) as made:
+        yield operated(made), operated(memory_world())
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
@@ -160,11 +169,23 @@ def root(draw: st.DrawFn) -> str:
     return f'explain(vehicle: "{which}", path: "{draw(PATHS)}"{draw(TIMES)}) {{ {draw(selection("Explanation", 5))} }}'
 
 
+@st.composite
+def of_operations(draw: st.DrawFn) -> str:
+    """Draw what whoever operates the platform asks, with a place in a list that any car may have."""
+    after = draw(st.sampled_from(["", f', after: "{cursor_of("parked", 1, 1, draw(CAR).id)}"']))
+    page = f"edges {{ cursor node {{ vehicleId {draw(selection('ParkedEvent', 4))} }} }} pageInfo {{ endCursor }}"
+    parked = f"parked(first: {draw(st.sampled_from([1, 100]))}{after}) {{ {page} }}"
+    versions = f"projections {{ {draw(selection('ProjectionVersion'))} }}"
+    prove = draw(st.sampled_from(["", ", prove: true"]))
+    rows = f'digest(projection: "media", version: 1{prove}) {{ digest told rows vehicles complete endCursor }}'
+    return f"operations {{ {parked} {versions} {rows} }}"
+
+
 def trip_of(car: Car) -> UUID:
     return UUID(int=(car.id.int >> 64 << 64) + TRIP)
 
 
-DOCUMENTS = st.lists(root(), min_size=1, max_size=3).map(
+DOCUMENTS = st.lists(root() | of_operations(), min_size=1, max_size=3).map(
     lambda roots: "{ " + " ".join(f"r{number}: {each}" for number, each in enumerate(roots)) + " }"
 )
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.graphql.checks import GraphQLServerError
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from adapters.access import Scope
 from adapters.clock import iso_time
 from adapters.graphql.app import Limits, build_app
 from adapters.graphql.budgets import Budgets
@@ -21,6 +22,7 @@ from adapters.tokens.keys import FixedKeys, keys_of_set
 from adapters.tokens.verifier import TokenVerifier
 from domain.units import Micros
 from tests.support.databases import database, server
+from tests.support.operated import Operated
 from tests.support.tokens import AUDIENCE, ISSUER, SigningKey
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, SECOND, T0, full_car, postgres_world
 
@@ -28,7 +30,7 @@ __all__ = ["database", "server"]
 
 KEY: Final = SigningKey("1")
 BRANDS: Final = ("Audi", "Skoda")
-SCOPES: Final = "navigation:read navigation:history media:read diagnostics:read events:read"
+SCOPES: Final = " ".join(Scope)
 CARS: Final = {
     brand: [full_car(number, brand=brand) for number in (2 * n + 1, 2 * n + 2)] for n, brand in enumerate(BRANDS)
 }
@@ -46,8 +48,11 @@ schemathesis.graphql.scalar("JSON", st.just(StringValueNode(value="")))
 def schema(database: str) -> Iterator[Any]:
     keys = keys_of_set(json.dumps({"keys": [KEY.jwk()]}).encode(), where="")
     keeper = TokenVerifier(FixedKeys(keys), ISSUER, AUDIENCE)
-    limits = Limits(Budgets(10**6, 10**6), TrustedDocuments(NoDocuments()))
-    with postgres_world(database, *CARS["Audi"], *CARS["Skoda"]) as world:
+    with postgres_world(database) as world:
+        operated = Operated(world)
+        operated.write(*CARS["Audi"], *CARS["Skoda"], spoilt=[(CARS[brand][0].id, 5) for brand in BRANDS])
+        trusted = TrustedDocuments(NoDocuments())
+        limits = Limits(Budgets(10**6, 10**6), trusted, operations=operated.operations)
         app = build_app(
             world.twins, CATALOGUE, CODEC.decode, REGISTRY, {"testserver"}, doorkeeper=keeper, limits=limits
         )

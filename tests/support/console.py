@@ -21,8 +21,8 @@ import pytest
 import uvicorn
 
 from adapters.console.app import AsgiApp, with_console
-from adapters.graphql.app import build_app
-from adapters.graphql.port import Doorkeeper, Twins
+from adapters.graphql.app import NO_LIMITS, build_app
+from adapters.graphql.port import Doorkeeper, Operations, Twins
 from tests.support.lacking import lacking
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY
 
@@ -107,15 +107,18 @@ def _install(npm: str, installed: Path) -> None:
 
 
 @contextmanager
-def console_of(twins: Twins, doorkeeper: Doorkeeper | None = None) -> Iterator[str]:
+def console_of(
+    twins: Twins, doorkeeper: Doorkeeper | None = None, operations: Operations | None = None
+) -> Iterator[str]:
     """Serve twins with the console on a free port of this machine; give the address."""
-    with served(console_app(twins, doorkeeper)) as address:
+    with served(console_app(twins, doorkeeper, operations)) as address:
         yield address
 
 
-def console_app(twins: Twins, doorkeeper: Doorkeeper | None = None) -> AsgiApp:
+def console_app(twins: Twins, doorkeeper: Doorkeeper | None = None, operations: Operations | None = None) -> AsgiApp:
     """Return a server of twins with the console."""
-    return with_console(build_app(twins, CATALOGUE, CODEC.decode, REGISTRY, doorkeeper=doorkeeper))
+    limits = NO_LIMITS._replace(operations=operations)
+    return with_console(build_app(twins, CATALOGUE, CODEC.decode, REGISTRY, doorkeeper=doorkeeper, limits=limits))
 
 
 @contextmanager

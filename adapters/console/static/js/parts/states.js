@@ -10,6 +10,9 @@ export const Empty = ({ text, hint }) => html`<p class="note">${text}${hint && h
 /** A message, or the other where there is none. */
 const said = (key, other) => (t(key) === key ? t(other) : t(key));
 
+/** What a token does not show, and the scope that it lacks. @param {{scope: string}} shown */
+export const Withheld = ({ scope }) => html`<${Empty} text=${t("withheld")} hint=${scope} />`;
+
 /** What went wrong and what to do about it. @param {{error: Error & {code?: string, remedy?: string}, again?: () => void}} shown */
 export function Failed({ error, again }) {
   const code = error.code ?? "INTERNAL";
