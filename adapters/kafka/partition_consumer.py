@@ -8,6 +8,7 @@ A topic that was deleted and made anew is another one (sources.py): it is looked
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -30,8 +31,10 @@ BACKOFF_S: Final = 1.0  # after a failure that may pass
 POLL_INTERVAL_MS_MAX: Final = 300_000  # who does not ask for records for so long has lost its partitions
 FETCH_BYTES_MAX: Final = 16 * 1_048_576
 STEP_RECORDS_MIN: Final = 100  # that a step counts for, in terms of what it leaves behind in memory
+SAID_AGAIN_S: Final = 60.0  # that others take the same records
 GATHERED_MS: Final = 60  # from one step to the next, at least: a transaction of few records costs most
 
+_TWICE: Final = "; if that is a `serve`, give it --no-project, which leaves the work to `run project`"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -80,6 +83,7 @@ class PartitionConsumer:
         self._records_max = records_max
         self._watch = watch or PartitionWatch()
         self._topic_id = ""
+        self._overtaken_said_s = -math.inf
         self._added = _Added()
         self._next: dict[TopicPartition, int] = {}  # of the worker's partitions: the position that it takes next
 
@@ -140,13 +144,22 @@ class PartitionConsumer:
                 same.check_now_and_then()
                 self._watch.look(client, {each: self._source(each) for each in self._next}, consumer)
         except (VersionConflictError, PositionConflictError) as error:
-            _log.warning("another process has taken records of these partitions, which are read anew: %s", error)
+            self._say_overtaken(error)
             self._leave(list(self._next))
         except FleettwinError as error:
             _log.warning("the reader of %s waits: %s", self._topic, error)
             self._leave(list(self._next))
             stopping.wait(BACKOFF_S)
         return sum(map(len, polled.values()))
+
+    def _say_overtaken(self, error: FleettwinError) -> None:
+        """Say, once in a while, that another process has been quicker: one that does the same work always is."""
+        if time.monotonic() < self._overtaken_said_s + SAID_AGAIN_S:
+            return
+        self._overtaken_said_s = time.monotonic()
+        hint = _TWICE if isinstance(error, PositionConflictError) else ""
+        said = "another process has taken records of these partitions, which are read anew: %s%s"
+        _log.warning(said, error, hint)
 
     def _received(self, partition: TopicPartition, records: Sequence[Any]) -> list[Received]:
         source, begin = self._source(partition), self._next[partition]

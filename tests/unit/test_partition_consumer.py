@@ -12,6 +12,7 @@ from adapters.kafka import client as kafka_client
 from adapters.kafka.client import Connection
 from adapters.kafka.partition_consumer import BACKOFF_S, PartitionConsumer
 from adapters.received import Received
+from domain.errors import FleettwinError, PositionConflictError, VersionConflictError
 
 
 class Nobody:
@@ -70,6 +71,43 @@ class Once(threading.Event):
         if timeout is None or timeout >= BACKOFF_S:
             self.set()
         return self.is_set()
+
+
+class Overtaken(Nobody):
+    """A worker that another one has been quicker than, a few times."""
+
+    def __init__(self, conflict: FleettwinError) -> None:
+        self.conflict = conflict
+        self.left = 5
+
+    def assign(self, _: Collection[str]) -> Mapping[str, int]:
+        self.left -= 1
+        raise self.conflict
+
+
+@pytest.mark.parametrize(
+    ("conflict", "hint"),
+    [
+        (
+            PositionConflictError("navigation v1"),
+            "; if that is a `serve`, give it --no-project, which leaves the work to",
+        ),
+        (VersionConflictError("a vehicle"), ""),
+    ],
+)
+def test_that_another_is_quicker_is_said_once_in_a_while(
+    conflict: FleettwinError, hint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kafka_client, "KafkaAdminClient", lambda **_: Administration(["one"] * 99))
+    monkeypatch.setattr(PartitionConsumer, "_open", lambda _: Remade(None))
+    worker, stopping = Overtaken(conflict), Once()
+    monkeypatch.setattr(stopping, "wait", lambda _: worker.left or stopping.set())
+
+    PartitionConsumer(Connection("127.0.0.1:1"), "telemetry", "a group", worker, 1).run(stopping)
+
+    said = f"another process has taken records of these partitions, which are read anew: {conflict}{hint}"
+    (told,) = caplog.messages
+    assert told.startswith(said)
 
 
 class Remade(Consumer):
