@@ -59,6 +59,8 @@ def new_log(request: pytest.FixtureRequest) -> Iterator[Callable[[], Log]]:
         records = PostgresEventLog.open(conninfo)
         opened.callback(records.close)
         twins = opened.enter_context(closing(PostgresTwins(conninfo).open()))
+        with twins.reading() as read:
+            read.positions()  # so that it has connected: that asks `random`, which no strategy may meanwhile
 
         def in_postgres() -> Log:
             with psycopg.connect(conninfo) as connection:
