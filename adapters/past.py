@@ -25,7 +25,7 @@ from projections.folding import fold_past
 from projections.navigation.model import TrackRow
 from projections.projection import Key, Projection, R, Recorded, Row, row_key, row_spec
 from projections.signal_rows import SignalRow
-from projections.snapshots import Moment, Newest, Range, RowsOf, SnapshotReader
+from projections.snapshots import Moment, Newest, Oldest, Range, RowsOf, SnapshotReader
 
 VEHICLES_AT_ONCE: Final = 128  # whose rows are held while a filter looks for those that fit
 VEHICLES_AT_ONCE_MIN: Final = 16
@@ -262,30 +262,32 @@ class PastReader(RowsReader):
     def _tracks(self, vehicle_id: UUID, begin: Micros, end: Micros) -> list[TrackRow]:
         return self._rows(TrackRow, [vehicle_id], self._kept(TrackRow, [vehicle_id], (begin, end)))
 
-    def _newest(
+    def _first_of(
         self, row_type: type[R], vehicle_ids: Sequence[UUID], page: PageOf, count: int
     ) -> tuple[list[R], Mapping[UUID, Micros]]:
-        if not page.newest_first:
-            return self._of(row_type, vehicle_ids), {}
-        newest = Newest(count, None if page.after is None else page.after[0])
-        kept: list[Any] = self._kept(row_type, vehicle_ids, None, newest)
+        after = None if page.after is None else page.after[0]
+        chosen = Newest(count, after) if page.newest_first else Oldest(count, after)
+        kept: list[Any] = self._kept(row_type, vehicle_ids, None, chosen)
         begins: dict[UUID, list[Micros]] = defaultdict(list)
         for row in kept:
             begins[row.vehicle_id].append(row.started_at)
-        floors = {vehicle_id: min(each) for vehicle_id, each in begins.items() if len(each) >= count}
-        return self._rows(row_type, vehicle_ids, kept), floors
+        last = min if page.newest_first else max
+        bounds = {vehicle_id: last(each) for vehicle_id, each in begins.items() if len(each) >= count}
+        if after is not None and not page.newest_first:
+            kept = [*self._kept(row_type, vehicle_ids, None, Newest(1, after)), *kept]  # the row before these
+        return self._rows(row_type, vehicle_ids, kept), bounds
 
     def _kept(
         self,
         row_type: type[R],
         vehicle_ids: Sequence[UUID],
         between: tuple[Micros, Micros] | None = None,
-        newest: Newest | None = None,
+        chosen: Newest | Oldest | None = None,
     ) -> list[R]:
         """Return what snapshots have of a type that grows."""
         self._read(vehicle_ids)
         versions = {each: self._versions[each] for each in vehicle_ids if self._versions[each]}
-        return list(self.snapshots.grown(row_type, versions, between, newest)) if versions else []
+        return list(self.snapshots.grown(row_type, versions, between, chosen)) if versions else []
 
     def _rows(self, row_type: type[R], vehicle_ids: Sequence[UUID], kept: Iterable[R]) -> list[R]:
         """Return the rows of a type, where snapshots have `kept` of those that grow."""

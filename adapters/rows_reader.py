@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import gt, lt
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -186,16 +187,17 @@ class RowsReader(ABC):
         """Return how good the telemetry of each vehicle is."""
         return self._of(QualityRow, vehicle_ids)
 
-    def _newest(
+    def _first_of(
         self,
         row_type: type[R],
         vehicle_ids: Sequence[UUID],
         page: PageOf,  # noqa: ARG002  # for others
         count: int,  # noqa: ARG002
     ) -> tuple[list[R], Mapping[UUID, Micros]]:
-        """Return the rows of a type that a page may be of; and, by vehicle, since when none is missing if some are.
+        """Return the rows of a type that a page may be of; and, by vehicle, up to when none is missing if some are.
 
-        Of such a vehicle there are about so many rows, one of which began at that moment.
+        Of such a vehicle there are about so many rows, in the order of the page, one of which began at that moment; and
+        if the page is from a moment on, the row before that as well.
         """
         return self._of(row_type, vehicle_ids), {}
 
@@ -208,14 +210,17 @@ class RowsReader(ABC):
         chosen: Callable[[Iterable[R]], Iterable[R]] = iter,
     ) -> list[R]:
         """Return the page of each vehicle's rows that are `chosen`, by themselves and the row before."""
-        count = page.limit + 1
+        count = page.limit + 2  # the one that the page comes after, and the one whose moment is the bound
         while True:
-            rows, floors = self._newest(row_type, vehicle_ids, page, count)
+            rows, bounds = self._first_of(row_type, vehicle_ids, page, count)
+            within = gt if page.newest_first else lt
             shown: Iterable[Any] = chosen(rows)
-            whole = [row for row in shown if row.vehicle_id not in floors or row.started_at > floors[row.vehicle_id]]
+            whole = [
+                row for row in shown if row.vehicle_id not in bounds or within(row.started_at, bounds[row.vehicle_id])
+            ]
             found = self._page(whole, page, key)
             counts = Counter(row.vehicle_id for row in found)
-            if all(counts[vehicle_id] == page.limit for vehicle_id in floors):
+            if all(counts[vehicle_id] == page.limit for vehicle_id in bounds):
                 return found
             count *= MORE
 

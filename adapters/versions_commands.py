@@ -31,6 +31,7 @@ from projections.projection import Projection
 
 GIVES_WAY: Final = 19  # the lowest priority that a process can have (nice(2))
 LAG_ASKED_S: Final = 0.25  # how old an answer about the live lag may be
+WAIT_TOLD_S: Final = 10.0  # after which it is said what a rebuild waits for
 
 
 class Wish(NamedTuple):
@@ -121,7 +122,10 @@ def _fill(
             events += more
             show(events)
 
-        fill_all(twin.conninfo, job, vehicle_ids, wish.workers, _Budget(twin, projection, wish.max_live_lag), tell)
+        def lag() -> int:
+            return twin.records.last_position() - twin.read_models.position(shown)
+
+        fill_all(twin.conninfo, job, vehicle_ids, wish.workers, Budget(lag, shown, wish.max_live_lag), tell)
     twin.versions.ready(projection.name, projection.version)
     if not state.partial:
         advance(projection, twin.log, twin.read_models, now, twin.records.last_position())
@@ -154,22 +158,31 @@ def _vehicle_ids(twin: FleetTwin, vins: Sequence[str]) -> list[UUID]:
     return sorted({entries[Vin.parse(vin).text] for vin in vins})
 
 
-class _Budget:
-    """Whether the version that is shown lags by more than it may."""
+class Budget:
+    """Whether the version that is shown lags by more events than it may; says so where that lasts."""
 
-    def __init__(self, twin: FleetTwin, projection: Projection, max_lag: int | None) -> None:
-        self._twin = twin
-        self._projection = at_version(projection, shown_version(twin, projection.name).version)
+    def __init__(self, lag: Callable[[], int], shown: Projection, max_lag: int | None) -> None:
+        self._lag = lag
+        self._shown = shown
         self._max_lag = max_lag
         self._asked_at_s = 0.0
-        self._over = False
+        self._over_since_s: float | None = None
+        self._told = False  # once is enough
 
     def __call__(self) -> bool:
+        """Return it, as it was a moment ago."""
         now_s = time.monotonic()
-        if self._max_lag is not None and now_s - self._asked_at_s > LAG_ASKED_S:
-            lag = self._twin.records.last_position() - self._twin.read_models.position(self._projection)
-            self._over, self._asked_at_s = lag > self._max_lag, now_s
-        return self._over
+        if self._max_lag is None:
+            return False
+        if now_s - self._asked_at_s > LAG_ASKED_S:
+            lag, self._asked_at_s = self._lag(), now_s
+            self._over_since_s = (self._over_since_s or now_s) if lag > self._max_lag else None
+            if self._over_since_s and now_s - self._over_since_s > WAIT_TOLD_S and not self._told:
+                behind = f"{self._shown.id} is {counted(lag, 'event')} behind the log"
+                allowed = f"--max-live-lag allows {self._max_lag:,}; is there a process that follows it?"
+                err.print(f"waits: {behind}, and {allowed}", soft_wrap=True)
+                self._told = True
+        return self._over_since_s is not None
 
 
 def switch(twin: FleetTwin, name: str, version: int) -> None:

@@ -51,6 +51,13 @@ class Newest(NamedTuple):
     until: Micros | None = None
 
 
+class Oldest(NamedTuple):
+    """Likewise the oldest. `since`: of those only that began then or later."""
+
+    rows: int
+    since: Micros | None = None
+
+
 RowsOf = Mapping[type[Row], Mapping[Key, Row]]
 
 
@@ -82,7 +89,7 @@ class SnapshotReader(Protocol):
         row_type: type[R],
         versions: Mapping[UUID, int],
         between: tuple[Micros, Micros] | None = None,
-        newest: Newest | None = None,
+        chosen: Newest | Oldest | None = None,
     ) -> Sequence[R]:
         """Return rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.units import Micros
 from projections.ports import END_VERSION
 from projections.projection import Key, Projection, R, Row
-from projections.snapshots import Block, Moment, Newest, Range, RowsOf, Snapshot
+from projections.snapshots import Block, Moment, Newest, Oldest, Range, RowsOf, Snapshot
 
 
 class MemorySnapshots:
@@ -65,21 +65,23 @@ class MemorySnapshots:
         row_type: type[R],
         versions: Mapping[UUID, int],
         between: tuple[Micros, Micros] | None = None,
-        newest: Newest | None = None,
+        chosen: Newest | Oldest | None = None,
     ) -> Sequence[R]:
         """Return rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
         rows: list[Any] = list(self._grown(row_type, versions).values())
         if between:
             rows = [row for row in rows if row.started_at <= between[1] and row.ended_at >= between[0]]
-        if newest is None:
+        if chosen is None:
             return rows
+        count, bound = chosen
+        sign = -1 if isinstance(chosen, Newest) else 1
         found: list[Any] = []
         for vehicle_id in versions:
             of_vehicle = [row for row in rows if row.vehicle_id == vehicle_id]
-            if newest.until is not None:
-                of_vehicle = [row for row in of_vehicle if row.started_at <= newest.until]
-            begins = sorted((row.started_at for row in of_vehicle), reverse=True)[: newest.rows]
-            found += [row for row in of_vehicle if row.started_at >= begins[-1]] if begins else []
+            if bound is not None:
+                of_vehicle = [row for row in of_vehicle if sign * row.started_at >= sign * bound]
+            begins = sorted(sign * row.started_at for row in of_vehicle)[:count]
+            found += [row for row in of_vehicle if sign * row.started_at <= begins[-1]] if begins else []
         return found
 
     def _grown(self, row_type: type[R], versions: Mapping[UUID, int]) -> dict[Key, R]:

@@ -33,7 +33,7 @@ from domain.vin import Vin
 from projections.history import Kept
 from projections.projection import Key, Projection, R
 from projections.signal_rows import SignalRow
-from projections.snapshots import Block, Moment, Newest, Range, RowsOf, SnapshotReader
+from projections.snapshots import Block, Moment, Newest, Oldest, Range, RowsOf, SnapshotReader
 
 
 class MemoryTwinReader(RowsReader):
@@ -266,10 +266,10 @@ class _SnapshotsOfSome:
         row_type: type[R],
         versions: Mapping[UUID, int],
         between: tuple[Micros, Micros] | None = None,
-        newest: Newest | None = None,
+        chosen: Newest | Oldest | None = None,
     ) -> Sequence[R]:
         """Return rows of a type that grows."""
-        return self._snapshots.grown(row_type, self._seen(versions), between, newest)
+        return self._snapshots.grown(row_type, self._seen(versions), between, chosen)
 
     def _seen(self, versions: Mapping[UUID, int]) -> Mapping[UUID, int]:
         return {each: version for each, version in versions.items() if self._sees(each)}

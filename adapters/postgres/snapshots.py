@@ -20,7 +20,7 @@ from adapters.twins import PROJECTIONS, projection_of
 from domain.units import Micros
 from projections.ports import END_VERSION
 from projections.projection import Key, Projection, R, Row, row_key, row_spec
-from projections.snapshots import Block, Moment, Newest, Range, RowsOf, Snapshot
+from projections.snapshots import Block, Moment, Newest, Oldest, Range, RowsOf, Snapshot
 
 _BLOCK: Final = (
     "SELECT b.vehicle_id, b.after_version, b.to_version, b.from_position, b.to_position, b.first_told, b.all_told_by"
@@ -61,8 +61,8 @@ _GROWN: Final = (
     " WHERE r.fold = %(fold)s AND r.vehicle_id = v.id AND r.kind = %(kind)s AND r.to_version <= v.version"
     " ORDER BY r.key, r.to_version DESC) AS r WHERE r.row IS NOT NULL"
     " AND (%(begin)s::bigint IS NULL OR (r.started_at <= %(end)s AND r.ended_at >= %(begin)s))"
-    " AND (%(until)s::bigint IS NULL OR r.started_at <= %(until)s)"
-    " ORDER BY r.started_at DESC FETCH FIRST %(count)s ROWS WITH TIES) AS r"
+    " AND (%(bound)s::bigint IS NULL OR %(sign)s * r.started_at >= %(sign)s * %(bound)s)"
+    " ORDER BY %(sign)s * r.started_at FETCH FIRST %(count)s ROWS WITH TIES) AS r"
 )
 # One statement, so that all of it is there or nothing.
 _ADD: Final = (
@@ -154,15 +154,16 @@ class PostgresSnapshots:
         row_type: type[R],
         versions: Mapping[UUID, int],
         between: tuple[Micros, Micros] | None = None,
-        newest: Newest | None = None,
+        chosen: Newest | Oldest | None = None,
     ) -> Sequence[R]:
         """Return rows of a type that grows; `between`: of one with a beginning and an end, those that touch it."""
         if not versions:
             return []
         begin, end = between or (None, None)
-        count, until = newest or (END_VERSION, None)
-        chosen = {"begin": begin, "end": end, "count": count, "until": until}
-        parameters = {**_versions(versions), "fold": self._fold, "kind": _kind(row_type), **chosen}
+        count, bound = chosen or (END_VERSION, None)
+        sign = -1 if isinstance(chosen, Newest) else 1
+        wanted = {"begin": begin, "end": end, "count": count, "bound": bound, "sign": sign}
+        parameters = {**_versions(versions), "fold": self._fold, "kind": _kind(row_type), **wanted}
         return self._fetch(_reader(row_type), _GROWN, parameters)
 
     def add(self, snapshots: Sequence[Snapshot]) -> None:

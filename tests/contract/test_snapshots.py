@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
+from itertools import product
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -58,6 +59,8 @@ def new_log(request: pytest.FixtureRequest) -> Iterator[Callable[[], Log]]:
         records = PostgresEventLog.open(conninfo)
         opened.callback(records.close)
         twins = opened.enter_context(closing(PostgresTwins(conninfo).open()))
+        with twins.reading() as read:
+            read.positions()  # so that it has connected: that asks `random`, which no strategy may meanwhile
 
         def in_postgres() -> Log:
             with psycopg.connect(conninfo) as connection:
@@ -255,12 +258,16 @@ def test_a_piece_that_goes_on_is_shown_once_however_short_the_page(new_log: Call
     for block_events in (0, 1):
         if block_events:
             made(log, block_events, car.id)
-        for limit in range(1, 6):
+        for limit, after, newest_first in product(range(1, 6), (None, *range(20)), (True, False)):  # in half minutes
+            page = PageOf(limit, None if after is None else (T0 + after * 30 * SECOND,), newest_first=newest_first)
             with log.reading() as present:
-                read = PastReader(present, CODEC.decode, Moment(len(car.events)))
-                page = read.plays([car.id], PageOf(limit))
-            begun = [(row.started_at - T0) // (60 * SECOND) for row in page]
-            assert begun == [7, 4, 1, 0][:limit], (block_events, limit)
+                found = PastReader(present, CODEC.decode, Moment(len(car.events))).plays([car.id], page)
+            begun = [(row.started_at - T0) // (60 * SECOND) for row in found]
+            pieces = [7, 4, 1, 0] if newest_first else [0, 1, 4, 7]
+            later = [
+                each for each in pieces if after is None or (each < after / 2 if newest_first else each > after / 2)
+            ]
+            assert begun == later[:limit], (block_events, page)
 
 
 def test_a_page_of_events_that_are_rare_takes_few_statements(new_log: Callable[[], Log]) -> None:
@@ -283,3 +290,33 @@ def test_a_page_of_events_that_are_rare_takes_few_statements(new_log: Callable[[
         found = read.events([car.id], PageOf(20), [e.VehicleRegistered.TOPIC])
     assert [each.version for each in found] == [1]
     assert len(asked) <= 8
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("after", [None, 77])
+def test_a_page_of_a_long_history_reads_little_of_it(
+    new_log: Callable[[], Log], monkeypatch: pytest.MonkeyPatch, after: int | None, newest_first: bool
+) -> None:
+    car, count, limit = TwinCar(1), 100, 5
+    for minute in range(count):
+        at = T0 + minute * 60 * SECOND
+        car.tell(e.TrackStarted, at, title=str(minute), artist=None, album=None, source=None, initial=False)
+    log = new_log()
+    VehicleLog(log.records, CODEC).append(car.events)
+    made(log, 1, car.id)
+    page = PageOf(limit, None if after is None else (T0 + after * 60 * SECOND,), newest_first=newest_first)
+    with log.reading() as present:
+        read = PastReader(present, CODEC.decode, Moment(len(car.events)))
+        fetched: list[Any] = []
+        kept = read._kept
+
+        def counted(*given: Any) -> Any:
+            rows = kept(*given)
+            fetched.extend(rows)
+            return rows
+
+        monkeypatch.setattr(read, "_kept", counted)
+        found = [int(row.title or "") for row in read.plays([car.id], page)]
+    every = [minute for minute in range(count) if after is None or (minute < after if newest_first else minute > after)]
+    assert found == (every[::-1] if newest_first else every)[:limit]
+    assert len(fetched) <= limit + 3

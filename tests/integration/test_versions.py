@@ -5,12 +5,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from io import StringIO
+from types import SimpleNamespace
 from typing import Any, Final
 
 import psycopg
 import pytest
+from rich.console import Console
 
-from adapters import demo
+from adapters import demo, versions_commands
 from adapters.clock import now
 from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.twin_reader import PostgresTwins
@@ -19,7 +22,7 @@ from adapters.projection_versions import VersionState, at_version, followed_proj
 from adapters.rebuild import Job, chunks, filler
 from adapters.twins import ANY_VEHICLE, PageOf
 from adapters.vehicle_log import VehicleLog
-from adapters.versions_commands import events_left
+from adapters.versions_commands import Budget, events_left
 from domain import events as e
 from projections.digest import digest
 from tests.support import halving_release
@@ -331,6 +334,22 @@ def test_what_is_left_to_be_filled_is_known_before(world: World, fresh_database:
     assert events_left(world.models, named("media"), whole, ids(world)) == end - done
     left = events_left(world.models, named("media"), whole._replace(vehicle_ids=[one, other]), [one, other])
     assert left == of_both - done
+
+
+def test_a_rebuild_that_waits_for_long_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, clock, lag = StringIO(), [100.0], [6]
+    monkeypatch.setattr(versions_commands, "err", Console(file=said, width=200))
+    monkeypatch.setattr(versions_commands, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    over = Budget(lambda: lag[0], named("media"), 5)
+    for _ in range(20):
+        clock[0] += 1
+        assert over()
+    lag[0] = 5
+    clock[0] += 1
+    assert not over()
+    assert said.getvalue().splitlines() == [
+        "waits: media v1 is 6 events behind the log, and --max-live-lag allows 5; is there a process that follows it?"
+    ]
 
 
 def test_live_events_go_on_while_a_version_is_filled(world: World, fresh_database: str) -> None:
