@@ -8,7 +8,7 @@ from adapters.event_log import DirectoryEntry, StoredRecord
 from domain.errors import BadInputError
 from domain.signals import Origin
 from domain.units import Micros
-from projections.diagnostics.model import DiagnosticsSignalRow
+from projections.diagnostics.model import DiagnosticsSignalRow, TroubleCodeRow
 from projections.diagnostics.projector import DIAGNOSTICS
 from projections.media.model import MediaSignalRow
 from projections.media.projector import MEDIA
@@ -36,6 +36,8 @@ def projection_of(row_type: type[Row]) -> Projection:
     return next(each for each in PROJECTIONS if row_type in each.row_types)
 
 
+# Their captured_at tells that a vehicle was seen then; of one of these rows it never goes down.
+SEEN_ROWS: Final[tuple[type[Row], ...]] = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow, TroubleCodeRow)
 ANTIMERIDIAN: Final = 180.0  # degrees
 
 

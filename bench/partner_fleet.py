@@ -63,6 +63,14 @@ def fill(conninfo: str) -> None:
                 ),
                 [AT, AT, list(of_table), numbers, texts],
             )
+            projection, table = projection_of(row_type), table_name(projection_of(row_type), row_spec(row_type))
+            connection.execute(
+                _sql(
+                    "INSERT INTO projection_vehicles (projection, version, vehicle_id, last_version, seen_at)"  # noqa: S608  # as above
+                    f" SELECT %s, %s, vehicle_id, 2, max(captured_at) FROM {table} GROUP BY vehicle_id"
+                ),
+                [projection.name, projection.version],
+            )
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 

@@ -22,7 +22,7 @@ from adapters.access import Access
 from adapters.graphql import event_stream, graphiql
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.bulk import Bulk
-from adapters.graphql.caller import Caller, in_time, while_waited_for
+from adapters.graphql.caller import Caller, WhileWaitedFor, in_time
 from adapters.graphql.compiled import CompiledDocuments
 from adapters.graphql.doors import Doors
 from adapters.graphql.ending import REQUEST_S, Ending
@@ -322,7 +322,7 @@ class _App:
             if full is not None:
                 return full
             try:
-                async with while_waited_for(caller, caller.left_s(self._limits.request_s)):
+                with WhileWaitedFor(caller, caller.left_s(self._limits.request_s)):
                     return await self._compiled.answer(
                         document, call.variables, call.operation_name, access=access, request_id=request_id
                     )

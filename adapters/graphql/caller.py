@@ -1,9 +1,9 @@
 """Who sent an HTTP request: what it sends, for how long that is waited for, and whether it still wants an answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
 from adapters.graphql.ending import Ending
@@ -70,22 +70,41 @@ class Caller:
             pass
 
 
-@asynccontextmanager
-async def while_waited_for(caller: Caller, seconds: float) -> AsyncIterator[None]:
-    """Cancel what the loop does for a caller with the caller, or with its time. Raises TimeoutError then."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(seconds) as patience:
+class WhileWaitedFor:
+    """Cancels what a task does for a caller with the caller, or with its time: then TimeoutError is raised.
 
-        def gone(_: object) -> None:
-            if not patience.expired():
-                patience.reschedule(loop.time())
+    `asyncio.timeout` and a watch from the beginning would cost a small answer several times as much.
+    """
 
-        watching = loop.call_later(WATCHED_AFTER_S, lambda: caller.gone().add_done_callback(gone))
-        try:
-            yield
-        finally:
-            watching.cancel()
-            caller.unwatch(gone)
+    def __init__(self, caller: Caller, seconds: float) -> None:
+        self._caller = caller
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._ended = False
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = self._loop.call_later(min(WATCHED_AFTER_S, self._seconds), self._watch)
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._timer.cancel()
+        self._caller.unwatch(self._end)
+        others = self._task.uncancel() if self._ended and self._task is not None else 1
+        if not others and isinstance(error, asyncio.CancelledError):
+            raise TimeoutError from error
+
+    def _watch(self) -> None:
+        if self._seconds <= WATCHED_AFTER_S:
+            self._end()
+        else:
+            self._timer = self._loop.call_later(self._seconds - WATCHED_AFTER_S, self._end)
+            self._caller.gone().add_done_callback(self._end)
+
+    def _end(self, _: object = None) -> None:
+        if not self._ended and self._task is not None:
+            self._ended = True
+            self._task.cancel()
 
 
 async def in_time(

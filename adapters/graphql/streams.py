@@ -182,8 +182,10 @@ class Stream:
 
     def _look_for_events(self) -> _Step:
         api, call = self._subscribed.api, self._subscribed.call
-        points_max = api.budgets.maximum if api.budgets and call.access.metered else None
-        affordable = EVENTS_A_PAGE if points_max is None else max(1, int(points_max // self._subscribed.points))
+        affordable = EVENTS_A_PAGE
+        if api.budgets and call.access.metered:
+            _, throttle = api.budgets.spend((call.access.client, call.access.brands), 0)
+            affordable = max(1, int(throttle.available // self._subscribed.points))
         with api.twins.reading(call.access.brands) as read:
             page = read.log_page(self._reached, None, min(EVENTS_A_PAGE, affordable), self._subscribed.asked.chosen)
             roots = [Delivered(each.record.position, each) for each in page.events]

@@ -5,6 +5,7 @@ the caller believes is asked when all of them are answered.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -25,6 +26,7 @@ class Numbers(NamedTuple):
     number: LiteralString
     called: str
     moved_at: LiteralString | None = None  # the column of when it was moved, by the database's clock
+    raised: LiteralString | None = None  # a column beside it that only goes up
 
 
 class Expected(NamedTuple):
@@ -42,39 +44,53 @@ class Expected(NamedTuple):
 
 
 _NOW_US: Final = "(SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"  # once for all rows
-VERSIONS: Final = Numbers("projection_vehicles", "vehicle_id", "uuid", "last_version", "at version ", "projected_at")
+VERSIONS: Final = Numbers(
+    "projection_vehicles", "vehicle_id", "uuid", "last_version", "at version ", "projected_at", "seen_at"
+)
 CONSUMED: Final = Numbers("projection_sources", "source", "text", "next", "at ")
 
 
 def move(
-    connection: Connection[TupleRow], projection: Projection, numbers: Numbers, moves: Mapping[Any, Moved]
+    connection: Connection[TupleRow],
+    projection: Projection,
+    numbers: Numbers,
+    moves: Mapping[Any, Moved],
+    raises: Mapping[Any, int] = MappingProxyType({}),
 ) -> Iterator[Expected]:
-    """Move numbers; one that is not there yet is 0."""
-    table, key, kind, number, called, moved_at = numbers
+    """Move numbers; one that is not there yet is 0. Raise what is beside them to no less than `raises`."""
+    table, key, kind, number, called, moved_at, raised = numbers
     column, moment, dated = (f", {moved_at}", f", {_NOW_US}", f", {moved_at} = {_NOW_US}") if moved_at else ("", "", "")
+    beside, of_beside, greater = "", "", ""
+    if raised:
+        beside, of_beside = f", {raised}", ", n.beside"
+        greater = f", {raised} = greatest(t.{raised}, {{}})"
     name = [projection.name, projection.version]
     known = sorted((each, *moved) for each, moved in moves.items() if moved.before)
     if known:
         statement = (
-            f"UPDATE {table} AS t SET {number} = n.after{dated}"  # noqa: S608  # names only, from above
-            f" FROM unnest(%b::{kind}[], %b::bigint[], %b::bigint[]) AS n (key, before, after)"
+            f"UPDATE {table} AS t SET {number} = n.after{dated}{greater.format('n.beside')}"  # noqa: S608  # names only, from above
+            f" FROM unnest(%b::{kind}[], %b::bigint[], %b::bigint[], %b::bigint[]) AS n (key, before, after, beside)"
             # Each is looked up by its key: OFFSET keeps the planner from another order, which it takes where it has
             # no statistics yet, and which costs the product of both numbers.
             f" CROSS JOIN LATERAL (SELECT f.ctid FROM {table} AS f WHERE f.projection = %s AND f.version = %s"
             f" AND f.{key} = n.key AND f.{number} = n.before OFFSET 0) AS f"
             " WHERE t.ctid = f.ctid"
         )
-        done = connection.execute(statement, [*_columns(kind, known), *name], prepare=False)  # tables grow
+        besides = array("bigint", [raises.get(each) for each, *_ in known])
+        done = connection.execute(statement, [*_columns(kind, known), besides, *name], prepare=False)  # tables grow
         yield Expected(done, len(known), projection, f"{_some(known)} not {called}{known[0][1]} any more")
     new = sorted((each, moved.after) for each, moved in moves.items() if not moved.before)
     if new:
         statement = (
-            f"INSERT INTO {table} AS t (projection, version, {key}, {number}{column})"  # noqa: S608  # as above
-            f" SELECT %s, %s, n.key, n.after{moment} FROM unnest(%b::{kind}[], %b::bigint[]) AS n (key, after)"
+            f"INSERT INTO {table} AS t (projection, version, {key}, {number}{column}{beside})"  # noqa: S608  # as above
+            f" SELECT %s, %s, n.key, n.after{moment}{of_beside}"
+            f" FROM unnest(%b::{kind}[], %b::bigint[], %b::bigint[]) AS n (key, after, beside)"
             f" ON CONFLICT (projection, version, {key})"
-            f" DO UPDATE SET {number} = excluded.{number}{dated} WHERE t.{number} = 0"
+            f" DO UPDATE SET {number} = excluded.{number}{dated}{greater.format(f'excluded.{raised}')}"
+            f" WHERE t.{number} = 0"
         )
-        done = connection.execute(statement, [*name, *_columns(kind, new)], prepare=True)
+        besides = array("bigint", [raises.get(each) for each, *_ in new])
+        done = connection.execute(statement, [*name, *_columns(kind, new), besides], prepare=True)
         yield Expected(done, len(new), projection, f"{_some(new)} not {called}0 any more")
 
 

@@ -20,6 +20,7 @@ from adapters.metrics import COMMIT_SECONDS, projection_label
 from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, lists
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
 from adapters.postgres.pipelined import pipelined
+from adapters.twins import SEEN_ROWS
 from domain.errors import BadInputError, PositionConflictError, StoreError
 from projections.history import Kept
 from projections.ports import Commit, Parked
@@ -206,7 +207,7 @@ class PostgresReadModels:
                 otherwise = f"the position is not {commit.expected_position} any more"
                 expected.append(Expected(moved, 1, projection, otherwise))
             expected += move(connection, projection, CONSUMED, commit.consumed)
-            expected += move(connection, projection, VERSIONS, commit.versions)
+            expected += move(connection, projection, VERSIONS, commit.versions, _seen(commit))
             expected += leave_out(connection, projection, commit.left_out)
             expected += unpark(connection, projection, commit.unpark)
             write_rows(connection, projection, commit)
@@ -277,6 +278,18 @@ def _check(connection: Connection[TupleRow], projection: Projection, spec: RowSp
     if found != [(column.name, _sql_type(column)) for column in spec.columns]:
         msg = f"{projection.id}: table {spec.table} has other columns than its rows: a change needs a new version"
         raise StoreError(msg)
+
+
+def _seen(commit: Commit) -> Mapping[UUID, int]:
+    """Return the newest time that the rows of a step tell a vehicle was seen at."""
+    found: dict[UUID, int] = {}
+    for row_type in SEEN_ROWS:
+        seen: Any
+        for seen in commit.upserts.get(row_type, ()):
+            at = seen.captured_at
+            if at > found.get(seen.vehicle_id, at - 1):
+                found[seen.vehicle_id] = at
+    return found
 
 
 def write_rows(connection: Connection[TupleRow], projection: Projection, commit: Commit) -> None:

@@ -156,7 +156,8 @@ class PostgresTwinReader:
     ) -> Sequence[Placed]:
         """Return up to `limit` vehicles in an order, after a place in it."""
         joins, conditions, parameters = self._chosen(chosen)
-        statement, of_place = self._statements.ordered_vehicles(order, after, joins, conditions)
+        few = chosen.vins is not None
+        statement, of_place = self._statements.ordered_vehicles(order, after, joins, conditions, few=few)
         return self._rows(
             lambda row: Placed(DirectoryEntry._make(row[:-1]), row[-1]), statement, [*parameters, *of_place, limit]
         )

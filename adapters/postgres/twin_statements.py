@@ -12,7 +12,7 @@ from typing import Final, LiteralString, NamedTuple
 
 from adapters.fleet_counts import GroupBy
 from adapters.postgres.schema import APPENDS_LOCK
-from adapters.twins import EventFilter, PageOf, VehicleFilter, projection_of, signal_table
+from adapters.twins import PROJECTIONS, SEEN_ROWS, EventFilter, PageOf, VehicleFilter, projection_of, signal_table
 from adapters.vehicle_order import OrderBy, Place, VehicleOrder
 from domain.paths import LATITUDE, LONGITUDE, STATE_OF_CHARGE_DISPLAYED
 from domain.vin import REGIONS
@@ -29,7 +29,6 @@ def columns(row_type: type[Row]) -> LiteralString:
 
 VERSIONS_REMEMBERED_MAX: Final = 64  # sets of them
 SIGNAL_TABLES: Final = (NavigationSignalRow, MediaSignalRow, DiagnosticsSignalRow)
-SEEN_TABLES: Final[tuple[type[Row], ...]] = (*SIGNAL_TABLES, TroubleCodeRow)  # what is told there was captured then
 ENTRY: Final = "d.vehicle_id, d.vin, d.brand, d.model, d.registered_at"
 COUNT: Final = "count"
 VEHICLE: Final = "vehicle"  # of rows that count vehicles, what is no group
@@ -224,7 +223,7 @@ class TwinStatements:
         )
         seen: LiteralString = " UNION ALL ".join(
             f"SELECT r.vehicle_id, r.captured_at FROM {self.table(row_type)} AS r WHERE r.vehicle_id = ANY(%(ids)s)"
-            for row_type in SEEN_TABLES
+            for row_type in SEEN_ROWS
         )
         self.last_seen: Final[LiteralString] = (
             f"SELECT s.vehicle_id, max(s.captured_at) FROM ({seen}) AS s GROUP BY s.vehicle_id"
@@ -249,13 +248,19 @@ class TwinStatements:
         return f"SELECT {columns(row_type)} FROM {self.table(row_type)} AS r"
 
     def ordered_vehicles(
-        self, order: VehicleOrder, after: Place | None, joins: LiteralString, conditions: Sequence[LiteralString]
+        self,
+        order: VehicleOrder,
+        after: Place | None,
+        joins: LiteralString,
+        conditions: Sequence[LiteralString],
+        *,
+        few: bool,
     ) -> tuple[LiteralString, list[object]]:
         """Return what reads a page of chosen vehicles in an order, and the parameters between the filter's and LIMIT.
 
-        Its last column is what they are ordered by.
+        Its last column is what they are ordered by. `few`: the filter names each.
         """
-        value, join = self._order_value(order.by)
+        value, join = self._order_value(order.by, few=few)
         direction, compared = ("DESC", "<") if order.descending else ("ASC", ">")
         parameters: list[object] = []
         keyset: list[LiteralString] = []
@@ -307,8 +312,11 @@ class TwinStatements:
             case GroupBy.REGION:
                 return "c.region", ""
 
-    def _order_value(self, by: OrderBy) -> tuple[LiteralString, LiteralString]:
-        """Return what vehicles of the directory, called d, are ordered by, and the join that gives it."""
+    def _order_value(self, by: OrderBy, *, few: bool) -> tuple[LiteralString, LiteralString]:
+        """Return what vehicles of the directory, called d, are ordered by, and the join that gives it.
+
+        Of `few` vehicles it is looked up one by one.
+        """
         if by in _OF_DIRECTORY:
             return _OF_DIRECTORY[by], ""
         if by is OrderBy.STATE_OF_CHARGE:
@@ -318,11 +326,20 @@ class TwinStatements:
                 " AND s.number > '-Infinity' AND s.number < 'Infinity'"  # no NaN, which is greater than that
             )
             return "placed.value", f" LEFT JOIN LATERAL ({told}) AS placed ON true"
-        seen: LiteralString = " UNION ALL ".join(
-            f"SELECT max(s.captured_at) AS at FROM {self.table(row_type)} AS s WHERE s.vehicle_id = d.vehicle_id"
-            for row_type in SEEN_TABLES
+        if few:
+            seen: LiteralString = ", ".join(
+                f"(SELECT p.seen_at FROM projection_vehicles AS p WHERE p.projection = '{projection.name}'"
+                f" AND p.version = {self.version(projection)} AND p.vehicle_id = d.vehicle_id)"
+                for projection in PROJECTIONS
+            )
+            return "placed.value", f" CROSS JOIN LATERAL (SELECT greatest({seen}) AS value OFFSET 0) AS placed"
+        names = ", ".join(f"'{projection.name}'" for projection in PROJECTIONS)
+        versions = ", ".join(f"{self.version(projection)}" for projection in PROJECTIONS)
+        all_seen: LiteralString = f"vehicles_seen(ARRAY[{names}], ARRAY[{versions}]::bigint[])"
+        return (
+            "placed.value",
+            f" LEFT JOIN {all_seen} AS placed (vehicle_id, value) ON placed.vehicle_id = d.vehicle_id",
         )
-        return "placed.value", f" CROSS JOIN LATERAL (SELECT max(seen.at) AS value FROM ({seen}) AS seen) AS placed"
 
     def chosen_vehicles(self, chosen: VehicleFilter) -> tuple[list[LiteralString], list[LiteralString], list[object]]:
         """Return joins and conditions of a filter of the directory, called d, and their parameters in this order."""
@@ -342,19 +359,19 @@ class TwinStatements:
         if chosen.last_seen_after is not None:
             seen: LiteralString = " UNION ALL ".join(
                 f"SELECT true FROM {self.table(row_type)} AS s WHERE s.vehicle_id = d.vehicle_id AND s.captured_at > %s"
-                for row_type in SEEN_TABLES
+                for row_type in SEEN_ROWS
             )
             joins.append(f" CROSS JOIN LATERAL ({seen} LIMIT 1) AS seen")
-            in_joins += [chosen.last_seen_after] * len(SEEN_TABLES)
+            in_joins += [chosen.last_seen_after] * len(SEEN_ROWS)
         if chosen.last_seen_before is not None:
             later: LiteralString = " UNION ALL ".join(
                 f"SELECT true AS found FROM {self.table(row_type)} AS s"
                 " WHERE s.vehicle_id = d.vehicle_id AND s.captured_at >= %s"
-                for row_type in SEEN_TABLES
+                for row_type in SEEN_ROWS
             )
             joins.append(f" LEFT JOIN LATERAL ({later} LIMIT 1) AS seen_later ON true")
             conditions.append("seen_later.found IS NULL")
-            in_joins += [chosen.last_seen_before] * len(SEEN_TABLES)
+            in_joins += [chosen.last_seen_before] * len(SEEN_ROWS)
         if chosen.warnings is not None:
             joins.append(
                 f" CROSS JOIN LATERAL (SELECT true FROM {self.table(WarningRow)} AS w WHERE w.vehicle_id = d.vehicle_id"

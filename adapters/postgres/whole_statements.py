@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any, Final, LiteralString, NamedTuple
 from uuid import UUID
 
-from adapters.postgres.twin_statements import SEEN_TABLES, SIGNAL_TABLES, TwinStatements, twin_statements
-from adapters.twins import signal_table
+from adapters.postgres.twin_statements import SIGNAL_TABLES, TwinStatements, twin_statements
+from adapters.twins import SEEN_ROWS, signal_table
 from adapters.whole_reads import PROVENANCE, SAMPLE, Asked, Asker, By, Wanted
 from projections.diagnostics.model import TroubleCodeRow, WarningRow
 from projections.navigation.model import TripRow
@@ -110,7 +110,7 @@ class _Writer:
                 f"SELECT {is_wanted if wanted.last_seen else 'true'} AS wanted, {named}"
                 f" FROM {self._statements.table(table)} AS r WHERE r.vehicle_id = v.vehicle_id{condition}"
             )
-        for other in SEEN_TABLES if wanted.last_seen else ():
+        for other in SEEN_ROWS if wanted.last_seen else ():
             if other not in SIGNAL_TABLES:
                 nothing: LiteralString = ", ".join(
                     "r.captured_at" if name == "captured_at" else "NULL" for name in shown

@@ -124,6 +124,15 @@ def test_a_statement_without_any_condition_shows_the_own_vehicles_only(world: Wo
         assert none == [], name
 
 
+def test_when_vehicles_were_seen_is_told_of_the_own_ones_only(world: World) -> None:
+    """A function that no policy stands before."""
+    statement: LiteralString = (
+        "SELECT vehicle_id FROM vehicles_seen(ARRAY['navigation', 'media'], ARRAY[1, 1]::bigint[])"
+    )
+    whole, own, none = ({each for (each,) in rows(world, statement, brands)} for brands in (None, {"Audi"}, set()))
+    assert (whole, own, none) == ({car.id for car in CARS}, {CARS[0].id}, set())
+
+
 @pytest.mark.parametrize("name", ["directory", "stored_events", "navigation_v1_signals"])
 @pytest.mark.usefixtures("world")
 def test_where_no_brand_was_set_there_are_no_rows(database: str, name: str) -> None:
@@ -285,8 +294,9 @@ def test_migrations_protect_what_was_there_before(server: EmbeddedServer) -> Non
             connection.execute(
                 "DROP TABLE access_records, trusted_documents; DROP TYPE bigint_items, double_precision_items"
             )
-            connection.execute("DROP FUNCTION protect_vehicles, log_end, log_recorded_at")
+            connection.execute("DROP FUNCTION protect_vehicles, log_end, log_recorded_at, vehicles_seen")
             connection.execute("DROP INDEX directory_brand_idx")
+            connection.execute("ALTER TABLE projection_vehicles DROP COLUMN seen_at")
             connection.execute("DELETE FROM schema_version WHERE version >= 8")
         with postgres_world(conninfo, *cars()) as world:
             assert all(table["forced"] for name, table in tables(world).items() if name.startswith("media_v1_"))

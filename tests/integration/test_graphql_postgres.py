@@ -316,7 +316,12 @@ def test_a_view_waits_once_for_a_database_that_is_away(tmp_path: Path, monkeypat
     try:
         with twins.reading() as read:
             getconn = twins._pool.getconn
-            monkeypatch.setattr(twins._pool, "getconn", lambda timeout: (waits.append(timeout), getconn(timeout))[1])
+
+            def counted(timeout: float) -> Any:
+                waits.append(timeout)
+                return getconn(timeout)
+
+            monkeypatch.setattr(twins._pool, "getconn", counted)
             for _ in range(3):
                 with pytest.raises(StoreError):
                     read.positions()

@@ -35,7 +35,9 @@ LIKE_SQL: Final = re.compile(
 ASKED: Final = {
     "query": f'{{ vehicle(vin: "{VIN}") {{ vin navigation {{ speed {{ value }} }} }} status {{ logPosition }} }}'
 }
-COMPILED: Final = {"query": f'{{ vehicle(vin: "{VIN}") {{ vin navigation {{ speed {{ value }} }} }} }}'}  # if asked often
+COMPILED: Final = {
+    "query": f'{{ vehicle(vin: "{VIN}") {{ vin navigation {{ speed {{ value }} }} }} }}'
+}  # if asked often
 EITHER_WAY: Final = pytest.mark.parametrize("asked", [ASKED, COMPILED], ids=["ordinary", "compiled"])
 MUCH: Final = {"query": "{ __schema { types { " + " ".join(f"a{n}: description" for n in range(40)) + " } } }"}
 

@@ -17,6 +17,11 @@ PAGE = "vehicles(first: 1, filter: {{ {} }}) {{ edges {{ cursor }} }}"
 COUNT = "fleet(filter: {{ {} }}) {{ vehicles }}"
 OF_CAR = f'vehicle(vin: "{vin_of(1)}")'
 
+TRACK = (
+    OF_CAR
+    + " {{ navigation {{ trips(first: 1) {{ edges {{ node {{ track(maxPoints: {}) {{ pointCount }} }} }} }} }} }}"
+)
+
 
 @pytest.fixture(scope="module")
 def world() -> World:
@@ -53,10 +58,8 @@ def errors(world: World, root: str) -> list[Any]:
             "name at most 1000",
         ),
         (
-            f"{OF_CAR} {{ navigation {{ trips(first: 1) {{ edges {{ node {{ track(maxPoints: {POINTS_MAX})"
-            " { pointCount } } } } } }",
-            f"{OF_CAR} {{ navigation {{ trips(first: 1) {{ edges {{ node {{ track(maxPoints: {POINTS_MAX + 1})"
-            " { pointCount } } } } } }",
+            TRACK.format(POINTS_MAX),
+            TRACK.format(POINTS_MAX + 1),
             "a track of 10001 points",
             "1 to 10000",
         ),

@@ -8,10 +8,12 @@ import pytest
 
 from adapters.access import OPERATOR, Access, TokenRefusedError
 from adapters.clock import now
+from adapters.documents import Documents, sha256_of
 from adapters.graphql import app as app_module
 from adapters.graphql.app import NO_LIMITS, AsgiApp, Limits, Live, build_app
 from adapters.graphql.socket import OPERATIONS_MAX, SocketTimes
 from adapters.graphql.streams import Patience
+from adapters.graphql.trusted import TrustedDocuments
 from domain.errors import StoreError
 from tests.support.asgi import Socket, initiated, talking
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, World, full_car, memory_world
@@ -200,6 +202,22 @@ def test_there_are_never_more_sockets_than_allowed(monkeypatch: pytest.MonkeyPat
             pass
 
     asyncio.run(run())
+
+
+def test_only_trusted_documents_are_executed_on_a_socket_where_nothing_else_is() -> None:
+    class Known(Documents):
+        def find(self, sha256: str) -> str | None:
+            return EVENTS if sha256 == sha256_of(EVENTS) else None
+
+    async def conversation(socket: Socket) -> None:
+        for document in (QUERY, "subscription { events { cursor } }", "subscription { vehicleChanged { cursor } }"):
+            socket.subscribe(document)
+            message = await socket.heard()
+            assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "QUERY_NOT_IN_SAFELIST")
+        socket.subscribe(EVENTS)
+        assert (await socket.next())["events"]["node"]["position"] == 1
+
+    talk(conversation, app_of(WORLD, limits=Limits(None, TrustedDocuments(Known(), only=True))))
 
 
 class Porter:
