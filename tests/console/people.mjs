@@ -88,6 +88,7 @@ export async function forgetful({ open, given }) {
   });
   await settled(page);
   await page.getByLabel("Language").selectOption("de");
+  await page.locator(".counts b").first().filter({ hasNotText: /^0$/ }).waitFor(); // the map's vehicles come beside those of the table
   return page.locator(".counts a").first().innerText();
 }
 
