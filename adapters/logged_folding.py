@@ -1,11 +1,11 @@
 """Says in the log which vehicles a projection parks: a folder itself writes to no log."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from projections.folding import NO_REACH, Folder, Reach
-from projections.ports import Commit
+from projections.ports import Commit, RowBlock
 from projections.projection import Recorded
 from projections.runner import Runner
 
@@ -15,9 +15,11 @@ _log: Final = logging.getLogger(__name__)
 class LoggedFolder(Folder):
     """A folder that says it."""
 
-    def take(self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH) -> None:
+    def take(
+        self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH, blocks: Sequence[RowBlock] = ()
+    ) -> None:
         """Fold events and write them."""
-        super().take(batch, commit, reach)
+        super().take(batch, commit, reach, blocks)
         for each in commit.park:
             where = {"vehicle_id": each.vehicle_id, "projection": self.projection.id, "position": each.position}
             said = "%s parks vehicle %s at position %d (see `fleettwin parked show`): %s"

@@ -68,11 +68,12 @@ class Filler:
         folder = LoggedFolder(projection, self.log, self.store, now)
         between = (job.after_position, job.until_position)
         while True:
-            events, page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, projection)
-            if page.events:
-                with COLLECTOR.held(page.events):
-                    folder.take(events, Commit(), page.reach)
-                place = page.place
+            with COLLECTOR.held(0):
+                events, blocks, page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, projection)
+                if page.events:
+                    folder.take(events, Commit(), page.reach, blocks)
+                    place = page.place
+            COLLECTOR.passed(page.events)
             yield page.events
             if page.events < PAGE_EVENTS:
                 return

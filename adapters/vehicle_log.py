@@ -17,6 +17,7 @@ from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
 from domain.streams import StreamProgress
 from domain.upcasts import topics_of
+from projections.ports import RowBlock
 from projections.projection import Projection, Recorded
 
 HISTORY_PAGE: Final = 5_000  # events of one vehicle, or of several, read at a time
@@ -134,15 +135,16 @@ class VehicleLog:
 
     def by_vehicle(
         self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int, projection: Projection
-    ) -> tuple[Sequence[Recorded], VehiclePage]:
+    ) -> tuple[Sequence[Recorded], Sequence[RowBlock], VehiclePage]:
         """Return up to `limit` events in order of vehicle and version: see `RecordLog.by_vehicle`.
 
-        Those that change nothing in a projection are passed over, but for one whose bytes are none of its topic.
+        Those that change nothing in a projection are passed over, but for one whose bytes are none of its topic; so are
+        those that leave nothing but the rows that are given.
         """
         others = self._codec.starts_of_others(topics_of(projection.folds))
         page = self._records.by_vehicle(place, last_id, between, limit, others)
-        records = self._codec.telling(page.records, topics_of(projection.newest))
-        return [self._recorded(each) for each in records], page
+        records, blocks = self._codec.telling(page.records, projection.renewed)
+        return [self._recorded(each) for each in records], blocks, page
 
     def last_position(self) -> int:
         """Return the position of the newest event."""

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.errors import StoreError
 from domain.units import Micros
-from projections.ports import Commit, Moved, Parked, ReadModelStore
+from projections.ports import Commit, Moved, Parked, ReadModelStore, RowBlock
 from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key_in_vehicle
 
 ERROR_LENGTH_MAX: Final = 2_000  # characters of an error that are kept
@@ -141,6 +141,7 @@ class _Session:
         for vehicle_id in vehicles:  # of which there may be no event
             self.batches[vehicle_id]  # made, where it is missing
         self.rows = {vehicle_id: _VehicleRows(vehicle_id, self._loader) for vehicle_id in self.batches}
+        self.anew: set[UUID] = set()  # vehicles of which other events are folded than were given at first
 
     @property
     def store_failed(self) -> bool:
@@ -170,6 +171,7 @@ class _Session:
     def take_anew(self, vehicle_id: UUID, events: Sequence[Recorded]) -> None:
         """Forget what was folded of a vehicle; these are its events now."""
         self.batches[vehicle_id] = list(events)
+        self.anew.add(vehicle_id)
         self.rows[vehicle_id].forget_written()
 
     def collect(self, commit: Commit) -> None:
@@ -255,12 +257,14 @@ class Folder:
                 self._versions.pop(vehicle_id, None)
             self._parked = parked
 
-    def take(self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH) -> None:
+    def take(
+        self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH, blocks: Sequence[RowBlock] = ()
+    ) -> None:
         """Fold events and write them with what `commit` says of positions.
 
         Of a vehicle with a `reach`, the events after the one version, up to the other, that are not in the batch change
-        nothing, or nothing that the others do not change once more. A vehicle whose event fails is left out from that
-        event on. Raises `PositionConflictError` where another process was first.
+        nothing but the rows in `blocks`, or nothing that the others do not change once more. A vehicle whose event
+        fails is left out from that event on. Raises `PositionConflictError` where another process was first.
         """
         session = _Session(self._store, self.projection, batch, reach)
         self._load_versions(session.batches.keys())
@@ -272,6 +276,11 @@ class Folder:
                 counts = counts._replace(left_out=counts.left_out + len(events))
             else:
                 counts = self._take_vehicle(vehicle_id, session, commit, counts, 0, reach.get(vehicle_id))
+        if blocks:
+            # Of the others each event is folded that they lack.
+            whole = {vehicle_id for vehicle_id, (after, _) in reach.items() if after <= self._versions[vehicle_id]}
+            whole -= self._parked.keys() | session.anew
+            commit.blocks = [block.without(session.batches.keys() - whole) for block in blocks]
         self._write(session, commit)
         self.counts = counts
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from domain.errors import PositionConflictError
@@ -44,6 +44,24 @@ class Moved(NamedTuple):
     after: int
 
 
+class RowBlock(Protocol):
+    """Rows of one type that no fold has made, by columns: one value a row."""
+
+    @property
+    def row_type(self) -> type[Row]:
+        """What they are."""
+
+    @property
+    def columns(self) -> Sequence[Sequence[Any]]:
+        """Each column, in the order of the row type."""
+
+    def rows(self) -> Sequence[Row]:
+        """Return them one by one."""
+
+    def without(self, vehicle_ids: Collection[UUID]) -> "RowBlock":
+        """Return those of other vehicles."""
+
+
 @dataclass(slots=True)
 class Commit:
     """Everything that one step of a projection writes, in one transaction.
@@ -57,6 +75,7 @@ class Commit:
     position: int = 0
     upserts: Mapping[type[Row], Sequence[Row]] = field(default_factory=dict)  # at most one row a key
     deletes: Mapping[type[Row], Sequence[Key]] = field(default_factory=dict)  # no key that is upserted too
+    blocks: Sequence[RowBlock] = ()  # upserted as well: other rows
     versions: dict[UUID, Moved] = field(default_factory=dict)  # the last version folded
     park: list[Parked] = field(default_factory=list)  # inserted or replaced, by vehicle
     left_out: dict[UUID, int] = field(default_factory=dict)  # of vehicles that are parked: the newest version
@@ -70,6 +89,8 @@ class Commit:
             found[row_type] = dict.fromkeys(keys)
         for row_type, rows in self.upserts.items():
             found.setdefault(row_type, {}).update({row_key(row): row for row in rows})
+        for block in self.blocks:
+            found.setdefault(block.row_type, {}).update({row_key(row): row for row in block.rows()})
         return found
 
 

@@ -7,7 +7,7 @@ Architecture invariant: everything in a row comes from the log, so that a rebuil
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from types import NoneType, UnionType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -68,6 +68,31 @@ class Rows(Protocol):
 Fold = Callable[[Recorded, Any, Rows], None]
 
 
+class Copied(NamedTuple):
+    """A row of nothing but what an event is: its fields by their names, its version and its position.
+
+    `items` are the other columns: a field that is a list, and which of its items.
+    """
+
+    row_type: type[Row]
+    items: Mapping[str, tuple[str, int]]
+
+
+class Renewed(NamedTuple):
+    """What the fold of a type of event leaves until a later event tells it anew, and does not read.
+
+    That are signals, until one is told as measured later: those of the field `paths`, in order of time, or always the
+    same; `measured_at` is the field of when, a moment or moments in order. It may also be one row, which the fold of
+    every event with the same field `row` puts anew. What else it leaves is `copied`, which no fold reads or writes.
+    """
+
+    measured_at: str
+    paths: str = ""
+    signals: tuple[str, ...] = ()
+    row: str = ""
+    copied: Copied | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Projection:
     """A read model. `folds` says what each type of event does to the rows; other events change nothing."""
@@ -79,9 +104,7 @@ class Projection:
     keys: Callable[
         [VehicleEvent], Sequence[tuple[type[Row], Key]]
     ]  # the rows of its vehicle that folding this event will ask for, as far as is known before
-    newest: frozenset[type[VehicleEvent]] = (
-        frozenset()
-    )  # types of events that tell signals, and of whose folds only the newest of each signal leaves anything
+    renewed: Mapping[type[VehicleEvent], Renewed] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

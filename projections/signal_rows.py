@@ -1,13 +1,13 @@
 """The current value of each signal: one fold for every projection that keeps some."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from domain.events import LateSamplesRecorded, SignalsSampled
 from domain.signals import Quality, SignalValue
 from domain.units import Micros
-from projections.projection import Key, Recorded, Row, Rows
+from projections.projection import Key, Recorded, Renewed, Row, Rows
 
 
 class SignalRow(NamedTuple):
@@ -86,6 +86,9 @@ def tell(
         recorded.position,
     )  # type: ignore[call-arg]
     rows.put(row)
+
+
+SAMPLES: Final = Renewed("sampled_at", paths="path")  # what `tell_newest` leaves
 
 
 def tell_newest(

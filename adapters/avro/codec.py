@@ -1,22 +1,18 @@
 """Events as bytes, by the schemas of their topics."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import repeat
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from adapters.avro.quick import TIMES, Odd
+from adapters.avro.old_news import pass_over
 from adapters.avro.registry import SchemaRegistry
 from adapters.avro.wire import RecordReaders, RecordWriter, UnreadableError
 from adapters.event_log import StoredRecord
+from adapters.row_block import RowBlock
 from domain.errors import BadInputError, UnknownEventError
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.upcasts import Fields, today, topics_of, upcasts_of
-
-# Fields of an event that tells signals.
-_NAMES: Final = "path"
-_TIMES: Final = "sampled_at"
-_TIME_BYTES: Final = 8
+from projections.projection import Renewed
 
 
 class AvroCodec:
@@ -79,42 +75,11 @@ class AvroCodec:
         """Return every other topic with what the bytes of its events begin with, for each of its schemas."""
         return [(topic, start) for topic, start in self._readers.starts() if topic not in topics]
 
-    def telling(self, records: Sequence[StoredRecord], topics: Collection[str]) -> list[StoredRecord]:
-        """Return records of vehicles, without those that later ones of the same vehicle make old news.
-
-        That is a record of one of these topics each of whose signals a later one of them tells as measured after all
-        that it tells; both must lie as records that were read before: of others it is not known before they are read.
-        """
-        kept: list[StoredRecord] = []
-        vehicle_id: UUID | None = None
-        told: dict[str, int] = {}  # after when each signal is measured again
-        for record in reversed(records):
-            if record.topic in topics:
-                if record.originator_id != vehicle_id:
-                    vehicle_id, told = record.originator_id, {}
-                span = self._span(record.topic, record.state)
-                if span is not None:
-                    names, first, last = span
-                    if min(map(told.get, names, repeat(last))) > last:
-                        continue
-                    told.update(dict.fromkeys(names, first))
-            kept.append(record)
-        kept.reverse()
-        return kept
-
-    def _span(self, topic: str, data: bytes) -> tuple[Sequence[str], int, int] | None:
-        """Return the signals of a record, and when the first and the last was measured: they are in order of time."""
-        try:
-            reader = self._readers.find(topic, data)
-            shape = reader.shape_of(data)
-            names = shape.names.get(_NAMES) if shape else None
-            if not shape or not names or topic in self._upcasts:
-                return None
-            end = shape.ends[_TIMES] - 1  # behind the items of a column there is its end
-            first = end - _TIME_BYTES * len(names)
-            return names, TIMES[data[first : first + _TIME_BYTES]], TIMES[data[end - _TIME_BYTES : end]]
-        except (UnreadableError, Odd):
-            return None  # whoever decodes it sees
+    def telling(
+        self, records: Sequence[StoredRecord], renewed: Mapping[type[VehicleEvent], Renewed]
+    ) -> tuple[list[StoredRecord], list[RowBlock]]:
+        """Return records of vehicles without those whose events leave but rows, and the rows: see `old_news`."""
+        return pass_over(records, {each.TOPIC: rule for each, rule in renewed.items()}, self._readers)
 
     def is_of(self, topic: str, data: bytes) -> bool:
         """Whether `data` begins as the events of a topic do; what follows is not read."""

@@ -40,20 +40,25 @@ class _Kept(dict[Any, V]):
         return made
 
 
-_MORE: Final = 0x0080808080808080  # the bits that say of the first seven bytes of eight that more follow
-_BITS: Final = 0x7F7F7F7F7F7F7F7F
+MORE_BITS: Final = 0x8080808080808080  # of eight bytes as a word
+MORE: Final = 0x0080808080808080  # what these bits are where more follow the first seven
 
 
-def _time(raw: bytes) -> int:
-    """Return a long of just eight bytes, as times of our age have: seven bits in each, the lowest first; zigzag."""
-    word = int.from_bytes(raw, "little")
-    if len(raw) != 8 or word & ~_BITS != _MORE:  # noqa: PLR2004  # bytes
-        raise Odd
-    word &= _BITS
+def number(word: Any) -> Any:
+    """Return what eight bytes say, seven bits in each, the lowest first, zigzag; of an array of words: as unsigned."""
     word = (word & 0x007F007F007F007F) | (word & 0x7F007F007F007F00) >> 1
     word = (word & 0x00003FFF00003FFF) | (word & 0x3FFF00003FFF0000) >> 2
     word = (word & 0x000000000FFFFFFF) | (word & 0x0FFFFFFF00000000) >> 4
     return (word >> 1) ^ -(word & 1)
+
+
+def _time(raw: bytes) -> int:
+    """Return a long of just eight bytes, as times of our age have."""
+    word = int.from_bytes(raw, "little")
+    if len(raw) != 8 or word & MORE_BITS != MORE:  # noqa: PLR2004  # bytes
+        raise Odd
+    found: int = number(word)
+    return found
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
@@ -121,7 +126,7 @@ def _names(data: bytes, at: int, count: int) -> tuple[list[str], int]:
         length, at = (data[at] >> 1, at + 1) if not data[at] & 0x81 else _long(data, at)
         if length < 0:
             raise Odd
-        names.append(_NAMES[data[at : at + length]])
+        names.append(NAMES[data[at : at + length]])
         at += length
     return names, at
 
@@ -130,7 +135,7 @@ _DOUBLE: Final = Struct("<d").unpack_from
 _FLAGS: Final = (False, True)
 _EVEN: Final = bytes(range(0, 128, 2))  # numbers from 0 to 63, as one byte each
 _HALVES: Final = bytes(byte >> 1 for byte in range(256))
-_NAMES: Final = _Kept(lambda raw: sys.intern(str(raw, "utf-8")))
+NAMES: Final = _Kept(lambda raw: sys.intern(str(raw, "utf-8")))
 TIMES: Final = _Kept(_time)  # by their bytes; raises Odd for those of another age
 _IN_CODE: Final[Mapping[str, Any]] = {
     "Odd": Odd,
@@ -145,7 +150,7 @@ _IN_CODE: Final[Mapping[str, Any]] = {
     "long": _long,
     "names": _names,
     "numbers": _numbers,
-    "text": _NAMES,
+    "text": NAMES,
     "time": TIMES,
     "uuid": _Kept(lambda raw: UUID(str(raw, "ascii"))),
     "values": _values,

@@ -63,12 +63,13 @@ class RecordWriter:
 class RecordReader:
     """Reads records of one schema, as the newest version of it would have them."""
 
-    __slots__ = ("_conversions", "_defaults", "_quick", "_schema", "topic")
+    __slots__ = ("_conversions", "_defaults", "_quick", "_schema", "kinds", "topic")
 
     def __init__(self, schema: RegisteredSchema, newest: RegisteredSchema) -> None:
         fields = schema.definition["fields"]
         names = {field["name"] for field in fields}
         self.topic = schema.topic
+        self.kinds = {field["name"]: field["type"] for field in fields}  # by field
         self._schema = _in_process(schema)
         self._quick = quick_reader(fields, PREFIX.size)
         self._conversions = _conversions(fields, uuid=_parsed_uuid, names=_shared, union=None)

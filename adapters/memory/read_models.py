@@ -122,6 +122,8 @@ class MemoryReadModels:
                     self._rows[name, row_type].pop(key, None)
             for row_type, rows in commit.upserts.items():
                 self._rows[name, row_type].update({row_key(row): _typed(row) for row in rows})
+            for block in commit.blocks:
+                self._rows[name, block.row_type].update({row_key(row): row for row in block.rows()})
             self._versions[name].update({vehicle_id: moved.after for vehicle_id, moved in commit.versions.items()})
             at = self._clock()
             self._projected[name].update({each: Projected(moved.after, at) for each, moved in commit.versions.items()})

@@ -5,12 +5,14 @@ dimension; then each element as its length (-1 for null) and its bytes, all big-
 """
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -69,9 +71,27 @@ _ELEMENTS: Final[dict[ElementType, tuple[int, Callable[..., bytes]]]] = {
 
 def array(kind: ElementType, values: Sequence[object]) -> ArrayParameter:
     """Return `values`, None among them as null, as a one-dimensional array of `kind`."""
-    oid, element = _ELEMENTS[kind]
-    elements: Iterable[bytes] = [_NULL if value is None else element(value) for value in values]
-    return ArrayParameter(_HEADER.pack(1, 1, oid, len(values), 1) + b"".join(elements))
+    return joined(kind, len(values), elements(kind, values))
+
+
+def elements(kind: ElementType, values: Sequence[object] | NDArray[Any]) -> bytes:
+    """Return a part of what an array of `kind` holds."""
+    if isinstance(values, np.ndarray):  # without a null
+        numbers = np.empty(len(values), _number(kind))
+        numbers["length"], numbers["value"] = 8, values
+        return numbers.tobytes()
+    element = _ELEMENTS[kind][1]
+    return b"".join([_NULL if value is None else element(value) for value in values])
+
+
+def _number(kind: str) -> np.dtype[Any]:
+    return np.dtype([("length", ">i4"), ("value", ">i8" if kind == "bigint" else ">f8")])
+
+
+def joined(kind: ElementType | None, count: int, *parts: bytes) -> ArrayParameter:
+    """Return parts as one array of so many elements; None: of a composite type."""
+    oid = _ELEMENTS[kind][0] if kind else 0
+    return ArrayParameter(_HEADER.pack(1, 1, oid, count, 1) + b"".join(parts))
 
 
 LENGTHS_KEPT_MAX: Final = 256  # of lists: what lies before and between the items of each
@@ -81,10 +101,17 @@ _RECORD: Final = struct.Struct(">iiIi")
 _ITEMS: Final[dict[ItemType, tuple[int, str]]] = {"bigint": (1016, "q"), "double precision": (1022, "d")}  # of arrays
 
 
-def lists(kind: ItemType, values: Sequence[Sequence[float | None] | None]) -> ArrayParameter:
-    """Return lists of any lengths, None among them as null, as an array of the composite type `kind`_items."""
-    elements = [_NULL if value is None else _items(kind, value) for value in values]
-    return ArrayParameter(_HEADER.pack(1, 1, 0, len(values), 1) + b"".join(elements))
+def list_elements(kind: ItemType, values: Sequence[Sequence[float | None] | None] | NDArray[Any]) -> bytes:
+    """Return a part of what an array of lists holds."""
+    if isinstance(values, np.ndarray):  # of lists of one length
+        if values.dtype == object:  # of nulls
+            return _items(kind, [None] * values.shape[1]) * len(values)
+        head, _ = _of_length(kind, values.shape[1])
+        made = np.empty(len(values), [("head", f"V{len(head)}"), ("items", _number(kind), values.shape[1:])])
+        made["head"] = np.void(head)
+        made["items"]["length"], made["items"]["value"] = 8, values
+        return made.tobytes()
+    return b"".join([_NULL if value is None else _items(kind, value) for value in values])
 
 
 def _items(kind: ItemType, items: Sequence[float | None]) -> bytes:

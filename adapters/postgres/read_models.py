@@ -4,6 +4,7 @@ Architecture invariant: a new read model needs no new SQL.
 """
 
 import select
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString, Self, cast
@@ -17,7 +18,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
 from adapters.metrics import COMMIT_SECONDS, projection_label
-from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, lists
+from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, elements, joined, list_elements
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
 from adapters.postgres.pipelined import pipelined
 from adapters.twins import SEEN_ROWS
@@ -296,13 +297,20 @@ def write_rows(connection: Connection[TupleRow], projection: Projection, commit:
     """Write the rows of a step."""
     for row_type, keys in commit.deletes.items():
         _delete(connection, projection, row_spec(row_type), keys)
+    parts: defaultdict[type[Row], list[_Columns]] = defaultdict(list)
     for row_type, rows in commit.upserts.items():
-        _upsert(connection, projection, row_spec(row_type), rows)
+        if rows:
+            parts[row_type].append(list(zip(*cast("Sequence[tuple[Any, ...]]", rows), strict=True)))
+    for block in commit.blocks:
+        parts[block.row_type].append(block.columns)
+    for row_type, of_type in parts.items():
+        _upsert(connection, projection, row_spec(row_type), of_type)
 
 
-def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowSpec, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
+_Columns = Sequence[Sequence[Any]]
+
+
+def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowSpec, parts: Sequence[_Columns]) -> None:
     columns = spec.columns
     others = [column for column in columns if column.name not in spec.key]
     statement = (
@@ -311,8 +319,7 @@ def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowS
         f" ON CONFLICT ({', '.join(spec.key)})"
         f" DO UPDATE SET ({_names(others)}) = ROW ({_names(others, 'excluded.')})"
     )
-    of_columns = zip(*cast("Sequence[tuple[Any, ...]]", rows), strict=True)
-    parameters = [_parameter(column, values) for column, values in zip(columns, of_columns, strict=True)]
+    parameters = [_parameter(column, values) for column, *values in zip(columns, *parts, strict=True)]
     connection.execute(_sql(statement), parameters, prepare=True)
 
 
@@ -331,13 +338,13 @@ def _delete(connection: Connection[TupleRow], projection: Projection, spec: RowS
     connection.execute(_sql(statement), parameters)
 
 
-def _parameter(column: Column, values: Sequence[Any]) -> ArrayParameter:
-    """Return one column of rows."""
+def _parameter(column: Column, parts: Sequence[Sequence[Any]]) -> ArrayParameter:
+    """Return one column of rows, which are in parts."""
+    count = sum(map(len, parts))
     if column.kind.endswith("[]"):
-        return lists(_ITEM_TYPES[column.kind], values)
-    if column.kind == "float":
-        return array("double precision", [None if value is None else float(value) for value in values])
-    return array(_TYPES[column.kind], values)
+        return joined(None, count, *[list_elements(_ITEM_TYPES[column.kind], each) for each in parts])
+    kind = _TYPES[column.kind]
+    return joined(kind, count, *[elements(kind, each) for each in parts])
 
 
 def _sql(text: str) -> LiteralString:

@@ -16,8 +16,8 @@ from projections.diagnostics.model import (
     TroubleCodeRow,
     WarningRow,
 )
-from projections.projection import Key, Projection, Recorded, Row, Rows
-from projections.signal_rows import signal_keys, tell, tell_newest
+from projections.projection import Key, Projection, Recorded, Renewed, Row, Rows
+from projections.signal_rows import SAMPLES, signal_keys, tell, tell_newest
 
 ELSEWHERE: Final = (
     "Vehicle.Cabin.Infotainment.Media.",
@@ -212,5 +212,5 @@ DIAGNOSTICS: Final = Projection(
         e.ClockCorrected: _clock,
     },
     keys=_keys,
-    newest=frozenset({e.SignalsSampled}),
+    renewed={e.SignalsSampled: SAMPLES, e.OdometerAdvanced: Renewed("captured_at", signals=(paths.ODOMETER,))},
 )

@@ -8,7 +8,7 @@ from domain import paths
 from domain.events import VehicleEvent
 from projections.media.model import MediaSignalRow, PlayRow
 from projections.projection import Key, Projection, Recorded, Row, Rows
-from projections.signal_rows import signal_keys, tell, tell_newest
+from projections.signal_rows import SAMPLES, signal_keys, tell, tell_newest
 
 PREFIX: Final = "Vehicle.Cabin.Infotainment.Media."
 _PATH_OF: Final[dict[type[VehicleEvent], str]] = {
@@ -85,5 +85,5 @@ MEDIA: Final = Projection(
         e.VolumeChanged: _volume,
     },
     keys=_keys,
-    newest=frozenset({e.SignalsSampled}),
+    renewed={e.SignalsSampled: SAMPLES},
 )

@@ -9,8 +9,8 @@ from domain import paths
 from domain.events import VehicleEvent
 from domain.units import KilowattHours, Metres, Micros
 from projections.navigation.model import DestinationRow, NavigationSignalRow, TrackRow, TripRow
-from projections.projection import Key, Projection, Recorded, Row, Rows
-from projections.signal_rows import signal_keys, tell, tell_newest
+from projections.projection import Copied, Key, Projection, Recorded, Renewed, Row, Rows
+from projections.signal_rows import SAMPLES, signal_keys, tell, tell_newest
 
 PATHS: Final = frozenset(
     {
@@ -163,5 +163,13 @@ NAVIGATION: Final = Projection(
         e.DestinationCleared: _destination,
     },
     keys=_keys,
-    newest=frozenset({e.SignalsSampled}),
+    renewed={
+        e.SignalsSampled: SAMPLES,
+        e.TrackExtended: Renewed(
+            "fix_captured_at",
+            signals=_POSITION,
+            row="trip_id",
+            copied=Copied(TrackRow, {"started_at": ("fix_captured_at", 0), "ended_at": ("fix_captured_at", -1)}),
+        ),
+    },
 )

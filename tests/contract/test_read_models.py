@@ -4,12 +4,15 @@ import math
 import threading
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.row_block import RowBlock
 from domain.errors import PositionConflictError
 from domain.units import Micros
 from projections.digest import digest
@@ -64,6 +67,25 @@ def test_a_row_replaces_the_one_with_its_key(store: ReadModelStore) -> None:
     put(store, ReadingRow(CAR, "Speed", 2, share=0.5))
     assert store.load(SAMPLE, ReadingRow, [(CAR, "Speed")]) == {(CAR, "Speed"): ReadingRow(CAR, "Speed", 2, share=0.5)}
     assert len(readings(store)) == 2
+
+
+def test_rows_by_columns_are_written_with_others_and_replace_those_with_their_keys(store: ReadModelStore) -> None:
+    put(store, ReadingRow(CAR, "Speed", 1, note="first"))
+    numbers = np.array([-3, 2**62])
+    columns: list[Any] = [
+        [CAR, OTHER_CAR], ["Speed", "Lével"], numbers, numbers / 4, [True, False], [CAR, None], [None, "x"], numbers,
+        numbers / 8, [None, True], np.array([[0.5, -1.0], [math.nan, math.inf]]), numbers.reshape(2, 1),
+    ]  # fmt: skip
+    block = RowBlock(ReadingRow, tuple(columns))
+    nulls = RowBlock(ReadingRow, (*[each[:1] for each in columns[:-2]], np.full((1, 2), None), [None]))
+    nulls.columns[1][:] = ["Nulls"]
+    other = ReadingRow(CAR, "Level", levels=[1.5, None], moments=[])
+    store.commit(SAMPLE, Commit(1, 2, upserts={ReadingRow: [other]}, blocks=[block, nulls]))
+    expected = [other, *nulls.rows(), *block.rows()]
+    assert repr(readings(store)) == repr(expected)
+    assert [row.number for row in readings(store)] == [0, -3, -3, 2**62]
+    assert block.without({CAR}).rows()[0].vehicle_id == OTHER_CAR
+    assert block.without({UUID(int=7)}) is block
 
 
 def test_a_deleted_row_is_gone_and_one_that_never_was_is_no_error(store: ReadModelStore) -> None:

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.avro import shapes
+from adapters.avro import old_news
 from adapters.avro.codec import AvroCodec
+from adapters.avro.mapper import AvroMapper
 from adapters.avro.registry import SchemaRegistry
+from adapters.avro.shapes import SHAPES_MAX, Shapes
+from adapters.avro.wire import PREFIX
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.vehicle_log import VehicleLog
@@ -20,22 +23,40 @@ from domain.events import VehicleEvent
 from projections.diagnostics.projector import DIAGNOSTICS
 from projections.digest import digest
 from projections.folding import Folder
+from projections.navigation.projector import NAVIGATION
 from projections.ports import Commit
-from projections.projection import Fold, Projection, Recorded, Rows
+from projections.projection import Fold, Projection, Recorded, Row, Rows
 from projections.runner import Runner
 from tests.property.test_projections import logs
-from tests.support.batches import T0, Stream, sample
+from tests.property.test_quick_reader import TIMES
+from tests.support.batches import T0, Stream, sample, trace
+from tests.support.events import events_of
 from tests.support.given import Car
 from tests.support.read_side import PROJECTIONS
 
+OTHER_TIMES: Final = [
+    "captured_at",
+    "received_at",
+    "trip_started_at",
+    "trip_ended_at",
+    "leg_started_at",
+    "leg_ended_at",
+]
 DOORS: Final = ["Vehicle.Cabin.Door.Row1.DriverSide.IsOpen", "Vehicle.Cabin.Door.Row1.PassengerSide.IsOpen"]
+
+
+def learn(known: Shapes, data: bytes) -> None:
+    """Learn how any record lies that was read otherwise."""
+    of_length = known.by_length.get(len(data), ())
+    known.by_length[len(data)] = (known._learned(data), *of_length)[:SHAPES_MAX]
 
 
 @pytest.fixture(scope="module")
 def codec() -> Iterator[AvroCodec]:
     """Give a codec that knows how a record lies once it has read it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shapes, "MISSES_MIN", 1)
+        patch.setattr(Shapes, "missed", learn)
+        patch.setattr(old_news, "BLOCK_MIN", 1)
         yield AvroCodec(SchemaRegistry.load())
 
 
@@ -68,10 +89,10 @@ def fill(projection: Projection, log: VehicleLog, store: MemoryReadModels, page_
     folder = Folder(projection, log, store, lambda: T0)
     place, decoded = (ids[0], 0), 0
     while True:
-        events, page = log.by_vehicle(place, ids[-1], (0, log.last_position()), page_events, projection)
+        events, blocks, page = log.by_vehicle(place, ids[-1], (0, log.last_position()), page_events, projection)
         if not page.events:
             return decoded
-        folder.take(events, Commit(), page.reach)
+        folder.take(events, Commit(), page.reach, blocks)
         place, decoded = page.place, decoded + len(events)
 
 
@@ -80,10 +101,10 @@ def fill(projection: Projection, log: VehicleLog, store: MemoryReadModels, page_
 def test_what_is_filled_without_old_news_is_what_was_folded_live(codec: AvroCodec, data: st.DataObject) -> None:
     events = data.draw(logs(vehicles=2))
     log = log_of(codec, events)
-    # What is passed over is not folded, so that it cannot fail; none that a codec reads does.
-    able = [position for position, event in enumerate(events, 1) if not isinstance(event, e.SignalsSampled)]
-    fails_at = data.draw(st.sampled_from([0, *able]))
     for projection in PROJECTIONS:
+        # What is passed over is not folded, so that it cannot fail; none that a codec reads does.
+        able = [position for position, event in enumerate(events, 1) if type(event) not in projection.renewed]
+        fails_at = data.draw(st.sampled_from([0, *able]))
         store, live = MemoryReadModels(), that_fails(projection, fails_at)
         beside = replace(live, version=2)
         Runner(live, log, store, lambda: T0).run_until(len(events))
@@ -92,6 +113,84 @@ def test_what_is_filled_without_old_news_is_what_was_folded_live(codec: AvroCode
         assert store.versions(beside, ids) == store.versions(live, ids)
         assert store.parked(beside) == store.parked(live)
         assert digest(store, beside) == digest(store, live)
+
+
+def rows_of(store: MemoryReadModels, projection: Projection) -> list[Row]:
+    """Return all rows of a projection."""
+    return [row for row_type in projection.row_types for row in store.rows(projection, row_type)]
+
+
+def test_pieces_of_track_are_copied_and_hardly_one_is_decoded(codec: AvroCodec) -> None:
+    car, stream = Car(), Stream()
+    for second in range(0, 200, 4):
+        heading = sample(paths.HEADING, second, 90.0)
+        car.observe(stream.batch(*trace(second, second + 2, step=2.0), *([heading] if second % 8 else [])))
+    log, store, live = log_of(codec, car.events), MemoryReadModels(), replace(NAVIGATION, version=2)
+    pieces = sum(isinstance(event, e.TrackExtended) for event in car.events)
+    assert pieces > 45
+    assert fill(NAVIGATION, log, store, len(car.events)) < len(car.events) - pieces + 5
+    Runner(live, log, store, lambda: T0).run_until(len(car.events))
+    assert rows_of(store, NAVIGATION) == rows_of(store, live)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(event=events_of(e.TrackExtended), data=st.data())
+def test_what_is_copied_is_what_the_fold_makes(codec: AvroCodec, event: e.TrackExtended, data: st.DataObject) -> None:
+    fixes = data.draw(st.integers(0, 3))
+    numbers = st.floats(allow_nan=False, allow_infinity=False)
+    known = data.draw(st.lists(st.booleans(), min_size=fixes, max_size=fixes))
+
+    def column(of: st.SearchStrategy[Any]) -> list[Any]:
+        return data.draw(st.lists(of, min_size=fixes, max_size=fixes))
+
+    def drawn(version: int) -> dict[str, Any]:
+        return {
+            "originator_version": version,
+            "trip_id": data.draw(st.sampled_from([event.trip_id, event.originator_id])),
+            **{name: data.draw(TIMES) for name in OTHER_TIMES},
+            "leg_speed_until": None,
+            "fix_captured_at": column(TIMES),
+            "latitude_deg": column(numbers),
+            "longitude_deg": column(numbers),
+            "heading_deg": column(numbers),
+            "speed_kmh": [data.draw(numbers) if each else None for each in known],
+            "altitude_m": [None] * fixes,
+        }
+
+    events: list[VehicleEvent] = [replace(event, **drawn(version)) for version in range(1, 5)]
+    log, store, live = log_of(codec, events), MemoryReadModels(), replace(NAVIGATION, version=2)
+    fill(NAVIGATION, log, store, len(events))
+    Runner(live, log, store, lambda: T0).run_until(len(events))
+    assert rows_of(store, NAVIGATION) == rows_of(store, live)
+
+
+def test_what_is_damaged_is_not_copied(codec: AvroCodec) -> None:
+    car, stream = Car(), Stream()
+    car.observe(*[stream.batch(*trace(second, second + 2, step=2.0)) for second in range(0, 200, 4)])
+    log_of(codec, car.events)
+    mapper, records = AvroMapper(codec), MemoryEventLog(lambda: T0)
+    stored = [mapper.to_stored_event(event) for event in car.events]
+    place = next(place for place, event in enumerate(car.events) if isinstance(event, e.TrackExtended)) + 20
+    state = bytearray(stored[place].state)
+    state[PREFIX.size + 8 + 3] &= 0x7F  # the time of reception ends early
+    stored[place] = replace(stored[place], state=bytes(state))
+    records.append(stored)
+    store, live = MemoryReadModels(), replace(NAVIGATION, version=2)
+    fill(NAVIGATION, VehicleLog(records, codec), store, len(stored))
+    Runner(live, VehicleLog(records, codec), store, lambda: T0).run_until(len(stored))
+    assert rows_of(store, NAVIGATION) == rows_of(store, live)
+    assert store.parked(NAVIGATION) == store.parked(live)
+    assert store.parked(NAVIGATION)[car.vehicle.id].version == place + 1
+
+
+def test_rows_that_are_copied_are_not_written_where_an_event_before_them_fails(codec: AvroCodec) -> None:
+    car, stream = Car(), Stream()
+    car.observe(*[stream.batch(*trace(second, second + 2, step=2.0)) for second in range(0, 200, 4)])
+    log, store = log_of(codec, car.events), MemoryReadModels()
+    fails_at = next(place for place, each in enumerate(car.events, 1) if isinstance(each, e.TripStarted))
+    fill(that_fails(NAVIGATION, fails_at), log, store, len(car.events))
+    assert rows_of(store, NAVIGATION) == []
+    assert store.parked(NAVIGATION).keys() == {car.vehicle.id}
 
 
 def doors(*opened: bool) -> list[VehicleEvent]:
