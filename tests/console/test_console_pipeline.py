@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -21,6 +22,7 @@ from tests.support.twins import SECOND, T0, Car, full_car, memory_world, postgre
 
 pytestmark = pytest.mark.browser
 
+PICTURES: Final = Path(__file__).parents[2] / "docs/pictures"
 NOW: Final = "2026-02-02T02:40:07Z"
 STAGES: Final = {"hash": "#/pipeline", "wait": "The log is at position"}
 AUDI: Final = full_car(1, brand="Audi")
@@ -247,3 +249,21 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_a_narrow_screen(
     with console_of(made.world.twins, operations=made.operations) as address:
         assert browser.run("people.accessible", address, at=NOW, pages=pages, scheme=scheme) == {}
         assert browser.run("people.narrow", address, at=NOW, pages=pages) == {}
+
+
+def test_the_picture_of_the_pipeline(
+    browser: Browser, beside: tuple[Operated, str], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """It is that of the documentation with `make golden`, else one of the test."""
+    made, _ = beside
+    car = full_car(9)
+    made.write(car, spoilt=[(car.id, 7)])
+    events, entries = Car(10).unwritten()
+    made.world.log.append(events, (), entries)
+    made.watch.once()
+    folder = PICTURES if request.config.getoption("--rewrite-golden") else tmp_path
+    path = folder / "console-pipeline.png"
+    with console_of(made.world.twins, operations=made.operations) as address:
+        found = {"hash": "#/pipeline", "scheme": "light", "size": [1440, 700], "path": str(path)}
+        browser.run("people.picture", address, at=NOW, **found)
+    assert path.stat().st_size > 20_000

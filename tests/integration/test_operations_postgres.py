@@ -1,9 +1,11 @@
 """What whoever operates the platform sees and has done through the API, on a real database, beside the command line."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
+import httpx
 import psycopg
 import pytest
 
@@ -14,12 +16,13 @@ from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.projection_versions import VersionState, at_version, named
 from adapters.rebuild import Job, filler
 from domain import events as e
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, serving
 from tests.support.operated import Operated
 from tests.support.twins import T0, Car, full_car, postgres_world
 
 AUDI, SKODA = full_car(1, brand="Audi"), full_car(2, brand="Skoda")
 READ, WRITE = Scope.OPERATIONS_READ, Scope.OPERATIONS_WRITE
+PATIENCE_S: Final = 60
 EVERYTHING: Final = frozenset(Scope)
 PARKED: Final = """{ operations { parked(first: 100) { edges { node {
     projection version vehicleId type eventVersion position error attempts parkedAt event { type } } } } } }"""
@@ -294,3 +297,32 @@ def test_a_vehicle_with_too_long_a_history_is_left_out_and_named(
     assert found == {"edges": [], "leftOut": [vehicle_id_of(each) for each in sorted([AUDI.id, SKODA.id])]}
     (page,) = digest_of(beside, "navigation", prove=True)
     assert len(page["leftOut"]) == 3
+
+
+# --- as it is served --------------------------------------------------------------------------------------------------
+
+
+def test_a_server_tells_its_stages_and_takes_up_what_is_parked(
+    damaged: tuple[Operated, bytes], fleettwin: CommandLine
+) -> None:
+    written(str(fleettwin.database), damaged[1])
+    stages = "{ operations { problem observedAt stages { name waiting oldestWaitsS } } }"
+    of = {"projection": "media", "version": 1, "id": vehicle_id_of(AUDI.id)}
+    with serving(fleettwin) as (process, address):
+        seen: dict[str, Any] = {"observedAt": None}
+        end_s = time.monotonic() + PATIENCE_S
+        while seen["observedAt"] is None and time.monotonic() < end_s:
+            seen = httpx.post(address, json={"query": stages}).json()["data"]["operations"]
+        retried = httpx.post(address, json={"query": RETRY, "variables": of}).json()["data"]["retryParked"]
+        by_get = httpx.get(address, params={"query": RETRY, "variables": json.dumps(of)})
+        process.terminate()
+        assert process.stderr is not None
+        log = process.stderr.read()
+    assert [(each["name"], each["waiting"], each["oldestWaitsS"]) for each in seen["stages"]] == [
+        (f"{name} v1", 0, 0.0) for name in ("navigation", "media", "diagnostics")
+    ]
+    assert retried == {"outcome": "TAKEN_UP", "parked": None}
+    assert by_get.status_code == 405
+    (line,) = [each for each in log.splitlines() if "taken up again" in each]
+    assert "client development" in line
+    assert str(AUDI.id) in line

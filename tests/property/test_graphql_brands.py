@@ -62,7 +62,7 @@ def cars() -> list[Car]:
 def operated(world: World) -> World:
     """Let a car of each brand be parked, and the API tell of it."""
     made, every = Operated(world), cars()
-    made.write(*every, spoilt=[(car.id, 5) for car in every[:2]])
+    made.write(*every, spoilt=[(car.id, len(car.events)) for car in every[:2]])
     world.api = made.api
     return world
 

@@ -58,7 +58,7 @@ def world() -> World:
             "operationName",
         ),
         ("fragment f on Query { __typename }", "GRAPHQL_VALIDATION_FAILED", "'f' is never used", "the message names"),
-        ("mutation { x }", "GRAPHQL_VALIDATION_FAILED", "mutation", "the message names"),
+        ("mutation { x }", "GRAPHQL_VALIDATION_FAILED", "Mutation", "the message names"),
         ("{ vehicle { id } }", "BAD_USER_INPUT", "neither vin nor id is given", "give exactly one of them"),
         (f'{{ vehicle(vin: "{VIN}", id: "{VEHICLE}") {{ id }} }}', "BAD_USER_INPUT", "both given", "exactly one"),
         ('{ vehicle(vin: "short") { id } }', "BAD_USER_INPUT", "a VIN has 17 characters", "17 letters and digits"),

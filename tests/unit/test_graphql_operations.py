@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ import pytest
 from adapters.access import Access, Scope
 from adapters.graphql import scopes
 from adapters.graphql.app import NO_LIMITS, AsgiApp, build_app
+from adapters.graphql.budgets import Budgets
+from adapters.graphql.cost import WHOLE_TABLE_POINTS
 from adapters.graphql.execution import why_refused
 from adapters.graphql.http import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, NDJSON
 from adapters.graphql.ids import vehicle_id_of
@@ -177,6 +180,24 @@ def test_every_stage_is_told_with_what_waits_for_it_and_since_when(operated: Ope
     assert [(each["kind"], each["name"], each["waiting"]) for each in found["stages"]] == [
         ("PROJECTION", f"{name} v1", 1) for name in ("navigation", "media", "diagnostics")
     ]
+
+
+@pytest.mark.parametrize(
+    "asked_for",
+    [
+        'digest(projection: "media", version: 1) { digest }',
+        'comparison(projection: "media", left: 1, right: 1, first: 1) { vehicles }',
+    ],
+)
+def test_what_reads_whole_tables_has_its_price(operated: Operated, asked_for: str) -> None:
+    """So few at once for a client that others find a thread."""
+    api = replace(operated.api, budgets=Budgets(2 * WHOLE_TABLE_POINTS - 1, 1))
+    one, two = f"a: {asked_for}", f"a: {asked_for} b: {asked_for}"
+    answer = api.answer(f"{{ operations {{ {one} }} }}", access=access(READ)).body
+    assert answer["extensions"]["cost"]["requestedQueryCost"] > WHOLE_TABLE_POINTS
+    assert "errors" not in answer
+    refused = api.answer(f"{{ operations {{ {two} }} }}", access=access(READ)).body
+    assert refused["errors"][0]["extensions"]["code"] == "MAX_COST_EXCEEDED"
 
 
 # --- over HTTP and WebSocket ------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ function Version({ row, log, withheld, beside }) {
     <td class="number">${row.position == null ? "–" : count(row.position)}</td>
     <td><${Progress} row=${row} log=${log} name=${name} /></td>
     <td class="number">${row.lag == null ? "–" : count(row.lag)}</td>
-    <td class="number">${row.parked ? html`<strong class="bad">⚠ ${row.parked}</strong>` : "0"}</td>
+    <td class="number">${row.parked ? html`<a class="bad" href=${address(["pipeline", "parked"])}>⚠ ${row.parked}</a>` : "0"}</td>
     ${!withheld && html`<td><${Digest} projection=${row.projection} version=${row.version} position=${row.position} /></td>`}</tr>`;
 }
 
