@@ -76,13 +76,16 @@ class Once(threading.Event):
 class Overtaken(Nobody):
     """A worker that another one has been quicker than, a few times."""
 
-    def __init__(self, conflict: FleettwinError) -> None:
-        self.conflict = conflict
-        self.left = 5
+    def __init__(self, conflict: FleettwinError, stopping: threading.Event) -> None:
+        self._conflict = conflict
+        self._stopping = stopping
+        self._left = 5
 
     def assign(self, _: Collection[str]) -> Mapping[str, int]:
-        self.left -= 1
-        raise self.conflict
+        self._left -= 1
+        if not self._left:
+            self._stopping.set()
+        raise self._conflict
 
 
 @pytest.mark.parametrize(
@@ -100,8 +103,8 @@ def test_that_another_is_quicker_is_said_once_in_a_while(
 ) -> None:
     monkeypatch.setattr(kafka_client, "KafkaAdminClient", lambda **_: Administration(["one"] * 99))
     monkeypatch.setattr(PartitionConsumer, "_open", lambda _: Remade(None))
-    worker, stopping = Overtaken(conflict), Once()
-    monkeypatch.setattr(stopping, "wait", lambda _: worker.left or stopping.set())
+    stopping = threading.Event()
+    worker = Overtaken(conflict, stopping)
 
     PartitionConsumer(Connection("127.0.0.1:1"), "telemetry", "a group", worker, 1).run(stopping)
 

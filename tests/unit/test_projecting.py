@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from adapters import projecting
 from adapters.clock import now
+from adapters.logged_folding import LoggedRunner
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.projecting import CONFLICTS_TOLD, Projecting
@@ -22,7 +22,7 @@ def test_that_others_do_the_same_work_all_the_time_is_said_once(
 ) -> None:
     met, waited = [0], threading.Event()
 
-    class Overtaken(projecting.LoggedRunner):
+    class Overtaken(LoggedRunner):
         def step(self, *_: int) -> int:
             met[0] += 1
             if met[0] <= conflicts:
@@ -34,7 +34,7 @@ def test_that_others_do_the_same_work_all_the_time_is_said_once(
         threading.Event().wait(timeout_ms / 100_000)
         return after_position
 
-    monkeypatch.setattr(projecting, "LoggedRunner", Overtaken)
+    monkeypatch.setattr("adapters.projecting.LoggedRunner", Overtaken)
     log = VehicleLog(MemoryEventLog(now), codec())
     following = Projecting(lambda: PROJECTIONS[:1], log, MemoryReadModels(), now)
     with caplog.at_level(logging.INFO):
