@@ -72,10 +72,11 @@ class Filler:
                 events, blocks, page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, projection)
                 if page.events:
                     folder.take(events, Commit(), page.reach, blocks)
-                    place = page.place
-            COLLECTOR.passed(page.events)
-            yield page.events
-            if page.events < PAGE_EVENTS:
+                place, gone_over = page.place, page.events
+                del events, blocks, page  # which the collector would walk through
+            COLLECTOR.passed(gone_over)
+            yield gone_over
+            if gone_over < PAGE_EVENTS:
                 return
 
 

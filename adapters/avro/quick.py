@@ -136,7 +136,7 @@ _FLAGS: Final = (False, True)
 _EVEN: Final = bytes(range(0, 128, 2))  # numbers from 0 to 63, as one byte each
 _HALVES: Final = bytes(byte >> 1 for byte in range(256))
 NAMES: Final = _Kept(lambda raw: sys.intern(str(raw, "utf-8")))
-TIMES: Final = _Kept(_time)  # by their bytes; raises Odd for those of another age
+_TIMES: Final = _Kept(_time)  # by their bytes; raises Odd for those of another age
 _IN_CODE: Final[Mapping[str, Any]] = {
     "Odd": Odd,
     "EVEN": _EVEN,
@@ -151,7 +151,7 @@ _IN_CODE: Final[Mapping[str, Any]] = {
     "names": _names,
     "numbers": _numbers,
     "text": NAMES,
-    "time": TIMES,
+    "time": _TIMES,
     "uuid": _Kept(lambda raw: UUID(str(raw, "ascii"))),
     "values": _values,
 }
