@@ -35,7 +35,9 @@ CARS: Final = {
     brand: [full_car(number, brand=brand) for number in (2 * n + 1, 2 * n + 2)] for n, brand in enumerate(BRANDS)
 }
 # Of the caller, though Schemathesis does not know these words.
-REFUSALS: Final = {"UNKNOWN_SIGNAL", "FORBIDDEN", "MAX_COST_EXCEEDED", "GRAPHQL_VALIDATION_FAILED"}
+REFUSALS: Final = {
+    *("UNKNOWN_SIGNAL", "FORBIDDEN", "MAX_COST_EXCEEDED", "GRAPHQL_VALIDATION_FAILED", "POSITION_NOT_REACHED"),
+}
 
 times = st.integers(0, 48 * 3600).map(lambda seconds: iso_time(Micros(T0 + seconds * SECOND)))
 schemathesis.graphql.scalar("DateTime", times.map(lambda text: StringValueNode(value=text)))
