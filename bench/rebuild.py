@@ -62,12 +62,12 @@ def run() -> Sequence[Result]:
                 f"{projection.name}, {count:,} events of {len(vehicle_ids)} vehicles, of which it folds"
                 f" {COPIES * folded[projection.name]:,}"
             )
-            results += _filled(conninfo, projection.name, models, vehicle_ids, count, postgres, name)
+            results += filled(conninfo, projection.name, models, vehicle_ids, count, postgres, name)
         models.close()
     return results
 
 
-def _filled(
+def filled(
     conninfo: str,
     of: str,
     models: PostgresReadModels,
@@ -76,6 +76,7 @@ def _filled(
     postgres: int,
     name: str,
 ) -> list[Result]:
+    """Fill new versions of a projection with one worker and two, and beside the library; `postgres`: a process id."""
     rates, rate_a_core = [], 0.0
     for workers in (1, 2):
         chosen = at_version(named(of), 1 + workers)
