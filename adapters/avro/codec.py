@@ -4,14 +4,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from adapters.avro.old_news import pass_over
 from adapters.avro.registry import SchemaRegistry
 from adapters.avro.wire import RecordReaders, RecordWriter, UnreadableError
 from adapters.event_log import StoredRecord
-from adapters.row_block import RowBlock
 from domain.errors import BadInputError, UnknownEventError
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.upcasts import Fields, today, topics_of, upcasts_of
+from projections.ports import RowBlock
 from projections.projection import Renewed
 
 
@@ -77,8 +76,10 @@ class AvroCodec:
 
     def telling(
         self, records: Sequence[StoredRecord], renewed: Mapping[type[VehicleEvent], Renewed]
-    ) -> tuple[list[StoredRecord], list[RowBlock]]:
+    ) -> tuple[Sequence[StoredRecord], Sequence[RowBlock]]:
         """Return records of vehicles without those whose events leave but rows, and the rows: see `old_news`."""
+        from adapters.avro.old_news import pass_over  # noqa: PLC0415  # only a rebuild needs numpy
+
         return pass_over(records, {each.TOPIC: rule for each, rule in renewed.items()}, self._readers)
 
     def is_of(self, topic: str, data: bytes) -> bool:

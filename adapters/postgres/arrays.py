@@ -7,12 +7,10 @@ dimension; then each element as its length (-1 for null) and its bytes, all big-
 import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -74,18 +72,10 @@ def array(kind: ElementType, values: Sequence[object]) -> ArrayParameter:
     return joined(kind, len(values), elements(kind, values))
 
 
-def elements(kind: ElementType, values: Sequence[object] | NDArray[Any]) -> bytes:
+def elements(kind: ElementType, values: Sequence[object]) -> bytes:
     """Return a part of what an array of `kind` holds."""
-    if isinstance(values, np.ndarray):  # without a null
-        numbers = np.empty(len(values), _number(kind))
-        numbers["length"], numbers["value"] = 8, values
-        return numbers.tobytes()
     element = _ELEMENTS[kind][1]
     return b"".join([_NULL if value is None else element(value) for value in values])
-
-
-def _number(kind: str) -> np.dtype[Any]:
-    return np.dtype([("length", ">i4"), ("value", ">i8" if kind == "bigint" else ">f8")])
 
 
 def joined(kind: ElementType | None, count: int, *parts: bytes) -> ArrayParameter:
@@ -101,16 +91,8 @@ _RECORD: Final = struct.Struct(">iiIi")
 _ITEMS: Final[dict[ItemType, tuple[int, str]]] = {"bigint": (1016, "q"), "double precision": (1022, "d")}  # of arrays
 
 
-def list_elements(kind: ItemType, values: Sequence[Sequence[float | None] | None] | NDArray[Any]) -> bytes:
+def list_elements(kind: ItemType, values: Sequence[Sequence[float | None] | None]) -> bytes:
     """Return a part of what an array of lists holds."""
-    if isinstance(values, np.ndarray):  # of lists of one length
-        if values.dtype == object:  # of nulls
-            return _items(kind, [None] * values.shape[1]) * len(values)
-        head, _ = _of_length(kind, values.shape[1])
-        made = np.empty(len(values), [("head", f"V{len(head)}"), ("items", _number(kind), values.shape[1:])])
-        made["head"] = np.void(head)
-        made["items"]["length"], made["items"]["value"] = 8, values
-        return made.tobytes()
     return b"".join([_NULL if value is None else _items(kind, value) for value in values])
 
 
@@ -118,14 +100,15 @@ def _items(kind: ItemType, items: Sequence[float | None]) -> bytes:
     if None in items:
         whole = array(kind, items)
         return _RECORD.pack(_RECORD.size - 4 + len(whole), 1, _ITEMS[kind][0], len(whole)) + whole
-    head, pack = _of_length(kind, len(items))
+    head, pack = of_length(kind, len(items))
     lengths_and_items: list[float | None] = [8] * (2 * len(items))
     lengths_and_items[1::2] = items
     return head + pack(*lengths_and_items)
 
 
 @lru_cache(LENGTHS_KEPT_MAX)
-def _of_length(kind: ItemType, count: int) -> tuple[bytes, Callable[..., bytes]]:
+def of_length(kind: ItemType, count: int) -> tuple[bytes, Callable[..., bytes]]:
+    """Return what lies before the items of a list of so many, and what makes these of their lengths and themselves."""
     oid, code = _ITEMS[kind]
     size = _HEADER.size + 12 * count
     head = _RECORD.pack(_RECORD.size - 4 + size, 1, oid, size) + _HEADER.pack(1, 0, _ELEMENTS[kind][0], count, 1)

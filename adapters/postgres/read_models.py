@@ -4,7 +4,6 @@ Architecture invariant: a new read model needs no new SQL.
 """
 
 import select
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString, Self, cast
@@ -297,20 +296,31 @@ def write_rows(connection: Connection[TupleRow], projection: Projection, commit:
     """Write the rows of a step."""
     for row_type, keys in commit.deletes.items():
         _delete(connection, projection, row_spec(row_type), keys)
-    parts: defaultdict[type[Row], list[_Columns]] = defaultdict(list)
     for row_type, rows in commit.upserts.items():
         if rows:
-            parts[row_type].append(list(zip(*cast("Sequence[tuple[Any, ...]]", rows), strict=True)))
-    for block in commit.blocks:
-        parts[block.row_type].append(block.columns)
-    for row_type, of_type in parts.items():
-        _upsert(connection, projection, row_spec(row_type), of_type)
+            columns = list(zip(*cast("Sequence[tuple[Any, ...]]", rows), strict=True))
+            _upsert(connection, projection, row_spec(row_type), columns, (elements, list_elements))
+    if commit.blocks:
+        from adapters.postgres.number_arrays import (  # noqa: PLC0415  # only a rebuild needs numpy
+            number_elements,
+            number_list_elements,
+        )
+
+        for block in commit.blocks:
+            of_numbers = (number_elements, number_list_elements)
+            _upsert(connection, projection, row_spec(block.row_type), block.columns, of_numbers)
 
 
-_Columns = Sequence[Sequence[Any]]
+_Makers = tuple[Callable[[ElementType, Any], bytes], Callable[[ItemType, Any], bytes]]  # of values, of lists
 
 
-def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowSpec, parts: Sequence[_Columns]) -> None:
+def _upsert(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    spec: RowSpec,
+    of_columns: Sequence[Sequence[Any]],
+    made_by: _Makers,
+) -> None:
     columns = spec.columns
     others = [column for column in columns if column.name not in spec.key]
     statement = (
@@ -319,7 +329,7 @@ def _upsert(connection: Connection[TupleRow], projection: Projection, spec: RowS
         f" ON CONFLICT ({', '.join(spec.key)})"
         f" DO UPDATE SET ({_names(others)}) = ROW ({_names(others, 'excluded.')})"
     )
-    parameters = [_parameter(column, values) for column, *values in zip(columns, *parts, strict=True)]
+    parameters = [_parameter(column, values, *made_by) for column, values in zip(columns, of_columns, strict=True)]
     connection.execute(_sql(statement), parameters, prepare=True)
 
 
@@ -338,13 +348,17 @@ def _delete(connection: Connection[TupleRow], projection: Projection, spec: RowS
     connection.execute(_sql(statement), parameters)
 
 
-def _parameter(column: Column, parts: Sequence[Sequence[Any]]) -> ArrayParameter:
-    """Return one column of rows, which are in parts."""
-    count = sum(map(len, parts))
+def _parameter(
+    column: Column,
+    values: Sequence[Any],
+    of_values: Callable[[ElementType, Any], bytes],
+    of_lists: Callable[[ItemType, Any], bytes],
+) -> ArrayParameter:
+    """Return one column of rows."""
     if column.kind.endswith("[]"):
-        return joined(None, count, *[list_elements(_ITEM_TYPES[column.kind], each) for each in parts])
+        return joined(None, len(values), of_lists(_ITEM_TYPES[column.kind], values))
     kind = _TYPES[column.kind]
-    return joined(kind, count, *[elements(kind, each) for each in parts])
+    return joined(kind, len(values), of_values(kind, values))
 
 
 def _sql(text: str) -> LiteralString:
