@@ -48,7 +48,7 @@ def issue_token(config: Config, wish: Wish, opened: Callable[[], AbstractContext
     for brand in wish.brands:
         if brand.casefold() not in written:
             known = ", ".join(written.values()) or "none yet"
-            err.print(f"no vehicle is of the brand {brand} (brands: {known}): the token shows nothing")
+            err.print(f"no vehicle is of the brand {brand} (brands: {known}): the token shows nothing of it")
     brands = list(dict.fromkeys(written.get(brand.casefold(), brand) for brand in wish.brands))
     token = DevelopmentKey(config.home).issue(wish._replace(brands=brands), config.tokens.audience)
     return {

@@ -326,7 +326,8 @@ def _ready(document: str, call: _Call, kind: OperationType = _QUERY) -> tuple[Do
             what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
             raise _RefusedError(error_body(ErrorCode.BAD_USER_INPUT, what, "leave the character out"))
     if (reason := why_no_operation(parsed, call.operation_name, kind)) is not None:
-        raise _RefusedError(error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason))
+        remedy = "ask in that way" if reason in _ELSEWHERE.values() else None
+        raise _RefusedError(error_body(ErrorCode.OPERATION_RESOLUTION_FAILURE, reason, remedy))
     operation = get_operation_ast(parsed, call.operation_name)
     assert operation is not None
     found = price(CORE_SCHEMA, parsed, operation, call.variables or {})

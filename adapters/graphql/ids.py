@@ -95,6 +95,8 @@ def read_cursor(kind: List, text: str) -> tuple[Any, ...]:
     data = bytes_of(text)
     if data[:1] != _CURSOR_TAGS[kind] or len(data) != _CURSOR[kind].size:
         remedy = f"give the cursor of an edge, or endCursor, of {kind}, or leave it out for the first page"
+        if kind == "the log":
+            remedy = "give the cursor of an event or of status, or leave it out to begin with the first event"
         raise BadInputError(f"{shortened(text)} is no cursor of {kind}", where="after", remedy=remedy)
     return tuple(_part(part) for part in _CURSOR[kind].unpack(data)[1:])
 

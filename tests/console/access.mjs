@@ -18,6 +18,7 @@ export async function fleets({ open, given, expected, check }) {
     await page.getByLabel("Access token").fill(`Bearer ${token} `);
     await page.keyboard.press("Enter");
     await page.locator("table.vehicles tbody tr").first().waitFor();
+    await page.locator(".counts b").first().filter({ hasNotText: /^0$/ }).waitFor(); // the map's vehicles come beside those of the table
     seen[brand] = { vins: await sum(page), counts: await page.locator(".counts b").first().innerText() };
     check(!page.url().includes(token), "the token is in the address");
     await page.reload(); // this tab keeps it

@@ -8,6 +8,7 @@ export async function shown({ open, given, check }) {
   await page.locator("table.vehicles tbody tr").first().waitFor();
   await page.waitForFunction((count) => document.querySelector(".map canvas").dataset.seen === count, String(given.placed));
   check(await page.title() === "Fleet – fleettwin", "the title names the page");
+  await page.locator(".counts b").first().filter({ hasNotText: /^0$/ }).waitFor(); // the map's vehicles come beside those of the table
   return { vins: await names(page), counts: await page.locator(".counts").innerText() };
 }
 
@@ -151,6 +152,7 @@ export async function refused({ open, given, expected }) {
 export async function german({ open, given }) {
   const page = await open({ at: given.at, locale: "de-DE" });
   await rows(page).first().waitFor();
+  await page.locator(".counts b").first().filter({ hasNotText: /^0$/ }).waitFor(); // the map's vehicles come beside those of the table
   const counts = await page.locator(".counts").innerText();
   await page.getByLabel("Sprache").selectOption("en");
   await page.getByRole("link", { name: "Fleet", exact: true }).waitFor();

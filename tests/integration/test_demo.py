@@ -43,7 +43,7 @@ def running(fleettwin: CommandLine) -> Iterator[tuple[str, list[str]]]:
             line = process.stdout.readline()
             assert line, said
             said += line
-        (address,) = re.findall(r"http://\S+", said)
+        (address,) = re.findall(r"GraphQL: (http://\S+)", said)
         yield address, re.findall(r"^\{\n.*?^\}$", said, re.MULTILINE | re.DOTALL)
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=PATIENCE_S)

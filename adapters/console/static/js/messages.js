@@ -161,7 +161,7 @@ export const MESSAGES = {
 
   "media.now": ["Now", "Jetzt"],
   "media.history": ["Played", "Gespielt"],
-  "media.none": ["Nothing was played until this moment: choose a later one.", "Bis zu diesem Zeitpunkt wurde nichts gespielt: einen späteren wählen."],
+  "media.none": ["Nothing was played until this moment: what is played next comes here.", "Bis zu diesem Zeitpunkt wurde nichts gespielt; was gespielt wird, steht dann hier."],
   "media.started": ["Began", "Beginn"],
   "media.found": ["It was found playing and may have begun before", "Lief schon und kann früher begonnen haben"],
   "media.title": ["Title", "Titel"],
@@ -177,7 +177,7 @@ export const MESSAGES = {
   "diag.warnings.none": ["No value has passed its limit.", "Kein Wert hat seine Grenze überschritten."],
   "diag.values": ["Values", "Werte"],
   "diag.charging": ["Charging", "Laden"],
-  "diag.charging.none": ["It has not been charged until this moment: choose a later one.", "Bis zu diesem Zeitpunkt nicht geladen: einen späteren wählen."],
+  "diag.charging.none": ["It has not been charged until this moment: the next charge comes here.", "Bis zu diesem Zeitpunkt nicht geladen; das nächste Laden steht dann hier."],
   "diag.charging.found": ["It was found charging and may have begun before", "Lud schon und kann früher begonnen haben"],
   "diag.charging.now": ["charging", "lädt"],
   "diag.quality": ["Telemetry", "Telemetrie"],

@@ -20,6 +20,6 @@ export function SignInPage() {
       <input id="token" type="password" autocomplete="off" spellcheck="false" required maxlength="8192" pattern="\\s*([Bb]earer\\s+)?[!-~]+\\s*" value=${text} onInput=${(event) => setText(event.target.value)} />
       <button type="submit">${t("token.enter")}</button>
     </form>
-    <p class="hint">${t("token.hint")} <code>fleettwin token --brand Audi --scope navigation:read</code></p>
+    <p class="hint">${t("token.hint")} <code>fleettwin token --brand Volkswagen --scope navigation:read --scope navigation:history --scope media:read --scope diagnostics:read --scope events:read</code></p>
   </main>`;
 }

@@ -18,7 +18,7 @@ export function Failed({ error, again }) {
   const code = error.code ?? "INTERNAL";
   return html`<div class="note failed" role="alert">
     <strong>${said(`error.${code}`, "error.other")}</strong>
-    ${code !== "CONNECTION_LOST" && html`<span lang="en">${error.message}${error.remedy && `: ${error.remedy}`}</span>`}
+    ${code !== "CONNECTION_LOST" && html`<span lang="en">${error.message}${error.remedy && `: ${error.remedy}`}.</span>`}
     <span>${said(`remedy.${code}`, "remedy.other")}</span>
     ${again && html`<button type="button" onClick=${again}>${t("again")}</button>`}
   </div>`;
