@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from adapters.graphql.cohort import Cohort, Context, Seen, Tracks, Twin
+from adapters.graphql.json_text import UnwrittenError
 from adapters.graphql.port import TwinReader
 from adapters.graphql.vehicle import Vehicle
 from adapters.whole_reads import SAMPLE, WholeVehicle
@@ -46,9 +47,9 @@ class WholeCohort(Cohort):
         told, (received_at, event_version, position) = sample[:_TOLD], sample[_TOLD:] or _NOWHERE
         return SignalRow._make((vehicle_id, *told, received_at, *_NO_STREAM, event_version, position))
 
-    def branch(self, vehicle_id: UUID, prefix: str) -> Sequence[SignalRow]:
-        """Branches are not read so."""
-        raise NotImplementedError
+    def branch(self, vehicle_id: UUID, prefix: str) -> Sequence[SignalRow]:  # noqa: ARG002
+        """Leave it to ordinary execution: branches are not read so."""
+        raise UnwrittenError
 
     def last_seen(self, vehicle_id: UUID) -> Micros | None:  # noqa: ARG002  # there is one
         """Return the newest time of the vehicle by its own clock; None also where it is not asked for."""

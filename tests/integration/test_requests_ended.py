@@ -4,10 +4,8 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
-import psycopg
 import pytest
 
 from adapters.access import DEVELOPMENT
@@ -18,6 +16,7 @@ from adapters.graphql.execution import Api
 from adapters.graphql.http import NDJSON
 from adapters.postgres.lanes import ANSWER_TIMEOUT_S, LANES_MAX
 from adapters.postgres.whole_reader import PostgresWholeReads
+from tests.support.locks import standing_still, waiting
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, World, full_car, postgres_world, vin_of
 
 SHORT_S: Final = 0.5
@@ -32,25 +31,6 @@ PAGES: Final = f"{FLEET} edges {{ cursor node {{ vin }} }} pageInfo {{ hasNextPa
 def world(database: str) -> Iterator[World]:
     with postgres_world(database, full_car(1), full_car(2), full_car(3)) as found:
         yield found
-
-
-@contextmanager
-def standing_still(database: str) -> Iterator[None]:
-    """Let whatever is asked of vehicles wait for as long as it may."""
-    with psycopg.connect(database) as connection:
-        connection.execute("LOCK TABLE directory IN ACCESS EXCLUSIVE MODE")
-        yield
-        connection.rollback()
-
-
-def waiting(database: str) -> int:
-    """Return how many statements wait for a lock."""
-    with psycopg.connect(database) as connection:
-        found = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        ).fetchone()
-    assert found is not None
-    return int(found[0])
 
 
 async def until(true: Callable[[], bool]) -> None:

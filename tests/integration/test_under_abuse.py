@@ -7,20 +7,20 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-import psycopg
 import pytest
 
 from adapters.http_connections import HEAD_S
 from adapters.postgres.server import EmbeddedServer
 from tests.support.command_line import CommandLine, serving
+from tests.support.locks import standing_still, waiting
 from tests.support.running import running
 from tests.support.small_drives import petrol_drive
 
@@ -95,25 +95,6 @@ def rest_of(client: socket.socket) -> bytes:
     return bytes(found)
 
 
-@contextmanager
-def locked(database: str) -> Iterator[None]:
-    """Let whatever is asked of vehicles wait."""
-    with psycopg.connect(database) as connection:
-        connection.execute("LOCK TABLE directory IN ACCESS EXCLUSIVE MODE")
-        yield
-        connection.rollback()
-
-
-def waiting(database: str) -> int:
-    """Return how many statements wait for a lock."""
-    with psycopg.connect(database) as connection:
-        found = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        ).fetchone()
-    assert found is not None
-    return int(found[0])
-
-
 def times_s(client: httpx.Client, address: str) -> list[float]:
     found = []
     for _ in range(SAMPLES):
@@ -164,7 +145,7 @@ def test_a_client_that_goes_takes_its_statement_with_it_and_no_other(driven: Com
     assert database is not None
     with serving(driven) as (_, address), connected(address) as stays:
         ask_often(address, asked)
-        with locked(database):
+        with standing_still(database):
             stays.sendall(b"".join(request_bytes(asked)))
             until(lambda: waiting(database) == 1)
             with connected(address) as goes:
@@ -181,7 +162,7 @@ def test_a_server_that_ends_finishes_what_it_answers(driven: CommandLine, number
     assert database is not None
     with serving(driven) as (process, address), ThreadPoolExecutor() as threads:
         ask_often(address, asked)
-        with locked(database):
+        with standing_still(database):
             answers = [threads.submit(httpx.post, address, json=asked, timeout=PATIENCE_S) for _ in range(4)]
             until(lambda: waiting(database) == len(answers))
             process.send_signal(number)
