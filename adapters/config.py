@@ -8,8 +8,9 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,7 @@ ANY_DOCUMENTS: Final = "any"
 TRUSTED_ONLY: Final = "trusted"
 QUERY_POINTS_MAX: Final = 1_000_000_000
 NUMBER_DIGITS_MAX: Final = 20
+NEAREST_NAMES: Final = 2  # told of a setting that is none
 LOG_FORMATS: Final = ("logfmt", "json")
 TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka allows 249 characters, the topic's own among them
 
@@ -50,7 +52,7 @@ class Setting:
 
 
 SETTINGS: Final = (
-    Setting("home", "Folder of the embedded database and of the generated VIN key.", "~/.local/share/fleettwin"),
+    Setting("home", "Folder of the embedded database and of the generated keys.", "~/.local/share/fleettwin"),
     Setting("database_url", "PostgreSQL to use (postgresql://…); unset: an embedded one below home.", secret=True),
     Setting(
         "vin_key",
@@ -175,10 +177,10 @@ class Config:
         known = {setting.variable for setting in (*SETTINGS, FILE)} | {PREFIX + "TEST_DATA"}
         for variable in environment:
             if variable.startswith(PREFIX) and variable not in known:
-                _refuse("no such setting", variable)
+                raise _no_such_setting(variable, variable, known - {PREFIX + "TEST_DATA"})
         for key in in_file:
             if key not in {setting.name for setting in SETTINGS}:
-                _refuse("no such setting", f"{file}: {key}")
+                raise _no_such_setting(key, f"{file}: {key}", {setting.name for setting in SETTINGS})
         values = tuple(_value(setting, environment, file, in_file) for setting in (*SETTINGS, FILE))
         by_name = {value.setting.name: value for value in values}
         vin_key = by_name["vin_key"].value
@@ -420,6 +422,7 @@ def _security(values: Mapping[str, Value]) -> Security:
     )
 
 
-def _refuse(what: str, where: str) -> None:
-    names = ", ".join(setting.name for setting in SETTINGS)
-    raise BadInputError(what, where=where, remedy=f"the settings are {names}: see `fleettwin config`")
+def _no_such_setting(name: str, where: str, known: Collection[str]) -> BadInputError:
+    near = get_close_matches(name, known, n=NEAREST_NAMES, cutoff=0.8)
+    meant = f"did you mean {' or '.join(near)}?" if near else "see `fleettwin config` for all there are"
+    return BadInputError("no such setting", where=where, remedy=meant)

@@ -152,9 +152,12 @@ class IngestWorker:
         if len(record.value) > RECORD_BYTES_MAX:
             raise UnreadableError(f"its {len(record.value):,} bytes are more than {RECORD_BYTES_MAX:,}")
         try:
-            vehicle_id = UUID(record.key.decode("ascii"))
+            text = record.key.decode("ascii")
+            vehicle_id = UUID(text)
         except ValueError as error:
             raise UnreadableError("its key is no vehicle id") from error
+        if text != str(vehicle_id):  # it may lie in another partition than the vehicle's, which another worker writes
+            raise UnreadableError(f"its key is a vehicle id, but not written as {vehicle_id}")
         return self._codec.decode(record.value, vehicle_id)
 
     def _refused(self, record: Received, reason: str) -> SetAside:

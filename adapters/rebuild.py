@@ -32,6 +32,8 @@ from domain.errors import BadInputError
 from projections.ports import Commit
 
 PAGE_EVENTS: Final = 5_000  # read, folded and written at a time
+PAGE_EVENTS_BESIDE: Final = 1_000  # the same, where what is live comes first: it waits for no more than this
+REST_S_MAX: Final = 5.0  # between two pages
 CHUNK_VEHICLES: Final = 16  # that a worker fills before it is given more
 PAUSE_S: Final = 0.25  # between two looks at the live lag, while it is over its budget
 WORKERS_MAX: Final = 64
@@ -46,6 +48,8 @@ class Job(NamedTuple):
     after_position: int
     until_position: int
     apart: bool = False  # vehicle by vehicle: between two that are filled, by their ids, there are others that are not
+    nice: int = 0  # the priority (nice(2)) of what works at it
+    share: float = 1.0  # of the time that a process works at it while events come in
 
 
 @dataclass(slots=True)
@@ -54,11 +58,12 @@ class Filler:
 
     log: VehicleLog
     store: PostgresReadModels
+    rest: Callable[[float], None] = time.sleep  # for seconds
 
     def fill(self, job: Job, vehicle_ids: Sequence[UUID]) -> Iterator[int]:
         """Fill the vehicles from the first to the last of these ids, in their order, whatever else is between.
 
-        Yields how many events were read, page by page.
+        Yields how many events were read, page by page, and rests in between if it has a share of the time only.
         """
         projection = at_version(named(job.projection), job.version)
         known = self.store.versions(projection, vehicle_ids)
@@ -67,26 +72,35 @@ class Filler:
         place = (done[-1], known[done[-1]]) if done else (vehicle_ids[0], 0)
         folder = LoggedFolder(projection, self.log, self.store, now)
         between = (job.after_position, job.until_position)
+        beside = job.share < 1
+        limit = PAGE_EVENTS_BESIDE if beside else PAGE_EVENTS
+        newest = self.log.last_position()
         while True:
+            began_s = time.monotonic()
             with COLLECTOR.held(0):
-                events, blocks, page = self.log.by_vehicle(place, vehicle_ids[-1], between, PAGE_EVENTS, projection)
+                events, blocks, page = self.log.by_vehicle(place, vehicle_ids[-1], between, limit, projection)
                 if page.events:
                     folder.take(events, Commit(), page.reach, blocks)
                 place, gone_over = page.place, page.events
                 del events, blocks, page  # which the collector would walk through
             COLLECTOR.passed(gone_over)
+            busy_s = time.monotonic() - began_s
             yield gone_over
-            if gone_over < PAGE_EVENTS:
+            if beside:
+                before, newest = newest, self.log.last_position()
+                if newest > before:  # where nothing comes in nobody waits
+                    self.rest(min(busy_s / job.share - busy_s, REST_S_MAX))
+            if gone_over < limit:
                 return
 
 
 @contextmanager
-def filler(conninfo: str) -> Iterator[Filler]:
-    """Give a filler with connections of its own."""
+def filler(conninfo: str, nice: int = 0) -> Iterator[Filler]:
+    """Give a filler with connections of its own, whose processes have a priority (nice(2)) where that is possible."""
     with ExitStack() as stack:
-        records = PostgresEventLog.open(conninfo)
+        records = PostgresEventLog.open(conninfo, nice)
         stack.callback(records.close)
-        store = PostgresReadModels(conninfo).open()
+        store = PostgresReadModels(conninfo, nice).open()
         stack.callback(store.close)
         yield Filler(VehicleLog(records, AvroCodec(SchemaRegistry.load())), store)
 
@@ -109,7 +123,7 @@ def _end_with_parent() -> None:
 
 def _work(conninfo: str, job: Job, vehicle_ids: Sequence[UUID]) -> int:
     global _filler  # noqa: PLW0603  # a process of the pool has one
-    _filler = _filler or _opened.enter_context(filler(conninfo))
+    _filler = _filler or _opened.enter_context(filler(conninfo, job.nice))
     return sum(_filler.fill(job, vehicle_ids))
 
 
@@ -153,7 +167,7 @@ def fill_all(
             time.sleep(PAUSE_S)
 
     if workers == 1:
-        with filler(conninfo) as one:
+        with filler(conninfo, job.nice) as one:
             for chunk in chunks(vehicle_ids, 1 if job.apart else CHUNK_VEHICLES):
                 held_back()
                 for events in one.fill(job, chunk):

@@ -30,6 +30,7 @@ from projections.ports import ReadModelStore
 from projections.projection import Projection
 
 GIVES_WAY: Final = 19  # the lowest priority that a process can have (nice(2))
+SHARE_BESIDE: Final = 1 / 8  # of the time, while events come in: the slowest of a hundred must not wait for it
 LAG_ASKED_S: Final = 0.25  # how old an answer about the live lag may be
 WAIT_TOLD_S: Final = 10.0  # after which it is said what a rebuild waits for
 
@@ -109,9 +110,9 @@ def _fill(
     twin: FleetTwin, projection: Projection, state: VersionState, vehicle_ids: Sequence[UUID], wish: Wish
 ) -> None:
     apart = state.vehicle_ids is not None
-    job = Job(projection.name, projection.version, state.from_position, state.until_position, apart)
-    if wish.max_live_lag is not None:
-        os.nice(GIVES_WAY)  # workers inherit it; what PostgreSQL does for them has its own
+    nice, share = (0, 1.0) if wish.max_live_lag is None else (GIVES_WAY, SHARE_BESIDE / wish.workers)
+    job = Job(projection.name, projection.version, state.from_position, state.until_position, apart, nice, share)
+    os.nice(nice)  # workers inherit it
     began = time.monotonic()
     events = 0
     shown = at_version(projection, shown_version(twin, projection.name).version)

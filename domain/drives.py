@@ -1,6 +1,7 @@
 """Drives: from the signs of driving in a batch to legs, and from legs to the trips that they make together."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from domain import events as e
@@ -11,6 +12,8 @@ from domain.state import Known
 from domain.telling import Telling
 from domain.trips import Leg, Trip
 from domain.units import MICROS_PER_SECOND, Degrees, KilometresPerHour, KilowattHours, Micros
+
+SIGNS: Final = (paths.SPEED, paths.BATTERY_ENERGY)  # that are noted below
 
 
 def note_sign(heard: Telling, path: str, known: Known) -> None:

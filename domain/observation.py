@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from domain import events as e
 from domain import paths
 from domain.dating import dated
-from domain.drives import end_trips, follow, note_sign, tell_growth
+from domain.drives import SIGNS, end_trips, follow, note_sign, tell_growth
 from domain.places import DESTINATION, OTHER_HALF, POSITION, Places
 from domain.readings import take_report
 from domain.rules import RULES
@@ -23,6 +23,9 @@ from domain.warnings import WARNING_BY_PATH
 
 CONFIRM_US: Final = 60 * MICROS_PER_SECOND  # an unchanged value is confirmed at most this often
 TOLD_AS_NUMBERS: Final = frozenset({*OTHER_HALF, paths.ODOMETER, paths.MEDIA_VOLUME})  # by events of their own
+
+
+MORE_THAN_VALUES: Final = frozenset({*RULES, *OTHER_HALF, *WARNING_BY_PATH, *SIGNS})  # what tells more than its value
 
 
 class Fresh(NamedTuple):
@@ -57,8 +60,7 @@ class Observation:
             )
         until = batch.received_at if batch.final else Micros(0)
         for samples in dated(heard, batch.samples, [sample.captured_at for sample in batch.samples]):
-            for sample in heard.hear(samples):
-                self._take_sample(sample)
+            self._take_samples(heard.hear(samples))
             until = max(until, *(sample.captured_at for sample in samples))
             self._tell(until)
         if not batch.samples:
@@ -78,24 +80,34 @@ class Observation:
         self._fresh, self._late = [], []
         self._heard.told, self._heard.signs = {}, []
 
-    def _take_sample(self, sample: Sample) -> None:
-        path, at, value, quality = sample
-        if path in TOLD_AS_NUMBERS and isinstance(value, int):
-            value = float(value)  # what the fold of its event will hold
-        last = self._heard.last(path)
-        known = Known(at, self._heard.batch.stream_id, self._heard.batch.sequence, value, int(quality))
-        if last and known[:3] < last[:3]:
-            self._late.append(Fresh(path, at, value, int(quality), changed=False))
-            self._warn(path, known)
-            return
-        changed = last is None or last.quality != quality or not _is_same(last.value, value)
-        if not changed and not self._confirm(path, at, last):
-            return
+    def _take_samples(self, samples: Sequence[Sample]) -> None:
+        heard = self._heard
+        stream_id, sequence = heard.batch.stream_id, heard.batch.sequence
+        for path, at, value, sample_quality in samples:
+            if path in TOLD_AS_NUMBERS and isinstance(value, int):
+                value = float(value)  # what the fold of its event will hold  # noqa: PLW2901
+            quality = int(sample_quality)
+            last = heard.told.get(path) or heard.lane.last.get(path)
+            known = Known(at, stream_id, sequence, value, quality)
+            if last and at <= last.captured_at and known[:3] < last[:3]:
+                self._late.append(Fresh(path, at, value, quality, changed=False))
+                self._warn(path, known)
+                continue
+            changed = last is None or last.quality != quality or not _is_same(last.value, value)
+            if not changed and not self._confirm(path, at, last):
+                continue
+            if path not in MORE_THAN_VALUES or not self._tell_more(path, known, changed=changed):
+                self._fresh.append(Fresh(path, at, value, quality, changed))
+            heard.told[path] = known
+
+    def _tell_more(self, path: str, known: Known, *, changed: bool) -> bool:
+        """Tell and note what a value means; return whether the event that it makes tells the value."""
+        at, value = known.captured_at, known.value
         told = False
-        good = quality == Quality.OK and value is not None
+        good = known.quality == Quality.OK and value is not None
         if changed and good and value is not None and path in RULES:
             told = RULES[path](self._heard, at, value)
-        elif quality == Quality.NOT_AVAILABLE and path in DESTINATION:
+        elif known.quality == Quality.NOT_AVAILABLE and path in DESTINATION:
             self._places.clear_destination(at)
         self._warn(path, known)
         if path in OTHER_HALF and good:
@@ -103,9 +115,7 @@ class Observation:
         if path in POSITION:
             self._places.note_lost(at)
         note_sign(self._heard, path, known)
-        if not told:
-            self._fresh.append(Fresh(path, at, value, int(quality), changed))
-        self._heard.told[path] = known
+        return told
 
     def _is_due(self, at: Micros, last: Known | None) -> bool:
         """Whether a value is told even if it is the same: its heartbeat is due, or a missing batch may have had one."""

@@ -41,8 +41,9 @@ class Places:
         Return whether the event that it makes tells the value.
         """
         other = OTHER_HALF[path]
-        known = self._heard.last(other)
-        partner = self._heard.value_at(other, at)
+        known, partner = None, self._heard.value_at(other, at)
+        if partner is None or path in DESTINATION:
+            known = self._heard.last(other)
         if partner is None and known and known.captured_at == at and known.quality == Quality.OK:
             partner = known.value  # from the batch before
         if not isinstance(value, (int, float)) or not isinstance(partner, (int, float)):

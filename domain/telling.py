@@ -32,6 +32,7 @@ class Telling:
     ) -> None:
         self.state = vehicle.state
         self.batch = batch
+        self.lane = self._lane()  # what the stream has told so far
         self.last_sequence = last_sequence  # of the stream, before this batch
         self.offset_us = 0  # true time - vehicle clock, of what is told at present
         self.told: dict[str, Known] = {}  # of the present run, and not yet part of the lane
@@ -44,9 +45,7 @@ class Telling:
             last = self.lane.last
             self._frame = [(path, last[path][0], last[path].value) for path in FREEZE_FRAME_PATHS if path in last]
 
-    @property
-    def lane(self) -> Lane:
-        """What the stream has told so far."""
+    def _lane(self) -> Lane:
         return self.state.lanes.get(self.batch.stream_id, _NO_LANE)
 
     def hear(self, samples: Sequence[Sample]) -> Sequence[Sample]:
@@ -68,6 +67,7 @@ class Telling:
             clock_offset_us=self.offset_us,
             **fields,
         )
+        self.lane = self._lane()
 
     def last(self, path: str) -> Known | None:
         """Return the newest that the stream has told of a signal."""

@@ -119,6 +119,22 @@ def _numbers(data: bytes, at: int, count: int) -> tuple[list[float | None], int]
     return numbers, at
 
 
+def _integers(data: bytes, at: int, count: int) -> tuple[list[int | None], int]:
+    """Return values that are null or an int each, and where they end."""
+    integers: list[int | None] = []
+    for _ in range(count):
+        branch = data[at]
+        at += 1
+        if branch == 2:  # noqa: PLR2004
+            value, at = _long(data, at)
+            integers.append(value)
+        elif branch == 0:
+            integers.append(None)
+        else:
+            raise Odd
+    return integers, at
+
+
 def _names(data: bytes, at: int, count: int) -> tuple[list[str], int]:
     """Return texts, and where they end."""
     names = []
@@ -147,6 +163,7 @@ _IN_CODE: Final[Mapping[str, Any]] = {
     "doubles": _Kept(lambda count: Struct(f"<{count}d").unpack_from, LENGTHS_KEPT_MAX),
     "tagged": _Kept(lambda count: Struct("<" + "xd" * count).unpack_from, LENGTHS_KEPT_MAX),
     "flag": _FLAGS.__getitem__,
+    "integers": _integers,
     "long": _long,
     "names": _names,
     "numbers": _numbers,
@@ -254,6 +271,7 @@ it = [time[data[each:each + 8]] for each in range(at, end, 8)] if count > 1 else
 at = end
 """,
     ("null", "double"): _NUMBERS,
+    ("null", "int"): "it, at = integers(data, at, count)",
     ("null", "boolean", "long", "double", "string"): _VALUES,
 }
 

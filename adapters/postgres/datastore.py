@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow, dict_row
 from psycopg_pool import PoolTimeout
 
+from adapters.postgres.priority import give_way
 from domain.errors import BadInputError
 
 ATTEMPTS_MAX: Final = (
@@ -33,10 +34,11 @@ class Datastore(PostgresDatastore):
     """A pool of connections to the database that a libpq connection string or URL names.
 
     Behind PgBouncer in transaction mode everything works (from 1.21 on, with `max_prepared_statements`), but LISTEN:
-    new events are then found by polling.
+    new events are then found by polling. `nice` is what the server's processes are to have, where that is possible.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, nice: int = 0) -> None:
+        self._nice = nice
         try:
             defaults = (
                 {} if "connect_timeout" in conninfo_to_dict(conninfo) else {"connect_timeout": _CONNECT_TIMEOUT_S}
@@ -94,6 +96,8 @@ class Datastore(PostgresDatastore):
                 "SET default_transaction_isolation = 'read committed';"
                 f" SET idle_in_transaction_session_timeout = {_IDLE_IN_TRANSACTION_MS_MAX}"
             )
+            if self._nice:
+                give_way(connection, self._nice)
 
         return after_connect
 

@@ -60,9 +60,12 @@ class PostgresEventLog(PostgresApplicationRecorder):
         self._listener = Listener(datastore.connect, self.channel_name, self.last_position)
 
     @classmethod
-    def open(cls, conninfo: str) -> Self:
-        """Return the event log of the database that `conninfo` names, its tables made or brought up to date."""
-        log = cls(Datastore(conninfo))
+    def open(cls, conninfo: str, nice: int = 0) -> Self:
+        """Return the event log of the database that `conninfo` names, its tables made or brought up to date.
+
+        `nice`: see `adapters.postgres.datastore`.
+        """
+        log = cls(Datastore(conninfo, nice))
         try:
             log.create_table()
         except BaseException:

@@ -6,6 +6,7 @@ Architecture invariant: a new read model needs no new SQL.
 import select
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, LiteralString, Self, cast
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from adapters.metrics import COMMIT_SECONDS, projection_label
 from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, elements, joined, list_elements
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
 from adapters.postgres.pipelined import pipelined
+from adapters.postgres.priority import give_way
 from adapters.twins import SEEN_ROWS
 from domain.errors import BadInputError, PositionConflictError, StoreError
 from projections.history import Kept
@@ -44,14 +46,17 @@ _ITEM_TYPES: Final[Mapping[str, ItemType]] = {"int[]": "bigint", "float[]": "dou
 
 
 class PostgresReadModels:
-    """Implements `projections.ports.ReadModelStore`. Raises StoreError where the database does not answer."""
+    """Implements `projections.ports.ReadModelStore`. Raises StoreError where the database does not answer.
 
-    def __init__(self, conninfo: str) -> None:
+    `nice` is the priority (nice(2)) that the server's processes are to have: see `adapters.postgres.priority`.
+    """
+
+    def __init__(self, conninfo: str, nice: int = 0) -> None:
         self._pool: Final = ConnectionPool[Connection[TupleRow]](
             kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row, "autocommit": True},
             min_size=1,
             max_size=CONNECTIONS_MAX,
-            configure=_configure,
+            configure=partial(_configure, nice=nice),
             open=False,
             check=_check_if_heard,
         )
@@ -251,10 +256,12 @@ class PostgresReadModels:
             raise StoreError(msg) from error
 
 
-def _configure(connection: Connection[TupleRow]) -> None:
+def _configure(connection: Connection[TupleRow], nice: int) -> None:
     # What a crash of the server takes away goes together with its position, and is folded again: nobody need wait for
     # the disk. What is on it is never newer than the log that it came from.
     connection.execute("SET synchronous_commit = off")
+    if nice:
+        give_way(connection, nice)
 
 
 def _check_if_heard(connection: Connection[TupleRow]) -> None:

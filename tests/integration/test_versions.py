@@ -1,6 +1,8 @@
 """Versions of projections beside each other on a real database: filled, compared, shown, proved."""
 
+import itertools
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,13 +15,13 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from adapters import demo, versions_commands
+from adapters import demo, rebuild, versions_commands
 from adapters.clock import now
 from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.twin_reader import PostgresTwins
 from adapters.projecting import advance
 from adapters.projection_versions import VersionState, at_version, followed_projections, named
-from adapters.rebuild import Job, chunks, filler
+from adapters.rebuild import Filler, Job, chunks, filler
 from adapters.twins import ANY_VEHICLE, PageOf
 from adapters.vehicle_log import VehicleLog
 from adapters.versions_commands import Budget, events_left
@@ -350,6 +352,42 @@ def test_a_rebuild_that_waits_for_long_says_why(monkeypatch: pytest.MonkeyPatch)
     assert said.getvalue().splitlines() == [
         "waits: media v1 is 6 events behind the log, and --max-live-lag allows 5; is there a process that follows it?"
     ]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_who_fills_beside_others_rests_while_events_come_in(
+    world: World, fresh_database: str, monkeypatch: pytest.MonkeyPatch, *, live: bool
+) -> None:
+    monkeypatch.setattr(rebuild, "PAGE_EVENTS_BESIDE", 7)
+    clock = itertools.count(0.0, 2.0)
+    rests: list[float] = []
+    monkeypatch.setattr(rebuild, "time", SimpleNamespace(monotonic=lambda: next(clock)))  # a page takes 2 s
+    beside = at_version(named("navigation"), 2)
+    world.models.prepare(beside)
+    job = Job("navigation", 2, 0, world.log.last_position(), share=0.5)
+    car = full_car(90)
+    with filler(fresh_database) as one:
+        one.rest = rests.append
+        for pages, _ in enumerate(one.fill(job, ids(world)), start=1):
+            if live:
+                car.trip(500 + pages, T0 + pages * 3600 * SECOND)
+                world.write(car)
+    assert pages > 3
+    assert rests == ([2.0] * pages if live else [])
+    assert digest(world.models, beside) == digest(world.models, named("navigation")) or live
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who listens on the other end of a socket")
+def test_the_server_does_what_gives_way_with_a_low_priority(fresh_database: str) -> None:
+    with filler(fresh_database, 19) as one, filler(fresh_database) as other:
+        assert (_priority(one), _priority(other)) == ({19}, {0})
+
+
+def _priority(one: Filler) -> set[int]:
+    """Return the priority of the server's processes for both connections."""
+    with one.store._connection() as store, one.log._records.datastore.get_connection() as log:  # type: ignore[attr-defined]  # their processes
+        processes = [store.info.backend_pid, log.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]]
+        return {os.getpriority(os.PRIO_PROCESS, process) for process in processes}
 
 
 def test_live_events_go_on_while_a_version_is_filled(world: World, fresh_database: str) -> None:

@@ -63,7 +63,7 @@ def record(position: int, batch: SignalBatch = BATCH, *, value: bytes | None = N
 
 def vehicle_named(record: Received) -> UUID | None:
     ids = {str(vehicle_id).encode(): vehicle_id for vehicle_id in (ID, VEHICLE_ID)}
-    return ids.get(record.key or b"")
+    return ids.get((record.key or b"").strip(b"{}"))
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,7 @@ def vehicle_named(record: Received) -> UUID | None:
     [
         (Received(SOURCE, 0, None, b"x"), "it has no key, which would be the vehicle's id"),
         (Received(SOURCE, 0, b"WVWZZZE1ZMP000001", b"x"), "its key is no vehicle id"),
+        (Received(SOURCE, 0, b"{%s}" % str(ID).encode(), b"x"), f"its key is a vehicle id, but not written as {ID}"),
         (Received(SOURCE, 0, str(ID).encode(), None), "it has no value"),
         (record(0, value=bytes(RECORD_BYTES_MAX + 1)), "its 1,000,001 bytes are more than 1,000,000"),
         (record(0, value=b"{}"), "the bytes are not in the Confluent wire format"),
