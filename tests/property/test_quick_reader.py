@@ -13,6 +13,7 @@ from adapters.avro.shapes import MISSES_MIN, Shapes
 from adapters.avro.wire import PREFIX, RecordReader, RecordWriter, UnreadableError
 from domain.events import EVENT_TYPES, SignalsSampled, TrackExtended
 from tests.support.events import codec, events_of, example_bytes, registry
+from tests.support.odd_batches import odd_batches
 
 SCHEMAS: Final = list(registry().by_id.values())
 TIMES: Final = st.integers(946_684_800_000_000, 4_102_444_800_000_000)  # of this century: eight bytes each
@@ -157,6 +158,20 @@ def test_the_events_that_are_most_are_read_quickly(event_type: Any, data: st.Dat
         fields["quality"] = [abs(each) % 64 for each in fields["quality"]]
         fields["value"] = [0 if type(each) is int else each for each in fields["value"]]
     assert check(schema, RecordWriter(schema).write(fields, "event")) is not None
+
+
+@settings(max_examples=400)
+@given(data=odd_batches(), damage=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=2))
+def test_telemetry_is_read_as_fastavro_reads_it_or_not_at_all(data: bytes, damage: list[tuple[int, int]]) -> None:
+    schema = registry().by_topic[telemetry.TOPIC][-1]
+    check(schema, data)
+    check(schema, with_bytes(data, damage), that_knows(schema, data))
+
+
+def test_telemetry_is_read_quickly() -> None:
+    """Where this fails, all is as it should be, but slow."""
+    for schema in registry().by_topic[telemetry.TOPIC]:
+        assert check(schema, example_bytes(schema)[0]) is not None
 
 
 def test_damage_that_only_the_length_shows_is_refused() -> None:
