@@ -137,7 +137,11 @@ def test_two_moments_are_shown_side_by_side_with_what_differs(browser: Browser, 
     assert " ".join(row.split()) == "Exterior.AirTemperature ≠ 7 °C 1 min ago 12.5 °C 1 min ago"
 
 
-@pytest.mark.parametrize("wrong", ["nothing", "", "%E0%A4%A"])
+def test_a_vin_leads_to_the_vehicle(browser: Browser, twin: Served) -> None:
+    assert browser.run("twin.byVin", twin.address, at=NOW, vin=full_car(1).vin.lower()) == twin.id
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "", "%E0%A4%A", "WVWZZZE1ZTP999999"])
 def test_a_vehicle_that_is_not_there_is_told_of(browser: Browser, twin: Served, wrong: str) -> None:
     text = browser.run("twin.absent", twin.address, at=NOW, id=wrong)
     assert "no such vehicle" in text or "cannot be asked" in text

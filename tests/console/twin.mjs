@@ -225,3 +225,15 @@ export async function typed({ open, given, check }) {
   await page.waitForURL(/at=/);
   return new URLSearchParams(page.url().split("?")[1]).get("at");
 }
+
+/** Who has the VIN only is led to the vehicle, in the part that was asked for; the way back does not lead there again. */
+export async function byVin({ open, given, check }) {
+  const page = await open({ at: given.at, hash: "#/fleet" });
+  await page.evaluate((vin) => (location.hash = `#/vehicle/${vin}/media?speed=60`), given.vin);
+  await page.locator("main table tbody tr").first().waitFor();
+  const found = page.url().match(/#\/vehicle\/([^/]+)\/media\?speed=60$/);
+  check(found, page.url());
+  await page.goBack();
+  await page.waitForURL(/#\/fleet/);
+  return decodeURIComponent(found[1]);
+}

@@ -17,6 +17,8 @@ function complete(document) {
 const OF = "query Twin($id: ID!, $asOf: DateTime, $knownAt: DateTime";
 const VEHICLE = "vehicle(id: $id, asOf: $asOf, knownAt: $knownAt)";
 
+export const OF_VIN = "query OfVin($vin: String!) { vehicle(vin: $vin) { id } }";
+
 export const HEAD = `${OF}) { ${VEHICLE} { id vin brand model decommissionedAt lastSeenAt } }`;
 
 export const NAVIGATION = complete(`${OF}, $after: String, $tracks: Boolean!) { ${VEHICLE} { navigation {

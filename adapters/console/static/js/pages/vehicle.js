@@ -1,12 +1,13 @@
 /** A twin: what it is, and a page for each thing that can be told of it. */
+import { useEffect } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
-import { address, useRoute } from "../router.js";
+import { address, go, useRoute } from "../router.js";
 import { age, moment } from "../format.js";
 import { useLoad } from "../load.js";
 import { follow } from "../stream.js";
-import { HEAD } from "../twin.js";
+import { HEAD, OF_VIN } from "../twin.js";
 import { nowMs, useClock, useWhen } from "../time.js";
 import { Explain } from "../parts/explain.js";
 import { Empty, Loaded } from "../parts/states.js";
@@ -18,6 +19,8 @@ import { NavigationPart } from "./vehicle_navigation.js";
 import { SignalsPart } from "./vehicle_signals.js";
 
 const AGES_EVERY_MS = 5_000;
+/** ISO 3779: no I, O or Q. */
+const VIN = /^[A-HJ-NPR-Z0-9]{17}$/i;
 
 const PARTS = {
   __proto__: null, // names come from addresses
@@ -40,6 +43,23 @@ export function useTwin(document, id, more = {}) {
 }
 
 export function VehiclePage() {
+  const { parts } = useRoute();
+  return VIN.test(parts[1] ?? "") ? html`<${ByVin} vin=${parts[1].toUpperCase()} />` : html`<${Twin} />`;
+}
+
+/** Who has the VIN only is led to the vehicle, and the address to its id: addresses are kept, and shared. */
+function ByVin({ vin }) {
+  const { parts: [, , ...more], params } = useRoute();
+  const load = useLoad(vin, (signal) => ask(OF_VIN, { vin }, signal));
+  const id = load.data?.vehicle?.id;
+  useEffect(() => {
+    if (id) go(["vehicle", id, ...more], params, { replace: true });
+  }, [id]);
+  return html`<div class="page twin"><${Loaded} load=${load}>${({ vehicle }) => !vehicle && html`
+    <${Empty} text=${t("vehicle.none")} hint=${t("vehicle.none.hint")} />`}<//></div>`;
+}
+
+function Twin() {
   const { parts } = useRoute();
   useClock(AGES_EVERY_MS);
   const [, id = "", part = "navigation"] = parts;
