@@ -18,6 +18,8 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
+from graphql import OperationType
+
 from adapters.access import Access
 from adapters.graphql import event_stream, graphiql
 from adapters.graphql.budgets import Budgets
@@ -32,9 +34,6 @@ from adapters.graphql.execution import (
     TIME_IS_UP,
     Answer,
     Api,
-    at_least,
-    is_mutation,
-    is_subscription,
     unavailable,
 )
 from adapters.graphql.http import (
@@ -53,6 +52,7 @@ from adapters.graphql.http import (
     respond,
     wants_page,
 )
+from adapters.graphql.outline import PLAIN, Outline, is_plain, outline
 from adapters.graphql.port import Catalogue, Decode, Doorkeeper, Operations, SchemaRegistry, Twins
 from adapters.graphql.registry import RegistryEndpoints
 from adapters.graphql.socket import TIMES, SocketServer, SocketTimes, serve_socket
@@ -199,14 +199,16 @@ class _App:
 
     @asynccontextmanager
     async def _operation_of_socket(self, call: Call, access: Access) -> AsyncIterator[Stream | Answer]:
-        document = await self._resolved(call)
-        if isinstance(document, Answer):
-            yield document
-        elif is_subscription(document, call.operation_name):
+        asked = await self._asked(call)
+        if isinstance(asked, Answer):
+            yield asked
+            return
+        document, outlined = asked
+        if outlined.kind is OperationType.SUBSCRIPTION:
             async with self._streams.opened(document, call, access) as found:
                 yield found
         else:
-            yield await self._answered(document, call, access, uuid4())
+            yield await self._answered(document, call, access, uuid4(), outlined.at_least)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -264,14 +266,15 @@ class _App:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._doors.verified, request)
 
     async def _execute(self, call: Call, access: Access, caller: Caller) -> Response:
-        document = await self._resolved(call, caller)
-        if isinstance(document, Answer):
-            return respond(document, call.media_type)
-        if not call.may_change and call.media_type != NDJSON and is_mutation(document, call.operation_name):
+        asked = await self._asked(call, caller)
+        if isinstance(asked, Answer):
+            return respond(asked, call.media_type)
+        document, outlined = asked
+        if not call.may_change and call.media_type != NDJSON and outlined.kind is OperationType.MUTATION:
             return refusal(405, MUTATION_BY_POST, "send it by POST, and accept application/json")._replace(
                 headers=(("allow", "POST"),)
             )
-        if call.takes_events and is_subscription(document, call.operation_name):
+        if call.takes_events and outlined.kind is OperationType.SUBSCRIPTION:
             return event_stream.subscription(self._streams, document, call, access)
         if call.media_type == NDJSON:
             with self._place() as full:
@@ -279,11 +282,11 @@ class _App:
                     return respond(full, call.media_type)
                 return await self._bulk.answer(document, call, access, caller)
         request_id = uuid4()
-        found = await self._answered_quickly(document, call, access, request_id, caller)
-        if isinstance(found, bytes):
-            response = json_bytes_response(200, found, call.media_type)
+        quick = await self._answered_quickly(document, call, access, request_id, caller)
+        if isinstance(quick, bytes):
+            response = json_bytes_response(200, quick, call.media_type)
         else:
-            answer = found or await self._answered(document, call, access, request_id, caller)
+            answer = quick or await self._answered(document, call, access, request_id, outlined.at_least, caller)
             response = respond(answer, call.media_type)
         return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
@@ -296,6 +299,24 @@ class _App:
             if full is not None:
                 return full
             return await self._in_time(caller, lambda _: self._looked_up(call)) or TIME_IS_UP
+
+    async def _asked(self, call: Call, caller: Caller | None = None) -> tuple[str, Outline] | Answer:
+        """Return the document that is asked for and what has to be known of it, or why it is not executed."""
+        document = await self._resolved(call, caller)
+        if isinstance(document, Answer):
+            return document
+        outlined = await self._outlined(document, call, caller)
+        return outlined if isinstance(outlined, Answer) else (document, outlined)
+
+    async def _outlined(self, document: str, call: Call, caller: Caller | None = None) -> Outline | Answer:
+        """Return what has to be known of a document before it is checked, or why nobody looked."""
+        if is_plain(document):
+            return PLAIN
+        with self._place() as full:
+            if full is not None:
+                return full
+            found = await self._in_time(caller, lambda _: outline(document, call.operation_name, call.variables))
+            return found or TIME_IS_UP
 
     async def _in_time(self, caller: Caller | None, work: Callable[[Ending], T]) -> T | None:
         """Return what a thread does for a caller, None if its time is up; without a caller whoever waits cancels it."""
@@ -330,10 +351,15 @@ class _App:
                 return TIME_IS_UP
 
     async def _answered(
-        self, document: str, call: Call, access: Access, request_id: UUID, caller: Caller | None = None
+        self,
+        document: str,
+        call: Call,
+        access: Access,
+        request_id: UUID,
+        at_least: int,
+        caller: Caller | None = None,
     ) -> Answer:
-        """Return the answer to a query."""
-        await self._streams.reached(at_least(document, call.operation_name, call.variables))
+        """Return the answer to a query, once the read models have reached a position."""
 
         def ask(ending: Ending) -> Answer:
             answer = self._api.answer(
@@ -352,6 +378,7 @@ class _App:
         with self._place() as full:
             if full is not None:
                 return full
+            await self._streams.reached(at_least)
             return await self._in_time(caller, ask) or TIME_IS_UP
 
     @contextmanager

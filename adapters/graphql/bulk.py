@@ -29,7 +29,7 @@ from adapters.clock import now
 from adapters.graphql.caller import Caller, in_time
 from adapters.graphql.ending import REQUEST_S, Ending
 from adapters.graphql.errors import ErrorCode, error_body, fault
-from adapters.graphql.execution import DOCUMENT_TOKENS_MAX, TIME_IS_UP, Answer, Api, unavailable
+from adapters.graphql.execution import TIME_IS_UP, Answer, Api, unavailable
 from adapters.graphql.http import (
     GRAPHQL_RESPONSE,
     NDJSON,
@@ -39,6 +39,7 @@ from adapters.graphql.http import (
     refusal,
     respond,
 )
+from adapters.graphql.outline import DOCUMENT_TOKENS_MAX
 
 STREAMS_MAX: Final = 32  # at once, of a server process
 STREAMS_A_CLIENT_MAX: Final = 4  # so that none takes them all

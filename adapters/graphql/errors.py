@@ -130,7 +130,8 @@ def _told(error: GraphQLError, step: Step) -> tuple[str, dict[str, Any]]:
         code = codes.get(type(cause), ErrorCode.BAD_USER_INPUT)
         return f"{cause.where}: {cause.what}", {"code": code, "remedy": cause.remedy}
     if step.value is not None:
-        return error.message, _extensions(step.value)
+        aborted = error.message.endswith("Validation aborted.")
+        return error.message, _extensions(step.value, "correct the errors before it first" if aborted else None)
     if isinstance(cause, GraphQLError) and cause.nodes:  # an argument's value, which has a place in the document
         return error.message, _extensions(ErrorCode.BAD_USER_INPUT)
     return _masked(cause or error, ".".join(map(str, error.path or ())) or "the operation")

@@ -15,7 +15,6 @@ from uuid import UUID, uuid4
 
 from graphql import (
     DocumentNode,
-    FieldNode,
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
@@ -25,7 +24,6 @@ from graphql import (
     get_operation_ast,
     parse,
     validate,
-    value_from_ast_untyped,
     visit,
 )
 
@@ -35,6 +33,7 @@ from adapters.graphql.cohort import Context, Operating
 from adapters.graphql.cost import points_of, price, too_complex, too_repetitive
 from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
+from adapters.graphql.outline import DOCUMENT_TOKENS_MAX, outline
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Operations, Twins, View
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
@@ -44,7 +43,6 @@ from domain.errors import StoreError
 _log: Final = logging.getLogger(__name__)
 
 MUTATION_BY_POST: Final = "a mutation is executed by a POST of its own, and answered as one JSON"
-DOCUMENT_TOKENS_MAX: Final = 10_000
 POINTS_MIN: Final = 1.0  # that a query costs
 DOCUMENTS_KEPT: Final = 128  # parsed and validated
 _QUERY: Final = OperationType.QUERY
@@ -55,6 +53,7 @@ _ELSEWHERE: Final = {  # how an operation is executed that is not executed in th
 }
 _UNSPEAKABLE: Final = re.compile("[\0\ud800-\udfff]")
 KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
+CHARACTERS_A_POINT: Final = 20  # of a longer one: to check it takes up to a second, each time
 
 
 class Answer(NamedTuple):
@@ -103,14 +102,35 @@ class Api:
         is returned, under the id of the request.
         """
         call = _Call(variables, operation_name, access, request_id or uuid4(), ending or Ending())
-        try:
-            kind = OperationType.MUTATION if may_change and is_mutation(document, operation_name) else _QUERY
-            parsed, points = _ready(document, call, kind)
-        except _RefusedError as refused:
-            return Answer({"errors": refused.errors}, executed=False)
+        changes = may_change and outline(document, operation_name).kind is OperationType.MUTATION
+        ready = self._ready(document, call, OperationType.MUTATION if changes else _QUERY)
+        if isinstance(ready, Answer):
+            return ready
+        parsed, points = ready
         if self.budgets is None or not access.metered:
             return self._executed(parsed, call)
         return self._metered(self.budgets, points, parsed, call)
+
+    def _ready(self, document: str, call: "_Call", kind: OperationType) -> tuple[DocumentNode, float] | Answer:
+        """Return a document that can be executed, and what it may cost; or why it is not.
+
+        A long one is checked each time, at a price that is given back if it can be executed.
+        """
+        client, cost = (call.access.client, call.access.brands), {}
+        budgets = self.budgets if call.access.metered and len(document) > KEPT_CHARACTERS_MAX else None
+        points = min(len(document) / CHARACTERS_A_POINT, budgets.maximum) if budgets else 0.0
+        if budgets:
+            allowed, throttle = budgets.spend(client, points)
+            cost = cost_told(points, points, throttle)
+            if not allowed:
+                return _throttled(f"to check so long a document costs {points:,.0f} points", points, throttle)
+        try:
+            ready = _ready(document, call, kind)
+        except _RefusedError as refused:
+            return Answer({"errors": refused.errors, **cost}, executed=False)
+        if budgets:
+            budgets.spend(client, -points)
+        return ready
 
     def _metered(self, budgets: Budgets, requested: float, parsed: DocumentNode, call: "_Call") -> Answer:
         """Execute a document for a client that has points for it, and give back those that it did not take."""
@@ -123,10 +143,7 @@ class Api:
                 why, remedy = f"there are never more than {throttle.maximum:,.0f}", "ask for smaller pages, or for less"
                 refused = error_body(ErrorCode.MAX_COST_EXCEEDED, f"{what}, and {why}", remedy)
                 return Answer({"errors": [refused], **cost}, executed=False)
-            wait_s = throttle.wait_s(requested)
-            why, remedy = f"{throttle.available:,.0f} are left", f"ask again in {wait_s} s, or for less"
-            refused = error_body(ErrorCode.THROTTLED, f"{what}, and {why}", remedy)
-            return Answer({"errors": [refused], **cost}, executed=False, retry_after_s=wait_s)
+            return _throttled(what, requested, throttle)
         answer = self._executed(parsed, call)
         if call.ending.ended:  # it has cost what it may cost
             return answer
@@ -182,10 +199,10 @@ class Api:
         It begins after the cursor `after`, or where it says itself. Raises StoreError.
         """
         call = _Call(variables, operation_name, access, request_id or uuid4(), Ending())
-        try:
-            parsed, points = _ready(document, call, OperationType.SUBSCRIPTION)
-        except _RefusedError as refused:
-            return Answer({"errors": refused.errors}, executed=False)
+        ready = self._ready(document, call, OperationType.SUBSCRIPTION)
+        if isinstance(ready, Answer):
+            return ready
+        parsed, points = ready
         if self.budgets is not None and access.metered and points > self.budgets.maximum:
             what = f"one event may cost {points:,.0f} points, and there are never more than {self.budgets.maximum:,}"
             return Answer({"errors": [error_body(ErrorCode.MAX_COST_EXCEEDED, what, "ask for less")]}, executed=False)
@@ -270,43 +287,6 @@ class _RefusedError(Exception):
     def __init__(self, *errors: JsonObject) -> None:
         super().__init__()
         self.errors = list(errors)
-
-
-def is_subscription(document: str, operation_name: str | None) -> bool:
-    """Whether what is to be executed of a document is a subscription."""
-    return _is_of(OperationType.SUBSCRIPTION, document, operation_name)
-
-
-def is_mutation(document: str, operation_name: str | None) -> bool:
-    """Whether what is to be executed of a document is a mutation."""
-    return _is_of(OperationType.MUTATION, document, operation_name)
-
-
-def _is_of(kind: OperationType, document: str, operation_name: str | None) -> bool:
-    if kind.value not in document:
-        return False
-    try:
-        operation = get_operation_ast(_parsed(document)[0], operation_name)
-    except GraphQLError:  # which is told when it is executed
-        return False
-    return operation is not None and operation.operation is kind
-
-
-def at_least(document: str, operation_name: str | None, variables: dict[str, Any] | None) -> int:
-    """Return the position that the read models are to have reached before a document is executed, 0: any."""
-    if "atLeast" not in document:
-        return 0
-    try:
-        operation = get_operation_ast(_parsed(document)[0], operation_name)
-    except GraphQLError:  # which is told when it is executed
-        return 0
-    found = [0]
-    for field in operation.selection_set.selections if operation else ():
-        for argument in field.arguments or () if isinstance(field, FieldNode) else ():
-            if argument.name.value == "atLeast":
-                value = value_from_ast_untyped(argument.value, variables)
-                found.append(value if isinstance(value, int) else int(value) if str(value).isdecimal() else 0)
-    return max(found)
 
 
 def _parsed(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
@@ -412,6 +392,14 @@ def _hides_work(answer: Answer) -> bool:
 
 def _refused(step: Step, errors: Sequence[GraphQLError]) -> Answer:
     return Answer({"errors": told(errors, step)}, executed=False)
+
+
+def _throttled(what: str, points: float, throttle: Throttle) -> Answer:
+    """Return the answer to a client that has too few points at present."""
+    wait_s = throttle.wait_s(points)
+    why, remedy = f"{throttle.available:,.0f} are left", f"ask again in {wait_s} s, or for less"
+    refused = error_body(ErrorCode.THROTTLED, f"{what}, and {why}", remedy)
+    return Answer({"errors": [refused], **cost_told(points, None, throttle)}, executed=False, retry_after_s=wait_s)
 
 
 def cost_told(requested: float, actual: float | None, throttle: Throttle) -> JsonObject:

@@ -15,6 +15,7 @@ Int64 = NewType("Int64", int)
 SignalScalar = NewType("SignalScalar", object)
 Json = NewType("Json", object)
 
+DIGITS_MAX: Final = 20  # of a whole number with 64 bits, and its sign
 SAFE_INTEGER_MAX: Final = 2**53 - 1  # ECMAScript, Number.MAX_SAFE_INTEGER
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -47,6 +48,8 @@ def parse_whole_number(value: object) -> int:
     """Return the whole number that an argument gives. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise ValueError("an Int64 is a whole number, or its digits as a string")  # noqa: TRY004  # what the library turns into an error of the request
+    if isinstance(value, str) and len(value) > DIGITS_MAX:  # Python makes no number of more than 4,300 digits
+        raise ValueError("an Int64 has 64 bits")
     number = int(value)
     if not -INTEGER_MAX - 1 <= number <= INTEGER_MAX:
         raise ValueError("an Int64 has 64 bits")

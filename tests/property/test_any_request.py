@@ -38,9 +38,15 @@ DOCUMENTS: Final = [
     "mutation { a }",
     "subscription { a }",
     "{ a",
+    f'query ($after: String, $n: Int64) {{ vehicle(vin: "{vin_of(1)}", atLeast: $n, position: $n) {{ vin }} }}',
+    f'{{ vehicle(vin: "{vin_of(1)}", atLeast: {"1" * 4_301}) {{ vin }} }}',
+    f'query ($after: DateTime) {{ vehicle(vin: "{vin_of(1)}", asOf: $after) {{ vin }} }}',
+    "subscription ($after: String) { events(after: $after) { cursor } }",
+    "subscription ($after: String, $n: Int) { vehicleChanged(after: $after, perSecond: $n) { cursor } }",
 ]
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(DOCUMENTS)
+long = st.sampled_from(["1" * 4_301, "-" + "9" * 5_000])  # more digits than Python reads
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(DOCUMENTS) | long
 any_json = st.recursive(scalars, lambda each: st.lists(each) | st.dictionaries(st.text(), each), max_leaves=20)
 bounds = st.fixed_dictionaries({}, optional=dict.fromkeys(("min", "max", "latitude", "longitude", "radiusM"), any_json))
 values = any_json | st.fixed_dictionaries(

@@ -12,7 +12,7 @@ from adapters.access import DEVELOPMENT, OPERATOR, Access, Scope
 from adapters.graphql.budgets import CLIENTS_MAX, Budgets
 from adapters.graphql.cost import ALIASES_MAX, DEPTH_MAX, FRAGMENTS_MAX, REPEATED_MAX, Price, points_of, price
 from adapters.graphql.errors import ERRORS_MAX
-from adapters.graphql.execution import Answer, Api
+from adapters.graphql.execution import CHARACTERS_A_POINT, KEPT_CHARACTERS_MAX, Answer, Api
 from adapters.graphql.http import JSON, respond
 from adapters.graphql.schema import CORE_SCHEMA
 from tests.support.twins import CATALOGUE, CODEC, full_car, memory_world
@@ -255,6 +255,22 @@ def test_who_has_spent_too_much_is_told_when_to_ask_again() -> None:
     assert not ask(limited, PAGE).executed
     now_s[0] = 1.0
     assert ask(limited, PAGE).executed
+
+
+def test_a_long_document_that_is_refused_has_cost_the_time_to_find_out_and_one_that_is_not_has_not() -> None:
+    limited = api(1_000)
+    long = "#" * (KEPT_CHARACTERS_MAX + 1)
+    points = len(f"{{ none }}{long}") / CHARACTERS_A_POINT
+    for left in (1_000 - points, 1_000 - 2 * points):
+        answer = ask(limited, f"{{ none }}{long}")
+        assert error_of(answer)[0] == "GRAPHQL_VALIDATION_FAILED"
+        assert cost_of(answer)["throttleStatus"]["currentlyAvailable"] == int(left)
+    refused = ask(limited, f"{PAGE}{long}")
+    assert (error_of(refused)[0], refused.executed) == ("THROTTLED", False)
+    assert refused.retry_after_s
+    asked = ask(api(1_000), f"{PAGE}{long}")
+    assert cost_of(asked)["throttleStatus"]["currentlyAvailable"] == 1_000 - cost_of(asked)["actualQueryCost"]
+    assert "extensions" not in ask(limited, "{ none }").body  # a short one is kept with what is wrong with it
 
 
 def test_what_costs_more_than_there_ever_is_is_refused_for_good() -> None:
