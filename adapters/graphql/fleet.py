@@ -42,7 +42,7 @@ class VehicleGroups:
 
 def _groups(name: str, description: str, scopes_of: str | None = None) -> VehicleGroups:
     def compute(fleet: "Fleet") -> VehicleGroups | None:
-        if scopes_of is not None and not fleet.permits.may_count(scopes_of):
+        if scopes_of is not None and not fleet.permits.may_read(scopes_of):
             return None
         found = fleet.counted.groups[_KINDS[name]]
         groups = [VehicleGroup(value=each.value, vehicles=each.vehicles) for each in found[:GROUPS_MAX]]

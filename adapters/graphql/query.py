@@ -388,10 +388,12 @@ class Query:
             return _one(info, Seen(read), read.vehicle(vehicle_id))
         permits = info.context.permits
         if isinstance(part, UUID):
-            trip = read.trip(vehicle_id, part) if permits.may_show(vehicle_id, "Query.node(Trip)") else None
-            return None if trip is None else Trip(row=trip, tracks=Tracks(read, [trip], permits))
+            trip = read.trip(vehicle_id, part) if permits.may_read("Query.node(Trip)") else None
+            if trip is None or not permits.may_show(vehicle_id, "Query.node(Trip)"):  # on record is what is shown
+                return None
+            return Trip(row=trip, tracks=Tracks(read, [trip], permits))
         assert part is not None
-        record = read.event(vehicle_id, part) if permits.may_show(vehicle_id, "Query.node(Event)") else None
+        record = read.event(vehicle_id, part) if permits.may_read("Query.node(Event)") else None
         return None if record is None else event_node(info.context, record)
 
     @resolved("How far the log is, and how far the read models have followed it.")

@@ -21,7 +21,7 @@ from tests.support.twins import CATALOGUE, CODEC, REGISTRY, Car, World, full_car
 
 ACCESS = Access("an app", "somebody", frozenset({"Audi"}), frozenset(Scope))
 REQUEST = UUID(int=7)
-FIRST, SECOND = full_car(1), full_car(2)
+FIRST, SECOND, STRANGER = full_car(1), full_car(2), full_car(4)
 SAMPLED = {paths.SPEED, paths.MEDIA_ARTIST, "Vehicle.CurrentLocation.Heading"}  # and more that is not personal
 PLACE = "Vehicle.CurrentLocation.Latitude"
 
@@ -172,3 +172,9 @@ def test_the_answer_has_the_id_of_its_request(world: World) -> None:
     response = asyncio.run(asked())
     assert [str(each.request_id) for each in records(world)] == [response.headers["x-request-id"]]
     assert records(world)[0].client == "development"
+
+
+def test_a_trip_of_another_brand_is_neither_shown_nor_on_record(world: World) -> None:
+    with world.twins.reading() as read:
+        (trip,) = read.trips([STRANGER.id], PageOf(1))
+    assert shown(world, f'{{ node(id: "{trip_id_of(STRANGER.id, trip.trip_id)}") {{ id }} }}') == {}
