@@ -1,11 +1,13 @@
 """How many vehicles there are, and of what kind: of the present, by one statement."""
 
+from collections.abc import Iterable
 from typing import Final
+from uuid import UUID
 
 import strawberry
 
 from adapters.fleet_counts import GROUPS_MAX, LISTED_MAX, Counted, GroupBy
-from adapters.graphql.cohort import Context
+from adapters.graphql.cohort import Context, Seen
 from adapters.graphql.fields import computed
 from adapters.graphql.lookahead import summary
 from adapters.graphql.permits import Permits
@@ -42,7 +44,7 @@ class VehicleGroups:
 
 def _groups(name: str, description: str, scopes_of: str | None = None) -> VehicleGroups:
     def compute(fleet: "Fleet") -> VehicleGroups | None:
-        if scopes_of is not None and not fleet.permits.may_count(scopes_of):
+        if scopes_of is not None and not fleet.permits.may_read(scopes_of):
             return None
         found = fleet.counted.groups[_KINDS[name]]
         groups = [VehicleGroup(value=each.value, vehicles=each.vehicles) for each in found[:GROUPS_MAX]]
@@ -77,6 +79,19 @@ class Fleet:
     )
 
 
+def note_chosen_by_place(context: Context, seen: Seen, chosen: VehicleFilter, found: Iterable[UUID], name: str) -> None:
+    """Note those of whom an answer tells where they are, or are not, if they are chosen by their place.
+
+    `found` are those that fit, also one that only says that another page follows. Of vehicles that are named it is
+    told of each whether it is there.
+    """
+    if not chosen.by_place:
+        return
+    named = seen.read.vehicles_named((), sorted(set(chosen.vins))) if chosen.vins else ()
+    for vehicle_id in {*found, *(entry.vehicle_id for entry in named)}:
+        context.permits.note(vehicle_id, name, NAVIGATION)
+
+
 def fleet_of(context: Context, chosen: VehicleFilter) -> Fleet:
     """Return the counts that a document asks for.
 
@@ -85,6 +100,6 @@ def fleet_of(context: Context, chosen: VehicleFilter) -> Fleet:
     names = summary(context.document).names
     kinds = {kind for name, kind in _KINDS.items() if name in names}
     found = context.read.counted(chosen, kinds, GROUPS_MAX + 1, LISTED_MAX if chosen.by_place else 0)
-    for vehicle_id in found.vehicle_ids if found.vehicles <= LISTED_MAX else ():
-        context.permits.note(vehicle_id, _COUNTED_BY_PLACE, NAVIGATION)
+    single = found.vehicle_ids if found.vehicles <= LISTED_MAX else ()
+    note_chosen_by_place(context, Seen(context.read), chosen, single, _COUNTED_BY_PLACE)
     return Fleet(counted=found, permits=context.permits)

@@ -172,7 +172,7 @@ class Operations:
 
 def operations_of(context: Context) -> Operations | None:
     """Return what is seen; None: the token does not show it."""
-    if not context.permits.may_count("Query.operations"):
+    if not context.permits.may_read("Query.operations"):
         return None
     if context.operating is None:
         return Operations(seen=None, problem=NOT_SEEN)

@@ -51,8 +51,8 @@ class Permits:
         self._note(vehicle_id, name, needed)
         return True
 
-    def may_count(self, name: str) -> bool:
-        """Return whether a field that tells of no single vehicle is shown; if not, the answer will say why."""
+    def may_read(self, name: str) -> bool:
+        """Return whether a field that is no envelope is read; if not, the answer will say why. Nothing is noted."""
         missing = self.missing(scopes.of_field(name))
         if missing:
             self._withheld[name] = missing

@@ -13,7 +13,7 @@ from adapters.graphql.errors import MEANINGS, ForbiddenError
 from adapters.graphql.explanation import Explanation, explained
 from adapters.graphql.federation import ENTITIES_MAX, Entity, Representation, Service, entities, service
 from adapters.graphql.fields import resolved
-from adapters.graphql.fleet import Fleet, fleet_of
+from adapters.graphql.fleet import Fleet, fleet_of, note_chosen_by_place
 from adapters.graphql.ids import List, cursor_of, read_id
 from adapters.graphql.navigation import Trip
 from adapters.graphql.node import Node
@@ -222,16 +222,11 @@ def _page(
     seen: Seen,
     page: PageOf,
     found: Sequence[tuple[DirectoryEntry, str]],
-    *,
-    by_place: bool,
+    chosen: Chosen,
 ) -> Connection[Vehicle]:
-    """Return a page of vehicles with their cursors, of which the last is there to say that another page follows.
-
-    Who is shown vehicles that were chosen by their place is shown where they are.
-    """
+    """Return a page of vehicles with their cursors, of which the last is there to say that another page follows."""
+    note_chosen_by_place(info.context, seen, chosen, [entry.vehicle_id for entry, _ in found], CHOSEN_BY_PLACE)
     twins = _cohort(info, seen, *(entry for entry, _ in found[: page.limit - 1])).twins()
-    for twin in twins if by_place else ():
-        info.context.permits.note(twin.id, CHOSEN_BY_PLACE, NAVIGATION)
     by_id = {twin.id: twin for twin in twins}
     return connection(found, page, lambda each: each[1], lambda each: Vehicle(twin=by_id[each[0].vehicle_id]))
 
@@ -250,7 +245,7 @@ def _vehicles_in_order(
     placed = seen.read.ordered_vehicles(page.limit, order, begin and begin.place, chosen)
     position = seen.moment and seen.moment.position
     found = [(each.entry, cursor_in_order(order, Cursor(each.place, position), times)) for each in placed]
-    return _page(info, seen, page, found, by_place=chosen.by_place)
+    return _page(info, seen, page, found, chosen)
 
 
 def vehicle_key(text: str, *, where: str) -> UUID:
@@ -362,7 +357,7 @@ class Query:
         moment = seen.moment
         place = (moment.position, as_of or NO_TIME, known_at or NO_TIME) if moment else ()
         found = [(entry, cursor_of(kind, entry.vehicle_id, *place)) for entry in entries]
-        return _page(info, seen, page, found, by_place=chosen.by_place)
+        return _page(info, seen, page, found, chosen)
 
     @resolved(
         "How many vehicles there are now, of all or of those that a filter chooses: in whole, and by what they are and"
@@ -388,10 +383,12 @@ class Query:
             return _one(info, Seen(read), read.vehicle(vehicle_id))
         permits = info.context.permits
         if isinstance(part, UUID):
-            trip = read.trip(vehicle_id, part) if permits.may_show(vehicle_id, "Query.node(Trip)") else None
-            return None if trip is None else Trip(row=trip, tracks=Tracks(read, [trip], permits))
+            trip = read.trip(vehicle_id, part) if permits.may_read("Query.node(Trip)") else None
+            if trip is None or not permits.may_show(vehicle_id, "Query.node(Trip)"):  # on record is what is shown
+                return None
+            return Trip(row=trip, tracks=Tracks(read, [trip], permits))
         assert part is not None
-        record = read.event(vehicle_id, part) if permits.may_show(vehicle_id, "Query.node(Event)") else None
+        record = read.event(vehicle_id, part) if permits.may_read("Query.node(Event)") else None
         return None if record is None else event_node(info.context, record)
 
     @resolved("How far the log is, and how far the read models have followed it.")

@@ -21,7 +21,7 @@ from tests.support.twins import CATALOGUE, CODEC, REGISTRY, Car, World, full_car
 
 ACCESS = Access("an app", "somebody", frozenset({"Audi"}), frozenset(Scope))
 REQUEST = UUID(int=7)
-FIRST, SECOND = full_car(1), full_car(2)
+FIRST, SECOND, STRANGER = full_car(1), full_car(2), full_car(4)
 SAMPLED = {paths.SPEED, paths.MEDIA_ARTIST, "Vehicle.CurrentLocation.Heading"}  # and more that is not personal
 PLACE = "Vehicle.CurrentLocation.Latitude"
 
@@ -172,3 +172,30 @@ def test_the_answer_has_the_id_of_its_request(world: World) -> None:
     response = asyncio.run(asked())
     assert [str(each.request_id) for each in records(world)] == [response.headers["x-request-id"]]
     assert records(world)[0].client == "development"
+
+
+def test_a_trip_of_another_brand_is_neither_shown_nor_on_record(world: World) -> None:
+    with world.twins.reading() as read:
+        (trip,) = read.trips([STRANGER.id], PageOf(1))
+    assert shown(world, f'{{ node(id: "{trip_id_of(STRANGER.id, trip.trip_id)}") {{ id }} }}') == {}
+
+
+HERE = "within: { south: 40, west: 0, north: 60, east: 30 }"
+ELSEWHERE = "within: { south: -40, west: 0, north: -30, east: 30 }"
+CHOSEN = "Query.vehicles(filter: place)"
+
+
+@pytest.mark.parametrize("order", ["", ", orderBy: { field: VIN, direction: ASC }"])
+def test_the_vehicle_that_a_page_says_follows_is_on_record_for_its_place(world: World, order: str) -> None:
+    document = f"{{ vehicles(first: 1{order}, filter: {{ {HERE} }}) {{ pageInfo {{ hasNextPage }} }} }}"
+    assert shown(world, document) == {FIRST.id: {CHOSEN}, SECOND.id: {CHOSEN}}
+
+
+@pytest.mark.parametrize("order", ["", ", orderBy: { field: VIN, direction: ASC }"])
+def test_named_vehicles_that_are_not_at_a_place_are_on_record_for_it(world: World, order: str) -> None:
+    vins = f'vins: ["{vin_of(1)}", "{vin_of(4)}", "{vin_of(777)}"]'
+    page = f"vehicles(first: 1{order}, filter: {{ {vins}, {ELSEWHERE} }}) {{ edges {{ cursor }} }}"
+    count = f"fleet(filter: {{ {vins}, {ELSEWHERE} }}) {{ vehicles }}"
+    assert shown(world, f"{{ {page} }}") == {FIRST.id: {CHOSEN}}
+    records(world).clear()
+    assert shown(world, f"{{ {count} }}") == {FIRST.id: {"Query.fleet(filter: place)"}}
