@@ -139,19 +139,20 @@ class _Socket:
         coming: asyncio.Future[Any] = asyncio.ensure_future(self._receive())
         try:
             while True:
-                left_s, late = self._deadline()
+                left_s, _ = self._deadline()
                 await asyncio.wait({coming, self._end}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                 if self._end.done():
                     self._end.result()  # raises
-                if coming.done():
-                    message = coming.result()
-                    if message["type"] == "websocket.disconnect":
-                        self._gone.set_result(None)
-                        raise _GoneError
+                message = coming.result() if coming.done() else None
+                if message and message["type"] == "websocket.disconnect":
+                    self._gone.set_result(None)
+                    raise _GoneError
+                left_s, late = self._deadline()
+                if left_s <= 0:  # also where there is always another message
+                    raise late
+                if message:
                     await self._take(message)
                     coming = asyncio.ensure_future(self._receive())
-                elif self._deadline()[0] <= 0:
-                    raise late
         finally:
             coming.cancel()
             self._finish(_GoneError())

@@ -274,6 +274,30 @@ def test_an_expired_token_ends_a_live_socket_whatever_runs_on_it() -> None:
     asyncio.run(run("subscription { vehicleChanged { cursor } }"))
 
 
+@pytest.mark.parametrize("said", [{"type": "pong"}, {"type": "subscribe", "id": "1", "payload": {"query": QUERY}}])
+@pytest.mark.parametrize(
+    ("valid_us", "times", "code"), [(0, SocketTimes(), 4403), (None, SocketTimes(idle_s=0.0), 1000)]
+)
+def test_a_message_that_is_there_already_is_not_taken_after_the_end(
+    said: Any, valid_us: int | None, times: SocketTimes, code: int
+) -> None:
+    async def run() -> None:
+        app = app_of(WORLD, times, doorkeeper=Porter(valid_us), hosts=None)
+        async with talking(app, headers={"authorization": "Bearer good"}) as socket:
+            for message in ({"type": "connection_init"}, *[said] * 3, {"type": "nothing"}):
+                socket.say(message)  # so that there is always another one
+            await socket.read()
+            assert await socket.heard() == {"type": "connection_ack"}
+            assert await socket.heard() == code
+
+    asyncio.run(run())
+
+
+def test_who_says_anything_but_connection_init_for_too_long_is_closed() -> None:
+    said = [{"type": "pong"}] * 3 + [{"type": "nothing"}]
+    assert ends(app_of(WORLD, SocketTimes(init_s=0.0)), *said) == 4408
+
+
 def test_who_takes_nothing_for_too_long_is_told_where_to_go_on() -> None:
     async def run() -> None:
         app = app_of(WORLD, SocketTimes(patience=Patience(stalled_s=0.05, cut_s=60.0)))
