@@ -34,7 +34,6 @@ from adapters.graphql.cohort import Context
 from adapters.graphql.cost import price, too_complex
 from adapters.graphql.execution import (
     DOCUMENTS_KEPT,
-    KEPT_CHARACTERS_MAX,
     POINTS_MIN,
     Api,
     checked_and_kept,
@@ -44,6 +43,7 @@ from adapters.graphql.execution import (
 )
 from adapters.graphql.ids import cursor_of
 from adapters.graphql.json_text import UnwrittenError, dumped
+from adapters.graphql.outline import KEPT_CHARACTERS_MAX
 from adapters.graphql.paging import Order, connection, page_of
 from adapters.graphql.permits import Permits
 from adapters.graphql.query import vehicle_key

@@ -33,7 +33,7 @@ from adapters.graphql.cohort import Context, Operating
 from adapters.graphql.cost import points_of, price, too_complex, too_repetitive
 from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
-from adapters.graphql.outline import DOCUMENT_TOKENS_MAX, outline
+from adapters.graphql.outline import DOCUMENT_TOKENS_MAX, KEPT_CHARACTERS_MAX, outline
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Operations, Twins, View
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
@@ -52,7 +52,6 @@ _ELSEWHERE: Final = {  # how an operation is executed that is not executed in th
     OperationType.SUBSCRIPTION: "a subscription is answered as text/event-stream, or over a WebSocket",
 }
 _UNSPEAKABLE: Final = re.compile("[\0\ud800-\udfff]")
-KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
 CHARACTERS_A_POINT: Final = 20  # of a longer one: to check it takes up to a second, each time
 
 
@@ -262,6 +261,7 @@ class Subscribed(NamedTuple):
         context.know([*entries.values()], self.call.variables or {})
         bodies: list[JsonObject] = []
         for root in roots:
+            permits.withhold_anew()
             result = execute_sync(
                 CORE_SCHEMA,
                 self.parsed,

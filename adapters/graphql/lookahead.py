@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from graphql import DocumentNode, FieldNode, ListValueNode, Node, StringValueNode, ValueNode, VariableNode
 
+from adapters.graphql.outline import KEPT_CHARACTERS_MAX
+
 DOCUMENTS_MAX: Final = 128  # summaries that are kept; as many as parsed documents
 _SIGNAL_FIELDS: Final = frozenset({"signal", "signals"})
 _SIGNAL_ARGUMENTS: Final = frozenset({"path", "paths"})
@@ -27,9 +29,13 @@ class Summary(NamedTuple):
         return paths
 
 
-@lru_cache(maxsize=DOCUMENTS_MAX)
 def summary(document: DocumentNode) -> Summary:
-    """Return what a document mentions."""
+    """Return what a document mentions; of a long one it is found anew each time, as keeping it would keep the whole."""
+    long = document.loc is not None and document.loc.end > KEPT_CHARACTERS_MAX
+    return (_summary if long else _kept_summary)(document)
+
+
+def _summary(document: DocumentNode) -> Summary:
     names, paths, variables = set(), set(), set()
     for field in _fields(document):
         names.add(field.name.value)
@@ -43,6 +49,9 @@ def summary(document: DocumentNode) -> Summary:
                     elif isinstance(value, VariableNode):
                         variables.add(value.name.value)
     return Summary(frozenset(names), frozenset(paths), frozenset(variables))
+
+
+_kept_summary: Final = lru_cache(maxsize=DOCUMENTS_MAX)(_summary)
 
 
 def _fields(node: Node) -> Iterator[FieldNode]:

@@ -58,6 +58,10 @@ class Permits:
             self._withheld[name] = missing
         return not missing
 
+    def withhold_anew(self) -> None:
+        """Forget what was held back: another answer begins."""
+        self._withheld.clear()
+
     def missing(self, needed: Scopes) -> Scopes:
         """Return which of these scopes are not held."""
         return needed - self._held

@@ -12,8 +12,9 @@ from adapters.access import DEVELOPMENT, OPERATOR, Access, Scope
 from adapters.graphql.budgets import CLIENTS_MAX, Budgets
 from adapters.graphql.cost import ALIASES_MAX, DEPTH_MAX, FRAGMENTS_MAX, REPEATED_MAX, Price, points_of, price
 from adapters.graphql.errors import ERRORS_MAX
-from adapters.graphql.execution import CHARACTERS_A_POINT, KEPT_CHARACTERS_MAX, Answer, Api
+from adapters.graphql.execution import CHARACTERS_A_POINT, Answer, Api
 from adapters.graphql.http import JSON, respond
+from adapters.graphql.outline import KEPT_CHARACTERS_MAX
 from adapters.graphql.schema import CORE_SCHEMA
 from tests.support.twins import CATALOGUE, CODEC, full_car, memory_world
 
