@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import _lru_cache_wrapper, cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,8 @@ from typing import Any, Final
 from domain.errors import BadInputError, UnknownSignalError
 
 NEAREST_NAMES: Final = 3  # names offered for one that is unknown
+NEAR_CHARACTERS_MAX: Final = 200  # of an unknown path for which names are looked for: that takes milliseconds
+NEAR_REMEMBERED_MAX: Final = 1_024  # unknown paths
 
 # VSS data types (VSS rule set, "Data Types"): the whole numbers with their limits, and the floating ones.
 INTEGER_LIMITS: Final = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)} | {
@@ -66,12 +68,21 @@ class Catalogue:
         return fact
 
     def _remedy(self, path: str) -> str:
-        near = get_close_matches(path, self.facts, n=NEAREST_NAMES, cutoff=0.75)
+        near = list(self.near(path)) if len(path) <= NEAR_CHARACTERS_MAX else []
         leaf = path.rsplit(".", 1)[-1].lower()
         near += [known for known in self._by_leaf.get(leaf, ()) if known not in near]
         if near:
             return f"did you mean {' or '.join(near[:NEAREST_NAMES])}?"
         return "correct the path, or give a catalogue file that has it"
+
+    @cached_property
+    def near(self) -> "_lru_cache_wrapper[tuple[str, ...]]":
+        """What returns the names nearest to an unknown path, each path worked out once: clients ask in thousands."""
+
+        def near(path: str) -> tuple[str, ...]:
+            return tuple(get_close_matches(path, self.facts, n=NEAREST_NAMES, cutoff=0.75))
+
+        return lru_cache(NEAR_REMEMBERED_MAX)(near)
 
     @cached_property
     def _by_leaf(self) -> dict[str, list[str]]:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.signals.catalogue import load_catalogue
+from adapters.signals import catalogue
+from adapters.signals.catalogue import NEAR_CHARACTERS_MAX, NEAR_REMEMBERED_MAX, load_catalogue
 from adapters.signals.mapping import load_mapping, mapping_names
 from domain.errors import BadInputError, UnknownSignalError
 from tests.support.recordings import recording
@@ -147,3 +148,30 @@ def test_a_file_that_is_no_catalogue_is_refused(tmp_path: Path, text: str, what:
 def test_a_catalogue_file_that_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="cannot be read"):
         load_catalogue(tmp_path / "none.json")
+
+
+def test_what_is_near_an_unknown_path_is_worked_out_once_and_not_for_a_long_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def near(path: str, *_: object, **__: object) -> list[str]:
+        asked.append(path)
+        return ["Vehicle.Speed"]
+
+    monkeypatch.setattr(catalogue, "get_close_matches", near)
+    made = load_catalogue()
+    long = "Vehicle." + "x" * NEAR_CHARACTERS_MAX
+    for path in ("Vehicle.Sped", "Vehicle.Sped", long, "Vehicle.Spede", "Vehicle.Sped"):
+        with pytest.raises(UnknownSignalError):
+            made.fact(path, where="path")
+    assert asked == ["Vehicle.Sped", "Vehicle.Spede"]
+
+
+def test_no_more_than_some_unknown_paths_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "get_close_matches", lambda *_, **__: [])
+    made = load_catalogue()
+    for number in range(NEAR_REMEMBERED_MAX + 10):
+        with pytest.raises(UnknownSignalError):
+            made.fact(f"Vehicle.Of{number}", where="path")
+    assert made.near.cache_info().currsize == NEAR_REMEMBERED_MAX
