@@ -177,5 +177,7 @@ def measured(
     ):
         found = type(value).__name__
         value, status, reason = None, ValueStatus.INVALID, f"the car sent a value of another type ({found})"
+    elif kind is FloatValue and isinstance(value, int):
+        value = float(value)  # GraphQL's Float refuses a whole number that no double is equal to
     made: MeasuredValue = kind(row=row, path=path, unit=unit, status=status, reason=reason, value=value)
     return made

@@ -65,7 +65,7 @@ def test_a_value_is_not_stale_where_its_age_is_not_asked_for() -> None:
     ("kind", "value", "told"),
     [
         (FloatValue, 1.5, 1.5),
-        (FloatValue, 83, 83),
+        (FloatValue, 83, 83.0),
         (FloatValue, "fast", None),
         (FloatValue, True, None),
         (StringValue, "ON", "ON"),
@@ -150,3 +150,11 @@ def test_of_two_read_models_that_keep_a_signal_the_one_that_is_further_counts() 
     later_in_its_stream = newer._replace(sequence=2, number=3.0)
     for told in permutations([older, newer, later_in_its_stream]):
         assert newest(told) == {(older.vehicle_id, older.path): later_in_its_stream}
+
+
+def test_a_whole_number_that_no_double_is_equal_to_is_told_as_the_nearest() -> None:
+    car = Car(1)
+    car.sample(T0, {"Vehicle.Powertrain.FuelSystem.AbsoluteLevel": 2**60 + 1})
+    query = f'{{ vehicle(vin: "{car.vin}") {{ diagnostics {{ fuelVolume {{ value status }} }} }} }}'
+    found = memory_world(car).ask(query)
+    assert found["vehicle"]["diagnostics"]["fuelVolume"] == {"value": 2.0**60, "status": "OK"}
