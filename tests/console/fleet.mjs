@@ -111,6 +111,15 @@ export async function live({ open, given, base }) {
   return page.evaluate(() => window.untouched);
 }
 
+/** What was captured long before the newest of the fleet comes without a reload. */
+export async function late({ open, given, base }) {
+  const page = await open({ at: given.at });
+  await page.waitForFunction(() => document.querySelector(".counts b")?.innerText === "2");
+  await page.request.post(`${base}/changed`);
+  await page.locator(".counts", { hasText: "1 ✖fault" }).waitFor();
+  await page.locator("table.vehicles tbody tr", { hasText: given.vin }).getByText("P0D59").waitFor();
+}
+
 /** The server is gone and comes back: what was known stays, and what was asked meanwhile is answered without a reload. */
 export async function lost({ open, given, expected, check }) {
   expected.push(/ERR_FAILED|ERR_CONNECTION|Failed to load resource/);

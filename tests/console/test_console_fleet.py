@@ -140,6 +140,14 @@ def test_what_changes_is_shown_without_a_reload(browser: Browser) -> None:
         assert browser.run("fleet.live", address, at=NOW, vin=car.vin) is True
 
 
+def test_what_is_late_is_shown_without_a_reload(browser: Browser) -> None:
+    newest, late = Car(1), Car(2)
+    newest.sample(T0, {CHARGE: 40.0})
+    late.sample(T0 - 3600 * SECOND, {CHARGE: 40.0})
+    with changing(memory_world(newest, late), late, lambda: late.code(T0 - 3000 * SECOND)) as address:
+        browser.run("fleet.late", address, at=NOW, vin=late.vin)
+
+
 def test_what_fits_a_filter_no_more_leaves_it(browser: Browser) -> None:
     cars = [Car(1), Car(2)]
     for car in cars:

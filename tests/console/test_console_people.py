@@ -55,7 +55,7 @@ def test_a_browser_that_keeps_nothing_shows_it_too(browser: Browser, fleet: str)
 
 
 def test_an_address_that_no_page_gives_is_told_of(browser: Browser, fleet: str) -> None:
-    nowhere = ["#/constructor", "#/__proto__", f"{TWIN}/constructor", f"{TWIN}/__proto__"]
+    nowhere = ["#/constructor", "#/__proto__", f"{TWIN}/constructor", f"{TWIN}/__proto__", "#/pipeline/constructor"]
     odd = "#/fleet?sort=constructor&span=constructor&view=x&box=1,2"
     found = browser.run("people.strange", fleet, at=NOW, hashes=[*nowhere, odd])
     assert [hash_ for hash_ in nowhere if "There is no such page." not in found[hash_]] == []

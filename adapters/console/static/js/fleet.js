@@ -80,6 +80,7 @@ export function rowOf(node, nowMs) {
     faultsStatus: diagnostics.troubleCodes === null ? "FORBIDDEN" : "OK",
     codes: (diagnostics.troubleCodes ?? []).map((each) => each.code),
     warnings: (diagnostics.warnings ?? []).map((each) => each.warning),
+    toldMs: performance.now(),
     driving: Boolean(navigation.currentTrip),
     charging: diagnostics.isCharging.value === true,
   };

@@ -1,7 +1,4 @@
-/**
- * The vehicles of a filter as they change. The newest moment that any of them has told is remembered; when there is news,
- * those are asked for that have told something since.
- */
+/** The vehicles of a filter as they change: those are asked for of which the server says that they have. */
 import { lines } from "./api.js";
 import { ALL } from "./fleet.js";
 import { again, waitOf } from "./load.js";
@@ -10,52 +7,68 @@ import { follow } from "./stream.js";
 /** A page costs as many points as it may have vehicles, whether there are so many or not. */
 const ALL_FIRST = 100;
 const CHANGED_FIRST = 25;
-/** So few that fit a filter are asked for as a whole, since of those that have changed nobody tells which fit no more. */
+/** So many VINs a filter takes. */
+const VINS_MAX = 100;
+/** So few are asked for as a whole where nobody tells which have changed; of more, those that have told something since. */
 const WHOLE_MAX = 200;
 /** Cars' clocks and the way of their data differ: so far back it is looked again. */
 const OVERLAP_MS = 15_000;
 
 /**
- * Watch vehicles until the signal.
- * @param {{filter: object | null, sinceMs: number, known: () => number}} question which, the newest moment that is known already,
- *   and how many vehicles are
- * @param {(nodes: object[], whole: boolean) => void} onChanged whole: there are no others
+ * Watch vehicles until the signal. Changes are heard of at once, and asked for as soon as `begin` has been called.
+ * @param {{filter: object | null, known: () => import("./fleet.js").Row[]}} question which, and those that are known
+ * @param {(nodes: object[], asked: Set<string> | null) => void} onChanged asked: the VINs of which there are no others; null: of all
  * @param {(error: Error | null) => void} onState null: it is followed
  * @param {AbortSignal} signal
+ * @returns {() => void} begin
  */
-export function watchFleet({ filter, sinceMs, known }, onChanged, onState, signal) {
-  let newest = sinceMs;
+export function watchFleet({ filter, known }, onChanged, onState, signal) {
+  let changed = new Set();
   let failures = 0;
-  let asking = false;
+  let asking = true;
   let more = false;
-  const look = async () => {
-    if (asking) {
-      more = true;
-      return;
-    }
+  const look = async (vins = []) => {
+    changed = changed && vins && new Set([...changed, ...vins]);
+    more = asking;
+    if (asking) return;
     asking = true;
-    more = false;
+    const asked = changed;
+    changed = new Set();
     try {
-      const since = new Date(Math.max(0, newest - OVERLAP_MS)).toISOString();
-      const whole = filter !== null && known() <= WHOLE_MAX;
-      const question = whole ? { filter } : { first: CHANGED_FIRST, filter: { ...filter, lastSeenAfter: since } };
-      const found = await collect(question, signal);
-      for (const node of found) newest = Math.max(newest, Date.parse(node.lastSeenAt ?? 0));
+      const rows = known();
+      const whole = asked === null || (!asked.size && rows.length <= WHOLE_MAX);
+      const found = [];
+      if (whole) found.push(...await collect({ filter }, signal));
+      else if (!asked.size) {
+        const newest = rows.reduce((most, { seenMs }) => Math.max(most, seenMs), OVERLAP_MS);
+        const lastSeenAfter = new Date(newest - OVERLAP_MS).toISOString();
+        found.push(...await collect({ first: CHANGED_FIRST, filter: { ...filter, lastSeenAfter } }, signal));
+      }
+      const some = [...asked ?? []].filter((vin) => !whole && (filter?.vins?.includes(vin) ?? true));
+      for (let begin = 0; begin < some.length; begin += VINS_MAX) {
+        const page = some.slice(begin, begin + VINS_MAX);
+        found.push(...await collect({ first: page.length, filter: { ...filter, vins: page } }, signal));
+      }
       failures = 0;
       onState(null);
-      if (found.length || whole) onChanged(found, whole);
+      onChanged(found, whole ? null : asked);
     } catch (error) {
       if (signal.aborted) return;
+      changed = asked && changed && new Set([...asked, ...changed]);
       onState(error);
       const wait = waitOf(error, failures);
       failures += 1;
-      if (wait !== null) again(wait, look, signal);
+      if (wait !== null) again(wait, () => look(), signal);
     } finally {
       asking = false;
     }
     if (more && !signal.aborted) look();
   };
   follow(null, look, signal);
+  return () => {
+    asking = false;
+    if (more) look();
+  };
 }
 
 /**

@@ -5,20 +5,21 @@
 import { ask, passing, refusal, send } from "./api.js";
 
 const CHANGES = `subscription Changes($after: String, $filter: EventFilter) {
-  vehicleChanged(after: $after, filter: $filter, perSecond: 1) { cursor } }`;
+  vehicleChanged(after: $after, filter: $filter, perSecond: 1) { cursor changes { vehicle { vin } } } }`;
 const EVERY_MS = 3_000;
 const AGAIN_MS = [1_000, 2_000, 5_000, 10_000];
 /** Changes come in crowds: so long is waited for the rest of one, and so long until the next is heard of. */
 const GATHER_MS = 200;
 const REST_MS = 2_000;
 
-/** @type {Map<string, {listeners: Set<() => void>, stop: AbortController}>} */
+/** @type {Map<string, {listeners: Set<(vins: string[] | null) => void>, stop: AbortController}>} */
 const open = new Map();
 
 /**
- * Call when vehicles have changed, or may have, until the signal; not while nobody looks at the page.
+ * Call when vehicles have changed, or may have, until the signal; not while nobody looks at the page. It is told their VINs;
+ * none: nobody knows which; null: any may have, and it is not told again.
  * @param {object | null} filter which, as the subscription has it; null: all
- * @param {() => void} onChanged
+ * @param {(vins: string[] | null) => void} onChanged
  * @param {AbortSignal} signal
  */
 export function follow(filter, onChanged, signal) {
@@ -40,7 +41,7 @@ export function follow(filter, onChanged, signal) {
 }
 
 async function listen(filter, { listeners, stop: { signal } }) {
-  const tell = gathered(() => listeners.forEach((listener) => listener()));
+  const tell = gathered((vins) => listeners.forEach((listener) => listener(vins)));
   let after = null;
   let failures = 0;
   while (!signal.aborted) {
@@ -48,23 +49,26 @@ async function listen(filter, { listeners, stop: { signal } }) {
     if (signal.aborted) return;
     try {
       after ??= (await ask("{ status { cursor } }", {}, signal)).status.cursor;
-      for await (const { cursor } of changes(after, filter, signal)) {
+      for await (const { cursor, changes: news } of changes(after, filter, signal)) {
         after = cursor;
         failures = 0;
-        tell();
+        tell(news.flatMap(({ vehicle }) => vehicle?.vin ?? []));
       }
     } catch (error) {
       if (signal.aborted) return;
       if (error.code === "GRAPHQL_VALIDATION_FAILED" || error.code === "NO_STREAM") return clock(tell, signal);
-      if (error.code !== "CONNECTION_LOST") after = null;
-      tell(); // something may have been missed
+      if (error.code === "CONNECTION_LOST") tell([]);
+      else {
+        after = null;
+        tell(null); // something may have been missed
+      }
     }
     await pause(AGAIN_MS[Math.min(failures, AGAIN_MS.length - 1)], signal);
     failures += 1;
   }
 }
 
-/** @yields {{cursor: string}} of each message of the stream, until it ends or the page is hidden */
+/** @yields {{cursor: string, changes: object[]}} of each message of the stream, until it ends or the page is hidden */
 async function* changes(after, filter, signal) {
   const hidden = new AbortController();
   const hide = () => document.hidden && hidden.abort();
@@ -101,7 +105,7 @@ async function clock(tell, signal) {
   while (!signal.aborted) {
     await pause(EVERY_MS, signal);
     await looked(signal);
-    if (!signal.aborted) tell();
+    if (!signal.aborted) tell([]);
   }
 }
 
@@ -128,11 +132,14 @@ const pause = (ms, signal) => new Promise((done) => {
 function gathered(tell) {
   let timer = null;
   let toldMs = -REST_MS;
-  return () => {
+  let vins = [];
+  return (more) => {
+    vins = vins && more && [...new Set([...vins, ...more])];
     timer ??= setTimeout(() => {
       timer = null;
       toldMs = performance.now();
-      tell();
+      tell(vins);
+      vins = [];
     }, Math.max(GATHER_MS, toldMs + REST_MS - performance.now()));
   };
 }

@@ -72,6 +72,14 @@ function useFleet(params) {
     const answered = awaited();
     let timer = null;
     let failures = 0;
+    const changed = (nodes, asked) => {
+      const found = new Set(nodes.map(({ id }) => id));
+      for (const [id, { vin }] of byId) if ((asked?.has(vin) ?? true) && !found.has(id)) byId.delete(id);
+      take(nodes);
+      show();
+    };
+    // before they are loaded: what changes meanwhile is not to be missed
+    const watch = when.atMs === null && watchFleet({ filter, known: () => [...byId.values()] }, changed, (error) => show({ error }), signal);
     const begin = () => collect(variables, signal, (nodes) => {
       take(nodes);
       if (byId.size <= nodes.length || byId.size % 1000 < nodes.length) show({ loading: true });
@@ -79,13 +87,7 @@ function useFleet(params) {
       answered();
       show();
       if (when.atMs !== null) return;
-      const newest = Math.max(0, ...[...byId.values()].map((row) => row.seenMs));
-      const changed = (nodes, whole) => {
-        if (whole) byId.clear();
-        take(nodes);
-        show();
-      };
-      watchFleet({ filter, sinceMs: newest, known: () => byId.size }, changed, (error) => show({ error }), signal);
+      watch();
       timer = setInterval(() => {
         for (const [id, row] of byId) byId.set(id, { ...row, state: stateOf(row, now()) });
         show();

@@ -7,7 +7,7 @@ import { ComparePart } from "./pipeline_compare.js";
 import { ParkedPart } from "./pipeline_parked.js";
 import { StagesPart } from "./pipeline_stages.js";
 
-const PARTS = { stages: StagesPart, parked: ParkedPart, compare: ComparePart };
+const PARTS = { __proto__: null, stages: StagesPart, parked: ParkedPart, compare: ComparePart };
 
 export function PipelinePage() {
   const { parts } = useRoute();

@@ -24,7 +24,7 @@ export function FleetTable({ live, state, told }) {
   const when = useWhen();
   const filter = filterOf(params);
   const variables = { first: ROWS, after: params.after ?? null, filter, orderBy: orderOf(params), asOf: when.asOf, knownAt: when.knownAt };
-  const load = useLoad(JSON.stringify(variables), (signal) => ask(PAGE, variables, signal), { followed: when.atMs === null ? every(EVERY_MS) : null, group: "fleet" });
+  const load = useLoad(JSON.stringify(variables), async (signal) => ({ toldMs: performance.now(), ...await ask(PAGE, variables, signal) }), { followed: when.atMs === null ? every(EVERY_MS) : null, group: "fleet" });
   const newest = useMemo(() => new Map(when.atMs === null ? live.map((row) => [row.id, row]) : []), [live, when.atMs]);
   if (state) {
     const chosen = inOrder(live.filter((row) => row.state === state), params);
@@ -32,8 +32,8 @@ export function FleetTable({ live, state, told }) {
     return html`<${Rows} rows=${chosen.slice(0, OF_STATE_MAX)} />${chosen.length > OF_STATE_MAX && html`<p class="note">${t("fleet.more", { count: number(chosen.length - OF_STATE_MAX) })}</p>`}`;
   }
   if (told && load.data === null) return null;
-  return html`<${Loaded} load=${told ? { ...load, error: null } : load}>${({ vehicles }) => html`
-    ${vehicles.edges.length > 0 && html`<${Rows} rows=${vehicles.edges.map(({ node }) => newest.get(node.id) ?? rowOf(node, nowMs()))} />`}
+  return html`<${Loaded} load=${told ? { ...load, error: null } : load}>${({ vehicles, toldMs }) => html`
+    ${vehicles.edges.length > 0 && html`<${Rows} rows=${vehicles.edges.map(({ node }) => (newest.get(node.id)?.toldMs > toldMs ? newest.get(node.id) : rowOf(node, nowMs())))} />`}
     <${Paging} info=${vehicles.pageInfo} />`}<//>`;
 }
 

@@ -8,7 +8,7 @@ import { nowMs } from "../time.js";
 /** So much later than it was measured a value counts as late. */
 const LATE_MS = 60_000;
 
-const SIGN = { STALE: "◷", UNSUPPORTED: "∅", NEVER_RECEIVED: "∅", FORBIDDEN: "🔒︎", ERASED: "⌫", INVALID: "⚠" };
+const SIGN = { STALE: "◷", UNSUPPORTED: "∅", NEVER_RECEIVED: "∅", FORBIDDEN: "×", ERASED: "⌫", INVALID: "⚠" };
 
 /** How late a value reached us, in seconds; null: in time. */
 export function lateS({ capturedAt, receivedAt }) {
