@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from graphql import DocumentNode, FieldNode, ListValueNode, Node, StringValueNode, ValueNode, VariableNode
 
-DOCUMENTS_MAX: Final = 128  # summaries that are kept; as many as parsed documents
+DOCUMENTS_KEPT: Final = 128  # parsed and validated, and their summaries
+KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
 _SIGNAL_FIELDS: Final = frozenset({"signal", "signals"})
 _SIGNAL_ARGUMENTS: Final = frozenset({"path", "paths"})
 
@@ -27,9 +28,13 @@ class Summary(NamedTuple):
         return paths
 
 
-@lru_cache(maxsize=DOCUMENTS_MAX)
 def summary(document: DocumentNode) -> Summary:
     """Return what a document mentions."""
+    is_kept = document.loc is not None and document.loc.end <= KEPT_CHARACTERS_MAX
+    return (kept_summary if is_kept else _summary)(document)
+
+
+def _summary(document: DocumentNode) -> Summary:
     names, paths, variables = set(), set(), set()
     for field in _fields(document):
         names.add(field.name.value)
@@ -43,6 +48,9 @@ def summary(document: DocumentNode) -> Summary:
                     elif isinstance(value, VariableNode):
                         variables.add(value.name.value)
     return Summary(frozenset(names), frozenset(paths), frozenset(variables))
+
+
+kept_summary: Final = lru_cache(DOCUMENTS_KEPT)(_summary)
 
 
 def _fields(node: Node) -> Iterator[FieldNode]:

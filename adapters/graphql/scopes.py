@@ -27,6 +27,7 @@ OF_VEHICLES: Final[Scopes] = frozenset(Scope) - OPERATIONS_CHANGED
 PERSONAL: Final[Scopes] = NAVIGATION_PAST | MEDIA  # what is read by these is put on record
 
 PATHS_REMEMBERED_MAX: Final = 4_096
+KEPT_CHARACTERS_MAX: Final = 256  # of a path that is remembered: clients may give any
 _PLACES: Final = frozenset({"CurrentLocation", "Location", "Navigation", "Latitude", "Longitude"})  # in a path
 
 # Of the fields that are no envelope, and no signal.
@@ -86,12 +87,18 @@ _OF_EVENT: Final = {event_type: scopes for scopes, types in _OF_EVENTS.items() f
 assert _OF_EVENT.keys() == set(EVENT_TYPES), "an event whose data no scope guards"
 
 
-@lru_cache(PATHS_REMEMBERED_MAX)
 def of_path(path: str, *, past: bool) -> Scopes:
     """Return what a signal needs, of the present or of the past."""
+    return (of_kept_path if len(path) <= KEPT_CHARACTERS_MAX else _of_path)(path, past)
+
+
+def _of_path(path: str, past: bool) -> Scopes:  # by position, which a cache looks up faster
     if is_place(path) or path in NAVIGATION_PATHS:
         return NAVIGATION_PAST if past else NAVIGATION
     return MEDIA if path.startswith(MEDIA_PREFIX) else DIAGNOSTICS
+
+
+of_kept_path: Final = lru_cache(PATHS_REMEMBERED_MAX)(_of_path)
 
 
 def is_place(path: str) -> bool:

@@ -7,8 +7,9 @@ import pytest
 
 from adapters.access import OPERATOR
 from adapters.graphql.errors import MEANINGS, ErrorCode
-from adapters.graphql.execution import KEPT_CHARACTERS_MAX, Api
+from adapters.graphql.execution import Api
 from adapters.graphql.ids import event_id_of, vehicle_id_of
+from adapters.graphql.lookahead import KEPT_CHARACTERS_MAX
 from adapters.graphql.schema import CORE_SCHEMA
 from domain.errors import StoreError, UnknownEventError
 from tests.support.twins import CATALOGUE, CODEC, BrokenTwins, Car, World, full_car, memory_world, vin_of
