@@ -247,3 +247,22 @@ def test_names_within_a_variable_are_texts_too(world: World) -> None:
         body = world.api.execute(document, {"f": value})
         assert body["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT", body
         json.dumps(body, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "operation_name"),
+    [
+        (f'{{ vehicle(vin: "{"x" * 5_000}") {{ id }} }}', {}, None),
+        (f'{{ vehicle(vin: "{VIN}") {{ signal(path: "Vehicle.{"x" * 5_000}") {{ path }} }} }}', {}, None),
+        ("query ($p: Int64) { vehicles(first: 1, atLeast: $p) { edges { cursor } } }", {"p": "x" * 5_000}, None),
+        (f"{{ {'x' * 5_000} }}", {}, None),
+        ("{ status { logPosition } }", {}, "x" * 5_000),
+    ],
+)
+def test_a_message_repeats_little_of_a_long_text(
+    document: str, variables: dict[str, Any], operation_name: str | None
+) -> None:
+    api = memory_world(full_car(1)).api
+    (error,) = api.answer(document, variables, operation_name, access=OPERATOR).body["errors"]
+    assert "…" in error["message"]
+    assert len(json.dumps(error)) < 1_500
