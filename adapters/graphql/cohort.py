@@ -10,10 +10,11 @@ from graphql import DocumentNode
 
 from adapters.access import Access
 from adapters.event_log import DirectoryEntry
+from adapters.graphql.ending import Ending
 from adapters.graphql.envelope import MeasuredValue, forbidden, measured
 from adapters.graphql.errors import NotReachedError
 from adapters.graphql.fields import ShownSignal, computed
-from adapters.graphql.lookahead import summary
+from adapters.graphql.lookahead import Summary, summary
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, Operations, TwinReader, View
 from adapters.past import PastReader, resolved_position
@@ -55,8 +56,17 @@ class Context:
     field_paths: Mapping[str, frozenset[str]]  # by the name of a field, the signals that it shows
     permits: Permits
     operating: "Operating | None" = None  # None: there is nothing to see or to do but the twins
+    ending: Ending = field(default_factory=Ending)
     known: dict[UUID, "Twin"] = field(default_factory=dict)  # vehicles of the present that have been read
     _past: dict[Moment, Seen] = field(default_factory=dict)
+    _asked: Summary | None = None
+
+    @property
+    def asked(self) -> Summary:
+        """What the document mentions, looked for once: each field of the root has a cohort."""
+        if self._asked is None:
+            self._asked = summary(self.document)
+        return self._asked
 
     def seen(self, as_of: Micros | None, known_at: Micros | None, position: int | None = None) -> Seen:
         """Return what reads the present, or the past where a time or a position is given.
@@ -90,7 +100,7 @@ class Context:
     def know_vehicles(self, vehicle_ids: Sequence[UUID], variable_values: Mapping[str, Any]) -> None:
         """Note vehicles that are read together, if the document asks for any vehicle of what it shows."""
         wanted = set(vehicle_ids) - self.known.keys()
-        if wanted and "vehicle" in summary(self.document).names:
+        if wanted and "vehicle" in self.asked.names:
             self.know(self.read.vehicles_named(sorted(wanted), ()), variable_values)
 
     def know(self, entries: Sequence[DirectoryEntry], variable_values: Mapping[str, Any]) -> None:
@@ -113,7 +123,7 @@ class Cohort:
         self.seen = seen
         self.entries = entries
         self._ids = [entry.vehicle_id for entry in entries]
-        self._asked = summary(context.document)
+        self._asked = context.asked
         self._expected = self._asked.signal_paths(variable_values).union(
             *(context.field_paths.get(name, ()) for name in self._asked.names)
         )

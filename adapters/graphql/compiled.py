@@ -33,7 +33,6 @@ from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.cohort import Context
 from adapters.graphql.cost import price, too_complex
 from adapters.graphql.execution import (
-    DOCUMENTS_KEPT,
     POINTS_MIN,
     Api,
     checked_and_kept,
@@ -43,7 +42,7 @@ from adapters.graphql.execution import (
 )
 from adapters.graphql.ids import cursor_of
 from adapters.graphql.json_text import UnwrittenError, dumped
-from adapters.graphql.outline import KEPT_CHARACTERS_MAX
+from adapters.graphql.lookahead import DOCUMENTS_KEPT, KEPT_CHARACTERS_MAX
 from adapters.graphql.paging import Order, connection, page_of
 from adapters.graphql.permits import Permits
 from adapters.graphql.query import vehicle_key
@@ -58,6 +57,7 @@ from domain.vin import Vin
 _log: Final = logging.getLogger(__name__)
 
 VARIANTS_MAX: Final = 64  # of one document: by the scopes of who asks, and by what is given for some variables
+VARIANT_CHARACTERS_MAX: Final = 1_000  # of the values that it depends on: each variant keeps them
 PRICES_MAX: Final = 128  # of one variant: by how many vehicles are asked for
 _NOTHING: Final = object()  # is given for a variable
 _OF_VEHICLE: Final = frozenset({"vin", "id"})
@@ -102,8 +102,10 @@ class _Known:
     variants: dict[object, _Variant | None] = field(default_factory=dict)
 
     def variant_key(self, given: Mapping[str, Any], access: Access) -> object:
-        """Return what a variant depends on."""
+        """Return what a variant depends on; None: on so much that none is made."""
         values = tuple(repr(given.get(name, _NOTHING)) for name in self.nested) if self.nested else ()
+        if sum(map(len, values)) > VARIANT_CHARACTERS_MAX:
+            return None
         return (access.scopes, access.audited, values)
 
 
@@ -170,7 +172,7 @@ class CompiledDocuments:
         self, document: str, variables: dict[str, Any] | None, operation_name: str | None, *, access: Access
     ) -> None:
         """Make what answers a document the next time, of one that is asked the second time."""
-        if len(document) > KEPT_CHARACTERS_MAX:
+        if len(document) + len(operation_name or "") > KEPT_CHARACTERS_MAX:
             return
         key, given = (document, operation_name), variables or {}
         with self._lock:
@@ -188,7 +190,7 @@ class CompiledDocuments:
             with self._lock:
                 self._known[key] = known
         variant_key = known.variant_key(given, access)
-        if variant_key not in known.variants and len(known.variants) < VARIANTS_MAX:
+        if variant_key is not None and variant_key not in known.variants and len(known.variants) < VARIANTS_MAX:
             known.variants[variant_key] = _compiled(known, given, access)
 
     def _find(self, document: str, operation_name: str | None) -> _Known | None:

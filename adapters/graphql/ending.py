@@ -10,6 +10,10 @@ AGAIN_S: Final = 0.25  # one cancellation comes between two statements and is lo
 CANCELLATIONS_MAX: Final = 40  # longer than PostgreSQL lets a statement run anyway
 
 
+class EndedError(Exception):
+    """A request was ended that is worked at; the answer says so."""
+
+
 class Ending:
     """What one thread works at, and others may end."""
 
@@ -33,6 +37,11 @@ class Ending:
             with self._lock:
                 self._cancel = None
             self._left.set()
+
+    def check(self) -> None:
+        """Raise EndedError if it was ended: for work that reads nothing, which nothing cancels."""
+        if self.ended:
+            raise EndedError
 
     def end(self) -> None:
         """End it, and return when nobody works at it any more."""

@@ -71,6 +71,7 @@ REMEDIES: Final = {  # where nothing more to the point is known
 
 
 ERRORS_MAX: Final = 20  # told in one answer
+MESSAGE_CHARACTERS_MAX: Final = 500  # a message repeats what the client has given, which may be of any length
 
 
 def told(errors: Sequence[GraphQLError], step: "Step") -> list[dict[str, Any]]:
@@ -85,7 +86,15 @@ def told(errors: Sequence[GraphQLError], step: "Step") -> list[dict[str, Any]]:
 
 def error_body(code: ErrorCode, message: str, remedy: str | None = None) -> dict[str, Any]:
     """Return an error that has no place in a document."""
-    return {"message": message, "extensions": _extensions(code, remedy)}
+    return {"message": shortened(message), "extensions": _extensions(code, remedy)}
+
+
+def shortened(message: str) -> str:
+    """Return a message, of a long one its two ends: what is quoted stands between them."""
+    if len(message) <= MESSAGE_CHARACTERS_MAX:
+        return message
+    end = MESSAGE_CHARACTERS_MAX // 2
+    return f"{message[:end]}…{message[-end:]}"
 
 
 def _extensions(code: ErrorCode, remedy: str | None = None) -> dict[str, Any]:
@@ -116,7 +125,7 @@ class Step(Enum):
 def formatted(error: GraphQLError, step: Step) -> dict[str, Any]:
     """Return an error as the response tells it."""
     message, extensions = _told(error, step)
-    return {**error.formatted, "message": message, "extensions": extensions}
+    return {**error.formatted, "message": shortened(message), "extensions": extensions}
 
 
 def _told(error: GraphQLError, step: Step) -> tuple[str, dict[str, Any]]:

@@ -33,7 +33,8 @@ from adapters.graphql.cohort import Context, Operating
 from adapters.graphql.cost import points_of, price, too_complex, too_repetitive
 from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
-from adapters.graphql.outline import DOCUMENT_TOKENS_MAX, KEPT_CHARACTERS_MAX, outline
+from adapters.graphql.lookahead import DOCUMENTS_KEPT, KEPT_CHARACTERS_MAX
+from adapters.graphql.outline import DOCUMENT_TOKENS_MAX, outline
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Operations, Twins, View
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
@@ -44,7 +45,6 @@ _log: Final = logging.getLogger(__name__)
 
 MUTATION_BY_POST: Final = "a mutation is executed by a POST of its own, and answered as one JSON"
 POINTS_MIN: Final = 1.0  # that a query costs
-DOCUMENTS_KEPT: Final = 128  # parsed and validated
 _QUERY: Final = OperationType.QUERY
 _ELSEWHERE: Final = {  # how an operation is executed that is not executed in this way
     OperationType.QUERY: "a query is answered by a GET or a POST that accepts JSON",
@@ -156,7 +156,7 @@ class Api:
         with self.twins.reading(call.access.brands) as read, call.ending.cancelling(read.cancel):
             permits = Permits(call.access)
             operating = Operating(self.operations, call.access, call.request_id) if self.operations else None
-            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits, operating)
+            context = Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits, operating, call.ending)
             result = execute_sync(
                 CORE_SCHEMA,
                 parsed,

@@ -9,7 +9,6 @@ import strawberry
 from adapters.fleet_counts import GROUPS_MAX, LISTED_MAX, Counted, GroupBy
 from adapters.graphql.cohort import Context, Seen
 from adapters.graphql.fields import computed
-from adapters.graphql.lookahead import summary
 from adapters.graphql.permits import Permits
 from adapters.graphql.scopes import NAVIGATION
 from adapters.twins import VehicleFilter
@@ -97,7 +96,7 @@ def fleet_of(context: Context, chosen: VehicleFilter) -> Fleet:
 
     Who counts a few vehicles by their place learns where these are: that is put on record as if they had been shown.
     """
-    names = summary(context.document).names
+    names = context.asked.names
     kinds = {kind for name, kind in _KINDS.items() if name in names}
     found = context.read.counted(chosen, kinds, GROUPS_MAX + 1, LISTED_MAX if chosen.by_place else 0)
     single = found.vehicle_ids if found.vehicles <= LISTED_MAX else ()

@@ -6,9 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from graphql import DocumentNode, FieldNode, ListValueNode, Node, StringValueNode, ValueNode, VariableNode
 
-from adapters.graphql.outline import KEPT_CHARACTERS_MAX
-
-DOCUMENTS_MAX: Final = 128  # summaries that are kept; as many as parsed documents
+DOCUMENTS_KEPT: Final = 128  # parsed and validated, and their summaries
+KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
 _SIGNAL_FIELDS: Final = frozenset({"signal", "signals"})
 _SIGNAL_ARGUMENTS: Final = frozenset({"path", "paths"})
 
@@ -30,9 +29,9 @@ class Summary(NamedTuple):
 
 
 def summary(document: DocumentNode) -> Summary:
-    """Return what a document mentions; of a long one it is found anew each time, as keeping it would keep the whole."""
-    long = document.loc is not None and document.loc.end > KEPT_CHARACTERS_MAX
-    return (_summary if long else _kept_summary)(document)
+    """Return what a document mentions."""
+    is_kept = document.loc is not None and document.loc.end <= KEPT_CHARACTERS_MAX
+    return (kept_summary if is_kept else _summary)(document)
 
 
 def _summary(document: DocumentNode) -> Summary:
@@ -51,7 +50,7 @@ def _summary(document: DocumentNode) -> Summary:
     return Summary(frozenset(names), frozenset(paths), frozenset(variables))
 
 
-_kept_summary: Final = lru_cache(maxsize=DOCUMENTS_MAX)(_summary)
+kept_summary: Final = lru_cache(DOCUMENTS_KEPT)(_summary)
 
 
 def _fields(node: Node) -> Iterator[FieldNode]:

@@ -23,7 +23,6 @@ from graphql import (
 from adapters.graphql.scalars import parse_whole_number
 
 DOCUMENT_TOKENS_MAX: Final = 10_000
-KEPT_CHARACTERS_MAX: Final = 8_192  # of a document that is kept: longer ones are rare, and each would take megabytes
 _AT_LEAST: Final = "atLeast"
 _WORDS: Final = (OperationType.SUBSCRIPTION.value, OperationType.MUTATION.value, _AT_LEAST)
 

@@ -27,7 +27,7 @@ OF_VEHICLES: Final[Scopes] = frozenset(Scope) - OPERATIONS_CHANGED
 PERSONAL: Final[Scopes] = NAVIGATION_PAST | MEDIA  # what is read by these is put on record
 
 PATHS_REMEMBERED_MAX: Final = 4_096
-PATH_CHARACTERS_MAX: Final = 256  # of a path that is remembered: a client may give any text for one
+KEPT_CHARACTERS_MAX: Final = 256  # of a path that is remembered: clients may give any
 _PLACES: Final = frozenset({"CurrentLocation", "Location", "Navigation", "Latitude", "Longitude"})  # in a path
 
 # Of the fields that are no envelope, and no signal.
@@ -89,16 +89,16 @@ assert _OF_EVENT.keys() == set(EVENT_TYPES), "an event whose data no scope guard
 
 def of_path(path: str, *, past: bool) -> Scopes:
     """Return what a signal needs, of the present or of the past."""
-    return (_kept_of_path if len(path) <= PATH_CHARACTERS_MAX else _of_path)(path, past=past)
+    return (of_kept_path if len(path) <= KEPT_CHARACTERS_MAX else _of_path)(path, past)
 
 
-def _of_path(path: str, *, past: bool) -> Scopes:
+def _of_path(path: str, past: bool) -> Scopes:  # by position, which a cache looks up faster
     if is_place(path) or path in NAVIGATION_PATHS:
         return NAVIGATION_PAST if past else NAVIGATION
     return MEDIA if path.startswith(MEDIA_PREFIX) else DIAGNOSTICS
 
 
-_kept_of_path: Final = lru_cache(PATHS_REMEMBERED_MAX)(_of_path)
+of_kept_path: Final = lru_cache(PATHS_REMEMBERED_MAX)(_of_path)
 
 
 def is_place(path: str) -> bool:

@@ -53,6 +53,7 @@ def _decommissioned_at(twin: Twin) -> Micros | None:
 
 def signal_of(twin: Twin, path: str) -> Signal:
     """Return a signal; one that the vehicle never sent must be of the catalogue."""
+    twin.cohort.context.ending.check()
     if twin.cohort.context.permits.lacking_for(path, past=twin.is_past):
         return _in_envelope(twin, path, None)
     row = twin.cohort.signal(twin.id, path)

@@ -85,6 +85,7 @@ def worlds(database: str) -> Iterator[tuple[World, World]]:
 CAR = st.sampled_from([*CARS, Car(777)])
 TIMES = st.sampled_from(["", f', asOf: "{iso_time(Micros(T0 + 9 * 3600 * SECOND))}"', ", position: 100"])
 OF_LISTS = st.sampled_from(["", f', asOf: "{iso_time(Micros(T0 + 9 * 3600 * SECOND))}"'])
+NOWHERE = "south: -40, west: 0, north: -30, east: 30"
 FILTERS = st.sampled_from(
     [
         "",
@@ -94,6 +95,13 @@ FILTERS = st.sampled_from(
         ", filter: { regions: [EUROPE, ASIA] }",
         f", filter: {{ vins: {json.dumps([car.vin for car in CARS])} }}",
         f', filter: {{ lastSeenAfter: "{iso_time(Micros(T0))}" }}',
+        ", filter: { within: { south: -90, west: -180, north: 90, east: 180 } }",
+        ", filter: { near: { latitude: 52.5, longitude: 13.4, distanceM: 1000000 } }",
+        f", filter: {{ vins: {json.dumps([car.vin for car in CARS])}, within: {{ {NOWHERE} }} }}",
+        ", filter: { stateOfCharge: { least: 1 } }",
+        ', filter: { warnings: ["STATE_OF_CHARGE_LOW", "FUEL_LEVEL_LOW"] }',
+        ', filter: { models: ["ID.3", "Golf"] }',
+        ', filter: { troubleCodes: ["P0D59", "P0300"] }',
     ]
 )
 ORDERS = st.sampled_from(

@@ -14,7 +14,7 @@ from adapters.graphql.cost import ALIASES_MAX, DEPTH_MAX, FRAGMENTS_MAX, REPEATE
 from adapters.graphql.errors import ERRORS_MAX
 from adapters.graphql.execution import CHARACTERS_A_POINT, Answer, Api
 from adapters.graphql.http import JSON, respond
-from adapters.graphql.outline import KEPT_CHARACTERS_MAX
+from adapters.graphql.lookahead import KEPT_CHARACTERS_MAX
 from adapters.graphql.schema import CORE_SCHEMA
 from tests.support.twins import CATALOGUE, CODEC, full_car, memory_world
 

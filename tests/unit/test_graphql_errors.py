@@ -9,7 +9,7 @@ from adapters.access import OPERATOR
 from adapters.graphql.errors import MEANINGS, ErrorCode
 from adapters.graphql.execution import Api
 from adapters.graphql.ids import event_id_of, vehicle_id_of
-from adapters.graphql.outline import KEPT_CHARACTERS_MAX
+from adapters.graphql.lookahead import KEPT_CHARACTERS_MAX
 from adapters.graphql.schema import CORE_SCHEMA
 from domain.errors import StoreError, UnknownEventError
 from tests.support.twins import CATALOGUE, CODEC, BrokenTwins, Car, World, full_car, memory_world, vin_of
@@ -247,3 +247,21 @@ def test_names_within_a_variable_are_texts_too(world: World) -> None:
         body = world.api.execute(document, {"f": value})
         assert body["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT", body
         json.dumps(body, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "operation_name"),
+    [
+        (f'{{ vehicle(vin: "{"x" * 5_000}") {{ id }} }}', {}, None),
+        (f'{{ vehicle(vin: "{VIN}") {{ signal(path: "Vehicle.{"x" * 5_000}") {{ path }} }} }}', {}, None),
+        (f"{{ {'x' * 5_000} }}", {}, None),
+        ("{ status { logPosition } }", {}, "x" * 5_000),
+    ],
+)
+def test_a_message_repeats_little_of_a_long_text(
+    document: str, variables: dict[str, Any], operation_name: str | None
+) -> None:
+    api = memory_world(full_car(1)).api
+    (error,) = api.answer(document, variables, operation_name, access=OPERATOR).body["errors"]
+    assert "…" in error["message"]
+    assert len(json.dumps(error)) < 1_500

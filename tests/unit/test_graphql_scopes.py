@@ -6,14 +6,13 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from graphql import get_named_type, parse
+from graphql import get_named_type
 
 from adapters.access import Access, Scope
 from adapters.clock import iso_time
-from adapters.graphql import lookahead, scopes
+from adapters.graphql import scopes
 from adapters.graphql.envelope import MeasuredValue
 from adapters.graphql.ids import event_id_of, trip_id_of, vehicle_id_of
-from adapters.graphql.outline import KEPT_CHARACTERS_MAX
 from adapters.graphql.permits import Permits
 from adapters.graphql.schema import CORE_SCHEMA
 from adapters.twins import PageOf
@@ -401,14 +400,3 @@ def test_each_answer_says_what_it_was_not_told_itself() -> None:
     assert [each["field"] for each in permits.withheld] == ["Vehicle.events"]
     permits.withhold_anew()
     assert permits.withheld == []
-
-
-def test_what_clients_write_is_remembered_up_to_a_length_only() -> None:
-    kept_paths, kept_documents = scopes._kept_of_path.cache_info, lookahead._kept_summary.cache_info
-    before = kept_paths().currsize, kept_documents().currsize
-    long = f"Vehicle.{'x' * scopes.PATH_CHARACTERS_MAX}"
-    assert scopes.of_path(long, past=False) == scopes.of_path("Vehicle.Short.Of.It", past=False)
-    document = parse(f'{{ vehicle(vin: "x") {{ signal(path: "{long}") {{ path }} }} }} # {"x" * KEPT_CHARACTERS_MAX}')
-    assert lookahead.summary(document).paths == {long}
-    paths, documents = kept_paths().currsize, kept_documents().currsize
-    assert (paths - before[0] <= 1, documents - before[1]) == (True, 0)
