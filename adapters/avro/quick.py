@@ -119,22 +119,6 @@ def _numbers(data: bytes, at: int, count: int) -> tuple[list[float | None], int]
     return numbers, at
 
 
-def _integers(data: bytes, at: int, count: int) -> tuple[list[int | None], int]:
-    """Return values that are null or an int each, and where they end."""
-    integers: list[int | None] = []
-    for _ in range(count):
-        branch = data[at]
-        at += 1
-        if branch == 2:  # noqa: PLR2004
-            value, at = _long(data, at)
-            integers.append(value)
-        elif branch == 0:
-            integers.append(None)
-        else:
-            raise Odd
-    return integers, at
-
-
 def _names(data: bytes, at: int, count: int) -> tuple[list[str], int]:
     """Return texts, and where they end."""
     names = []
@@ -163,7 +147,6 @@ _IN_CODE: Final[Mapping[str, Any]] = {
     "doubles": _Kept(lambda count: Struct(f"<{count}d").unpack_from, LENGTHS_KEPT_MAX),
     "tagged": _Kept(lambda count: Struct("<" + "xd" * count).unpack_from, LENGTHS_KEPT_MAX),
     "flag": _FLAGS.__getitem__,
-    "integers": _integers,
     "long": _long,
     "names": _names,
     "numbers": _numbers,
@@ -172,6 +155,11 @@ _IN_CODE: Final[Mapping[str, Any]] = {
     "uuid": _Kept(lambda raw: UUID(str(raw, "ascii"))),
     "values": _values,
 }
+
+
+def _indented(code: str) -> str:
+    return "\n    ".join(code.strip().splitlines())
+
 
 # Code that reads a value at `at` into `it`, and moves `at` beyond it. What lies beyond the end of the bytes is found by
 # `data[at]`, or in the end, when `at` is not the length of the bytes.
@@ -252,6 +240,13 @@ if data[at:at + 9 * count:9] == b"\\x06" * count:
 else:
     it, at = values(data, at, count)
 """
+_INTEGERS: Final = f"""
+found = []
+for _ in range(count):
+    {_indented(_OPTION.replace("{value}", _indented(_LONG)))}
+    found.append(it)
+it = found
+"""
 _ITEMS: Final[Mapping[Any, str]] = {
     "boolean": "it = list(map(flag, data[at:at + count])); at += count",
     "double": "it = list(doubles[count](data, at)); at += 8 * count",
@@ -271,7 +266,7 @@ it = [time[data[each:each + 8]] for each in range(at, end, 8)] if count > 1 else
 at = end
 """,
     ("null", "double"): _NUMBERS,
-    ("null", "int"): "it, at = integers(data, at, count)",
+    ("null", "int"): _INTEGERS,
     ("null", "boolean", "long", "double", "string"): _VALUES,
 }
 
@@ -335,7 +330,3 @@ def _code(kind: Any) -> str | None:
             return code and _OPTION.replace("{value}", _indented(code))
         case _:
             return None
-
-
-def _indented(code: str) -> str:
-    return "\n    ".join(code.strip().splitlines())

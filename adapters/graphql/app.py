@@ -295,10 +295,7 @@ class _App:
         document = self._limits.trusted.at_once(call.document, call.sha256)
         if document is not None:
             return document
-        with self._place() as full:
-            if full is not None:
-                return full
-            return await self._in_time(caller, lambda _: self._looked_up(call)) or TIME_IS_UP
+        return await self._in_place(caller, lambda _: self._looked_up(call))
 
     async def _asked(self, call: Call, caller: Caller | None = None) -> tuple[str, Outline] | Answer:
         """Return the document that is asked for and what has to be known of it, or why it is not executed."""
@@ -312,11 +309,12 @@ class _App:
         """Return what has to be known of a document before it is checked, or why nobody looked."""
         if is_plain(document):
             return PLAIN
+        return await self._in_place(caller, lambda _: outline(document, call.operation_name, call.variables))
+
+    async def _in_place(self, caller: Caller | None, work: Callable[[Ending], T]) -> T | Answer:
+        """Return what a thread does for a caller who has a place among those who are answered, or why it does not."""
         with self._place() as full:
-            if full is not None:
-                return full
-            found = await self._in_time(caller, lambda _: outline(document, call.operation_name, call.variables))
-            return found or TIME_IS_UP
+            return full or await self._in_time(caller, work) or TIME_IS_UP
 
     async def _in_time(self, caller: Caller | None, work: Callable[[Ending], T]) -> T | None:
         """Return what a thread does for a caller, None if its time is up; without a caller whoever waits cancels it."""
