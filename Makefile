@@ -46,7 +46,8 @@ bench: setup ## measure against the peers, append to bench/results (NAMES="decod
 	$(BIN)/python -m bench $(NAMES)
 
 golden: setup ## rewrite the golden files; `git diff` is the review
-	$(BIN)/python -m pytest --rewrite-golden tests/golden
+	$(BIN)/python -m pytest --rewrite-golden tests/golden tests/console/test_console_served.py \
+		tests/console/test_console_pipeline.py::test_the_picture_of_the_pipeline
 
 format: setup ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix-only .

@@ -281,12 +281,15 @@ def timeline(
     as_json: AsJson = False,
 ) -> None:
     """Tell what happened to a vehicle in the order of its own clock; what came late is marked."""
-    from adapters.timeline import TIMELINE_TYPES, timeline_of, timeline_screen
+    from adapters.timeline import TIMELINE_TYPES, late_versions, timeline_of, timeline_screen
 
     begin, end = _stretch(since, until)
     with _opened() as twin:
         nodes = _all_events(twin, vin, TIMELINE_TYPES)
-    print_found(timeline_of(nodes, begin, end), as_json, timeline_screen)
+        until_version = nodes[-1]["version"] if nodes else 0
+        history = twin.log.history(_entry(twin, Vin.parse(vin)).vehicle_id, 0, until_version)
+    found = timeline_of(nodes, late_versions(each.event for each in history), begin, end)
+    print_found(found, as_json, timeline_screen)
 
 
 @app.command()
@@ -495,11 +498,12 @@ app.add_typer(set_aside_app, name="set-aside")
 
 @set_aside_app.command(name="list")
 def set_aside_list(as_json: AsJson = False) -> None:
-    """List what was set aside last, newest first, with its reason."""
-    from adapters.status_screen import SET_ASIDE_LISTED_MAX, set_aside_data, set_aside_screen
+    """List what was set aside last, newest first, with its reason; then, by reason, what is only counted."""
+    from adapters.status_screen import SET_ASIDE_LISTED_MAX, counted_data, set_aside_data, set_aside_screen
 
     with _opened() as twin:
         found = [set_aside_data(each) for each in twin.set_aside.newest(SET_ASIDE_LISTED_MAX)]
+        found += [counted_data(each) for each in twin.set_aside.counted()]
     print_found(found, as_json, set_aside_screen)
 
 
@@ -515,19 +519,43 @@ def set_aside_show(
     as_json: AsJson = False,
 ) -> None:
     """Show one record that was set aside: reason, key, first bytes."""
+    from adapters.set_aside_commands import find_record
     from adapters.status_screen import record_data, record_screen
 
     _check_text("SOURCE", source)
     with _opened() as twin:
-        found = twin.set_aside.find(source, position)
-    if not found:
-        what, remedy = "no such record is set aside", "see `fleettwin set-aside list`"
-        raise BadInputError(what, where=f"{source} {position}", remedy=remedy)
-    if len(found) > 1:
-        what, remedy = f"that is in {len(found)} topics of this name", "say which: "
-        remedy += " or ".join(each.source for each in found)
-        raise BadInputError(what, where=f"{source} {position}", remedy=remedy)
-    print_found(record_data(found[0]), as_json, record_screen)
+        found = find_record(twin.set_aside, source, position)
+    print_found(record_data(found), as_json, record_screen)
+
+
+@set_aside_app.command(name="retry")
+def set_aside_retry() -> None:
+    """Take up again what can be taken by now, each vehicle's batches in their order. Exit status 1 if some stay."""
+    with _opened() as twin:
+        taken, left = twin.set_aside_retry().run()
+    stays = f"{left:,} still set aside" if left else "nothing is set aside"
+    out.print(f"{taken:,} taken; {stays}" if taken else stays, highlight=False)
+    if left:
+        raise typer.Exit(FAILED)
+
+
+@set_aside_app.command(name="discard")
+def set_aside_discard(
+    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="As `set-aside list` shows it.")] = None,
+    position: Annotated[int | None, typer.Argument(metavar="POSITION", help="The offset of the record there.")] = None,
+    vehicle: Annotated[
+        str | None, typer.Option("--vehicle", metavar="VEHICLE_ID", help="All batches that wait for this vehicle.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All bad records and their counts; not what waits for a vehicle.")
+    ] = False,
+) -> None:
+    """Drop a record that was set aside, what waits for a vehicle, or all that waits for none. They are gone."""
+    from adapters.set_aside_commands import discard
+
+    with _opened() as twin:
+        dropped = discard(twin.set_aside, source, position, vehicle, every=every)
+    out.print(f"{dropped:,} discarded", highlight=False)
 
 
 run_app = typer.Typer(help="Run one role of a distributed twin, until Ctrl-C.")

@@ -149,5 +149,5 @@ def _lock(file: IO[str], home: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        remedy = "look at that one, or give this one a home of its own (FLEETTWIN_HOME)"
+        remedy = "look at that one, stop it with Ctrl-C, or give this one a home of its own (FLEETTWIN_HOME)"
         raise BadInputError("another demo drives the fleet", where=str(home), remedy=remedy) from error

@@ -6,15 +6,19 @@ the lag of the relay, which grows while Kafka is down: where Kafka does not answ
 when it last did. More may be published by now, never less, so that lag is what waits at most.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Protocol
+from uuid import UUID
 
 from adapters.event_log import StoredRecord
 from adapters.twins import Positions, ProjectionPosition
 from domain.errors import BadInputError, FleettwinError
 from domain.units import MICROS_PER_SECOND, Micros
 
+LEAST_S: Final = 0.001  # what waits has done so for longer than nothing, whatever clocks say: 0 says that nothing waits
+STANDING_S_MAX: Final = 60.0  # the longest time that one transaction has, twice
 EXACT_EVENTS_MAX: Final = 10_000  # not published yet: up to so many are counted, beyond it the positions tell
 _PAGE_EVENTS: Final = 2_000
 
@@ -24,6 +28,7 @@ class Lag(NamedTuple):
 
     waiting: int  # records or events
     seconds: float  # since the oldest of them came to be; 0 where nothing waits
+    standing_s: float = 0.0  # since it was first seen to be the oldest of events that wait
 
 
 NOTHING_WAITS: Final = Lag(0, 0.0)
@@ -39,8 +44,8 @@ class PartitionEnds(NamedTuple):
 class LaggedStore(Protocol):
     """What the event store knows."""
 
-    def read(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
-        """Return up to `limit` events after a position."""
+    def outlines(self, after_position: int, limit: int) -> Sequence[StoredRecord]:
+        """Return up to `limit` events after a position, each with no bytes instead of its own."""
 
     def consumed_positions(self) -> Mapping[str, int]:
         """Return what comes next in each source of batches."""
@@ -66,6 +71,16 @@ class Counted(Protocol):
     def count(self) -> int:
         """Return how many there are."""
 
+    def waiting_vehicles(self) -> Sequence[UUID]:
+        """Return every vehicle that some of them wait for."""
+
+
+class Published(NamedTuple):
+    """How far the log is published."""
+
+    up_to: Mapping[int, int]  # position of the log, by partition of the events' topic
+    trouble: str | None = None  # why the topic is not of this log, and what to do
+
 
 class LaggedKafka(Protocol):
     """What the cluster knows; each method raises a FleettwinError where it does not answer."""
@@ -76,8 +91,8 @@ class LaggedKafka(Protocol):
     def telemetry_times(self, positions: Mapping[str, int]) -> Sequence[Micros]:
         """Return the timestamps of the records at these positions, as far as they are soon to be had."""
 
-    def published(self) -> Mapping[int, int]:
-        """Return the position of the log up to which each partition of the events' topic is published."""
+    def published(self) -> Published:
+        """Return how far the log is published."""
 
     def partition_of(self, record: StoredRecord) -> int:
         """Return the partition of an event."""
@@ -102,6 +117,7 @@ class RelayLag(NamedTuple):
 
     lag: Lag
     published: Mapping[str, int]  # positions of the log, by partition
+    trouble: str | None = None  # why the topic is not of this log, and what to do
 
 
 class Observation(NamedTuple):
@@ -114,6 +130,7 @@ class Observation(NamedTuple):
     kafka: KafkaLag | None = None
     relay: RelayLag | None = None  # without `kafka`: counted from what was published when Kafka answered last
     kafka_problem: str | None = None  # why there is no `kafka` although one is set
+    waited_for: int = 0  # vehicles whose history cannot be read, so that their batches are set aside
 
 
 class Sources(NamedTuple):
@@ -124,6 +141,7 @@ class Sources(NamedTuple):
     set_aside: Counted
     kafka: Callable[[], LaggedKafka] | None
     now: Callable[[], Micros]
+    clock: Callable[[], float] = time.monotonic  # seconds
 
 
 class Observer:
@@ -132,18 +150,19 @@ class Observer:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._published: _Published | None = None
+        self._oldest: dict[str, tuple[int, float]] = {}  # event that waits for a stage, and when that was seen first
 
     def observe(self) -> Observation:
         """Ask everybody once. Raises a FleettwinError where the database does not answer."""
         store, now = self._sources.store, self._sources.now
         with self._sources.twins.reading() as read:
             positions = read.positions()
-        at = now()
         projections = [
-            ProjectionLag(each, Lag(positions.lag(each), _age(store, each.position, positions.log_position, at)))
+            ProjectionLag(each, self._projection_lag(each, positions.log_position, positions.lag(each)))
             for each in positions.projections
         ]
-        found = Observation(at, positions.log_position, projections, self._sources.set_aside.count())
+        found = Observation(now(), positions.log_position, projections, self._sources.set_aside.count())
+        found = found._replace(waited_for=len(self._sources.set_aside.waiting_vehicles()))
         if self._sources.kafka is None:
             return found
         consumed = store.consumed_positions()
@@ -159,12 +178,57 @@ class Observer:
             taken = {source: consumed[source] for source in told.sources if source in consumed}
             found = found._replace(kafka=KafkaLag(waiting, taken))
         if self._published:
-            found = found._replace(relay=_relay_lag(store, self._published, found.log_position, now()))
+            found = found._replace(relay=self._relay_lag(self._published, found.log_position))
         return found
+
+    def _relay_lag(self, published: "_Published", log_position: int) -> RelayLag:
+        """Return what is not published yet: partitions may be published up to different positions."""
+        up_to, trouble = published.told
+        least = min(up_to.values())
+        count, oldest, recorded_at = 0, least + 1, None
+        for record in _events(self._sources.store, least, log_position):
+            if record.position > up_to[published.partition_of(record)]:
+                if not count:
+                    oldest, recorded_at = record.position, record.recorded_at
+                count += 1
+        if log_position - least > EXACT_EVENTS_MAX:
+            count = log_position - least  # no more than so many; all of them after a relay that stood still
+        lag = self._lag("relay", count, oldest, recorded_at)
+        return RelayLag(lag, {str(number): position for number, position in sorted(up_to.items())}, trouble)
+
+    def _projection_lag(self, of: ProjectionPosition, log_position: int, waiting: int) -> Lag:
+        first = self._sources.store.outlines(of.position, 1) if of.position < log_position else ()
+        return self._lag(f"{of.name} v{of.version}", waiting, of.position + 1, first[0].recorded_at if first else None)
+
+    def _lag(self, stage: str, waiting: int, oldest: int, recorded_at: Micros | None) -> Lag:
+        """Return what waits for a stage, the oldest event since it was recorded.
+
+        That may be later than now by our clock. It has waited at least since it was seen here to be the oldest.
+        """
+        if not waiting:
+            self._oldest.pop(stage, None)
+            return NOTHING_WAITS
+        clock_s = self._sources.clock()
+        before, since_s = self._oldest.get(stage, (oldest, clock_s))
+        if before != oldest:
+            since_s = clock_s
+        self._oldest[stage] = oldest, since_s
+        age_s = 0.0 if recorded_at is None else _seconds(self._sources.now() - recorded_at)
+        return Lag(waiting, max(age_s, clock_s - since_s, LEAST_S), clock_s - since_s)
+
+
+def relay_trouble(seen: Observation) -> str | None:
+    """Return why relays publish nothing although events wait, or will not; None: they do, or it is not known."""
+    if seen.relay is None or seen.relay.trouble:
+        return seen.relay and seen.relay.trouble
+    standing_s, published = seen.relay.lag.standing_s, seen.relay.published.values()
+    if standing_s <= STANDING_S_MAX:
+        return None
+    return f"what comes after position {min(published)} of the log has waited for {standing_s:.0f} s to be published"
 
 
 class _Published(NamedTuple):
-    up_to: Mapping[int, int]
+    told: Published
     partition_of: Callable[[StoredRecord], int]
 
 
@@ -189,37 +253,15 @@ def _next(consumed: int, held: PartitionEnds) -> int:
     return consumed if held.first <= consumed <= held.end else held.first
 
 
-def _relay_lag(store: LaggedStore, published: _Published, log_position: int, at: Micros) -> RelayLag:
-    """Return what is not published yet: partitions may be published up to different positions."""
-    least = min(published.up_to.values())
-    count, oldest = 0, at
-    for record in _events(store, least, log_position):
-        if record.position > published.up_to[published.partition_of(record)]:
-            oldest = oldest if count else record.recorded_at
-            count += 1
-    if log_position - least > EXACT_EVENTS_MAX:
-        count = log_position - least  # no more than so many; all of them after a relay that stood still
-    lag = Lag(count, _seconds(at - oldest)) if count else NOTHING_WAITS
-    return RelayLag(lag, {str(number): position for number, position in sorted(published.up_to.items())})
-
-
 def _events(store: LaggedStore, after: int, until: int) -> Iterator[StoredRecord]:
     """Give the events of the log up to a position, the first `EXACT_EVENTS_MAX` of them."""
     last = min(until, after + EXACT_EVENTS_MAX)
     while after < last:
-        page = store.read(after, min(_PAGE_EVENTS, last - after))
+        page = store.outlines(after, min(_PAGE_EVENTS, last - after))
         if not page:
             return
         yield from page
         after = page[-1].position
-
-
-def _age(store: LaggedStore, position: int, log_position: int, at: Micros) -> float:
-    """Return how long the first event after a position has been in the log."""
-    if position >= log_position:
-        return 0.0
-    found = store.read(position, 1)
-    return _seconds(at - found[0].recorded_at) if found else 0.0
 
 
 def _seconds(micros: int) -> float:

@@ -1,7 +1,7 @@
 """Says in the log which vehicles a projection parks: a folder itself writes to no log."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from projections.folding import NO_REACH, Folder, Reach
@@ -16,7 +16,7 @@ class LoggedFolder(Folder):
     """A folder that says it."""
 
     def take(
-        self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH, blocks: Sequence[RowBlock] = ()
+        self, batch: Sequence[Recorded], commit: Commit, reach: Reach = NO_REACH, blocks: Sequence[RowBlock] = ()
     ) -> None:
         """Fold events and write them."""
         super().take(batch, commit, reach, blocks)

@@ -140,6 +140,12 @@ OBSERVED: Final = (
     ),
     Observed("fleettwin_set_aside_records", "Records set aside so far.", None, lambda seen: _one(seen.set_aside)),
     Observed(
+        "fleettwin_set_aside_vehicles",
+        "Vehicles whose history cannot be read, so that their telemetry is set aside and waits.",
+        None,
+        lambda seen: _one(seen.waited_for),
+    ),
+    Observed(
         "fleettwin_kafka_answers",
         "Whether Kafka has told what is asked of it: 1, or 0; absent where no Kafka is set.",
         None,
@@ -168,6 +174,12 @@ OBSERVED: Final = (
         "Position of the log up to which a partition of the events' topic is published.",
         "partition",
         lambda seen: seen.relay.published.items() if seen.relay else [],
+    ),
+    Observed(
+        "fleettwin_relay_topic_ahead",
+        "Whether the events' topic holds events that the log does not have, as after a backup was restored: 1, or 0.",
+        None,
+        lambda seen: _one(float(seen.relay.trouble is not None)) if seen.relay else [],
     ),
     Observed(
         "fleettwin_relay_lag_events",

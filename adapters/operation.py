@@ -1,13 +1,14 @@
 """What a process answers about itself: `/metrics`, `/health`, `/ready`, without a word about any vehicle."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from prometheus_client.exposition import choose_encoder
 
 from adapters.heartbeat import Heartbeat
+from adapters.lag import Observation
 from adapters.metrics import REGISTRY, ObservedCollector
 from adapters.watch import Watch
 
@@ -28,11 +29,20 @@ class Answer(NamedTuple):
 
 
 class Operation:
-    """The answers of a process: its loops tell by their heartbeats that they come round."""
+    """The answers of a process: its loops tell by their heartbeats that they come round.
 
-    def __init__(self, heartbeats: Sequence[Heartbeat], watch: Watch) -> None:
+    `trouble` finds in what was seen of the path why the process gets nowhere though it has work.
+    """
+
+    def __init__(
+        self,
+        heartbeats: Sequence[Heartbeat],
+        watch: Watch,
+        trouble: Callable[[Observation], str | None] = lambda _: None,
+    ) -> None:
         self._heartbeats = heartbeats
         self._watch = watch
+        self._trouble = trouble
 
     @contextmanager
     def observing(self) -> Iterator[None]:
@@ -61,7 +71,11 @@ class Operation:
 
     def _not_ready(self) -> str | None:
         waiting = [f"{each.name} has not begun" for each in self._heartbeats if not each.begun]
-        return self._watch.problem() or "; ".join(waiting) or self._hanging()
+        return self._watch.problem() or "; ".join(waiting) or self._hanging() or self._standing()
+
+    def _standing(self) -> str | None:
+        seen = self._watch.seen()
+        return self._trouble(seen) if seen else None
 
 
 def _told(well: str, otherwise: str, reason: str | None) -> Answer:

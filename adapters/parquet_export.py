@@ -4,7 +4,8 @@ What is exported is written beside its place and moved there when it is whole: w
 type of event and every table is there, also without a row, and a column has one type wherever it is: whoever reads all
 events at once can.
 
-A whole log has a file of lines beside its folder, which tells where the log ended and how far its streams were taken.
+A whole log has a file of lines beside its folder, which tells where the log ended, how far its streams were taken, and
+by what SHA-256 both are known again: a byte that was changed on the way would be another history.
 """
 
 import fcntl
@@ -16,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from errno import EDQUOT, EFBIG, ENOSPC
-from itertools import zip_longest
+from hashlib import sha256
+from itertools import chain, zip_longest
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hints
@@ -27,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.log_digest import LogDigest
 from domain.errors import BadInputError
 from domain.events import EVENT_TYPES, LateSamplesRecorded, SignalsSampled, TrackExtended, TripsRearranged, VehicleEvent
 from domain.signals import SignalValue
@@ -92,6 +95,8 @@ class Files:
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
         self._items: Counter[str] = Counter()
         self._schemas: dict[str, pa.Schema] = {}
+        self._end_of_streams: dict[str, Any] | None = None  # None: this is no whole log
+        self._log = LogDigest()
 
     def add(self, partition: str, schema: pa.Schema, row: Mapping[str, Any]) -> None:
         """Add a row to the file of a partition, like "brand=Audi"."""
@@ -103,14 +108,20 @@ class Files:
             self._write(partition)
 
     def add_streams(self, last_position: int, lines: Iterable[str]) -> None:
-        """Write what is kept beside a whole log. The first line tells of the log, the last how many are between."""
-        with (self._folder / _STREAMS_PART).open("w", encoding="utf-8") as file:
-            file.write(json.dumps({"export": self._id, "last_position": last_position}) + "\n")
-            count = 0
-            for line in lines:
-                file.write(f"{line}\n")
+        """Write what is kept beside a whole log, after a line that tells of the log."""
+        count, found = -1, sha256()
+        with (self._folder / _STREAMS_PART).open("wb") as file:
+            for line in chain([json.dumps({"export": self._id, "last_position": last_position})], lines):
+                written = f"{line}\n".encode()
+                file.write(written)
+                found.update(written)
                 count += 1
-            file.write(json.dumps({"lines": count}) + "\n")
+        self._end_of_streams = {"lines": count, "lines_sha256": found.hexdigest()}
+
+    def note(self, record: StoredRecord) -> None:
+        """Have an event in the digest of a whole log; all of them, in the order of the log."""
+        if self._end_of_streams is not None:
+            self._log.add(record)
 
     def expect(self, folder: str, partition: str, schema: pa.Schema) -> None:
         """Have a file without rows in a folder in which there is none else, so that who asks for it finds nothing."""
@@ -123,6 +134,9 @@ class Files:
             self._write(partition)
         for writer in self._writers.values():
             writer.close()
+        if self._end_of_streams is not None:
+            with (self._folder / _STREAMS_PART).open("ab") as file:
+                file.write(json.dumps({**self._end_of_streams, "events_sha256": str(self._log)}).encode() + b"\n")
 
     def abandon(self) -> None:
         """End every file, whatever waits."""
@@ -146,7 +160,7 @@ class Files:
         path = self._folder / partition / "part-0.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         named = schema.with_metadata({EXPORT_ID: self._id})
-        self._writers[partition] = pq.ParquetWriter(path, named, compression="zstd")
+        self._writers[partition] = pq.ParquetWriter(path, named, compression="zstd", write_page_checksum=True)
 
 
 @contextmanager
@@ -167,17 +181,33 @@ def whole_or_nothing(folder: Path) -> Iterator[Files]:
                 except BaseException:
                     files.abandon()
                     raise
-                streams = streams_file(folder)
-                beside.rename(folder)
-                streams.unlink(missing_ok=True)  # of one whose folder was deleted
-                if (folder / _STREAMS_PART).exists():
-                    (folder / _STREAMS_PART).rename(streams)
+                _place(beside, folder)
             except BaseException:
                 shutil.rmtree(beside, ignore_errors=True)
                 raise
     except OSError as error:
-        what = "the disk is full" if error.errno in _FULL else f"cannot be written ({error.strerror or error})"
-        raise BadInputError(what, where=str(folder), remedy="give another --out; nothing was left there") from error
+        raise _unwritable(folder, error) from error
+
+
+def _place(beside: Path, folder: Path) -> None:
+    """Move what was written to its place, the folder last: where it is, all of the export is. Raises BadInputError."""
+    streams = streams_file(folder)
+    try:
+        streams.unlink(missing_ok=True)  # of one whose folder was deleted
+        if (beside / _STREAMS_PART).exists():
+            (beside / _STREAMS_PART).rename(streams)
+    except OSError as error:
+        raise _unwritable(streams, error) from error
+    try:
+        beside.rename(folder)
+    except BaseException:
+        streams.unlink(missing_ok=True)
+        raise
+
+
+def _unwritable(path: Path, error: OSError) -> BadInputError:
+    what = "the disk is full" if error.errno in _FULL else f"cannot be written ({error.strerror or error})"
+    return BadInputError(what, where=str(path), remedy="give another --out; nothing was left there")
 
 
 def _check_absent(folder: Path) -> None:
@@ -237,6 +267,7 @@ def write_events(
             "data": record.state,
         }
         files.add(_type_of(type(event)), schemas[type(event)], row)
+        files.note(record)
         count += 1
     for kind in EVENT_TYPES:
         files.expect(_type_of(kind), "", schemas[kind])

@@ -3,6 +3,8 @@
 import heapq
 import json
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -12,12 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adapters.event_log import StoredRecord
+from adapters.log_digest import LogDigest
 from adapters.parquet_export import EVENT_COLUMNS, EXPORT_ID, UNREADABLE, streams_file
+from adapters.rows.formats import PARQUET_FAULTS
 from domain.errors import BadInputError
 
 ROWS_AT_ONCE: Final = 1_000  # of one file
+VEHICLES_MAX: Final = 4_096  # whose ids are at hand: to read one from text takes as long as the digest of an event
 _NAMES: Final = ("position", "vehicle_id", "version", "topic", "data", "recorded_at")  # those of StoredRecord
 _COLUMNS: Final = {name: EVENT_COLUMNS[name] for name in _NAMES}
+_id_of: Final = lru_cache(VEHICLES_MAX)(UUID)
 
 
 class ExportedEvents:
@@ -38,14 +44,14 @@ class ExportedEvents:
             what = "is not there: only a whole export can be imported"
             remedy = "export without --from and --to, and keep this file beside its folder"
             raise BadInputError(what, where=str(self._streams), remedy=remedy)
-        self._id, self.count = self._told_first()
+        self._id, self.count, self._sha256 = self._told()
         found = sum(self._opened(path).metadata.num_rows for path in self._paths)
         if found != self.count:
             raise self._broken(f"{found:,} events are there, and the log had {self.count:,}")
 
     def records(self) -> Iterator[StoredRecord]:
         """Yield all events as the log had them. Raises BadInputError where the files are not all of a log."""
-        position, recorded_at, versions = 0, 0, dict[UUID, int]()
+        position, recorded_at, versions, found = 0, 0, dict[UUID, int](), LogDigest()
         for record in heapq.merge(*map(self._of_file, self._paths), key=attrgetter("position")):
             if record.position == position:
                 raise self._broken(f"two events are at position {position}")
@@ -57,38 +63,53 @@ class ExportedEvents:
             if record.version != versions.get(record.originator_id, 0) + 1:
                 raise self._broken(f"version {record.version} at position {position} is not the next of its vehicle")
             versions[record.originator_id] = record.version
+            found.add(record)
             yield record
+        if str(found) != self._sha256:
+            raise self._changed(self._folder, "the events")
 
     def streams(self) -> Iterator[dict[str, Any]]:
         """Yield what is kept beside the log."""
-        count, ended = 0, None
-        for number, row in enumerate(self._lines(), 1):
-            if ended is not None:
-                raise self._unreadable(self._streams, f"line {number} comes after its end")
-            if row.keys() == {"lines"}:
-                ended = row["lines"]
-            elif number > 1:
-                count += 1
-                yield row
-        if ended != count:
-            raise self._unreadable(self._streams, f"lines are missing after line {count + 1}")
+        ahead = self._lines()
+        next(ahead)  # which tells of the log
+        line = next(ahead, b"{}")
+        for number, following in enumerate(ahead, 2):  # behind the last of them is the end
+            yield self._object(number, line)
+            line = following
 
-    def _told_first(self) -> tuple[str, int]:
-        match next(self._lines(), None):
+    def _told(self) -> tuple[str, int, str]:
+        """Return the id of the export, the last position of its log and the SHA-256 of its events."""
+        lines = self._lines()
+        last = next(lines, b"{}")
+        match self._object(1, last):
             case {"export": str(export), "last_position": int(last_position)}:
-                return export, last_position
-        raise self._unreadable(self._streams, "line 1 does not tell of an export")
+                count, found = -1, sha256()
+            case _:
+                raise self._unreadable(self._streams, "line 1 does not tell of an export")
+        for line in lines:
+            found.update(last)
+            last, count = line, count + 1
+        end = self._object(count + 2, last)
+        if end.get("lines") != count:
+            raise self._unreadable(self._streams, f"lines are missing after line {count + 2}, or there are too many")
+        if end.keys() != {"lines", "lines_sha256", "events_sha256"}:
+            raise self._unreadable(self._streams, "its last line has no SHA-256 by which a spoilt one would be known")
+        if end["lines_sha256"] != found.hexdigest():
+            raise self._changed(self._streams, "its lines")
+        return export, last_position, str(end["events_sha256"])
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def _lines(self) -> Iterator[bytes]:
         try:
             with self._streams.open("rb") as lines:
-                for number, line in enumerate(lines, 1):
-                    try:
-                        yield dict(json.loads(line))
-                    except (ValueError, TypeError, RecursionError) as error:
-                        raise self._unreadable(self._streams, f"line {number} is no JSON object") from error
+                yield from lines
         except OSError as error:
             raise self._unreadable(self._streams, error.strerror or str(error)) from error
+
+    def _object(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            return dict(json.loads(line))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise self._unreadable(self._streams, f"line {number} is no JSON object") from error
 
     def _of_file(self, path: Path) -> Iterator[StoredRecord]:
         file = self._opened(path)
@@ -107,15 +128,15 @@ class ExportedEvents:
                         what = f"{topic} at position {position} is nothing that this release can read"
                         remedy = "import it with the release that exported it, or a later one"
                         raise BadInputError(what, where=str(path), remedy=remedy)
-                    yield StoredRecord(position, UUID(vehicle_id), version, topic, data, recorded_at)
-        except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError) as error:
-            raise self._unreadable(path, str(error).partition("\n")[0]) from error
+                    yield StoredRecord(position, _id_of(vehicle_id), version, topic, data, recorded_at)
+        except (*PARQUET_FAULTS, AttributeError) as error:
+            raise self._unreadable(path, (str(error) or type(error).__name__).splitlines()[0]) from error
 
     def _opened(self, path: Path) -> pq.ParquetFile:
         try:
-            file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
-            raise self._unreadable(path, str(error).partition("\n")[0]) from error
+            file = pq.ParquetFile(path, page_checksum_verification=True)
+        except PARQUET_FAULTS as error:
+            raise self._unreadable(path, (str(error) or type(error).__name__).splitlines()[0]) from error
         for name, kind in _COLUMNS.items():
             place = file.schema_arrow.get_field_index(name)
             if place < 0 or file.schema_arrow.field(place).type != kind:
@@ -127,6 +148,12 @@ class ExportedEvents:
     def _broken(self, what: str) -> BadInputError:
         remedy = "only a whole export can be imported: export it again, without --from and --to"
         return BadInputError(what, where=str(self._folder), remedy=remedy)
+
+    @staticmethod
+    def _changed(path: Path, what: str) -> BadInputError:
+        said = f"{what} are not those that were exported: by their SHA-256 something of them was changed since"
+        remedy = "copy all of the export again from where it was written, or export it again"
+        return BadInputError(said, where=str(path), remedy=remedy)
 
     @staticmethod
     def _unreadable(path: Path, why: str) -> BadInputError:

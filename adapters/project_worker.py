@@ -20,7 +20,7 @@ from adapters.metrics import SET_ASIDE
 from adapters.projecting import advance
 from adapters.received import Received
 from adapters.recorded import PassedOver
-from adapters.set_aside import SetAside, SetAsideStore
+from adapters.set_aside import SetAside, SetAsideSaid, SetAsideStore
 from domain.errors import StoreError, UnknownEventError
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.signals import INTEGER_MAX
@@ -123,6 +123,7 @@ class ProjectWorker:
         self._store = store
         self._codec = codec
         self._set_aside = set_aside
+        self._said = SetAsideSaid(_log)
         self._now = now
         self._exchange = exchange
         self._noted = noted
@@ -180,8 +181,8 @@ class ProjectWorker:
                 refused.append(self._refused(record, f"neither the log nor a relay has come to position {position}"))
             else:
                 raise self._ahead(position)  # what the log will have there is another event
-        if refused:
-            self._set_aside.add(refused)
+        for aside in self._set_aside.add(refused) if refused else ():
+            self._said.say(aside, self._where(Received(aside.source, aside.position, aside.key, None)))
         after = {record.source: record.position + 1 for record in records}
         writing = [self._threads.submit(each.take, events, after) for each in self._projectors]
         wait(writing)  # also where one has failed: whoever begins anew must not meet another
@@ -229,9 +230,6 @@ class ProjectWorker:
         )
 
     def _refused(self, record: Received, reason: str) -> SetAside:
-        _log.warning(
-            "%s, position %d, is set aside: %s", record.source, record.position, reason, extra=self._where(record)
-        )
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
 
     def _where(self, record: Received) -> dict[str, object]:

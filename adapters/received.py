@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from domain.errors import StoreError
+
 Header = tuple[str, bytes | None]  # Kafka allows one without a value
 
 
@@ -25,6 +27,17 @@ class Received(NamedTuple):
         return found
 
 
+class HeldBackError(StoreError):
+    """Records of some partitions can neither be taken nor be set aside: they stay where they are for a while.
+
+    Nothing was taken of any partition.
+    """
+
+    def __init__(self, message: str, sources: Collection[str]) -> None:
+        self.sources = sources
+        super().__init__(message)
+
+
 class PartitionWorker(Protocol):
     """Takes the records of partitions that it is given, and knows from where on."""
 
@@ -38,7 +51,10 @@ class PartitionWorker(Protocol):
         """Read partitions from other positions on: the topic does not hold what comes next any more."""
 
     def take(self, records: Sequence[Received]) -> None:
-        """Take records of assigned partitions, those of each in order; after an error all of it, or nothing."""
+        """Take records of assigned partitions, those of each in order; after an error all of it, or nothing.
+
+        Raises HeldBackError where some of the partitions have to wait.
+        """
 
 
 class Published(Protocol):

@@ -2,12 +2,13 @@
 
 import signal
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from adapters.collector import settle
 from adapters.heartbeat import HeardStopping, Heartbeat
+from adapters.lag import Observation, relay_trouble
 from adapters.operation import Operation
 from adapters.operation_server import answering
 from adapters.terminal import err, out, told_publishing
@@ -21,7 +22,7 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 def run_ingest(twin: FleetTwin) -> None:
     """Take telemetry from Kafka into twins."""
     consumer = twin.telemetry_consumer()
-    with running(twin, ["ingest"]) as (stopping,):
+    with running(twin, ["ingest"], lambda _: consumer.trouble) as (stopping,):
         err.print("takes telemetry; Ctrl-C stops")
         consumer.run(stopping)
     err.print("stopped")
@@ -30,7 +31,7 @@ def run_ingest(twin: FleetTwin) -> None:
 def run_relay(twin: FleetTwin) -> None:
     """Publish the log to Kafka."""
     relay = twin.relay()
-    with running(twin, ["relay"]) as (stopping,):
+    with running(twin, ["relay"], relay_trouble) as (stopping,):
         err.print("publishes events; Ctrl-C stops")
         relay.run(stopping)
     err.print("stopped")
@@ -45,18 +46,20 @@ def run_snapshots(twin: FleetTwin) -> None:
 
 
 @contextmanager
-def running(twin: FleetTwin, loops: Sequence[str]) -> Iterator[list[HeardStopping]]:
+def running(
+    twin: FleetTwin, loops: Sequence[str], trouble: Callable[[Observation], str | None] = lambda _: None
+) -> Iterator[list[HeardStopping]]:
     """Give each loop what tells it that the process is to end: what is underway is finished first.
 
-    A loop that asks it has come round. Where the settings say so the process answers about itself meanwhile. Raises
-    BadInputError where it cannot.
+    A loop that asks it has come round. Where the settings say so the process answers about itself meanwhile, and is not
+    ready where `trouble` tells why in what it sees of the path. Raises BadInputError where it cannot answer.
     """
     heartbeats = [Heartbeat(name) for name in loops]
     with ExitStack() as stack:
         stopping = stack.enter_context(_until_stopped())
         port = twin.config.metrics_port
         if port is not None:
-            operation = Operation(heartbeats, twin.watch)
+            operation = Operation(heartbeats, twin.watch, trouble)
             address = stack.enter_context(answering(twin.config.metrics_host, port, operation.answer))
             stack.enter_context(operation.observing())
             err.print(f"metrics: {address}/metrics")
@@ -79,7 +82,8 @@ def republish(twin: FleetTwin, *, recreate: bool) -> None:
 def run_project(twin: FleetTwin, only: Collection[str]) -> None:
     """Fold the events of the topic into rows: of all projections, or of these."""
     consumer = twin.event_consumer(only)
-    with running(twin, ["project"]) as (stopping,):
+    trouble = lambda seen: consumer.trouble or (seen.relay and seen.relay.trouble)  # noqa: E731
+    with running(twin, ["project"], trouble) as (stopping,):
         err.print(f"projects {', '.join(each.name for each in chosen_projections(only))}; Ctrl-C stops")
         others = twin.projecting_others(only)
         others.start(twin.records.wait)

@@ -82,9 +82,9 @@ class RowsReader(ABC):
         between, box, circle = chosen.state_of_charge, chosen.box, chosen.circle
         if between is None and box is None and circle is None:
             return True
-        rows = newest(self.signals([entry.vehicle_id], [STATE_OF_CHARGE_DISPLAYED, LATITUDE, LONGITUDE], []))
-        usable = [row for row in rows.values() if row.quality == Quality.OK]
-        numbers = {row.path: row.number for row in usable if row.number is not None}
+        numbers = self._numbers([entry.vehicle_id], STATE_OF_CHARGE_DISPLAYED, LATITUDE, LONGITUDE).get(
+            entry.vehicle_id, {}
+        )
         if between is not None:
             charge = numbers.get(STATE_OF_CHARGE_DISPLAYED)
             if charge is None or not between.least <= charge <= between.most:
@@ -98,19 +98,44 @@ class RowsReader(ABC):
             return False
         return circle is None or (_distance_m(latitude, longitude, circle) <= circle.radius_m)
 
-    def placed(self, entries: Sequence[DirectoryEntry], by: OrderBy) -> list[Placed]:
-        """Return vehicles with what they are ordered by."""
-        ids = [entry.vehicle_id for entry in entries]
-        values: Mapping[UUID, Value]
-        if by is OrderBy.LAST_SEEN:
-            values = self.last_seen(ids)
-        elif by is OrderBy.STATE_OF_CHARGE:
-            rows = newest(self.signals(ids, [STATE_OF_CHARGE_DISPLAYED], [])).values()
-            usable = (row for row in rows if row.quality == Quality.OK and row.number is not None)
-            values = {row.vehicle_id: row.number for row in usable if math.isfinite(row.number or 0.0)}
-        else:
-            values = {entry.vehicle_id: value_of(entry, by) for entry in entries}
+    def placed(self, entries: Sequence[DirectoryEntry], by: OrderBy, chosen: VehicleFilter) -> list[Placed]:
+        """Return vehicles that a filter chose with what they are ordered by."""
+        values = self._order_values(entries, by, chosen)
         return [Placed(entry, values.get(entry.vehicle_id)) for entry in entries]
+
+    def _order_values(
+        self, entries: Sequence[DirectoryEntry], by: OrderBy, chosen: VehicleFilter
+    ) -> Mapping[UUID, Value]:
+        ids = [entry.vehicle_id for entry in entries]
+        match by:
+            case OrderBy.LAST_SEEN:
+                return self.last_seen(ids)
+            case OrderBy.STATE_OF_CHARGE:
+                told = self._numbers(ids, STATE_OF_CHARGE_DISPLAYED).items()
+                charges = ((vehicle_id, numbers[STATE_OF_CHARGE_DISPLAYED]) for vehicle_id, numbers in told)
+                return {vehicle_id: charge for vehicle_id, charge in charges if math.isfinite(charge)}
+            case OrderBy.WARNINGS:
+                raised = Counter(row.vehicle_id for row in self.warnings(ids) if row.raised)
+                return {vehicle_id: raised[vehicle_id] for vehicle_id in ids}
+            case OrderBy.TROUBLE_CODES:
+                codes = {(row.vehicle_id, row.code) for row in self.trouble_codes(ids) if row.held}
+                held = Counter(vehicle_id for vehicle_id, _ in codes)  # two ECUs may hold one code
+                return {vehicle_id: held[vehicle_id] for vehicle_id in ids}
+            case OrderBy.DISTANCE:
+                assert chosen.circle is not None  # it chose those whose place is known
+                return {
+                    vehicle_id: _distance_m(numbers[LATITUDE], numbers[LONGITUDE], chosen.circle)
+                    for vehicle_id, numbers in self._numbers(ids, LATITUDE, LONGITUDE).items()
+                }
+        return {entry.vehicle_id: value_of(entry, by) for entry in entries}
+
+    def _numbers(self, vehicle_ids: Sequence[UUID], *paths: str) -> Mapping[UUID, dict[str, float]]:
+        """Return the newest number that can be used of each of these signals, of each vehicle that has told one."""
+        found: dict[UUID, dict[str, float]] = {}
+        for row in newest(self.signals(vehicle_ids, paths, [])).values():
+            if row.quality == Quality.OK and row.number is not None:
+                found.setdefault(row.vehicle_id, {})[row.path] = row.number
+        return found
 
     def signals(
         self, vehicle_ids: Sequence[UUID], paths: Sequence[str], prefixes: Sequence[str]

@@ -13,6 +13,7 @@ from adapters.graphql.http import BODY_BYTES_MAX
 from adapters.heartbeat import Heartbeat
 from adapters.http_connections import KEEP_ALIVE_S, BoundedConnection
 from adapters.operation import Operation
+from adapters.socket_connections import PING_EVERY_S, PONG_S, BoundedSocket
 from adapters.terminal import err, out
 from adapters.twins import PROJECTIONS
 from adapters.wiring import FleetTwin
@@ -38,6 +39,9 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
         log_level="warning",
         access_log=False,
         http=BoundedConnection,
+        ws=BoundedSocket,
+        ws_ping_interval=PING_EVERY_S,
+        ws_ping_timeout=PONG_S,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=FINISHED_WITHIN_S,
         ws_max_size=BODY_BYTES_MAX,

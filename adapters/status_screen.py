@@ -10,7 +10,7 @@ from rich.text import Text
 from adapters.clock import iso_time
 from adapters.lag import Lag, Observation
 from adapters.projection_versions import VersionState
-from adapters.set_aside import SetAside
+from adapters.set_aside import Counted, SetAside
 from adapters.tables import Rows
 
 SET_ASIDE_LISTED_MAX: Final = 1_000
@@ -48,15 +48,20 @@ def status_data(
             if each.partial or not each.ready
         ],
         "setAside": seen.set_aside,
+        "waitedFor": seen.waited_for,
     }
     if seen.kafka and seen.relay:
         found["kafka"] = {
             "answers": True,
             "telemetry": {**_lag(seen.kafka.telemetry), "consumed": dict(seen.kafka.consumed)},
-            "relay": {**_lag(seen.relay.lag), "published": dict(seen.relay.published)},
+            "relay": {
+                **_lag(seen.relay.lag),
+                "published": dict(seen.relay.published),
+                **({"trouble": seen.relay.trouble} if seen.relay.trouble else {}),
+            },
         }
     elif seen.kafka_problem:
-        found["kafka"] = {"answers": False, "reason": seen.kafka_problem}
+        found["kafka"] = {"answers": False, "reason": seen.kafka_problem, "telemetry": None, "relay": None}
     return found
 
 
@@ -69,9 +74,10 @@ def status_screen(found: Mapping[str, Any]) -> RenderableType:
         name = f"{projection['name']} v{projection['version']}"
         cells = {**projection, "lag": _waiting(projection)}
         table.add_row(name, *(str(cells[column]) for column in shown))
-    lines = [f"the log is at position {found['logPosition']}", *_kafka_lines(found.get("kafka"))]
+    lines = [f"the log is at position {found['logPosition']}", *_kafka_lines(found.get("kafka"), found["logPosition"])]
     if found["setAside"]:
-        lines.append(f"records set aside: {found['setAside']:,} (fleettwin set-aside list)")
+        waited_for = f", vehicles that they wait for: {found['waitedFor']:,}" if found["waitedFor"] else ""
+        lines.append(f"records set aside: {found['setAside']:,} (fleettwin set-aside list){waited_for}")
     return Group(*map(Text, lines), table, *([_beside_table(found["beside"])] if found["beside"] else []))
 
 
@@ -96,6 +102,20 @@ def set_aside_data(record: SetAside) -> dict[str, Any]:
         "key": None if record.key is None else record.key.decode("ascii", "backslashreplace"),
         "bytes": record.length,
         "setAsideAt": iso_time(record.set_aside_at),
+        "waitsFor": None if record.waits_for is None else str(record.waits_for),
+    }
+
+
+def counted_data(counted: Counted) -> dict[str, Any]:
+    """Return what is known of records that are not kept."""
+    return {
+        "source": counted.source,
+        "reason": counted.reason,
+        "records": counted.records,
+        "firstPosition": counted.first_position,
+        "lastPosition": counted.last_position,
+        "firstAt": iso_time(counted.first_at),
+        "setAsideAt": iso_time(counted.last_at),
     }
 
 
@@ -106,8 +126,13 @@ def set_aside_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
         return Text("nothing is set aside")
     table = Rows(("source", "position", "set aside", "bytes", "reason"), "set aside")
     for each in rows:
-        at = _time(each["setAsideAt"])
-        table.add_row(each["source"], str(each["position"]), at, str(each["bytes"]), each["reason"])
+        at, reason = _time(each["setAsideAt"]), each["reason"]
+        if "records" in each:
+            position = f"{each['firstPosition']}–{each['lastPosition']}"
+            table.add_row(each["source"], position, at, "", f"{each['records']:,} not kept: {reason}")
+        else:
+            reason += f"; waits for {each['waitsFor']}" if each["waitsFor"] else ""
+            table.add_row(each["source"], str(each["position"]), at, str(each["bytes"]), reason)
     return table
 
 
@@ -147,14 +172,18 @@ def _lag(lag: Lag) -> dict[str, Any]:
     return {"lag": lag.waiting, "lagSeconds": round(lag.seconds, 3)}
 
 
-def _kafka_lines(kafka: Mapping[str, Any] | None) -> list[str]:
+def _kafka_lines(kafka: Mapping[str, Any] | None, log_position: int) -> list[str]:
     if kafka is None:
         return []
     if not kafka["answers"]:
-        return [f"Kafka does not answer: {kafka['reason']}"]
+        return [
+            f"Kafka does not answer: {kafka['reason']}",
+            "telemetry: records that are not taken yet: unknown",
+            f"relay: events that are not published yet: unknown, {log_position:,} of the log at most",
+        ]
     return [
         f"telemetry: records that are not taken yet: {_waiting(kafka['telemetry'])}",
-        f"relay: events that are not published yet: {_waiting(kafka['relay'])}",
+        f"relay: {kafka['relay'].get('trouble') or 'events that are not published yet: ' + _waiting(kafka['relay'])}",
     ]
 
 

@@ -1,8 +1,10 @@
 """What happened to a vehicle, in the order of its own clock."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from rich.console import RenderableType
@@ -11,6 +13,7 @@ from adapters.clock import micros_of
 from adapters.tables import Rows
 from domain import events as e
 from domain.units import Micros
+from projections.as_of import told
 
 # What is told of each type of event: words, and the fields that say more.
 _TOLD: Final[Mapping[type[e.VehicleEvent], tuple[str, tuple[str, ...]]]] = {
@@ -37,32 +40,51 @@ _TOLD: Final[Mapping[type[e.VehicleEvent], tuple[str, tuple[str, ...]]]] = {
     e.ClockCorrected: ("the clock is wrong", ("reason",)),
     e.LateSamplesRecorded: ("late samples", ()),
 }
+_IN_HINDSIGHT: Final = (e.TripStarted, e.TripEnded, e.TripsRearranged)
 TIMELINE_TYPES: Final = tuple(each.TOPIC for each in _TOLD)
 _BY_TOPIC: Final = {each.TOPIC: said for each, said in _TOLD.items()}
 
 
-def timeline_of(nodes: Iterable[Mapping[str, Any]], begin: Micros | None, end: Micros | None) -> list[dict[str, Any]]:
-    """Return what events of the API tell, in the order of the vehicle's clock.
+def late_versions(events: Iterable[e.VehicleEvent]) -> set[int]:
+    """Return the versions of the events of a vehicle that came late, of all that it has, in their order.
 
-    An event is late if an earlier batch has told of a later moment.
+    One is late if a batch before has measured something later, were it only a sample. A trip is told of in hindsight:
+    it is late only if what told of it was.
     """
+    late: set[int] = set()
+    newest: float = -math.inf
+    of_batches = (each for each in events if isinstance(each, e.StreamEvent))  # the others are of our clock
+    for _, events_of_batch in groupby(of_batches, attrgetter("stream_id", "sequence")):
+        batch = list(events_of_batch)
+        measured = [at for event in batch if not isinstance(event, _IN_HINDSIGHT) for at in _measured(event)]
+        for event in batch:
+            at = event.captured_at
+            in_time = not measured or (at < min(measured) and max(measured) >= newest)
+            if at < newest and not (isinstance(event, _IN_HINDSIGHT) and in_time):
+                late.add(event.originator_version)
+        newest = max(newest, *(told(event).last for event in batch))
+    return late
+
+
+def _measured(event: e.StreamEvent) -> Iterable[Micros]:
+    """Return the moments at which was measured what an event tells."""
+    if isinstance(event, e.SignalsSampled | e.LateSamplesRecorded):
+        return event.sampled_at
+    return event.fix_captured_at if isinstance(event, e.TrackExtended) else [event.captured_at]
+
+
+def timeline_of(
+    nodes: Iterable[Mapping[str, Any]], late: Container[int], begin: Micros | None, end: Micros | None
+) -> list[dict[str, Any]]:
+    """Return what events of the API tell, in the order of the vehicle's clock; `late` has the versions of late ones."""
     found: list[dict[str, Any]] = []
-    newest = newest_of_batch = -math.inf
-    last_batch: tuple[str, int] | None = None
-    for node in nodes:  # in the order in which they were recorded
+    for node in nodes:
         at = _micros(node["capturedAt"])
         what, names = _BY_TOPIC[node["type"]]
-        late = False
-        if "stream_id" in node["data"]:  # the others are of our clock
-            batch = (node["data"]["stream_id"], node["data"]["sequence"])
-            if batch != last_batch:
-                newest, last_batch = max(newest, newest_of_batch), batch
-            late = at < newest
-            newest_of_batch = max(newest_of_batch, at)
         if (begin is None or at >= begin) and (end is None or at <= end):
             details = {name: node["data"][name] for name in names if node["data"][name] is not None}
             at_both = {name: node[name] for name in ("capturedAt", "recordedAt", "type", "version", "position")}
-            found.append({**at_both, "what": what, "details": details, "late": late})
+            found.append({**at_both, "what": what, "details": details, "late": node["version"] in late})
     return sorted(found, key=lambda each: (each["capturedAt"], each["version"]))
 
 

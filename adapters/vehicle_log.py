@@ -13,6 +13,7 @@ from adapters.avro.codec import AvroCodec
 from adapters.avro.mapper import AvroMapper
 from adapters.event_log import StoredRecord, VehiclePage
 from adapters.recorded import recorded
+from domain.errors import UnknownEventError, UnreadableHistoryError, UnstorableError
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, ProgressChange
 from domain.streams import StreamProgress
@@ -21,6 +22,7 @@ from projections.ports import RowBlock
 from projections.projection import Projection, Recorded
 
 HISTORY_PAGE: Final = 5_000  # events of one vehicle, or of several, read at a time
+EVENT_BYTES_MAX: Final = 1_000_000  # that a broker takes unasked (1,048,576), with a record's key, headers and frame
 _BEGIN: Final = (UUID(int=0), 0)  # before every vehicle and version
 _VEHICLE: Final = attrgetter("originator_id")
 
@@ -90,21 +92,35 @@ class VehicleLog:
         directory: Sequence[DirectoryEntry] = (),
         consumed: Sequence[ConsumedChange] = (),
     ) -> int:
-        """Write events, streams, directory and sources in one transaction; return the position of the last event."""
+        """Write events, streams, directory and sources in one transaction; return the position of the last event.
+
+        Raises `UnstorableError` for an event of more than `EVENT_BYTES_MAX`, which no relay could publish, nor any that
+        comes after it.
+        """
         stored = [self._mapper.to_stored_event(event) for event in events]
+        for each in stored:
+            if len(each.state) > EVENT_BYTES_MAX:
+                raise UnstorableError(
+                    f"vehicle {each.originator_id}: its event {each.topic} has {len(each.state):,} bytes, more than"
+                    f" {EVENT_BYTES_MAX:,}; send fewer or shorter samples in a batch"
+                )
         positions = self._records.append(stored, progress, directory, consumed)
         return positions[-1] if positions else 0
 
     def histories(self, vehicle_ids: Collection[UUID]) -> Iterator[Sequence[VehicleEvent]]:
         """Yield the whole histories of vehicles, some events of one vehicle at a time.
 
-        Raises `UnknownEventError`: nothing is decided on half a history.
+        Raises `UnreadableHistoryError`: nothing is decided on half a history.
         """
         left, place = sorted(vehicle_ids), _BEGIN
         while left:
             page = self._records.events_of_all(left, place, HISTORY_PAGE)
             for vehicle_id, records in groupby(page, _VEHICLE):
-                yield [self._codec.decode(each.topic, each.state, vehicle_id, each.version) for each in records]
+                try:
+                    events = [self._codec.decode(each.topic, each.state, vehicle_id, each.version) for each in records]
+                except UnknownEventError as error:
+                    raise UnreadableHistoryError(vehicle_id, str(error)) from error
+                yield events
             if len(page) < HISTORY_PAGE:
                 return
             place = (page[-1].originator_id, page[-1].version)

@@ -21,9 +21,13 @@ class OrderBy(Enum):
     REGISTERED_AT = "REGISTERED_AT"
     LAST_SEEN = "LAST_SEEN"
     STATE_OF_CHARGE = "STATE_OF_CHARGE"
+    WARNINGS = "WARNINGS"
+    TROUBLE_CODES = "TROUBLE_CODES"
+    DISTANCE = "DISTANCE"
 
 
-OF_TELEMETRY: Final = frozenset({OrderBy.LAST_SEEN, OrderBy.STATE_OF_CHARGE})  # what changes with time
+OF_DIAGNOSTICS: Final = frozenset({OrderBy.STATE_OF_CHARGE, OrderBy.WARNINGS, OrderBy.TROUBLE_CODES})
+OF_TELEMETRY: Final = OF_DIAGNOSTICS | {OrderBy.LAST_SEEN, OrderBy.DISTANCE}  # what changes with time
 
 
 class VehicleOrder(NamedTuple):

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from adapters.kafka.relay import Relay
     from adapters.kafka.republish import Republish
     from adapters.over_kafka import FleetOverKafka
+    from adapters.set_aside_retry import SetAsideRetry
     from adapters.tokens.keys import KeySource
     from adapters.whole_reads import WholeReads
 
@@ -126,10 +127,10 @@ class FleetTwin:
         from adapters.kafka.partition_consumer import PartitionConsumer  # noqa: PLC0415
         from adapters.kafka.topics import TELEMETRY  # noqa: PLC0415
 
-        connection, prefix = self._kafka(), self.config.kafka_topic_prefix
+        connection, prefix, partitions = self._kafka(), self.config.kafka_topic_prefix, self.config.kafka_partitions
         codec = TelemetryCodec(self.registry, self._external_ids(registering=False))
         worker = IngestWorker(self.fleet, codec, self.records, self.set_aside, now)
-        return PartitionConsumer(connection, prefix + TELEMETRY, prefix + INGEST_GROUP, worker, BATCHES_MAX)
+        return PartitionConsumer(connection, prefix + TELEMETRY, partitions, prefix + INGEST_GROUP, worker, BATCHES_MAX)
 
     def event_consumer(self, only: Collection[str] = ()) -> "PartitionConsumer":
         """Return one of those who fold the events of the topic: into all projections, or into these.
@@ -149,8 +150,9 @@ class FleetTwin:
         noted = self._kafka_positions().noted
         worker = ProjectWorker(chosen, self.log, self.read_models, self.codec, self.set_aside, now, exchange, noted)
         group = "-".join([prefix + PROJECT_GROUP, *(f"{each.name}-v{each.version}" for each in chosen)])
-        watch = PublishedWatch(prefix + RELAY_GROUP, self.config.kafka_partitions, worker.published)
-        return PartitionConsumer(connection, prefix + VEHICLE_EVENTS, group, worker, BATCH_EVENTS, watch)
+        topic, partitions = prefix + VEHICLE_EVENTS, self.config.kafka_partitions
+        watch = PublishedWatch(prefix + RELAY_GROUP, partitions, worker.published)
+        return PartitionConsumer(connection, topic, partitions, group, worker, BATCH_EVENTS, watch)
 
     def relay(self) -> "Relay":
         """Return one of those who publish the log. Raises BadInputError where the topics are not ready."""
@@ -174,6 +176,17 @@ class FleetTwin:
     def set_aside(self) -> PostgresSetAside:
         """Records that nobody can take."""
         return PostgresSetAside(self.records.datastore)
+
+    def set_aside_retry(self) -> "SetAsideRetry":
+        """Return who takes up again what was set aside.
+
+        Raises BadInputError where the settings name a registry that is not to be had.
+        """
+        from adapters.kafka.topics import TELEMETRY  # noqa: PLC0415  # see above
+        from adapters.set_aside_retry import SetAsideRetry  # noqa: PLC0415
+
+        codec = TelemetryCodec(self.registry, self._external_ids(registering=False))
+        return SetAsideRetry(self.set_aside, self.fleet, codec, f"{self.config.kafka_topic_prefix}{TELEMETRY}/")
 
     @property
     def documents(self) -> PostgresDocuments:

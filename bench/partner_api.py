@@ -5,19 +5,18 @@ Each server has one core; the database and who asks have the others.
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.server import EmbeddedServer
-from bench.distributed import STOP_TIMEOUT_S, Worker, wait_for
+from bench.api_server import environment_of, started
 from bench.http_load import Load, load
 from bench.partner_fleet import BRANDS, VEHICLES, fill, vin_of
 from bench.report import ROOT, Result
@@ -34,7 +33,6 @@ BRAND: Final = BRANDS[0]
 PEER: Final = ROOT / "bench" / "peers" / "postgraphile"
 POINTS: Final = "1000000000"  # as much as there is
 
-_AT: Final = re.compile(r"http://127\.0\.0\.1:(\d+)/graphql")
 _VALUE: Final = "{ value unit status capturedAt }"
 _TWIN: Final = f"""id vin brand
     navigation {{ latitude {_VALUE} longitude {_VALUE} speed {_VALUE} heading {_VALUE} }}
@@ -81,7 +79,12 @@ def run() -> Sequence[Result]:
         server = opened.enter_context(EmbeddedServer(folder / "database"))
         fill(server.conninfo())
         candidates = _candidates(folder, server.conninfo(), node)
-        workers = [opened.enter_context(_started(each, folder, core)) for each in candidates]
+        workers = [
+            opened.enter_context(
+                started(each.arguments, each.environment, each.folder, folder / f"{each.name}.log", [core])
+            )
+            for each in candidates
+        ]
         found: dict[str, list[Asked]] = {each.name: [] for each in candidates}
         for _ in range(ROUNDS):
             for each, (worker, port) in zip(candidates, workers, strict=True):
@@ -93,17 +96,7 @@ def run() -> Sequence[Result]:
 
 
 def _candidates(folder: Path, conninfo: str, node: Path) -> list[Candidate]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FLEETTWIN_", "PG"))}
-    settings = {
-        "HOME": str(folder / "home"),
-        "DATABASE_URL": conninfo,
-        "PORT": "0",
-        "VIN_KEY": "the same key in every benchmark",
-        "QUERY_POINTS": POINTS,
-        "QUERY_POINTS_RESTORED": POINTS,
-    }
-    named = {f"FLEETTWIN_{name}": value for name, value in settings.items()}
-    environment = {**inherited, "PYTHONPATH": str(ROOT), **named}
+    environment = environment_of(folder / "home", conninfo, QUERY_POINTS=POINTS, QUERY_POINTS_RESTORED=POINTS)
     token = _token(environment)
     vehicle = f"query ($vin: String!) {{ vehicle(vin: $vin) {{ {_TWIN} }} }}"
     edges = f"edges {{ node {{ {_TWIN} }} }} pageInfo {{ endCursor }}"
@@ -114,7 +107,7 @@ def _candidates(folder: Path, conninfo: str, node: Path) -> list[Candidate]:
     ]
     of_database = conninfo_to_dict(conninfo)
     of_peer = {
-        **inherited,
+        **{name: value for name, value in environment.items() if not name.startswith("FLEETTWIN_")},
         "NODE_ENV": "production",
         "GRAPHILE_ENV": "production",
         "PGHOST": str(of_database["host"]),
@@ -142,36 +135,6 @@ def _token(environment: Mapping[str, str]) -> str:
     command = [sys.executable, "-c", program, "token", "--brand", BRAND, *scopes, "--valid", "1d"]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return done.stdout.strip()
-
-
-@contextmanager
-def _started(candidate: Candidate, folder: Path, core: int) -> Iterator[tuple[Worker, int]]:
-    """Start a server on one core, and give it with its port; it is stopped in the end."""
-    said = folder / f"{candidate.name}.log"
-    with (
-        said.open("w") as output,
-        subprocess.Popen(
-            candidate.arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=candidate.environment,
-            cwd=candidate.folder,
-        ) as process,
-    ):
-        try:
-            os.sched_setaffinity(process.pid, [core])
-            worker = Worker(candidate.name, process.pid, lambda: process.poll() is None, said)
-            wait_for(lambda: _AT.search(said.read_text()) is not None, worker)
-            found = _AT.search(said.read_text())
-            assert found is not None
-            yield worker, int(found[1])
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def _asked(candidate: Candidate, port: int) -> Asked:

@@ -36,7 +36,7 @@ def vin_of(number: int) -> str:
     return f"WVWZZZE1ZMP{number:06d}"
 
 
-def fill(conninfo: str) -> None:
+def fill(conninfo: str, vehicles: int = VEHICLES) -> None:
     """Make the tables, and a fleet in them in which each vehicle has told each of `VALUES` once."""
     with closing(PostgresEventLog.open(conninfo)), closing(PostgresReadModels(conninfo).open()) as models:
         for projection in PROJECTIONS:
@@ -46,7 +46,7 @@ def fill(conninfo: str) -> None:
             "INSERT INTO directory (vehicle_id, vin, brand, model, registered_at)"
             " SELECT md5(n::text)::uuid, 'WVWZZZE1ZMP' || lpad(n::text, 6, '0'), (%s::text[])[1 + n %% 2], 'ID.3', %s"
             " FROM generate_series(0, %s) AS n ORDER BY 1",
-            [list(BRANDS), AT, VEHICLES - 1],
+            [list(BRANDS), AT, vehicles - 1],
         )
         for row_type in dict.fromkeys(signal_table(path) for path in VALUES):
             of_table = {path: value for path, value in VALUES.items() if signal_table(path) is row_type}

@@ -10,8 +10,9 @@ FleettwinError                 anything below; the CLI prints it as one line and
 └── StoreError                 what the log or a read model holds contradicts its own rules
     ├── VersionConflictError   another writer has used this version of this vehicle
     ├── PositionConflictError  another projector has moved this position (the writer is a zombie)
-    ├── UnstorableError        a value that no column has a place for, whoever writes it and however often
+    ├── UnstorableError        what no column or record has a place for, whoever writes it and however often
     └── UnknownEventError      bytes of an event or schema that this code does not know
+        └── UnreadableHistoryError  of a whole vehicle: nothing can be decided on it
 
 Mistakes of our own code are assertions, never one of these.
 """
@@ -75,7 +76,7 @@ class PositionConflictError(StoreError):
 
 
 class UnstorableError(StoreError):
-    """A value that no column has a place for: writing it again would not help."""
+    """What no column or record has a place for: writing it again would not help."""
 
 
 class UnknownEventError(StoreError):
@@ -86,4 +87,12 @@ class UnknownEventError(StoreError):
 
     def __init__(self, message: str, *, begins_as: type | None = None) -> None:
         self.begins_as = begins_as
+        super().__init__(message)
+
+
+class UnreadableHistoryError(UnknownEventError):
+    """The history of a vehicle that this code cannot read, or not fold: no command and no batch is decided on it."""
+
+    def __init__(self, vehicle_id: UUID, message: str) -> None:
+        self.vehicle_id = vehicle_id
         super().__init__(message)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
-from domain.errors import UnknownVehicleError, VersionConflictError
+from domain.errors import UnknownVehicleError, UnreadableHistoryError, VersionConflictError
 from domain.events import VehicleEvent
 from domain.signals import Origin, SignalBatch
 from domain.streams import StreamProgress
@@ -63,7 +63,10 @@ class EventLog(Protocol):
     """Where events are kept."""
 
     def histories(self, vehicle_ids: Collection[UUID]) -> Iterable[Sequence[VehicleEvent]]:
-        """Give the whole histories of vehicles, each in order: some events of one vehicle at a time."""
+        """Give the whole histories of vehicles, each in order: some events of one vehicle at a time.
+
+        Raises `UnreadableHistoryError` where the bytes of one are not known.
+        """
 
     def progress_of_all(self, vehicle_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str, StreamProgress]]:
         """Return how far each stream of vehicles has been taken; absent: a vehicle of which none has."""
@@ -133,7 +136,8 @@ class Fleet:
     def take(self, batches: Sequence[SignalBatch], consumed: Sequence[ConsumedChange] = ()) -> Taken:
         """Take batches of any vehicles, in order, in one transaction; each counts once, however often it is given.
 
-        `consumed` says from where they were read: the same transaction notes it.
+        `consumed` says from where they were read: the same transaction notes it. Raises `UnreadableHistoryError` for a
+        vehicle that nothing can be decided for.
         """
         events: list[VehicleEvent] = []
         steps: dict[tuple[UUID, str], ProgressChange] = {}
@@ -166,6 +170,16 @@ class Fleet:
         except BaseException:
             self._cache.clear()  # what was decided is not in the log, or nobody knows
             raise
+
+    def unreadable(self, vehicle_ids: Iterable[UUID]) -> dict[UUID, str]:
+        """Return those whose history cannot be read, each with the reason; the others are in memory then."""
+        found: dict[UUID, str] = {}
+        for vehicle_id in vehicle_ids:
+            try:
+                self._load([vehicle_id])
+            except UnreadableHistoryError as error:
+                found[vehicle_id] = str(error)
+        return found
 
     def forget(self) -> None:
         """Forget every vehicle: others may write them from now on."""
@@ -204,7 +218,13 @@ class Fleet:
         found: dict[UUID, Vehicle | None] = {}
         for events in self.log.histories(unknown):
             vehicle_id = events[0].originator_id
-            found[vehicle_id] = project_vehicle(found.get(vehicle_id), events)
+            try:
+                found[vehicle_id] = project_vehicle(found.get(vehicle_id), events)
+            except (
+                Exception
+            ) as error:  # of spoilt bytes that can be decoded all the same; its text may have a VIN in it
+                msg = f"vehicle {vehicle_id}: its history cannot be folded ({type(error).__name__})"
+                raise UnreadableHistoryError(vehicle_id, msg) from error
         for vehicle_id, vehicle in found.items():
             if vehicle is not None:
                 self._cache[vehicle_id] = _Cached(vehicle, dict(progress.get(vehicle_id, {})))

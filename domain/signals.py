@@ -1,5 +1,6 @@
 """What a car says: samples of COVESA VSS signals, and what its ECUs report of their trouble codes."""
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -9,6 +10,8 @@ from domain import paths
 from domain.units import Micros
 
 SignalValue = bool | int | float | str
+# What no text may have that PostgreSQL keeps (NUL) or UTF-8 writes (half a surrogate pair).
+UNRECORDABLE: Final = re.compile("[\0\ud800-\udfff]")
 INTEGER_MAX: Final = 2**63 - 1  # of a long of Avro and a bigint of PostgreSQL
 
 _NUMBERS: Final = (-INTEGER_MAX - 1, INTEGER_MAX)  # floats too: what is added up and multiplied of these stays finite
@@ -38,11 +41,16 @@ class Sample(NamedTuple):
     quality: Quality = Quality.OK
 
 
+def recordable_text(text: str) -> str:
+    """Return a text without what PostgreSQL (NUL) or UTF-8 (half a surrogate pair) has no place for."""
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
 def recordable(sample: Sample) -> Sample:
     """Return a sample as events and tables can hold it.
 
     A number that no column holds is invalid, as are degrees that no place has and a good value that is none; a text
-    loses what PostgreSQL (NUL) or UTF-8 (half a surrogate pair) has no place for; a value that is not good is none.
+    loses what it cannot have (see `recordable_text`); a value that is not good is none.
     """
     value, quality = sample.value, sample.quality
     if quality != Quality.OK:
@@ -50,7 +58,7 @@ def recordable(sample: Sample) -> Sample:
     if isinstance(value, str):
         if value.isascii() and "\0" not in value:
             return sample
-        return sample._replace(value=value.replace("\0", "").encode(errors="replace").decode())
+        return sample._replace(value=recordable_text(value))
     low, high = _DEGREES.get(sample.path, _NUMBERS)
     if value is None or not low <= value <= high:
         return sample._replace(value=None, quality=Quality.INVALID)
@@ -87,9 +95,10 @@ class Origin(NamedTuple):
 class SignalBatch:
     """What one vehicle sent in one piece.
 
-    `sequence` counts 1, 2, 3 … without a hole in a stream; `final` marks a stream's last batch. `reference_at` is the
-    best known true time of what has the newest time, for a recording whose clock cannot be trusted (None:
-    `received_at`). `origin` is told by the first batch of a stream, and where it changes; None: as before.
+    `sequence` counts 1, 2, 3 … up to `streams.SEQUENCE_MAX` without a hole; `final` marks a stream's last batch.
+    `reference_at` is the best known true time of what has the newest time, for a recording whose clock cannot be
+    trusted (None: `received_at`). `origin` is told by the first batch of a stream, and where it changes; None: as
+    before.
     """
 
     vehicle_id: UUID

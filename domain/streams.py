@@ -5,6 +5,7 @@ from typing import Final
 
 from domain.errors import RejectedCommandError
 
+SEQUENCE_MAX: Final = 10**12  # batches of a stream: one each millisecond, for thirty years
 MISSING_RANGES_MAX: Final = 1_000  # holes that a stream may have at a time; more than that is no stream
 
 
@@ -29,7 +30,7 @@ class StreamProgress:
 
         Raises `RejectedCommandError` where that would make more than `MISSING_RANGES_MAX` holes.
         """
-        assert sequence > 0
+        assert 0 < sequence <= SEQUENCE_MAX
         assert not self.has(sequence)
         missing = self.missing
         if sequence > self.last_sequence + 1:

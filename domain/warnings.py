@@ -48,4 +48,5 @@ WARNINGS: Final[tuple[WarningRule, ...]] = (
     _tire("REAR_RIGHT", paths.TIRE_PRESSURE_REAR_RIGHT),
 )
 
+WARNING_NAMES: Final = tuple(rule.warning for rule in WARNINGS)
 WARNING_BY_PATH: Final = {rule.path: rule for rule in WARNINGS}

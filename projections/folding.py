@@ -1,8 +1,12 @@
 """Folds batches of events into the rows of one projection: each vehicle's versions without a hole, all or nothing.
 
-Poison policy: an event whose fold fails parks its vehicle in this projection; the rows stay as they were before that
-event, and the other vehicles go on. Nothing is skipped in silence: a parked vehicle is a row in the store, which knows
-the newest version that was left out, so that whoever takes the vehicle up again cannot miss one.
+Poison policy: an event whose fold fails, or makes a row that no table has a place for, parks its vehicle in this
+projection; the rows stay as they were before that event, and the other vehicles go on. Nothing is skipped in silence: a
+parked vehicle is a row in the store, which knows the newest version that was left out, so that whoever takes the
+vehicle up again cannot miss one.
+
+What no table has a place for is told by the store, of a whole batch: only then the batch is folded once more, each row
+looked at as it is made. A row that a later event of the same batch makes anew is not missed.
 
 A batch is written only if each of its vehicles is at the version that it was folded on, and each vehicle whose events
 it leaves out is still parked: whatever else moves the same projection, in other processes too, nothing is folded twice.
@@ -13,10 +17,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from domain.errors import StoreError
+from domain.errors import StoreError, UnstorableError
+from domain.signals import recordable_text
 from domain.units import Micros
 from projections.ports import Commit, Moved, Parked, ReadModelStore, RowBlock
 from projections.projection import Key, Projection, R, Recorded, Row, Rows, row_key_in_vehicle
+from projections.storable import check_key, check_row
 
 ERROR_LENGTH_MAX: Final = 2_000  # characters of an error that are kept
 VERSIONS_CACHED_MAX: Final = 100_000  # vehicles whose last version is remembered between batches
@@ -37,13 +43,16 @@ class RowSource(Protocol):
 class _Loader:
     """Loads a row that a fold asks for unannounced. It knows nothing of the batch, which it would keep in a cycle."""
 
-    def __init__(self, store: RowSource, projection: Projection) -> None:
+    def __init__(self, store: RowSource, projection: Projection, *, checked: bool) -> None:
         self._store = store
         self._projection = projection
+        self.checked = checked  # that the store has a place for what is asked of it and made for it
         self.failed = False
 
     def load(self, row_type: type[Row], key: Key) -> Row | None:
         """Return a row, or None."""
+        if self.checked:
+            check_key(row_type, key[1:])
         try:
             return self._store.load(self._projection, row_type, [key]).get(key)
         except BaseException:
@@ -108,6 +117,8 @@ class _VehicleRows(Rows):
         self._undo.clear()
         try:
             projection.fold(recorded, self)
+            if self._loader.checked:
+                self._check()
         except BaseException:
             for written, key, before in reversed(self._undo):
                 if before is _NOTHING:
@@ -115,6 +126,13 @@ class _VehicleRows(Rows):
                 else:
                     written[key] = before
             raise
+
+    def _check(self) -> None:
+        """Raise UnstorableError unless the store has a place for what the present event made."""
+        for written, key, _ in self._undo:
+            row = written[key]
+            if row is not None:
+                check_row(row)
 
     def collect(self, upserts: dict[type[Row], list[Row]], deletes: dict[type[Row], list[Key]]) -> None:
         """Add what was written to that of other vehicles."""
@@ -130,11 +148,17 @@ class _Session:
     """What one batch folds, vehicle by vehicle: the order within one vehicle is all that matters."""
 
     def __init__(
-        self, store: RowSource, projection: Projection, batch: Iterable[Recorded], vehicles: Iterable[UUID] = ()
+        self,
+        store: RowSource,
+        projection: Projection,
+        batch: Iterable[Recorded],
+        vehicles: Iterable[UUID] = (),
+        *,
+        checked: bool = False,
     ) -> None:
         self._store = store
         self._projection = projection
-        self._loader = _Loader(store, projection)
+        self._loader = _Loader(store, projection, checked=checked)
         self.batches: defaultdict[UUID, list[Recorded]] = defaultdict(list)  # of each vehicle
         for recorded in batch:
             self.batches[recorded.event.originator_id].append(recorded)
@@ -158,7 +182,11 @@ class _Session:
             of_vehicle: dict[tuple[type[Row], Key], None] = {}
             for recorded in batch:
                 try:
-                    of_vehicle.update(dict.fromkeys(self._projection.keys(recorded.event)))
+                    foreseen = self._projection.keys(recorded.event)
+                    if self._loader.checked:
+                        for of_row in foreseen:
+                            check_key(*of_row)
+                    of_vehicle.update(dict.fromkeys(foreseen))
                 except Exception:  # noqa: BLE001, S112  # its fold fails as well, and parks the vehicle
                     continue
             for row_type, key in of_vehicle:
@@ -258,7 +286,7 @@ class Folder:
             self._parked = parked
 
     def take(
-        self, batch: Iterable[Recorded], commit: Commit, reach: Reach = NO_REACH, blocks: Sequence[RowBlock] = ()
+        self, batch: Sequence[Recorded], commit: Commit, reach: Reach = NO_REACH, blocks: Sequence[RowBlock] = ()
     ) -> None:
         """Fold events and write them with what `commit` says of positions.
 
@@ -266,8 +294,27 @@ class Folder:
         nothing but the rows in `blocks`, or nothing that the others do not change once more. A vehicle whose event
         fails is left out from that event on. Raises `PositionConflictError` where another process was first.
         """
-        session = _Session(self._store, self.projection, batch, reach)
+        try:
+            self._take(batch, commit, reach, blocks)
+        except UnstorableError:
+            commit.forget_folded()
+            self._take(batch, commit, reach, (), checked=True)
+
+    def _take(
+        self,
+        batch: Sequence[Recorded],
+        commit: Commit,
+        reach: Reach,
+        blocks: Sequence[RowBlock],
+        *,
+        checked: bool = False,
+    ) -> None:
+        """Take a batch; one that is `checked` is folded without leaving anything out."""
+        session = _Session(self._store, self.projection, batch, reach, checked=checked)
         self._load_versions(session.batches.keys())
+        if checked:
+            for vehicle_id, (_, until) in reach.items():
+                session.take_anew(vehicle_id, self._history.history(vehicle_id, self._versions[vehicle_id], until))
         session.prefetch(self._versions)
         counts = self.counts
         for vehicle_id, events in session.batches.items():
@@ -275,7 +322,8 @@ class Folder:
                 commit.left_out[vehicle_id] = _newest(events, reach.get(vehicle_id))
                 counts = counts._replace(left_out=counts.left_out + len(events))
             else:
-                counts = self._take_vehicle(vehicle_id, session, commit, counts, 0, reach.get(vehicle_id))
+                of_batch = None if checked else reach.get(vehicle_id)
+                counts = self._take_vehicle(vehicle_id, session, commit, counts, 0, of_batch)
         if blocks:
             # Of the others each event is folded that they lack.
             whole = {vehicle_id for vehicle_id, (after, _) in reach.items() if after <= self._versions[vehicle_id]}
@@ -284,14 +332,22 @@ class Folder:
         self._write(session, commit)
         self.counts = counts
 
-    def take_up(self, parked: Parked, events: Iterable[Recorded], *, whole: bool) -> Parked | None:
+    def take_up(self, parked: Parked, events: Sequence[Recorded], *, whole: bool) -> Parked | None:
         """Fold events of a parked vehicle, the next after those it has; return how it is parked now.
 
         `whole`: these are all that were left out. Raises `PositionConflictError` where another process was first, or
         has left out more.
         """
+        try:
+            return self._take_up(parked, events, whole=whole)
+        except UnstorableError:
+            return self._take_up(parked, events, whole=whole, checked=True)
+
+    def _take_up(
+        self, parked: Parked, events: Sequence[Recorded], *, whole: bool, checked: bool = False
+    ) -> Parked | None:
         vehicle_id = parked.vehicle_id
-        session = _Session(self._store, self.projection, events)
+        session = _Session(self._store, self.projection, events, checked=checked)
         self._load_versions([vehicle_id])
         session.prefetch(self._versions)
         commit = Commit(None)
@@ -381,7 +437,7 @@ class Folder:
             self._versions.update({vehicle_id: found.get(vehicle_id, 0) for vehicle_id in unknown})
 
     def _park(self, recorded: Recorded, error: Exception, attempts: int, newest_version: int) -> Parked:
-        text = f"{type(error).__name__}: {error}"[:ERROR_LENGTH_MAX]
+        text = recordable_text(f"{type(error).__name__}: {error}"[:ERROR_LENGTH_MAX])
         event = recorded.event
         version = event.originator_version
         return Parked(

@@ -82,6 +82,12 @@ class Commit:
     unpark: dict[UUID, int] = field(default_factory=dict)  # the newest version that was left out
     consumed: dict[str, Moved] = field(default_factory=dict)  # by partition: what is read next
 
+    def forget_folded(self) -> None:
+        """Be a step that moves the projection and partitions only."""
+        self.upserts, self.deletes, self.blocks = {}, {}, ()
+        for folded in (self.versions, self.park, self.left_out, self.unpark):
+            folded.clear()
+
     def written(self) -> dict[type[Row], dict[Key, Row | None]]:
         """Return by type and key each row that is upserted, and None for each that is deleted."""
         found: dict[type[Row], dict[Key, Row | None]] = {}
@@ -112,7 +118,10 @@ class ReadModelStore(Protocol):
         """Return the last version folded of each of these vehicles; absent: none."""
 
     def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
-        """Return the rows with these keys; absent: no such row. One statement, however many keys."""
+        """Return the rows with these keys; absent: no such row. One statement, however many keys.
+
+        Raises `UnstorableError` for a key that no table has a place for, or takes it that there is none.
+        """
 
     def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
         """Return what a projection reads next in each of these partitions; absent: nothing has been read yet."""
@@ -131,4 +140,4 @@ class ReadModelStore(Protocol):
         """Return the parked vehicles."""
 
     def commit(self, projection: Projection, commit: Commit) -> None:
-        """Write a step. Raises `PositionConflictError`."""
+        """Write a step. Raises `PositionConflictError`, and `UnstorableError` for what no table has a place for."""

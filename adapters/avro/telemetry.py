@@ -18,6 +18,7 @@ from domain.signals import (
     TroubleCodeStatus,
     recordable,
 )
+from domain.streams import SEQUENCE_MAX
 
 TOPIC: Final = "telemetry.signal_batch.v1"  # of the schema, and the type of its CloudEvents
 
@@ -80,8 +81,8 @@ class TelemetryCodec:
         for columns in (_SAMPLE, _REPORT, _CODE):
             if len({len(fields[name]) for name in columns}) > 1:
                 raise UnreadableError(f"its columns {columns[0]} to {columns[-1]} are of unequal length")
-        if fields["sequence"] < 1:
-            raise UnreadableError(f"its sequence is {fields['sequence']}, and counts from 1")
+        if not 1 <= fields["sequence"] <= SEQUENCE_MAX:
+            raise UnreadableError(f"its sequence is {fields['sequence']}, and counts from 1 to {SEQUENCE_MAX:,}")
         _refuse_the_impossible(fields)
         return SignalBatch(
             vehicle_id,

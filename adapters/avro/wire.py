@@ -86,9 +86,9 @@ class RecordReader:
             fields.update(copy.deepcopy(self._defaults))
         return fields
 
-    def shape_of(self, data: bytes) -> Shape | None:
-        """Return how a record lies, where that is known: then it can be read."""
-        return self._quick.shapes.find(data) if self._quick else None
+    def shapes_of(self, length: int) -> Sequence[Shape]:
+        """Return how records of a length lie, as far as that is known: then they can be read."""
+        return self._quick.shapes.by_length.get(length, ()) if self._quick else ()
 
     def _read(self, data: bytes) -> dict[str, Any]:
         stream = BytesIO(data)

@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 from graphql import OperationType
 
 from adapters.access import Access
-from adapters.graphql import event_stream, graphiql
+from adapters.graphql import graphiql
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.bulk import Bulk
 from adapters.graphql.caller import Caller, WhileWaitedFor, in_time
@@ -29,6 +29,7 @@ from adapters.graphql.compiled import CompiledDocuments
 from adapters.graphql.doors import Doors
 from adapters.graphql.ending import REQUEST_S, Ending
 from adapters.graphql.errors import error_body, fault
+from adapters.graphql.event_stream import Subscribing, subscription
 from adapters.graphql.execution import (
     MUTATION_BY_POST,
     TIME_IS_UP,
@@ -45,6 +46,7 @@ from adapters.graphql.http import (
     Request,
     Response,
     Send,
+    address_of,
     json_bytes_response,
     json_response,
     read_call,
@@ -52,6 +54,7 @@ from adapters.graphql.http import (
     respond,
     wants_page,
 )
+from adapters.graphql.lines import Lines, client_of
 from adapters.graphql.outline import PLAIN, Outline, is_plain, outline
 from adapters.graphql.port import Catalogue, Decode, Doorkeeper, Operations, SchemaRegistry, Twins
 from adapters.graphql.registry import RegistryEndpoints
@@ -67,7 +70,6 @@ METRICS: Final = "/metrics"
 THREADS: Final = 8
 ENDINGS: Final = 4  # threads that end what others do, should nobody wait for it any more
 REQUESTS_MAX: Final = 200  # executed or waiting for it; more are refused at once
-SOCKETS_MAX: Final = 1_000  # at once, of a server process; more are refused
 GRAPHQL: Final = "/graphql"
 
 _log: Final = logging.getLogger(__name__)
@@ -142,8 +144,10 @@ class _App:
     ) -> None:
         self._limits = limits
         self._streams = Streams(api, limits.live.wait, limits.live.times.patience)
-        self._sockets = 0
-        self._socket_server = SocketServer(self._let_in_socket, self._operation_of_socket, limits.live.times)
+        self._lines = Lines()
+        self._socket_server = SocketServer(
+            self._let_in_socket, self._operation_of_socket, limits.live.times, self._lines
+        )
         self._compiled = None if limits.reads is None else CompiledDocuments(api, limits.reads)
         self._doors = doors
         self._api = api
@@ -160,11 +164,11 @@ class _App:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            caller = Caller(receive)
+            caller = Caller(receive, address_of(scope))
             with caller.leaving:
                 response = await self._answer(scope, caller)
                 if response.conversation is not None:
-                    await response.conversation(receive, send)
+                    await response.conversation(caller.gone(), send)
                 elif response.rest is None:
                     await _send(response, send, with_body=scope["method"] != "HEAD")
                 else:
@@ -174,6 +178,7 @@ class _App:
 
     async def drain(self) -> None:
         """End what has no end of itself: the server is going down."""
+        self._bulk.drain()
         await self._streams.drain()
 
     async def _talk(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -184,15 +189,11 @@ class _App:
         # origin; a page in a frame that is sandboxed has one without a host: null.
         origin = headers.get("origin")
         foreign = self._hosts is not None and origin is not None and _host_of_origin(origin) != headers.get("host")
-        if wrong or foreign or self._sockets >= SOCKETS_MAX:
+        if wrong or foreign:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
-            return
-        self._sockets += 1
-        try:
+        else:
             await serve_socket(scope, receive, send, self._socket_server)
-        finally:
-            self._sockets -= 1
 
     async def _let_in_socket(self, headers: Mapping[str, str]) -> Access | Response:
         return await self._let_in(Request("GET", GRAPHQL, b"", headers))
@@ -205,7 +206,7 @@ class _App:
             return
         document, outlined = asked
         if outlined.kind is OperationType.SUBSCRIPTION:
-            async with self._streams.opened(document, call, access) as found:
+            async with self._streams.opened(document, call, access, uuid4()) as found:
                 yield found
         else:
             yield await self._answered(document, call, access, uuid4(), outlined.at_least)
@@ -274,21 +275,22 @@ class _App:
             return refusal(405, MUTATION_BY_POST, "send it by POST, and accept application/json")._replace(
                 headers=(("allow", "POST"),)
             )
+        request_id = uuid4()
         if call.takes_events and outlined.kind is OperationType.SUBSCRIPTION:
-            return event_stream.subscription(self._streams, document, call, access)
+            asked_for = Subscribing(document, call, access, client_of(access, caller.address), request_id)
+            return subscription(self._streams, self._lines, asked_for)
         if call.media_type == NDJSON:
             with self._place() as full:
                 if full is not None:
                     return respond(full, call.media_type)
-                return await self._bulk.answer(document, call, access, caller)
-        request_id = uuid4()
+                return _identified(await self._bulk.answer(document, call, access, caller, request_id), request_id)
         quick = await self._answered_quickly(document, call, access, request_id, caller)
         if isinstance(quick, bytes):
             response = json_bytes_response(200, quick, call.media_type)
         else:
             answer = quick or await self._answered(document, call, access, request_id, outlined.at_least, caller)
             response = respond(answer, call.media_type)
-        return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
+        return _identified(response, request_id)
 
     async def _resolved(self, call: Call, caller: Caller | None = None) -> str | Answer:
         """Return the document that is asked for, or why it is not executed."""
@@ -373,10 +375,14 @@ class _App:
                 self._compiled.learn(document, call.variables, call.operation_name, access=access)
             return answer
 
+        if at_least > 0:
+            client = client_of(access, caller.address if caller else None)
+            ended = await self._streams.waiting_room.reached(at_least, client, caller)
+            if ended is not None:
+                return ended
         with self._place() as full:
             if full is not None:
                 return full
-            await self._streams.reached(at_least)
             return await self._in_time(caller, ask) or TIME_IS_UP
 
     @contextmanager
@@ -401,7 +407,7 @@ class _App:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._ready)
         if path == "/health":
             return json_response(200, {"status": "up"})
-        found = self._static.get(path) or self._registry.get(path)
+        found = self._static.get(path) or self._registry.get(path, request.query_string)
         return found or refusal(404, "there is nothing here", "look at /graphql")
 
     def _is_wrong_host(self, headers: Mapping[str, str]) -> bool:
@@ -446,6 +452,11 @@ def _is_address(host: str) -> bool:
 
 def _only(methods: str) -> Response:
     return refusal(405, f"only {methods}", "ask with one of these methods")._replace(headers=(("allow", methods),))
+
+
+def _identified(response: Response, request_id: UUID) -> Response:
+    """Return a response that tells the id under which what it shows is on record."""
+    return response._replace(headers=(*response.headers, ("x-request-id", str(request_id))))
 
 
 async def _send(response: Response, send: Send, *, with_body: bool) -> None:

@@ -2,16 +2,17 @@
 
 The document is one that asks for a page of `vehicles`, with a variable for `after`. Each line is an edge as it was
 selected; then comes {"end": …} if nothing was left out, or else {"errors": …, "after": …} with the cursor to go on
-after. A stream that ends with neither was cut off: it goes on after the cursor of its last edge.
+after; the `extensions` of both are of all pages. A stream that ends with neither was cut off: it goes on after the
+cursor of its last edge.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NamedTuple
-from uuid import uuid4
+from uuid import UUID
 
 from graphql import (
     DocumentNode,
@@ -41,9 +42,11 @@ from adapters.graphql.http import (
 )
 from adapters.graphql.outline import DOCUMENT_TOKENS_MAX
 
+GOING_DOWN: Final = "the server is going down"
 STREAMS_MAX: Final = 32  # at once, of a server process
 STREAMS_A_CLIENT_MAX: Final = 4  # so that none takes them all
 THREADS: Final = 2  # that read for them, so that they leave the others to those who ask for little
+COSTS: Final = ("requestedQueryCost", "actualQueryCost")  # that are summed; the rest of a cost is of the last page
 REMEDY: Final = (
     "ask like: query ($after: String) { vehicles(first: 100, after: $after)"
     " { edges { cursor node { vin } } pageInfo { hasNextPage endCursor } } }"
@@ -107,6 +110,33 @@ def page_of(body: Mapping[str, Any], where: Paged) -> Page | None:
     return Page(b"".join(lines), len(edges), info["endCursor"] if info["hasNextPage"] else None)
 
 
+class Told:
+    """What the last line says of all pages of a stream: what was withheld, what they cost, the id of the request."""
+
+    def __init__(self, request_id: UUID) -> None:
+        self._request_id = str(request_id)
+        self._withheld: dict[str, Any] = {}  # by field
+        self._cost: dict[str, Any] | None = None
+
+    def note(self, body: Mapping[str, Any]) -> None:
+        """Note what the answer with a page says beside its data."""
+        extensions = body.get("extensions", {})
+        self._withheld |= {each["field"]: each for each in extensions.get("withheld", ())}
+        cost = extensions.get("cost")
+        if cost is not None and cost["actualQueryCost"] is not None:  # else it was not executed
+            before = self._cost or dict.fromkeys(COSTS, 0)
+            self._cost = cost | {name: before[name] + cost[name] for name in COSTS}
+
+    def last(self, **said: Any) -> bytes:
+        """Return the last line, which says this beside."""
+        extensions: dict[str, Any] = {"requestId": self._request_id}
+        if self._withheld:
+            extensions["withheld"] = [each for _, each in sorted(self._withheld.items())]
+        if self._cost is not None:
+            extensions["cost"] = self._cost
+        return line({**said, "extensions": extensions})
+
+
 def line(value: object) -> bytes:
     """Return a line of JSON."""
     return json_bytes(value) + b"\n"
@@ -123,7 +153,7 @@ class Bulk:
         self,
         api: Api,
         endings: Executor,
-        pause: Callable[[Caller, float], Awaitable[object]] = _paused,
+        pause: Callable[[Caller, float], Coroutine[Any, Any, object]] = _paused,
         page_s: float = REQUEST_S,
     ) -> None:
         self._api = api
@@ -132,14 +162,24 @@ class Bulk:
         self._pause = pause
         self._threads = ThreadPoolExecutor(THREADS, "bulk")
         self._open: Counter[Hashable] = Counter()
+        self._ending = asyncio.Event()
 
     def close(self) -> None:
         """Read no more."""
         self._threads.shutdown(wait=True)
 
-    async def answer(self, document: str, call: Call, access: Access, caller: Caller) -> Response:
-        """Return the first page with those that follow it, or why there is none."""
+    def drain(self) -> None:
+        """End every stream at its next page, and let its reader know after which cursor to go on; begin no other."""
+        self._ending.set()
+
+    async def answer(self, document: str, call: Call, access: Access, caller: Caller, request_id: UUID) -> Response:
+        """Return the first page with those that follow it, or why there is none.
+
+        What is shown is on record under the id of the request.
+        """
         client = (access.client, access.brands)
+        if self._ending.is_set():
+            return respond(unavailable(GOING_DOWN), GRAPHQL_RESPONSE)
         if self._open.total() >= STREAMS_MAX or self._open[client] >= STREAMS_A_CLIENT_MAX:
             return respond(unavailable("too many streams at once", "try again when one has ended"), GRAPHQL_RESPONSE)
         self._open[client] += 1
@@ -156,56 +196,81 @@ class Bulk:
                     REMEDY,
                     GRAPHQL_RESPONSE,
                 )
-        ask = partial(self._ask, document, call, access, caller)
-        answer = await ask(call.variables or {})
+        ask = partial(self._ask, document, call, access, caller, request_id)
+        answer = await ask({})
         page = page_of(answer.body, where) if where else None
         if where is None or page is None:
             return respond(answer, GRAPHQL_RESPONSE)
-        rest = self._rest(page, where, call, access, caller, ask)
+        told = Told(request_id)
+        told.note(answer.body)
+        rest = self._rest(page, where, told, access, caller, ask)
         return Response(200, NDJSON, page.lines, (("vary", "accept"),), rest)
 
     async def _rest(
         self,
         page: Page,
         where: Paged,
-        call: Call,
+        told: Told,
         access: Access,
         caller: Caller,
         ask: Callable[[dict[str, Any]], Awaitable[Answer]],
     ) -> AsyncGenerator[bytes]:
         vehicles = page.vehicles
         while page.after is not None:
+            if self._ending.is_set():
+                errors = unavailable(GOING_DOWN, "go on after it in some seconds").body["errors"]
+                yield told.last(errors=errors, after=page.after)
+                return
             if access.expires_at is not None and now() >= access.expires_at:
                 expired = error_body(
                     ErrorCode.UNAUTHENTICATED, "the token has expired", "go on after it with a new one"
                 )
-                yield line({"errors": [expired], "after": page.after})
+                yield told.last(errors=[expired], after=page.after)
                 return
             try:
-                answer = await ask({**(call.variables or {}), where.variable: page.after})
+                answer = await ask({where.variable: page.after})
             except Exception as error:  # noqa: BLE001  # the last place where a fault of ours can be told
-                yield line({"errors": [fault(error, "a stream")], "after": page.after})
+                yield told.last(errors=[fault(error, "a stream")], after=page.after)
                 return
             if answer.retry_after_s is not None:
-                await self._pause(caller, answer.retry_after_s)
+                await self._waited(caller, answer.retry_after_s)
                 if caller.gone().done():
                     return
                 continue
+            told.note(answer.body)
             found = page_of(answer.body, where)
             if found is None:
-                yield line({"errors": answer.body["errors"], "after": page.after})
+                yield told.last(errors=answer.body["errors"], after=page.after)
                 return
             page = found
             vehicles += page.vehicles
             yield page.lines
-        yield line({"end": {"vehicles": vehicles}})
+        yield told.last(end={"vehicles": vehicles})
+
+    async def _waited(self, caller: Caller, seconds: float) -> None:
+        """Wait for points, unless the server is going down."""
+        waiting = [asyncio.ensure_future(each) for each in (self._pause(caller, seconds), self._ending.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
 
     async def _ask(
-        self, document: str, call: Call, access: Access, caller: Caller, variables: dict[str, Any]
+        self,
+        document: str,
+        call: Call,
+        access: Access,
+        caller: Caller,
+        request_id: UUID,
+        place: Mapping[str, Any],
     ) -> Answer:
+        """Return the answer with the page of a place: a variable, or none for where the call begins."""
+        variables = {**(call.variables or {}), **place}
+
         def work(ending: Ending) -> Answer:
             return self._api.answer(
-                document, variables, call.operation_name, access=access, request_id=uuid4(), ending=ending
+                document, variables, call.operation_name, access=access, request_id=request_id, ending=ending
             )
 
         return await in_time(caller, self._threads, self._endings, work, self._page_s) or TIME_IS_UP

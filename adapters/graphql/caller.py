@@ -16,9 +16,10 @@ T = TypeVar("T")
 
 
 class Caller:
-    """Who waits for one answer. `leaving` is done when it has got it, or has gone."""
+    """Who waits for one answer, at an address. `leaving` is done when it has got it, or has gone."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, address: str | None = None) -> None:
+        self.address = address
         self.leaving = ExitStack()
         self._receive = receive
         self._gone: asyncio.Task[None] | None = None

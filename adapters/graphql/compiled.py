@@ -30,12 +30,12 @@ from graphql.execution.values import VariableValues
 
 from adapters.access import Access
 from adapters.graphql.budgets import Budgets, Throttle
+from adapters.graphql.checking import CHECKED
 from adapters.graphql.cohort import Context
 from adapters.graphql.cost import price, too_complex
 from adapters.graphql.execution import (
     POINTS_MIN,
     Api,
-    checked_and_kept,
     cost_told,
     is_unspeakable,
     why_no_operation,
@@ -236,9 +236,11 @@ class _Bill:
 
 def _looked_at(document: str, operation_name: str | None) -> _Known:
     """Return what is known of a document; it was executed, or refused, before."""
-    parsed, texts, invalid = checked_and_kept(document)
+    parsed, texts, _ = CHECKED.check(document)
+    if parsed is None:
+        raise UncompiledError
     operation = get_operation_ast(parsed, operation_name)
-    if invalid or is_unspeakable(texts) or why_no_operation(parsed, operation_name) or operation is None:
+    if is_unspeakable(texts) or why_no_operation(parsed, operation_name) or operation is None:
         raise UncompiledError
     if too_complex(price(CORE_SCHEMA, parsed, operation, {})):  # which no variable changes
         raise UncompiledError

@@ -4,7 +4,7 @@ A point is an object of the answer: of every page as many as it may have (`first
 usually has. What is asked of the past costs more, for it is folded. A field that @include or @skip leaves out counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    Node,
     NullValueNode,
     ObjectValueNode,
     OperationDefinitionNode,
@@ -52,6 +53,8 @@ ITEMS_MAX: Final = 10_000  # of what a page or a track may have
 DIGITS_MAX: Final = 10
 REPEATED_MAX: Final = 100  # fields that a selection has already: each is compared with each before anything is priced
 FRAGMENTS_MAX: Final = 100  # of a document: each is compared with each, too
+OPERATIONS_MAX: Final = 100  # of a document: what their fragments hold is gone through for each
+WRITTEN_FIELDS_MAX: Final = 100  # of an object in a document: each error repeats it all
 INTROSPECTION_POINTS: Final = 0.1  # for an object of the schema: nothing is fetched
 _OF_TELEMETRY: Final = frozenset(each.value for each in OF_TELEMETRY)
 _POINTS: Final = {
@@ -117,6 +120,19 @@ def too_repetitive(document: DocumentNode) -> str | None:
     fragments = sum(isinstance(each, FragmentDefinitionNode) for each in document.definitions)
     if fragments > FRAGMENTS_MAX:
         return f"the document has {fragments:,} fragments, and {FRAGMENTS_MAX:,} are allowed"
+    operations = sum(isinstance(each, OperationDefinitionNode) for each in document.definitions)
+    if operations > OPERATIONS_MAX:
+        return f"the document has {operations:,} operations, and {OPERATIONS_MAX:,} are allowed"
+    if (repeated := _repeated(document)) > REPEATED_MAX:
+        return f"the document repeats {repeated:,} fields beside themselves, and {REPEATED_MAX:,} are allowed"
+    widest = max((len(each.fields) for each in _objects(document)), default=0)
+    if widest > WRITTEN_FIELDS_MAX:
+        return f"an object in the document has {widest:,} fields, and {WRITTEN_FIELDS_MAX:,} are allowed"
+    return None
+
+
+def _repeated(document: DocumentNode) -> int:
+    """Return how many fields stand beside one of the same name."""
     repeated = 0
     waiting = [each.selection_set for each in document.definitions if isinstance(each, ExecutableDefinitionNode)]
     while waiting:
@@ -132,9 +148,22 @@ def too_repetitive(document: DocumentNode) -> str | None:
                     names.add(name)
                     if each.selection_set:
                         waiting.append(each.selection_set)
-    if repeated > REPEATED_MAX:
-        return f"the document repeats {repeated:,} fields beside themselves, and {REPEATED_MAX:,} are allowed"
-    return None
+    return repeated
+
+
+def _objects(document: DocumentNode) -> Iterator[ObjectValueNode]:
+    """Yield the input objects that are written in a document."""
+    waiting: list[Node] = [document]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ObjectValueNode):
+            yield node
+        for key in node.keys:
+            held = getattr(node, key, None)
+            if isinstance(held, Node):
+                waiting.append(held)
+            elif isinstance(held, Sequence) and not isinstance(held, str):
+                waiting += held
 
 
 def points_of(data: Any) -> int:
@@ -211,7 +240,8 @@ class _Pricing:
             given = {each.name.value: each.value for each in order.fields}.get("field")
             named = self._value(given) if given else None
             by = named.value if isinstance(named, EnumValueNode) else named
-        return PAST_ORDER_POINTS if past and by in _OF_TELEMETRY else ORDER_POINTS
+        # A value that is no name is refused when it is executed.
+        return PAST_ORDER_POINTS if past and isinstance(by, str) and by in _OF_TELEMETRY else ORDER_POINTS
 
     def _times(self, name: str, of: GraphQLField, arguments: Mapping[str, Any], items: float) -> float:
         """Return how many objects a field of one object may have."""

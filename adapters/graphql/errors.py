@@ -75,12 +75,12 @@ MESSAGE_CHARACTERS_MAX: Final = 500  # a message repeats what the client has giv
 
 
 def told(errors: Sequence[GraphQLError], step: "Step") -> list[dict[str, Any]]:
-    """Return errors as the response tells them: of very many the first, and how many more there are."""
+    """Return errors as the response tells them: of very many the first, and that there are more."""
     shown = [formatted(error, step) for error in errors[:ERRORS_MAX]]
     if len(errors) > ERRORS_MAX:
         code = shown[-1]["extensions"]["code"]
         more = {"code": code, "remedy": "correct the others first"}
-        shown.append({"message": f"{len(errors) - ERRORS_MAX} more errors", "extensions": more})
+        shown.append({"message": "there are more errors", "extensions": more})
     return shown
 
 

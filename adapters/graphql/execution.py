@@ -6,10 +6,8 @@ costs a third of what it does through Strawberry's extensions.
 
 import logging
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
@@ -18,28 +16,24 @@ from graphql import (
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
-    StringValueNode,
-    Visitor,
     execute_sync,
     get_operation_ast,
-    parse,
-    validate,
-    visit,
 )
 
 from adapters.access import OPERATOR, Access, Shown
 from adapters.graphql.budgets import Budgets, Throttle
+from adapters.graphql.checking import CHECKED, check
 from adapters.graphql.cohort import Context, Operating
-from adapters.graphql.cost import points_of, price, too_complex, too_repetitive
+from adapters.graphql.cost import points_of, price, too_complex
 from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, told
-from adapters.graphql.lookahead import DOCUMENTS_KEPT, KEPT_CHARACTERS_MAX
-from adapters.graphql.outline import DOCUMENT_TOKENS_MAX, outline
+from adapters.graphql.outline import outline
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Operations, Twins, View
 from adapters.graphql.schema import CORE_SCHEMA, FIELD_PATHS
 from adapters.graphql.subscription import Asked, Delivered, Opening
 from domain.errors import StoreError
+from domain.signals import UNRECORDABLE
 
 _log: Final = logging.getLogger(__name__)
 
@@ -51,8 +45,7 @@ _ELSEWHERE: Final = {  # how an operation is executed that is not executed in th
     OperationType.MUTATION: MUTATION_BY_POST,
     OperationType.SUBSCRIPTION: "a subscription is answered as text/event-stream, or over a WebSocket",
 }
-_UNSPEAKABLE: Final = re.compile("[\0\ud800-\udfff]")
-CHARACTERS_A_POINT: Final = 20  # of a longer one: to check it takes up to a second, each time
+CHARACTERS_A_POINT: Final = 5  # of a document that is checked: each takes some 15 µs at most
 
 
 class Answer(NamedTuple):
@@ -113,16 +106,16 @@ class Api:
     def _ready(self, document: str, call: "_Call", kind: OperationType) -> tuple[DocumentNode, float] | Answer:
         """Return a document that can be executed, and what it may cost; or why it is not.
 
-        A long one is checked each time, at a price that is given back if it can be executed.
+        To check one that was not checked of late has a price, which is given back if it can be executed.
         """
         client, cost = (call.access.client, call.access.brands), {}
-        budgets = self.budgets if call.access.metered and len(document) > KEPT_CHARACTERS_MAX else None
+        budgets = self.budgets if call.access.metered and CHECKED.find(document) is None else None
         points = min(len(document) / CHARACTERS_A_POINT, budgets.maximum) if budgets else 0.0
         if budgets:
             allowed, throttle = budgets.spend(client, points)
             cost = cost_told(points, points, throttle)
             if not allowed:
-                return _throttled(f"to check so long a document costs {points:,.0f} points", points, throttle)
+                return _throttled(f"to check this document costs {points:,.0f} points", points, throttle)
         try:
             ready = _ready(document, call, kind)
         except _RefusedError as refused:
@@ -289,18 +282,11 @@ class _RefusedError(Exception):
         self.errors = list(errors)
 
 
-def _parsed(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
-    return (checked_and_kept if len(document) <= KEPT_CHARACTERS_MAX else _checked)(document)
-
-
 def _ready(document: str, call: _Call, kind: OperationType = _QUERY) -> tuple[DocumentNode, float]:
     """Return a document that can be executed, and what it may cost. Raises _RefusedError."""
-    try:
-        parsed, texts, invalid = _parsed(document)
-    except GraphQLError as error:
-        raise _RefusedError(*told([error], Step.PARSE)) from error
-    if invalid:
-        raise _RefusedError(*told(invalid, Step.VALIDATE))
+    parsed, texts, errors = CHECKED.check(document)
+    if parsed is None:
+        raise _RefusedError(*errors)
     for where, held in (("document", texts), ("variables", call.variables)):
         if is_unspeakable(held):
             what = f"{where}: a text holds NUL or half of a surrogate pair, which no text here can have"
@@ -318,12 +304,9 @@ def _ready(document: str, call: _Call, kind: OperationType = _QUERY) -> tuple[Do
 
 def why_refused(document: str) -> str | None:
     """Return why no operation of a document would be executed, whatever its variables; None: each would be."""
-    try:
-        parsed, _, invalid = _checked(document)
-    except GraphQLError as error:
-        return error.message
-    if invalid:
-        return invalid[0].message
+    parsed, _, errors = check(document)
+    if parsed is None:
+        return str(errors[0]["message"])
     operations = [each for each in parsed.definitions if isinstance(each, OperationDefinitionNode)]
     for each in operations:
         name = each.name.value if each.name else None
@@ -333,40 +316,17 @@ def why_refused(document: str) -> str | None:
     return None if operations else "there is no operation"
 
 
-def _checked(document: str) -> tuple[DocumentNode, list[str], Sequence[GraphQLError]]:
-    """Return a document, the texts that are written in it, and what is wrong with it."""
-    parsed = parse(document, max_tokens=DOCUMENT_TOKENS_MAX)
-    repetitive = too_repetitive(parsed)
-    invalid = [GraphQLError(repetitive)] if repetitive else validate(CORE_SCHEMA, parsed)
-    return parsed, [] if invalid else _texts(parsed), invalid
-
-
-checked_and_kept = lru_cache(DOCUMENTS_KEPT)(_checked)
-
-
-def _texts(document: DocumentNode) -> list[str]:
-    """Return the texts that are written in a document."""
-    found: list[str] = []
-
-    class Texts(Visitor):
-        def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
-            found.append(node.value)
-
-    visit(document, Texts())
-    return found
-
-
 def is_unspeakable(held: Any) -> bool:
     """Whether a value holds a text that is no UTF-8, or that PostgreSQL cannot keep."""
     waiting = [held]
     while waiting:
         value = waiting.pop()
         if isinstance(value, str):
-            if _UNSPEAKABLE.search(value):
+            if UNRECORDABLE.search(value):
                 return True
         elif isinstance(value, dict):
             waiting += [*value.keys(), *value.values()]
-        elif isinstance(value, list):
+        elif isinstance(value, (list, tuple)):
             waiting += value
     return False
 

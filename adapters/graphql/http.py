@@ -2,6 +2,7 @@
 
 import json
 import re
+from asyncio import Future
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
@@ -26,6 +27,7 @@ _SHA256: Final = re.compile("[0-9a-f]{64}")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Conversation = Callable[[Future[Any], Send], Awaitable[None]]  # until the one who asked is gone
 
 
 class Request(NamedTuple):
@@ -46,7 +48,7 @@ class Response(NamedTuple):
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     rest: AsyncGenerator[bytes] | None = None  # what follows the body, as long as it may be
-    conversation: "Callable[[Receive, Send], Awaitable[None]] | None" = None  # what answers instead
+    conversation: Conversation | None = None  # what answers instead
 
 
 class Call(NamedTuple):
@@ -100,6 +102,12 @@ def too_slow() -> Response:
     """Return the response to a request whose body does not come; nothing after it is taken for a request."""
     response = refusal(408, "the body was not there in time", "send it in one go")
     return response._replace(headers=(*response.headers, ("connection", "close")))
+
+
+def address_of(scope: Mapping[str, Any]) -> str | None:
+    """Return the address that a connection comes from; None: nobody knows."""
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 def wants_page(request: Request) -> bool:

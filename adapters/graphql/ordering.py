@@ -16,7 +16,8 @@ from adapters.graphql.errors import ForbiddenError
 from adapters.graphql.ids import bytes_of, opaque, shortened
 from adapters.graphql.permits import Permits
 from adapters.graphql.scopes import DIAGNOSTICS, lacking
-from adapters.vehicle_order import OrderBy, Place, Value
+from adapters.twins import VehicleFilter
+from adapters.vehicle_order import OF_DIAGNOSTICS, OrderBy, Place, Value
 from adapters.vehicle_order import VehicleOrder as Chosen
 from domain import paths
 from domain.errors import BadInputError
@@ -33,11 +34,17 @@ _CODES: Final = {
     OrderBy.REGISTERED_AT: b"g",
     OrderBy.LAST_SEEN: b"s",
     OrderBy.STATE_OF_CHARGE: b"c",
+    OrderBy.WARNINGS: b"w",
+    OrderBy.TROUBLE_CODES: b"t",
+    OrderBy.DISTANCE: b"d",
 }
 _NUMBERS: Final = {
     OrderBy.REGISTERED_AT: struct.Struct(">q"),
     OrderBy.LAST_SEEN: struct.Struct(">q"),
     OrderBy.STATE_OF_CHARGE: struct.Struct(">d"),
+    OrderBy.WARNINGS: struct.Struct(">q"),
+    OrderBy.TROUBLE_CODES: struct.Struct(">q"),
+    OrderBy.DISTANCE: struct.Struct(">d"),
 }  # all others are texts
 
 
@@ -64,6 +71,18 @@ class VehicleOrderField(Enum):
         description="The newest state of charge that is known, as the driver sees it. Unit: percent. Scope:"
         f" diagnostics:read. VSS: {paths.STATE_OF_CHARGE_DISPLAYED}",
     )
+    WARNINGS = strawberry.enum_value(
+        OrderBy.WARNINGS, description="How many warnings are raised. Scope: diagnostics:read."
+    )
+    TROUBLE_CODES = strawberry.enum_value(
+        OrderBy.TROUBLE_CODES,
+        description="How many trouble codes ECUs hold, one that several hold once. Scope: diagnostics:read.",
+    )
+    DISTANCE = strawberry.enum_value(
+        OrderBy.DISTANCE,
+        description="From the point of the filter `near`, which is needed, to the newest place. Unit: m. Scope:"
+        " navigation:read.",
+    )
 
 
 @strawberry.input(
@@ -76,13 +95,22 @@ class VehicleOrder:
     field: VehicleOrderField = strawberry.field(description="What they are ordered by.")
     direction: Direction = strawberry.field(default=Direction.ASC, description="Which way.")
 
-    def chosen(self, permits: Permits) -> Chosen:
-        """Return the order as the reader takes it. Raises `BadInputError` for one that the token may not ask."""
+    def chosen(self, permits: Permits, among: VehicleFilter) -> Chosen:
+        """Return the order of chosen vehicles as the reader takes it.
+
+        Raises `BadInputError` for one that the token may not ask, and for one from a point that the filter has not.
+        """
         by = OrderBy(self.field.value)
-        missing = permits.missing(DIAGNOSTICS) if by is OrderBy.STATE_OF_CHARGE else None
+        missing = permits.missing(DIAGNOSTICS) if by in OF_DIAGNOSTICS else None
         if missing:
             remedy = "choose another order, or ask for a token with this scope"
-            raise ForbiddenError(f"state of charge: {lacking(missing)}", where="orderBy", remedy=remedy)
+            what = by.value.lower().replace("_", " ")
+            raise ForbiddenError(f"{what}: {lacking(missing)}", where="orderBy", remedy=remedy)
+        if by is OrderBy.DISTANCE and among.circle is None:
+            remedy = "give filter: { near: … }, or choose another order"
+            raise BadInputError(
+                "DISTANCE is from the point of a filter, and there is none", where="orderBy", remedy=remedy
+            )
         return Chosen(by, self.direction is Direction.DESC)
 
 

@@ -58,6 +58,13 @@ class Permits:
             self._withheld[name] = missing
         return not missing
 
+    def may_list(self, name: str, path: str, *, past: bool) -> bool:
+        """Return whether a field may name a signal in its list; if not, the answer will say why. Nothing is noted."""
+        missing = self.missing(scopes.of_path(path, past=past))
+        if missing:
+            self._withheld[name] = self._withheld.get(name, scopes.NONE) | missing
+        return not missing
+
     def withhold_anew(self) -> None:
         """Forget what was held back: another answer begins."""
         self._withheld.clear()

@@ -1,6 +1,7 @@
 """The root of every query."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from domain import paths
 from domain.errors import BadInputError
 from domain.units import Micros
 from domain.vin import VIN_LENGTH, Vin
+from domain.warnings import WARNING_NAMES
 
 AsOf = Annotated[
     Micros | None,
@@ -65,6 +67,7 @@ _ARTICLE: Final = {"vehicle": "a", "trip": "a", "event": "an"}
 DISTANCE_M_MAX: Final = 20_037_509.0  # half round the Earth
 VINS_MAX: Final = PAGE_MAX  # of a filter: they fit on one page
 FILTER_VALUES_MAX: Final = 1_000  # in any other list of a filter
+NAME_CHARACTERS_MAX: Final = 60  # of a wrong name that are looked at and shown
 
 
 @strawberry.input(
@@ -190,6 +193,7 @@ class VehicleFilter:
             ("troubleCodes", self.trouble_codes, FILTER_VALUES_MAX),
             ("warnings", self.warnings, FILTER_VALUES_MAX),
         )
+        _check_warnings(self.warnings or ())
         return Chosen(
             vins=None if self.vins is None else tuple(Vin.parse(vin).text for vin in self.vins),
             brands=None if self.brands is None else tuple(self.brands),
@@ -204,6 +208,16 @@ class VehicleFilter:
             box=None if self.within is None else self.within.chosen(),
             circle=None if self.near is None else self.near.chosen(),
         )
+
+
+def _check_warnings(names: Sequence[str]) -> None:
+    """Raise BadInputError for the name of no warning: nobody would learn that it has been misspelt."""
+    for name in names:
+        if name not in WARNING_NAMES:
+            near = get_close_matches(name[:NAME_CHARACTERS_MAX].upper(), WARNING_NAMES)
+            remedy = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(WARNING_NAMES)}"
+            what = f"{name[:NAME_CHARACTERS_MAX]!r} is no warning"
+            raise BadInputError(what, where="filter.warnings", remedy=remedy)
 
 
 Filter = Annotated[VehicleFilter | None, strawberry.argument(description="Only these; left out: all.")]
@@ -320,8 +334,8 @@ class Query:
 
     @resolved(
         "Vehicles, in the order of their ids if no other is asked for. Of the past (asOf, knownAt) every page is seen"
-        " from one position of the log, which the cursors carry; by LAST_SEEN and STATE_OF_CHARGE no more than"
-        f" {ORDERED_MAX} vehicles of the past are put in order."
+        " from one position of the log, which the cursors carry; by what telemetry tells no more than"
+        f" {ORDERED_MAX:,} vehicles of the past are put in order."
     )
     def vehicles(
         self,
@@ -341,7 +355,8 @@ class Query:
         times = Times(as_of, known_at)
         chosen = filter.chosen(info.context.permits, past=times.is_past) if filter else Chosen()
         if order_by is not None:
-            return _vehicles_in_order(info, (first, after), order_by.chosen(info.context.permits), chosen, times)
+            order = order_by.chosen(info.context.permits, chosen)
+            return _vehicles_in_order(info, (first, after), order, chosen, times)
         kind: List = "past vehicles" if times.is_past else "vehicles"
         page = page_of(kind, first, after, Order.OLDEST_FIRST)
         key: UUID | None = page.after[0] if page.after else None

@@ -18,6 +18,8 @@ Json = NewType("Json", object)
 DIGITS_MAX: Final = 20  # of a whole number with 64 bits, and its sign
 SAFE_INTEGER_MAX: Final = 2**53 - 1  # ECMAScript, Number.MAX_SAFE_INTEGER
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NO_TIME: Final = 'a DateTime is text of RFC 3339, such as "2026-02-03T04:05:06.000007Z"'
+_NO_NUMBER: Final = "an Int64 is a whole number, or its digits as a string"
 
 
 def format_time(at: Micros) -> str:
@@ -32,8 +34,11 @@ def format_time(at: Micros) -> str:
 def parse_time(text: object) -> Micros:
     """Return the time that an RFC 3339 text with an offset names. Raises ValueError."""
     if not isinstance(text, str):
-        raise ValueError('a DateTime is text such as "2026-02-03T04:05:06.000007Z"')  # noqa: TRY004  # what the library turns into an error of the request
-    at = datetime.fromisoformat(text)
+        raise ValueError(_NO_TIME)  # noqa: TRY004  # what the library turns into an error of the request
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(_NO_TIME) from None  # whose own words are of Python
     if at.tzinfo is None:
         raise ValueError('a DateTime needs its offset from UTC: end it with "Z" or "+01:00"')
     return Micros((at - EPOCH) // _MICROSECOND)
@@ -47,10 +52,13 @@ def whole_number(value: int) -> int | str:
 def parse_whole_number(value: object) -> int:
     """Return the whole number that an argument gives. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise ValueError("an Int64 is a whole number, or its digits as a string")  # noqa: TRY004  # what the library turns into an error of the request
+        raise ValueError(_NO_NUMBER)  # noqa: TRY004  # what the library turns into an error of the request
     if isinstance(value, str) and len(value) > DIGITS_MAX:  # Python makes no number of more than 4,300 digits
         raise ValueError("an Int64 has 64 bits")
-    number = int(value)
+    try:
+        number = int(value)
+    except ValueError:
+        raise ValueError(_NO_NUMBER) from None  # whose own words are of Python
     if not -INTEGER_MAX - 1 <= number <= INTEGER_MAX:
         raise ValueError("an Int64 has 64 bits")
     return number

@@ -13,9 +13,21 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from adapters.access import Access
+from adapters.asgi_words import KNOWN, UNANSWERED
 from adapters.clock import now
 from adapters.graphql.execution import Answer
-from adapters.graphql.http import GRAPHQL_RESPONSE, Call, Receive, RefusedError, Response, Send, call_of, json_bytes
+from adapters.graphql.http import (
+    GRAPHQL_RESPONSE,
+    Call,
+    Receive,
+    RefusedError,
+    Response,
+    Send,
+    address_of,
+    call_of,
+    json_bytes,
+)
+from adapters.graphql.lines import LINES_OF_CLIENT_MAX, Line, Lines, client_of
 from adapters.graphql.streams import (
     PATIENCE,
     Patience,
@@ -70,6 +82,7 @@ class SocketServer(NamedTuple):
     let_in: Callable[[Mapping[str, str]], Awaitable[Access | Response]]  # whom the headers of a request name
     operation: Callable[[Call, Access], AbstractAsyncContextManager[Stream | Answer]]
     times: SocketTimes
+    lines: Lines
 
 
 class _CloseError(Exception):
@@ -93,14 +106,23 @@ async def serve_socket(scope: MutableMapping[str, Any], receive: Receive, send: 
         await send({"type": "websocket.close", "code": Close.SUBPROTOCOL, "reason": f"only {SUBPROTOCOL} is spoken"})
         return
     await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    await _Socket(headers, receive, send, server).talk()
+    talking = _Socket(scope, receive, send, server)
+    with server.lines.socket(address_of(scope), talking.make_room) as line:
+        if line is None:
+            talking.refuse()
+        else:
+            talking.line = line
+        await talking.talk()
 
 
 class _Socket:
-    def __init__(self, headers: Mapping[str, str], receive: Receive, send: Send, server: SocketServer) -> None:
+    line: Line | None = None
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, server: SocketServer) -> None:
         loop = asyncio.get_running_loop()
-        self._headers = headers
+        self._headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self._address = address_of(scope)
+        self._tells_whom_it_knows = KNOWN in (scope.get("extensions") or {})
         self._receive = receive
         self._asgi_send = send
         self._server = server
@@ -110,6 +132,7 @@ class _Socket:
         self._access: Access | None = None
         self._initiated = False
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._streams: set[Stream] = set()
         self._turn = asyncio.Lock()  # of those who send
         self._end: asyncio.Future[None] = loop.create_future()  # has the error that says why
         self._gone: asyncio.Future[None] = loop.create_future()
@@ -131,9 +154,18 @@ class _Socket:
             each.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         if close is not None:
-            reason = close.reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
+            # A reason repeats what the client has sent, which may hold half of a surrogate pair.
+            reason = close.reason.encode(errors="replace")[:REASON_BYTES_MAX].decode(errors="ignore")
             message = {"type": "websocket.close", "code": int(close.code), "reason": reason}
             await taken(self._asgi_send(message), self._gone, self._times.patience)
+
+    def refuse(self) -> None:
+        """End a socket for which there is no place."""
+        self._finish(_CloseError(Close.TRY_AGAIN, "too many sockets at once"))
+
+    def make_room(self) -> None:
+        """End, since others need the place."""
+        self._finish(_CloseError(Close.TRY_AGAIN, "others came before connection_init did: connect again"))
 
     async def _listen(self) -> None:
         coming: asyncio.Future[Any] = asyncio.ensure_future(self._receive())
@@ -150,6 +182,8 @@ class _Socket:
                 left_s, late = self._deadline()
                 if left_s <= 0:  # also where there is always another message
                     raise late
+                if message and message["type"] == UNANSWERED:
+                    await self._give_up()
                 if message:
                     await self._take(message)
                     coming = asyncio.ensure_future(self._receive())
@@ -158,6 +192,14 @@ class _Socket:
             self._finish(_GoneError())
             with suppress(Exception):
                 self._end.result()  # it was seen
+
+    async def _give_up(self) -> None:
+        """End, since no ping is answered; what has been subscribed to ends first, and tells where to go on."""
+        for each in self._streams:
+            each.give_up()
+        if self._operations:
+            await asyncio.wait({*self._operations.values()}, timeout=sum(self._times.patience))
+        raise _CloseError(Close.TRY_AGAIN, "no ping was answered in time")
 
     def _deadline(self) -> tuple[float, _CloseError]:
         """Return within how many seconds something has to happen, and what is done if not."""
@@ -205,6 +247,10 @@ class _Socket:
             (error,) = json.loads(access.body)["errors"]
             code = Close.FORBIDDEN if access.status < 500 else Close.TRY_AGAIN  # noqa: PLR2004  # RFC 9110, section 15.6
             raise _CloseError(code, error["message"])
+        if self.line is None or not self._server.lines.is_of(self.line, client_of(access, self._address)):
+            raise _CloseError(Close.TRY_AGAIN, f"at most {LINES_OF_CLIENT_MAX} sockets and event streams of a client")
+        if self._tells_whom_it_knows:
+            await self._asgi_send({"type": KNOWN})
         self._access = access
         self._idle_since_s = self._now_s()
         await self._say({"type": "connection_ack"})
@@ -255,12 +301,16 @@ class _Socket:
             self._forget(operation_id)
 
     async def _deliver(self, operation_id: str, stream: Stream) -> None:
-        async with aclosing(stream.deliveries()) as deliveries:
-            async for delivery in deliveries:
-                how = await self._say({"type": "next", "id": operation_id, "payload": delivery.body})
-                stream.take(delivery)
-                if how is Taken.LATE:
-                    raise stream.stalled(self._times.patience)
+        self._streams.add(stream)
+        try:
+            async with aclosing(stream.deliveries()) as deliveries:
+                async for delivery in deliveries:
+                    how = await self._say({"type": "next", "id": operation_id, "payload": delivery.body})
+                    stream.take(delivery)
+                    if how is Taken.LATE:
+                        raise stream.stalled(self._times.patience)
+        finally:
+            self._streams.discard(stream)
 
     async def _say_last(self, message: Mapping[str, Any]) -> None:
         self._forget(message["id"])  # which may be used again as soon as this is read

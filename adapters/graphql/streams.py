@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from functools import partial
 from typing import Any, Final, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from adapters.access import Access
 from adapters.clock import now
-from adapters.graphql.cost import points_of
+from adapters.graphql.cost import LIST_POINTS, points_of
 from adapters.graphql.errors import ErrorCode, error_body
 from adapters.graphql.execution import POINTS_MIN, Answer, Api, Subscribed, unavailable
 from adapters.graphql.http import Call
@@ -23,6 +23,7 @@ from adapters.graphql.ids import cursor_of
 from adapters.graphql.port import JsonObject, View
 from adapters.graphql.subscription import LOG, Change, Delivered, ReadModel
 from adapters.graphql.tide import Tide, Wait, projected
+from adapters.graphql.waiting_room import WaitingRoom
 from adapters.recorded import recorded
 from adapters.twins import PROJECTIONS, Logged, Positions
 from domain.errors import StoreError
@@ -34,12 +35,11 @@ STREAMS_OF_CLIENT_MAX: Final = 50
 THREADS: Final = 2  # that read for them, so that they leave the others to those who ask for little
 EVENTS_A_PAGE: Final = 100
 EVENTS_A_LOOK: Final = 1_000  # that are looked through for changes at a time
-CHANGES_MAX: Final = 500  # that are told at once
+CHANGES_MAX: Final = 500  # that are told at once; those of one event more
 STORE_AWAY_S_MAX: Final = 60.0  # after which a stream ends, while the store does not answer
 STORE_RETRY_S: Final = 1.0
 THROTTLE_S_MAX: Final = 5.0  # between two looks whether a client has points again
 DRAINED_WITHIN_S: Final = 5.0
-AT_LEAST_S_MAX: Final = 5.0  # that a query waits for the read models
 
 _BY_PATH: Final = (SignalsSampled, LateSamplesRecorded)
 _PROJECTIONS: Final = {each: next(p for p in PROJECTIONS if p.name == str(each.value)) for each in ReadModel}
@@ -110,12 +110,17 @@ class Stream:
         self._threads = threads
         self._live = live
         self._ending = ending
+        self._unanswered = asyncio.Event()
         self._reached = self._taken = subscribed.start
         self._changes: dict[tuple[UUID, ReadModel], Change] = {}  # that are not told yet
 
     def take(self, delivery: Delivery) -> None:
         """Note that the reader has taken what was delivered."""
         self._taken = delivery.position
+
+    def give_up(self) -> None:
+        """End, since the reader answers no ping."""
+        self._unanswered.set()
 
     def stalled(self, patience: Patience) -> StreamEndedError:
         """Return the end of a stream whose reader has taken nothing for too long."""
@@ -157,6 +162,9 @@ class Stream:
         if self._ending.is_set():
             what, remedy = "the server is going down", "connect again in some seconds"
             raise ServerEndingError(ErrorCode.SERVICE_UNAVAILABLE, what, remedy, self._taken)
+        if self._unanswered.is_set():
+            what = "no ping was answered in time; nothing is lost"
+            raise StreamEndedError(ErrorCode.READER_TOO_SLOW, what, "read faster", self._taken)
         expires_at = self._subscribed.call.access.expires_at
         if expires_at is not None and now() >= expires_at:
             what, remedy = "the token has expired", "connect with a new one"
@@ -168,7 +176,7 @@ class Stream:
         if expires_at is not None:
             left_s = max(0.0, (expires_at - now()) / MICROS_PER_SECOND)
             timeout_s = left_s if timeout_s is None else min(left_s, timeout_s)
-        waiting = {asyncio.ensure_future(self._ending.wait())}
+        waiting = {asyncio.ensure_future(each.wait()) for each in (self._ending, self._unanswered)}
         if awaited is not None:
             waiting.add(asyncio.ensure_future(awaited))
         try:
@@ -201,18 +209,32 @@ class Stream:
         assert asked.per_second is not None
         with api.twins.reading(call.access.brands) as read:
             until = read.positions().reached
-            page = read.log_page(self._reached, until, EVENTS_A_LOOK, asked.chosen)
-            for each in page.events:
-                self._note(each)
-            more = page.reached < until
-            if not self._changes or (more and len(self._changes) < CHANGES_MAX):
-                return _Step([], page.reached, more)
+            reached, most = self._reached, self._changes_max()
+            if len(self._changes) < most:  # else they wait for points
+                page = read.log_page(reached, until, EVENTS_A_LOOK, asked.chosen)
+                reached = page.reached
+                for each in page.events:
+                    self._note(each)
+                    if len(self._changes) >= most:
+                        reached = each.record.position
+                        break
+                self._reached = reached  # they are noted, also where the store goes away before they are told
+            more = reached < until
+            if not self._changes or (more and len(self._changes) < most):
+                return _Step([], reached, more)
             try:
-                deliveries = self._paid(read, [Delivered(page.reached, None, [*self._changes.values()])])
+                deliveries = self._paid(read, [Delivered(reached, None, [*self._changes.values()])])
             except _ThrottledError as throttled:
-                return _Step([], page.reached, more=True, wait_s=throttled.wait_s)
+                return _Step([], reached, more=True, wait_s=throttled.wait_s)
         self._changes = {}
-        return _Step(deliveries, page.reached, more, wait_s=1 / asked.per_second)
+        return _Step(deliveries, reached, more, wait_s=1 / asked.per_second)
+
+    def _changes_max(self) -> int:
+        """Return how many changes are told at once: no more than the client could pay for."""
+        api, points = self._subscribed.api, self._subscribed.points
+        if not (api.budgets and self._subscribed.call.access.metered):
+            return CHANGES_MAX
+        return min(CHANGES_MAX, max(1, int(LIST_POINTS * api.budgets.maximum // points)))
 
     def _note(self, logged: Logged) -> None:
         event = recorded(logged.record, self._subscribed.api.decode).event
@@ -227,8 +249,11 @@ class Stream:
         if not roots:
             return []
         api, access = self._subscribed.api, self._subscribed.call.access
-        client, requested = (access.client, access.brands), self._subscribed.points * len(roots)
+        client, points = (access.client, access.brands), self._subscribed.points
         budgets = api.budgets if access.metered else None
+        requested = points * sum(max(1, len(each.changes) / LIST_POINTS) for each in roots)
+        if budgets and roots[0].changes:  # those of one event may be more than there are points
+            requested = min(requested, budgets.maximum)
         if budgets:
             allowed, throttle = budgets.spend(client, requested)
             if not allowed:
@@ -258,6 +283,7 @@ class Streams:
         self._threads = ThreadPoolExecutor(THREADS, "streams")
         self._log = Tide(wait, "waits for the log")
         self._projected = Tide(projected(self._positions, wait), "waits for the read models")
+        self.waiting_room = WaitingRoom(self._projected)
         self._ending = asyncio.Event()
         self._open: Counter[Hashable] = Counter()  # by client and brands
         self._all_closed = asyncio.Event()
@@ -276,15 +302,11 @@ class Streams:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._all_closed.wait(), DRAINED_WITHIN_S)
 
-    async def reached(self, position: int) -> None:
-        """Wait, for `AT_LEAST_S_MAX` at most, until the read models have come to a position."""
-        if position > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._projected.beyond(position - 1), AT_LEAST_S_MAX)
-
     @asynccontextmanager
-    async def opened(self, document: str, call: Call, access: Access) -> AsyncIterator[Stream | Answer]:
-        """Give a subscription, or why there is none."""
+    async def opened(
+        self, document: str, call: Call, access: Access, request_id: UUID
+    ) -> AsyncIterator[Stream | Answer]:
+        """Give a subscription, or why there is none; what it shows is on record under the id of the request."""
         client = (access.client, access.brands)
         if self._ending.is_set():
             yield unavailable("the server is going down")
@@ -293,20 +315,20 @@ class Streams:
         else:
             self._open[client] += 1
             try:
-                yield await self._begun(document, call, access)
+                yield await self._begun(document, call, access, request_id)
             finally:
                 self._open -= Counter([client])
                 if not self._open:
                     self._all_closed.set()
 
-    async def _begun(self, document: str, call: Call, access: Access) -> Stream | Answer:
+    async def _begun(self, document: str, call: Call, access: Access, request_id: UUID) -> Stream | Answer:
         ask = partial(
             self._api.subscribed,
             document,
             call.variables,
             call.operation_name,
             access=access,
-            request_id=uuid4(),
+            request_id=request_id,
             after=call.after,
         )
         try:

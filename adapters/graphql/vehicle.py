@@ -145,7 +145,7 @@ class Vehicle(Node):
 
     @resolved(
         "Several signals: those of `paths` in this order, or those at or below the branch `prefix` that the vehicle "
-        "has sent, by path; neither: all that it has sent."
+        "has sent, by path; neither: all that it has sent. Those lists are without what the token may not read."
     )
     def signals(
         self,
@@ -158,7 +158,9 @@ class Vehicle(Node):
             raise BadInputError("paths and prefix exclude each other", where="signals", remedy=remedy)
         if paths is None:
             rows = self.twin.cohort.branch(self.twin.id, (prefix or "").removesuffix("."))
-            return [_in_envelope(self.twin, row.path, row) for row in rows]
+            permits, is_past = self.twin.cohort.context.permits, self.twin.is_past
+            listed = [row for row in rows if permits.may_list("Vehicle.signals", row.path, past=is_past)]
+            return [_in_envelope(self.twin, row.path, row) for row in listed]
         if len(paths) > PATHS_MAX:
             remedy = f"name at most {PATHS_MAX}, or give a prefix"
             raise BadInputError(f"{len(paths)} paths are too many", where="paths", remedy=remedy)

@@ -39,12 +39,17 @@ def murmur2(data: bytes) -> int:
     return found ^ found >> 15
 
 
+class PartitionsError(BadInputError):
+    """A topic has another number of partitions than it should: to wait does not help."""
+
+
 def check_partitions(found: Mapping[str, int], partitions: int) -> None:
-    """Raise BadInputError for a topic that has another number of partitions than it should."""
+    """Raise PartitionsError for a topic that has another number of partitions than it should."""
     for name, count in found.items():
         if count != partitions:
-            raise BadInputError(
+            raise PartitionsError(
                 f"has {count} partitions, and the settings say {partitions}",
                 where=f"topic {name}",
-                remedy=f"set FLEETTWIN_KAFKA_PARTITIONS={count}: another number would mix up the order of a vehicle",
+                remedy=f"set FLEETTWIN_KAFKA_PARTITIONS={count}, or delete the topic and run"
+                " `fleettwin topics create`: another number would mix up the order of a vehicle",
             )

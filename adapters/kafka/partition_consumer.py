@@ -21,13 +21,15 @@ from kafka.errors import KafkaError
 from adapters.collector import COLLECTOR
 from adapters.kafka.client import Connection, in_words
 from adapters.kafka.group import join_group, poll
+from adapters.kafka.partition import PartitionsError
 from adapters.kafka.sources import SameTopic, source_of
 from adapters.metrics import ASSIGNED_PARTITIONS
-from adapters.received import PartitionWorker, Received
+from adapters.received import HeldBackError, PartitionWorker, Received
 from domain.errors import FleettwinError, PositionConflictError, VersionConflictError
 
 POLL_MS: Final = 500
 BACKOFF_S: Final = 1.0  # after a failure that may pass
+HELD_S: Final = 30.0  # a partition whose records can neither be taken nor be set aside is tried again after so long
 POLL_INTERVAL_MS_MAX: Final = 300_000  # who does not ask for records for so long has lost its partitions
 FETCH_BYTES_MAX: Final = 16 * 1_048_576
 STEP_RECORDS_MIN: Final = 100  # that a step counts for, in terms of what it leaves behind in memory
@@ -71,6 +73,7 @@ class PartitionConsumer:
         self,
         connection: Connection,
         topic: str,
+        partitions: int,
         group: str,
         worker: PartitionWorker,
         records_max: int,
@@ -78,6 +81,7 @@ class PartitionConsumer:
     ) -> None:
         self._connection = connection
         self._topic = topic
+        self._partitions = partitions
         self._group = group
         self._worker = worker
         self._records_max = records_max
@@ -86,15 +90,28 @@ class PartitionConsumer:
         self._overtaken_said_s = -math.inf
         self._added = _Added()
         self._next: dict[TopicPartition, int] = {}  # of the worker's partitions: the position that it takes next
+        self._held_until_s: dict[TopicPartition, float] = {}  # of those among them that are held back
+        self._held_because = ""
+        self._failure: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why records are not taken, of some partitions or of all; None: they are."""
+        if self._failure is None and self._held_until_s:
+            return f"{len(self._held_until_s)} of {len(self._next)} partitions are held back: {self._held_because}"
+        return self._failure
 
     def run(self, stopping: threading.Event) -> None:
-        """Take records until `stopping`; where the cluster or the store does not answer, wait for it."""
+        """Take records until `stopping`; where the cluster or the store does not answer, wait for it.
+
+        Raises PartitionsError where the topic has another number of partitions.
+        """
         while not stopping.is_set():
             try:
                 with ExitStack() as stack:
                     stack.enter_context(COLLECTOR.held(0))  # a record that is unpacked is two dozen objects
                     client = stack.enter_context(self._connection.admin_client())
-                    same = SameTopic(client, self._topic)
+                    same = SameTopic(client, self._topic, self._partitions)
                     self._topic_id = same.identity
                     self._added = _Added()
                     consumer = self._added.consumer = stack.enter_context(closing(self._open()))
@@ -103,10 +120,14 @@ class PartitionConsumer:
                         taken = self._step(consumer, client, same, stopping)
                         COLLECTOR.passed(max(taken, STEP_RECORDS_MIN))
                         stopping.wait(max(0.0, began_s + GATHERED_MS / 1_000 - time.monotonic()))
+            except PartitionsError:
+                raise
             except (KafkaError, FleettwinError) as error:
-                _log.warning("the reader of %s begins anew: %s", self._topic, in_words(error))
+                self._failure = f"the reader of {self._topic} begins anew: {in_words(error)}"
+                _log.warning("%s", self._failure)
                 stopping.wait(BACKOFF_S)
             except Exception:  # noqa: BLE001  # standing still shows as lag; a process that ended would not come back
+                self._failure = f"the reader of {self._topic} failed and tries again: see the log"
                 _log.exception("the reader of %s failed and tries again", self._topic)
                 stopping.wait(BACKOFF_S)
             finally:
@@ -132,6 +153,7 @@ class PartitionConsumer:
         polled = poll(consumer, POLL_MS)
         try:
             new = self._follow(consumer, same)
+            self._let_go(consumer)
             received = {
                 partition: self._received(partition, found)
                 for partition, found in polled.items()
@@ -143,14 +165,37 @@ class PartitionConsumer:
             if not new:
                 same.check_now_and_then()
                 self._watch.look(client, {each: self._source(each) for each in self._next}, consumer)
+            self._failure = None
+        except HeldBackError as error:
+            self._hold(consumer, error)
         except (VersionConflictError, PositionConflictError) as error:
             self._say_overtaken(error)
             self._leave(list(self._next))
+        except PartitionsError:
+            raise
         except FleettwinError as error:
-            _log.warning("the reader of %s waits: %s", self._topic, error)
+            self._failure = f"the reader of {self._topic} waits: {error}"
+            _log.warning("%s", self._failure)
             self._leave(list(self._next))
             stopping.wait(BACKOFF_S)
         return sum(map(len, polled.values()))
+
+    def _hold(self, consumer: KafkaConsumer, error: HeldBackError) -> None:
+        """Leave partitions as they are for a while, and take those of the others again: nothing of them was taken."""
+        self._held_because = str(error)
+        for partition, position in self._next.items():
+            if partition not in self._held_until_s:
+                consumer.seek(partition, position)
+                if self._source(partition) in error.sources:
+                    consumer.pause(partition)
+                    self._held_until_s[partition] = time.monotonic() + HELD_S
+        _log.warning("of %s are held back: %s: %s", self._topic, ", ".join(sorted(error.sources)), error)
+
+    def _let_go(self, consumer: KafkaConsumer) -> None:
+        """Go on with partitions that were held back for long enough."""
+        for partition in [each for each, until_s in self._held_until_s.items() if time.monotonic() >= until_s]:
+            del self._held_until_s[partition]
+            consumer.resume(partition)
 
     def _say_overtaken(self, error: FleettwinError) -> None:
         """Say, once in a while, that another process has been quicker: one that does the same work always is."""
@@ -200,6 +245,8 @@ class PartitionConsumer:
         return new
 
     def _leave(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            self._held_until_s.pop(partition, None)
         sources = [self._source(partition) for partition in partitions if self._next.pop(partition, None) is not None]
         if sources:
             self._worker.revoke(sources)

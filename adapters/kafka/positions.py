@@ -12,10 +12,10 @@ from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
 from adapters.kafka.last_record import EventLog, last_position
 from adapters.kafka.partition import check_partitions, partition_of
-from adapters.kafka.relayed import position_in
+from adapters.kafka.relayed import BehindKafkaError, check_log, mark_in, position_in
 from adapters.kafka.sources import id_of, identity_in, partition_named, source_of
 from adapters.kafka.topics import TELEMETRY, VEHICLE_EVENTS
-from adapters.lag import PartitionEnds
+from adapters.lag import PartitionEnds, Published
 from domain.errors import BadInputError, StoreError
 from domain.units import Micros
 
@@ -48,8 +48,8 @@ class KafkaPositions:
         except KafkaError as error:
             raise StoreError(f"Kafka does not give the oldest records: {error}") from error
 
-    def published(self) -> Mapping[int, int]:
-        """Return the position of the log up to which each partition of the events' topic is published."""
+    def published(self) -> Published:
+        """Return how far the log is published, and whether the topic is of another one."""
 
         def work(client: Any) -> tuple[list[tuple[TopicPartition, str, PartitionEnds]], Mapping[TopicPartition, Any]]:
             ends = self._ends(client, self._events)
@@ -58,10 +58,25 @@ class KafkaPositions:
 
         ends, said = self._connection.administer(work)
         found: dict[int, int] = {}
+        places: dict[
+            tuple[int, str], str
+        ] = {}  # of the log, and where they are said: mostly the same in each partition
         for partition, source, held in ends:
-            position = position_in(said.get(partition), identity_in(source))
+            noted = said.get(partition)
+            position = position_in(noted, identity_in(source))
             found[partition.partition] = self._last_position(partition, held) if position is None else position
-        return found
+            place = found[partition.partition], mark_in(noted) if position else ""
+            places.setdefault(place, f"{partition.topic}/{partition.partition}")
+        return Published(found, self._trouble(places))
+
+    def _trouble(self, places: Mapping[tuple[int, str], str]) -> str | None:
+        """Return why the log has not what was published up to these places; None: it has."""
+        try:
+            for (position, mark), where in places.items():
+                check_log(self._log, where, position, mark)
+        except BehindKafkaError as error:
+            return str(error)
+        return None
 
     def noted(self, source: str) -> int:
         """Return up to which position of the log relays have noted that a partition is published; 0: they have not."""

@@ -21,19 +21,30 @@ from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartitio
 from kafka.errors import KafkaError, RetriableError
 from kafka.structs import MemberState
 
+from adapters.clock import now
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection, abandon, in_words
 from adapters.kafka.cloud_events import Headers, cloud_event_headers
 from adapters.kafka.group import join_group, poll
 from adapters.kafka.hanging import HangingTransactions
 from adapters.kafka.last_record import POSITION, VERSION, EventLog, last_position
-from adapters.kafka.partition import partition_of
-from adapters.kafka.relayed import about_another, mark_in, mark_of, noted, position_in
+from adapters.kafka.pages import Pages
+from adapters.kafka.partition import PartitionsError, partition_of
+from adapters.kafka.relayed import (
+    BehindKafkaError,
+    about_another,
+    check_log,
+    mark_at,
+    mark_in,
+    mark_of,
+    noted,
+    position_in,
+)
 from adapters.kafka.sources import SameTopic
 from adapters.metrics import ASSIGNED_PARTITIONS, PUBLISHED_EVENTS, RELAY_SECONDS
 from domain.errors import FleettwinError, StoreError
+from domain.units import Micros
 
-EVENTS_MAX: Final = 2_000  # in one transaction
 WAIT_MS: Final = 500  # for new events, before the group is heard again
 GATHERED_MS: Final = 40  # between two pages: a transaction of few events costs most
 SAID_MS: Final = 100  # after which positions are said though nothing was to be published
@@ -48,12 +59,11 @@ _log: Final = logging.getLogger(__name__)
 class PublishedLog(EventLog, Protocol):
     """What is published."""
 
+    def read(self, after_position: int, limit: int, bytes_max: int | None = None) -> Sequence[StoredRecord]:
+        """Return up to `limit` events after a position; with `bytes_max` of so many bytes, but for a larger first."""
+
     def wait(self, after_position: int, timeout_ms: int) -> int:
         """Wait for an event after a position, at most so long; return the newest position."""
-
-
-class BehindKafkaError(StoreError):
-    """The topic holds events that the log does not have."""
 
 
 class Relay:
@@ -67,6 +77,7 @@ class Relay:
         group: str,
         log: PublishedLog,
         exchange: Callable[[bytes], bytes] = bytes,
+        clock: Callable[[], Micros] = now,
     ) -> None:
         self._connection = connection
         self._topic = topic
@@ -74,7 +85,9 @@ class Relay:
         self._group = group
         self._log = log
         self._exchange = exchange
+        self._clock = clock
         self._producer: KafkaProducer | None = None
+        self._pages = Pages()
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
         self._marks: dict[int, str] = {}  # of the events at these positions
         self._unsaid = False  # whether the group does not know them all yet
@@ -87,13 +100,14 @@ class Relay:
         """Publish until `stopping`; where the cluster or the log does not answer, wait for it.
 
         `tell` is told up to which position of the log all of its partitions are published. Raises BehindKafkaError
-        where the topic holds events that the log does not have.
+        where the topic holds events that the log does not have, PartitionsError where it has another number of
+        partitions.
         """
         while not stopping.is_set():
             try:
                 with ExitStack() as stack:
                     client = stack.enter_context(self._connection.admin_client())
-                    same = SameTopic(client, self._topic)
+                    same = SameTopic(client, self._topic, self._partitions)
                     self._topic_id = same.identity
                     hanging = HangingTransactions(client, self._topic, self._transactional_id_prefix)
                     consumer = stack.enter_context(closing(self._join()))
@@ -102,7 +116,7 @@ class Relay:
                         self._step(consumer, same)
                         if self._positions:
                             tell(min(self._positions.values()))
-            except BehindKafkaError:
+            except (BehindKafkaError, PartitionsError):
                 raise
             except (KafkaError, FleettwinError) as error:
                 _log.warning("the relay begins anew: %s", in_words(error))
@@ -129,7 +143,7 @@ class Relay:
         time.sleep(max(0.0, self._began_s + GATHERED_MS / 1_000 - time.monotonic()))
         self._began_s = time.monotonic()
         after = min(self._positions.values())
-        page = self._log.read(after, EVENTS_MAX)
+        page = self._log.read(after, self._pages.events_max, self._pages.bytes_max)
         if page:
             # A partition that another relay had may be further already: this one catches up with its others first.
             reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
@@ -140,19 +154,9 @@ class Relay:
             return
         newest = self._log.wait(after, self._wait_ms())
         if newest < after:
-            self._check_log(f"topic {self._topic}", after)
+            check_log(self._log, f"topic {self._topic}", after)
         if newest <= after:
             self._say_positions(group, same)
-
-    def _check_log(self, where: str, published: int) -> None:
-        """Raise BehindKafkaError unless the log has what was published."""
-        newest = self._log.last_position()
-        if published > newest:
-            raise BehindKafkaError(
-                f"{where} has events up to position {published}, the log ends at {newest}: it is older than what was"
-                " published (a restored backup?); restore a newer one, or publish into topics of another"
-                " FLEETTWIN_KAFKA_TOPIC_PREFIX"
-            )
 
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
@@ -169,7 +173,9 @@ class Relay:
         if found:
             _log.info("publishes %s", ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)))
         self._positions = {each: (self._positions | found)[each] for each in assigned}
-        self._marks = {each: self._marks.get(each) or self._mark_at(each) for each in set(self._positions.values())}
+        self._marks = {
+            each: self._marks.get(each) or mark_at(self._log, each) for each in set(self._positions.values())
+        }
         ASSIGNED_PARTITIONS.labels(self._group).set(len(self._positions))
         return group
 
@@ -181,21 +187,11 @@ class Relay:
             return 0  # also where it holds records: what comes before them went into the other topic only
         where = f"{partition.topic}/{partition.partition}"
         noted_at = position_in(said, self._topic_id) or 0
-        self._check_log(where, noted_at)
+        check_log(self._log, where, noted_at, mark_in(said))
         # The position of a group that nobody belonged to for a week is gone, the records may be there.
         found_at = last_position(self._connection, partition, self._log, noted=bool(noted_at))
-        self._check_log(where, found_at)
-        if noted_at and mark_in(said) and mark_in(said) != self._mark_at(noted_at):
-            raise BehindKafkaError(
-                f"{where} has another event at position {noted_at} than the log: the log is not the one that was"
-                " published (a backup that was restored and has grown since?); restore a newer one, or publish into"
-                " topics of another FLEETTWIN_KAFKA_TOPIC_PREFIX"
-            )
+        check_log(self._log, where, found_at)
         return max(noted_at, found_at)
-
-    def _mark_at(self, position: int) -> str:
-        """Return the mark of the event at a position, none before the first."""
-        return next(map(mark_of, self._log.read(position - 1, 1)), "") if position else ""
 
     def _publish(
         self,
@@ -234,9 +230,15 @@ class Relay:
     ) -> None:
         offsets = {each: noted(position, self._topic_id, self._marks[position]) for each, position in reached.items()}
         producer = self._producer = self._producer or self._open_producer()
-        with RELAY_SECONDS.time():
-            _within(STUCK_S, lambda: self._transact(producer, chosen, offsets, group, same))
-        PUBLISHED_EVENTS.inc(len(chosen))
+        try:
+            with RELAY_SECONDS.time():
+                _within(STUCK_S, lambda: self._transact(producer, chosen, offsets, group, same))
+        except (RetriableError, StoreError):  # it is not known whether it was more than brokers take in the time
+            self._pages.late()
+            raise
+        if chosen:
+            self._pages.confirmed()
+            PUBLISHED_EVENTS.inc(len(chosen))
         self._unsaid, self._said_at_s = False, time.monotonic()
 
     def _transact(
@@ -250,7 +252,7 @@ class Relay:
         producer.begin_transaction()
         try:
             self._fill(producer, chosen, offsets, group, same)
-        except KafkaError as error:
+        except (KafkaError, FleettwinError) as error:
             if not isinstance(error, RetriableError):  # refused: readers would wait till its time is over
                 with suppress(KafkaError):
                     producer.abort_transaction()
@@ -266,6 +268,9 @@ class Relay:
         same: SameTopic,
     ) -> None:
         """Send what a transaction is to hold. After a RetriableError it is not known what was sent, or refused."""
+        # Brokers refuse times that are an hour ahead, of a store whose clock was or is. The time of a record only says
+        # how long they keep it; when its event was recorded is among the headers.
+        latest = self._clock()
         futures = [
             producer.send(
                 self._topic,
@@ -273,7 +278,7 @@ class Relay:
                 key=key,
                 headers=_headers(key, record),
                 partition=number,
-                timestamp_ms=record.recorded_at // 1_000,
+                timestamp_ms=min(record.recorded_at, latest) // 1_000,
             )
             for number, key, record in chosen
         ]

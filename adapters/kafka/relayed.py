@@ -6,10 +6,22 @@ restored from a backup and has grown since has another one.
 """
 
 from hashlib import sha256
+from typing import Final
 
 from kafka import OffsetAndMetadata
 
 from adapters.event_log import StoredRecord
+from adapters.kafka.last_record import EventLog
+from domain.errors import StoreError
+
+_REMEDY: Final = (
+    "restore a newer one, or, to go on with this one, stop every `fleettwin run relay` and make the topic anew with"
+    " `fleettwin republish --recreate`"
+)
+
+
+class BehindKafkaError(StoreError):
+    """The topic holds events that the log does not have."""
 
 
 def noted(position: int, identity: str, mark: str) -> OffsetAndMetadata:
@@ -41,3 +53,23 @@ def position_in(said: OffsetAndMetadata | None, identity: str) -> int | None:
     if said is None or said.offset < 0:
         return None
     return 0 if about_another(said, identity) else int(said.offset)
+
+
+def mark_at(log: EventLog, position: int) -> str:
+    """Return the mark of the event of a log at a position, none before the first."""
+    return next(map(mark_of, log.read(position - 1, 1)), "") if position else ""
+
+
+def check_log(log: EventLog, where: str, published: int, mark: str = "") -> None:
+    """Raise BehindKafkaError unless the log has what was published, with `mark` the very event that has it."""
+    newest = log.last_position()
+    if published > newest:
+        raise BehindKafkaError(
+            f"{where} has events up to position {published}, the log ends at {newest}: it is older than what was"
+            f" published (a restored backup?); {_REMEDY}"
+        )
+    if mark and mark != mark_at(log, published):
+        raise BehindKafkaError(
+            f"{where} has another event at position {published} than the log: the log is not the one that was"
+            f" published (a backup that was restored and has grown since?); {_REMEDY}"
+        )

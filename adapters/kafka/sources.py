@@ -10,6 +10,8 @@ from typing import Any, Final
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
+from adapters.kafka.partition import check_partitions
+
 CHECKED_S: Final = 5.0  # after which it is looked at again whether a topic is still the same
 
 
@@ -21,29 +23,35 @@ class TopicGoneError(KafkaError):  # type: ignore[misc]  # the library has no ty
         return str(self.args[0])
 
 
-def topic_id(client: Any, topic: str) -> str:
+def topic_id(client: Any, topic: str, partitions: int | None = None) -> str:
     """Return what tells a topic from others that had its name; zeros where the cluster does not know.
 
-    Raises TopicGoneError where there is none.
+    Raises TopicGoneError where there is none, PartitionsError where it has another number of partitions.
     """
     (found,) = client.describe_topics([topic])
     if found["error_code"]:
         raise TopicGoneError(f"there is no topic {topic}: run `fleettwin topics create`")
+    if partitions is not None:
+        check_partitions({topic: len(found["partitions"])}, partitions)
     return id_of(found)
 
 
 class SameTopic:
-    """Looks whether a topic is still the one that it was when this was made."""
+    """Looks whether a topic is still the one that it was when this was made, with its number of partitions.
 
-    def __init__(self, client: Any, topic: str) -> None:
+    Raises PartitionsError where it has another one, also when it is made.
+    """
+
+    def __init__(self, client: Any, topic: str, partitions: int) -> None:
         self._client = client
         self._topic = topic
-        self.identity = topic_id(client, topic)
+        self._partitions = partitions
+        self.identity = topic_id(client, topic, partitions)
         self._checked_at_s = time.monotonic()
 
     def check(self) -> None:
         """Raise TopicGoneError where it is not."""
-        if topic_id(self._client, self._topic) != self.identity:
+        if topic_id(self._client, self._topic, self._partitions) != self.identity:
             raise TopicGoneError(f"topic {self._topic} was made anew")
         self._checked_at_s = time.monotonic()
 

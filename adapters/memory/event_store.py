@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from itertools import accumulate
 from typing import Any, cast
 from uuid import UUID
 
@@ -90,11 +91,22 @@ class MemoryEventLog(POPOApplicationRecorder):
         self._appended.notify_all()
         return positions
 
-    def read(self, after_position: int, limit: int) -> list[StoredRecord]:
-        """Return at most `limit` events that come after a position, in the order of the log."""
+    def read(self, after_position: int, limit: int, bytes_max: int | None = None) -> list[StoredRecord]:
+        """Return at most `limit` events that come after a position, in the order of the log.
+
+        With `bytes_max` they have no more bytes together than that, but for one that has more by itself.
+        """
         with self._database_lock:
             last = min(after_position + limit, len(self._stored_events))
-            return [self._record(position) for position in range(after_position + 1, last + 1)]
+            found = [self._record(position) for position in range(after_position + 1, last + 1)]
+        if bytes_max is None:
+            return found
+        sums = accumulate(len(each.state) for each in found)
+        return [each for each, total in zip(found, sums, strict=True) if total <= bytes_max] or found[:1]
+
+    def outlines(self, after_position: int, limit: int) -> list[StoredRecord]:
+        """Return the same, each event with no bytes instead of its own."""
+        return [each._replace(state=b"") for each in self.read(after_position, limit)]
 
     def events_of(self, originator_id: UUID, after_version: int = 0, limit: int | None = None) -> list[StoredRecord]:
         """Return the events of one stream that come after a version, in the order of their versions."""

@@ -11,6 +11,7 @@ from domain.units import Micros
 from projections.history import Kept
 from projections.ports import Commit, Parked, overtaken
 from projections.projection import Key, Projection, R, Row, row_key, row_spec
+from projections.storable import check_row
 
 _Name = tuple[str, int]
 
@@ -110,8 +111,9 @@ class MemoryReadModels:
             return dict(self._parked[_name(projection)])
 
     def commit(self, projection: Projection, commit: Commit) -> None:
-        """Write a step, or nothing. Raises PositionConflictError."""
+        """Write a step, or nothing. Raises PositionConflictError, UnstorableError."""
         name = _name(projection)
+        upserts = {row_type: [_typed(row) for row in rows] for row_type, rows in commit.upserts.items()}
         with self._lock:
             self._check(projection, commit)
             if commit.expected_position is not None:
@@ -120,8 +122,8 @@ class MemoryReadModels:
             for row_type, keys in commit.deletes.items():
                 for key in keys:
                     self._rows[name, row_type].pop(key, None)
-            for row_type, rows in commit.upserts.items():
-                self._rows[name, row_type].update({row_key(row): _typed(row) for row in rows})
+            for row_type, rows in upserts.items():
+                self._rows[name, row_type].update({row_key(row): row for row in rows})
             for block in commit.blocks:
                 self._rows[name, block.row_type].update({row_key(row): row for row in block.rows()})
             self._versions[name].update({vehicle_id: moved.after for vehicle_id, moved in commit.versions.items()})
@@ -159,8 +161,12 @@ def _with_newest(parked: Parked, version: int) -> Parked:
 
 
 def _typed(row: Row) -> Row:
-    """Return a row with whole numbers as floats where its columns say so, as a database keeps them."""
+    """Return a row with whole numbers as floats where its columns say so, as a database keeps them.
+
+    Raises UnstorableError for what a database has no place for.
+    """
     assert isinstance(row, tuple)  # a NamedTuple
+    check_row(row)
     changed: dict[str, object] = {}
     for column, value in zip(row_spec(type(row)).columns, row, strict=True):
         if column.kind == "float" and type(value) is int:

@@ -84,7 +84,7 @@ class MemoryTwinReader(RowsReader):
     ) -> Sequence[Placed]:
         """Return up to `limit` vehicles in an order, after a place in it."""
         entries = [entry for entry in self._entries() if self.fits(entry, chosen)]
-        return in_order(self.placed(entries, order.by), limit, order, after)
+        return in_order(self.placed(entries, order.by, chosen), limit, order, after)
 
     def counted(self, chosen: VehicleFilter, by: Collection[GroupBy], limit: int, listed: int) -> Counted:
         """Return how many vehicles a filter chooses, of each kind the `limit` greatest groups, and `listed` of them."""

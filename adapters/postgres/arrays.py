@@ -5,7 +5,8 @@ dimension; then each element as its length (-1 for null) and its bytes, all big-
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
@@ -14,6 +15,8 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
+
+from domain.errors import UnstorableError
 
 ItemType = Literal["bigint", "double precision"]
 ElementType = Literal["boolean", "bigint", "double precision", "text", "uuid", "bytea"]
@@ -67,15 +70,24 @@ _ELEMENTS: Final[dict[ElementType, tuple[int, Callable[..., bytes]]]] = {
 }
 
 
+@contextmanager
+def _named_errors(kind: ElementType) -> Iterator[None]:
+    try:
+        yield
+    except (struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UnstorableError(f"no column has a place for it, as {kind}: {error}") from error
+
+
 def array(kind: ElementType, values: Sequence[object]) -> ArrayParameter:
     """Return `values`, None among them as null, as a one-dimensional array of `kind`."""
     return joined(kind, len(values), elements(kind, values))
 
 
 def elements(kind: ElementType, values: Sequence[object]) -> bytes:
-    """Return a part of what an array of `kind` holds."""
+    """Return a part of what an array of `kind` holds. Raises UnstorableError where a value is none of that kind."""
     element = _ELEMENTS[kind][1]
-    return b"".join([_NULL if value is None else element(value) for value in values])
+    with _named_errors(kind):
+        return b"".join([_NULL if value is None else element(value) for value in values])
 
 
 def joined(kind: ElementType | None, count: int, *parts: bytes) -> ArrayParameter:
@@ -92,8 +104,9 @@ _ITEMS: Final[dict[ItemType, tuple[int, str]]] = {"bigint": (1016, "q"), "double
 
 
 def list_elements(kind: ItemType, values: Sequence[Sequence[float | None] | None]) -> bytes:
-    """Return a part of what an array of lists holds."""
-    return b"".join([_NULL if value is None else _items(kind, value) for value in values])
+    """Return a part of what an array of lists holds. Raises UnstorableError where an item is none of that kind."""
+    with _named_errors(kind):
+        return b"".join([_NULL if value is None else _items(kind, value) for value in values])
 
 
 def _items(kind: ItemType, items: Sequence[float | None]) -> bytes:

@@ -1,8 +1,10 @@
 """The event store: every event once, in one order for the whole log, with what must be stored together with it."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from operator import itemgetter
 from typing import Any, Final, LiteralString, Self
 from uuid import UUID
 
@@ -39,6 +41,17 @@ from domain.streams import StreamProgress
 
 _COLUMNS: Final = "SELECT notification_id, originator_id, originator_version, topic, state, recorded_at"
 _RECORD: Final = f"{_COLUMNS} FROM stored_events"
+_OUTLINE: Final = (
+    "SELECT notification_id, originator_id, originator_version, topic, ''::bytea, recorded_at FROM stored_events"
+)
+_NEXT: Final = " WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
+_SUMMED: Final = (  # to count the bytes of an event is not to read them
+    "SELECT *, octet_length(state) AS bytes, sum(octet_length(state))"
+    " OVER (ORDER BY notification_id ROWS UNBOUNDED PRECEDING) AS total FROM stored_events"
+)
+_NEXT_BYTES: Final = (
+    f"{_COLUMNS} FROM ({_SUMMED}{_NEXT}) AS page WHERE total <= %s OR total = bytes ORDER BY notification_id"
+)
 
 
 class PostgresEventLog(PostgresApplicationRecorder):
@@ -180,12 +193,20 @@ class PostgresEventLog(PostgresApplicationRecorder):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def read(self, after_position: int, limit: int) -> list[StoredRecord]:
-        """Return at most `limit` events that come after a position, in the order of the log."""
+    def read(self, after_position: int, limit: int, bytes_max: int | None = None) -> list[StoredRecord]:
+        """Return at most `limit` events that come after a position, in the order of the log.
+
+        With `bytes_max` they have no more bytes together than that, but for one that has more by itself.
+        """
         with named_errors():
-            return self._records(
-                f"{_RECORD} WHERE notification_id > %s ORDER BY notification_id LIMIT %s", [after_position, limit]
-            )
+            if bytes_max is None:
+                return self._records(f"{_RECORD}{_NEXT}", [after_position, limit])
+            return self._records(_NEXT_BYTES, [after_position, limit, bytes_max])
+
+    def outlines(self, after_position: int, limit: int) -> list[StoredRecord]:
+        """Return the same, each event with no bytes instead of its own."""
+        with named_errors():
+            return self._records(f"{_OUTLINE}{_NEXT}", [after_position, limit])
 
     def events_of(self, originator_id: UUID, after_version: int = 0, limit: int | None = None) -> list[StoredRecord]:
         """Return the events of one stream that come after a version, in the order of their versions."""
@@ -224,30 +245,25 @@ class PostgresEventLog(PostgresApplicationRecorder):
         passed: Collection[tuple[str, bytes]] = (),
     ) -> VehiclePage:
         """Return up to `limit` events in order of vehicle and version: see `adapters.vehicle_log.RecordLog`."""
-        # In order and limited at first, so that it is read by the index: how much lies between two places is misjudged.
-        chosen: LiteralString = (
-            "FROM (SELECT * FROM stored_events"
+        statement: LiteralString = (
+            # What is passed over comes without its bytes: to count it by itself is to read a page twice.
+            "SELECT notification_id, originator_id, originator_version, topic,"
+            " CASE WHEN (topic, substring(state FOR 5)) NOT IN (SELECT * FROM unnest(%b::text[], %b::bytea[]))"
+            " THEN state END AS state, recorded_at"
+            # In order and limited at first, so that it is read by the index: how much lies between two places is
+            # misjudged.
+            " FROM (SELECT * FROM stored_events"
             " WHERE (originator_id, originator_version) > (%s, %s) AND originator_id <= %s"
             " AND notification_id > %s AND notification_id <= %s ORDER BY originator_id, originator_version LIMIT %s)"
-            " AS page"
+            " AS page ORDER BY originator_id, originator_version"
         )
-        counted: LiteralString = (
-            f"SELECT originator_id, min(originator_version), max(originator_version), count(*) {chosen}"
-            " GROUP BY originator_id ORDER BY originator_id"
-        )
-        taken: LiteralString = (
-            f"{_COLUMNS} {chosen}"  # noqa: S608  # from above
-            " WHERE (topic, substring(state FOR 5)) NOT IN (SELECT * FROM unnest(%b::text[], %b::bytea[]))"
-            " ORDER BY originator_id, originator_version"
-        )
-        where = [*place, last_id, *between, limit]
         starts = [array("text", [topic for topic, _ in passed]), array("bytea", [start for _, start in passed])]
         with named_errors():
             # Plans that are kept know nothing of the limit: they may sort all that is left for each page.
-            page = vehicle_page([], self._fetch(counted, where, tuple_row, prepare=False), place)
-            if page.events:
-                page.records.extend(self._fetch(taken, [*where, *starts], _stored_record, prepare=False))
-        return page
+            where = [*starts, *place, last_id, *between, limit]
+            found = self._fetch(statement, where, tuple_row, prepare=False)
+        records = [StoredRecord._make(row) for row in found if row[_STATE] is not None]
+        return vehicle_page(records, _counted(found), place)
 
     def last_position(self) -> int:
         """Return the position of the newest event, 0 while there is none."""
@@ -378,6 +394,18 @@ class PostgresEventLog(PostgresApplicationRecorder):
 
 
 _BIGINT_MAX: Final = 2**63 - 1
+_VEHICLE: Final = itemgetter(StoredRecord._fields.index("originator_id"))
+_VERSION, _STATE = map(StoredRecord._fields.index, ("version", "state"))
+
+
+def _counted(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[UUID, int, int, int]]:
+    """Yield each vehicle, the first and the last of its versions, and how many there are, of rows in order."""
+    start = 0
+    while start < len(rows):
+        _, vehicle_id, first, *_ = rows[start]
+        end = bisect_right(rows, vehicle_id, start, key=_VEHICLE)
+        yield vehicle_id, first, rows[end - 1][_VERSION], end - start
+        start = end
 
 
 def _stored_record(_: object) -> RowMaker[StoredRecord]:

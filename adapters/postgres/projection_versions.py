@@ -1,5 +1,6 @@
 """Versions of projections, as PostgreSQL keeps them: see `adapters.projection_versions`."""
 
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -29,6 +30,15 @@ _BOOKKEEPING: Final[tuple[LiteralString, ...]] = (
     "projection_sources",
     "parked_vehicles",
 )
+# Of this database, whoever's they are: each holds a lock on itself until it ends.
+_TRANSACTIONS: Final[LiteralString] = (
+    "SELECT l.virtualtransaction FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+    " WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND a.datname = current_database()"
+    " AND l.pid <> pg_backend_pid() AND a.backend_type IS DISTINCT FROM 'autovacuum worker'"
+)
+_AMONG: Final[LiteralString] = "l.virtualtransaction = ANY (%s)"
+VIEWS_END_S: Final = 30.0  # what a request of the API takes, more than twice
+VIEWS_LOOKED_S: Final = 0.1  # between two looks
 
 
 class PostgresProjectionVersions:
@@ -115,7 +125,11 @@ class PostgresProjectionVersions:
             yield
 
     def discard(self, projection: Projection) -> None:
-        """Forget a version, and delete its tables."""
+        """Forget a version that is not shown, and delete its tables: when no view is open any more that may show it.
+
+        Raises BadInputError where one stays open.
+        """
+        self._await_views(f"{projection.name} {projection.version}")
         with self._connection() as connection:
             for table_of_all in _BOOKKEEPING:
                 connection.execute(
@@ -131,6 +145,19 @@ class PostgresProjectionVersions:
                 "UPDATE shown_projections SET previous = NULL WHERE projection = %s AND previous = %s",
                 [projection.name, projection.version],
             )
+
+    def _await_views(self, where: str) -> None:
+        """Wait until each transaction has ended that is open now, and may have seen what was shown before."""
+        with closing(self._connect(autocommit=True)) as connection, _named():
+            begun = [each for (each,) in connection.execute(_TRANSACTIONS)]
+            until_s = time.monotonic() + VIEWS_END_S
+            while begun and time.monotonic() < until_s:
+                time.sleep(VIEWS_LOOKED_S)
+                begun = [each for (each,) in connection.execute(f"{_TRANSACTIONS} AND {_AMONG}", [begun])]
+        if begun:
+            what = f"transactions that may show it have been open for {VIEWS_END_S:,.0f} s and longer"
+            remedy = "try again when they have ended (pg_stat_activity tells whose they are); nothing was deleted"
+            raise BadInputError(what, where=where, remedy=remedy)
 
     @contextmanager
     def _connection(self) -> Iterator[Connection[TupleRow]]:

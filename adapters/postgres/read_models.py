@@ -13,17 +13,17 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import DeadlockDetected, DiskFull
+from psycopg.errors import DeadlockDetected, DiskFull, NotNullViolation, ProgramLimitExceeded, UniqueViolation
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
 from adapters.metrics import COMMIT_SECONDS, projection_label
-from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, elements, joined, list_elements
+from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, joined, list_elements
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
 from adapters.postgres.pipelined import pipelined
 from adapters.postgres.priority import give_way
 from adapters.twins import SEEN_ROWS
-from domain.errors import BadInputError, PositionConflictError, StoreError
+from domain.errors import BadInputError, PositionConflictError, StoreError, UnstorableError
 from projections.history import Kept
 from projections.ports import Commit, Parked
 from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_key, row_spec
@@ -42,12 +42,14 @@ _TYPES: Final[Mapping[str, ElementType]] = {
     "float": "double precision",
     "bool": "boolean",
 }
+_UNSTORABLE: Final = (psycopg.DataError, NotNullViolation, ProgramLimitExceeded)  # the same, however often it is tried
 _ITEM_TYPES: Final[Mapping[str, ItemType]] = {"int[]": "bigint", "float[]": "double precision"}
 
 
 class PostgresReadModels:
-    """Implements `projections.ports.ReadModelStore`. Raises StoreError where the database does not answer.
+    """Implements `projections.ports.ReadModelStore`.
 
+    Raises StoreError where the database does not answer, UnstorableError where it has no place for a value.
     `nice` is the priority (nice(2)) that the server's processes are to have: see `adapters.postgres.priority`.
     """
 
@@ -198,37 +200,14 @@ class PostgresReadModels:
         return {row[0]: Parked._make(row) for row in found}
 
     def commit(self, projection: Projection, commit: Commit) -> None:
-        """Write a step in one transaction, or nothing. Raises PositionConflictError."""
-        name = [projection.name, projection.version]
+        """Write a step in one transaction, or nothing. Raises PositionConflictError, UnstorableError."""
         timed = COMMIT_SECONDS.labels(projection_label(projection.name, projection.version)).time()
-        with timed, self._connection() as connection, pipelined(connection) as answered:
-            expected: list[Expected] = []
-            if commit.expected_position is not None:
-                moved = connection.execute(
-                    "UPDATE projection_positions SET position = %s"
-                    " WHERE projection = %s AND version = %s AND position = %s",
-                    [commit.position, *name, commit.expected_position],
-                )
-                otherwise = f"the position is not {commit.expected_position} any more"
-                expected.append(Expected(moved, 1, projection, otherwise))
-            expected += move(connection, projection, CONSUMED, commit.consumed)
-            expected += move(connection, projection, VERSIONS, commit.versions, _seen(commit))
-            expected += leave_out(connection, projection, commit.left_out)
-            expected += unpark(connection, projection, commit.unpark)
-            write_rows(connection, projection, commit)
-            for parked in commit.park:
-                connection.execute(
-                    "INSERT INTO parked_vehicles (projection, version, vehicle_id, event_version, position, error,"
-                    " attempts, parked_at, newest_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                    " ON CONFLICT (projection, version, vehicle_id) DO UPDATE SET (event_version, position, error,"
-                    " attempts, parked_at, newest_version) = ROW (excluded.event_version, excluded.position,"
-                    " excluded.error, excluded.attempts, excluded.parked_at,"
-                    " greatest(excluded.newest_version, parked_vehicles.newest_version))",
-                    [*name, *parked],
-                )
-            answered()
-            for each in expected:
-                each.check()
+        with timed, self._connection() as connection:
+            try:
+                # To look first whether there is a row with a key costs a third of writing one; hardly ever is there.
+                _write(connection, projection, commit, over_blocks=False)
+            except UniqueViolation:
+                _write(connection, projection, commit, over_blocks=True)
 
     def _fetch(self, statement: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
         with self._connection() as connection, connection.cursor(binary=True) as cursor:
@@ -251,6 +230,8 @@ class PostgresReadModels:
         except DeadlockDetected as error:  # both write the same vehicles, of which only one can be right
             msg = "another process is at the same vehicles, in another order"
             raise PositionConflictError(msg) from error
+        except _UNSTORABLE as error:
+            raise UnstorableError(f"no column has a place for it: {str(error).partition(chr(10))[0]}") from error
         except psycopg.Error as error:
             msg = f"the read models cannot be reached: {str(error).partition(chr(10))[0]}"
             raise StoreError(msg) from error
@@ -287,6 +268,39 @@ def _check(connection: Connection[TupleRow], projection: Projection, spec: RowSp
         raise StoreError(msg)
 
 
+def _write(connection: Connection[TupleRow], projection: Projection, commit: Commit, *, over_blocks: bool) -> None:
+    """Write a step in one transaction, or nothing."""
+    name = [projection.name, projection.version]
+    with pipelined(connection) as answered:
+        expected: list[Expected] = []
+        if commit.expected_position is not None:
+            moved = connection.execute(
+                "UPDATE projection_positions SET position = %s"
+                " WHERE projection = %s AND version = %s AND position = %s",
+                [commit.position, *name, commit.expected_position],
+            )
+            otherwise = f"the position is not {commit.expected_position} any more"
+            expected.append(Expected(moved, 1, projection, otherwise))
+        expected += move(connection, projection, CONSUMED, commit.consumed)
+        expected += move(connection, projection, VERSIONS, commit.versions, _seen(commit))
+        expected += leave_out(connection, projection, commit.left_out)
+        expected += unpark(connection, projection, commit.unpark)
+        write_rows(connection, projection, commit, over_blocks=over_blocks)
+        for parked in commit.park:
+            connection.execute(
+                "INSERT INTO parked_vehicles (projection, version, vehicle_id, event_version, position, error,"
+                " attempts, parked_at, newest_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT (projection, version, vehicle_id) DO UPDATE SET (event_version, position, error,"
+                " attempts, parked_at, newest_version) = ROW (excluded.event_version, excluded.position,"
+                " excluded.error, excluded.attempts, excluded.parked_at,"
+                " greatest(excluded.newest_version, parked_vehicles.newest_version))",
+                [*name, *parked],
+            )
+        answered()
+        for each in expected:
+            each.check()
+
+
 def _seen(commit: Commit) -> Mapping[UUID, int]:
     """Return the newest time that the rows of a step tell a vehicle was seen at; its blocks hold pieces of track."""
     found: dict[UUID, int] = {}
@@ -299,44 +313,46 @@ def _seen(commit: Commit) -> Mapping[UUID, int]:
     return found
 
 
-def write_rows(connection: Connection[TupleRow], projection: Projection, commit: Commit) -> None:
-    """Write the rows of a step."""
+def write_rows(
+    connection: Connection[TupleRow], projection: Projection, commit: Commit, *, over_blocks: bool = True
+) -> None:
+    """Write the rows of a step. Without `over_blocks` those by columns must be new, else it is a UniqueViolation."""
     for row_type, keys in commit.deletes.items():
         _delete(connection, projection, row_spec(row_type), keys)
     for row_type, rows in commit.upserts.items():
         if rows:
-            columns = list(zip(*cast("Sequence[tuple[Any, ...]]", rows), strict=True))
-            _upsert(connection, projection, row_spec(row_type), columns, (elements, list_elements))
+            spec = row_spec(row_type)
+            columns = list(zip(spec.columns, zip(*cast("Sequence[tuple[Any, ...]]", rows), strict=True), strict=True))
+            sent = ", ".join(f"%b::{_wire_type(column)}[]" for column in spec.columns)
+            query = f"SELECT * FROM unnest({sent})"  # noqa: S608  # types only, from row types
+            _insert(connection, projection, spec, query, [_parameter(*each) for each in columns])
     if commit.blocks:
-        from adapters.postgres.number_arrays import (  # noqa: PLC0415  # only a rebuild needs numpy
-            number_elements,
-            number_list_elements,
-        )
+        from adapters.postgres.row_blocks import query_of  # noqa: PLC0415  # only a rebuild needs numpy
 
         for block in commit.blocks:
-            of_numbers = (number_elements, number_list_elements)
-            _upsert(connection, projection, row_spec(block.row_type), block.columns, of_numbers)
+            spec = row_spec(block.row_type)
+            values = zip(spec.columns, block.columns, strict=True)
+            query, parameters = query_of({column.name: (_sql_type(column), each) for column, each in values})
+            _insert(connection, projection, spec, query, parameters, over=over_blocks)
 
 
-_Makers = tuple[Callable[[ElementType, Any], bytes], Callable[[ItemType, Any], bytes]]  # of values, of lists
-
-
-def _upsert(
+def _insert(
     connection: Connection[TupleRow],
     projection: Projection,
     spec: RowSpec,
-    of_columns: Sequence[Sequence[Any]],
-    made_by: _Makers,
+    query: str,
+    parameters: Sequence[ArrayParameter],
+    *,
+    over: bool = True,
 ) -> None:
-    columns = spec.columns
-    others = [column for column in columns if column.name not in spec.key]
-    statement = (
-        f"INSERT INTO {table_name(projection, spec)} ({_names(columns)}) SELECT *"  # noqa: S608  # names only, from row types
-        f" FROM unnest({', '.join(f'%b::{_wire_type(column)}[]' for column in columns)})"
-        f" ON CONFLICT ({', '.join(spec.key)})"
-        f" DO UPDATE SET ({_names(others)}) = ROW ({_names(others, 'excluded.')})"
-    )
-    parameters = [_parameter(column, values, *made_by) for column, values in zip(columns, of_columns, strict=True)]
+    """Insert what a query gives; `over` the rows with the same keys."""
+    statement = f"INSERT INTO {table_name(projection, spec)} ({_names(spec.columns)}) {query}"
+    if over:
+        others = [column for column in spec.columns if column.name not in spec.key]
+        statement += (
+            f" ON CONFLICT ({', '.join(spec.key)})"
+            f" DO UPDATE SET ({_names(others)}) = ROW ({_names(others, 'excluded.')})"
+        )
     connection.execute(_sql(statement), parameters, prepare=True)
 
 
@@ -355,17 +371,11 @@ def _delete(connection: Connection[TupleRow], projection: Projection, spec: RowS
     connection.execute(_sql(statement), parameters)
 
 
-def _parameter(
-    column: Column,
-    values: Sequence[Any],
-    of_values: Callable[[ElementType, Any], bytes],
-    of_lists: Callable[[ItemType, Any], bytes],
-) -> ArrayParameter:
+def _parameter(column: Column, values: Sequence[Any]) -> ArrayParameter:
     """Return one column of rows."""
     if column.kind.endswith("[]"):
-        return joined(None, len(values), of_lists(_ITEM_TYPES[column.kind], values))
-    kind = _TYPES[column.kind]
-    return joined(kind, len(values), of_values(kind, values))
+        return joined(None, len(values), list_elements(_ITEM_TYPES[column.kind], values))
+    return array(_TYPES[column.kind], values)
 
 
 def _sql(text: str) -> LiteralString:

@@ -24,6 +24,14 @@ _EVENTS: Final = (
     " FROM STDIN (FORMAT BINARY)"
 )
 _EVENT_TYPES: Final = ("int8", "uuid", "int8", "text", "bytea", "int8")
+# A row is what the table would tell again: no column is unknown or missing, and no value is taken for another one.
+_OTHER: Final[LiteralString] = (
+    "SELECT r::jsonb, to_jsonb(t) FROM unnest(%s::text[]) AS r, jsonb_populate_record(NULL::{0}, r::jsonb) AS t"
+    " WHERE to_jsonb(t) <> r::jsonb LIMIT 1"
+)
+_WRITE: Final[LiteralString] = (
+    "INSERT INTO {0} SELECT (jsonb_populate_record(NULL::{0}, r::jsonb)).* FROM unnest(%s::text[]) AS r"
+)
 
 
 @contextmanager
@@ -90,17 +98,33 @@ def _force_policies(connection: Connection[TupleRow], force: LiteralString) -> N
 
 def _write_beside(connection: Connection[TupleRow], rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
-        if row.keys() != {"table", "row"} or row["table"] not in BESIDE:
+        if row.keys() != {"table", "row"} or row["table"] not in BESIDE or type(row["row"]) is not dict:
             what = f"nobody here can keep what the export has beside the log: {json.dumps(row)[:SHOWN_CHARACTERS_MAX]}"
             remedy = "import it with the release that exported it, or a later one; nothing was written"
             raise BadInputError(what, where="event store", remedy=remedy)
     for table in BESIDE:
         of_table = [json.dumps(row["row"]) for row in rows if row["table"] == table]
         if of_table:
-            statement = sql.SQL(
-                "INSERT INTO {0} SELECT (jsonb_populate_record(NULL::{0}, r::jsonb)).* FROM unnest(%s::text[]) AS r"
-            ).format(sql.Identifier(table))
-            connection.execute(statement, [of_table])
+            other = connection.execute(sql.SQL(_OTHER).format(sql.Identifier(table)), [of_table]).fetchone()
+            if other:
+                raise _contradiction(_said(table, *other))
+            connection.execute(sql.SQL(_WRITE).format(sql.Identifier(table)), [of_table])
+
+
+def _said(table: str, given: Mapping[str, Any], taken: Mapping[str, Any]) -> str:
+    """Return what of a row the table has another way."""
+    for name in given:
+        if name not in taken:
+            return f"{table} has no column {name[:SHOWN_CHARACTERS_MAX]!r}"
+        value = json.dumps(given[name])
+        if value != json.dumps(taken[name]):
+            return f"{table}.{name} cannot be {value[:SHOWN_CHARACTERS_MAX]}"
+    return f"{table}.{next(name for name in taken if name not in given)} is missing"
+
+
+def _contradiction(said: str) -> BadInputError:
+    what = f"the export contradicts itself: {said}"
+    return BadInputError(what, where="event store", remedy="export it again; nothing was written")
 
 
 @contextmanager
@@ -111,7 +135,6 @@ def _named() -> Iterator[None]:
         what = "the database's disk is full"
         raise BadInputError(what, where="event store", remedy="make room and try again; nothing was written") from error
     except (psycopg.DataError, psycopg.IntegrityError) as error:
-        what = f"the export contradicts itself: {str(error).partition(chr(10))[0]}"
-        raise BadInputError(what, where="event store", remedy="export it again; nothing was written") from error
+        raise _contradiction(str(error).partition(chr(10))[0]) from error
     except psycopg.Error as error:
         raise StoreError(f"the event store does not answer: {str(error).partition(chr(10))[0]}") from error

@@ -148,10 +148,10 @@ _ACROSS: Final[LiteralString] = f"{_PARALLELS} AND (longitude.number >= %s OR lo
 # rounding, to a tenth of a millimetre.
 _RADIANS: Final[LiteralString] = "radians(round(({})::numeric, 9)::float8)"
 _HALF: Final[LiteralString] = f"sin({_RADIANS.format('{}.number - %s')} / 2) ^ 2"
-_NEAR: Final[LiteralString] = (
+_DISTANCE_M: Final[LiteralString] = (
     f"2 * 6371008.8 * asin(least(1, sqrt({_HALF.format('latitude')}"
     f" + cos({_RADIANS.format('latitude.number')}) * cos({_RADIANS.format('%s::float8')})"
-    f" * {_HALF.format('longitude')}))) <= %s"
+    f" * {_HALF.format('longitude')})))"
 )
 
 
@@ -317,29 +317,49 @@ class TwinStatements:
 
         Of `few` vehicles it is looked up one by one.
         """
-        if by in _OF_DIRECTORY:
-            return _OF_DIRECTORY[by], ""
-        if by is OrderBy.STATE_OF_CHARGE:
-            told: LiteralString = (
-                f"SELECT s.number AS value FROM {self.table(signal_table(STATE_OF_CHARGE_DISPLAYED))} AS s"
-                f" WHERE s.vehicle_id = d.vehicle_id AND s.path = '{STATE_OF_CHARGE_DISPLAYED}' AND s.quality = {_OK}"
-                " AND s.number > '-Infinity' AND s.number < 'Infinity'"  # no NaN, which is greater than that
-            )
-            return "placed.value", f" LEFT JOIN LATERAL ({told}) AS placed ON true"
-        if few:
-            seen: LiteralString = ", ".join(
-                f"(SELECT p.seen_at FROM projection_vehicles AS p WHERE p.projection = '{projection.name}'"
-                f" AND p.version = {self.version(projection)} AND p.vehicle_id = d.vehicle_id)"
-                for projection in PROJECTIONS
-            )
-            return "placed.value", f" CROSS JOIN LATERAL (SELECT greatest({seen}) AS value OFFSET 0) AS placed"
+        match by:
+            case OrderBy.STATE_OF_CHARGE:
+                charge = self.table(signal_table(STATE_OF_CHARGE_DISPLAYED))
+                told: LiteralString = (
+                    f"SELECT s.number AS value FROM {charge} AS s"
+                    f" WHERE s.vehicle_id = d.vehicle_id AND s.path = '{STATE_OF_CHARGE_DISPLAYED}'"
+                    f" AND s.quality = {_OK}"
+                    " AND s.number > '-Infinity' AND s.number < 'Infinity'"  # no NaN, which is greater than that
+                )
+                join: LiteralString = f" LEFT JOIN LATERAL ({told}) AS placed ON true"
+            case OrderBy.WARNINGS:
+                raised = self.table(WarningRow)
+                join = (
+                    f" CROSS JOIN LATERAL (SELECT count(*) AS value FROM {raised} AS w"
+                    " WHERE w.vehicle_id = d.vehicle_id AND w.raised) AS placed"
+                )
+            case OrderBy.TROUBLE_CODES:
+                held = self.table(TroubleCodeRow)
+                join = (
+                    f" CROSS JOIN LATERAL (SELECT count(DISTINCT t.code) AS value FROM {held} AS t"
+                    " WHERE t.vehicle_id = d.vehicle_id AND t.held) AS placed"
+                )
+            case OrderBy.LAST_SEEN:
+                join = self._seen_of_few() if few else self._seen_of_all()
+            case OrderBy.DISTANCE:
+                return "away.distance_m", ""  # of the filter, which has the point
+            case _:
+                return _OF_DIRECTORY[by], ""
+        return "placed.value", join
+
+    def _seen_of_few(self) -> LiteralString:
+        seen: LiteralString = ", ".join(
+            f"(SELECT p.seen_at FROM projection_vehicles AS p WHERE p.projection = '{projection.name}'"
+            f" AND p.version = {self.version(projection)} AND p.vehicle_id = d.vehicle_id)"
+            for projection in PROJECTIONS
+        )
+        return f" CROSS JOIN LATERAL (SELECT greatest({seen}) AS value OFFSET 0) AS placed"
+
+    def _seen_of_all(self) -> LiteralString:
         names = ", ".join(f"'{projection.name}'" for projection in PROJECTIONS)
         versions = ", ".join(f"{self.version(projection)}" for projection in PROJECTIONS)
         all_seen: LiteralString = f"vehicles_seen(ARRAY[{names}], ARRAY[{versions}]::bigint[])"
-        return (
-            "placed.value",
-            f" LEFT JOIN {all_seen} AS placed (vehicle_id, value) ON placed.vehicle_id = d.vehicle_id",
-        )
+        return f" LEFT JOIN {all_seen} AS placed (vehicle_id, value) ON placed.vehicle_id = d.vehicle_id"
 
     def chosen_vehicles(self, chosen: VehicleFilter) -> tuple[list[LiteralString], list[LiteralString], list[object]]:
         """Return joins and conditions of a filter of the directory, called d, and their parameters in this order."""
@@ -378,11 +398,11 @@ class TwinStatements:
                 " AND w.raised AND w.warning = ANY(%s::text[]) LIMIT 1) AS this_warning"
             )
             in_joins.append(list(chosen.warnings))
-        joins_of_numbers, conditions_of_numbers, paths, numbers = self._newest_numbers(chosen)
-        joins += joins_of_numbers
-        conditions += conditions_of_numbers
-        in_joins += paths
-        in_conditions += numbers
+        by_numbers = self._by_numbers(chosen)
+        joins += by_numbers[0]
+        conditions += by_numbers[1]
+        in_joins += by_numbers[2]
+        in_conditions += by_numbers[3]
         named: tuple[tuple[LiteralString, Sequence[str] | None], ...] = (
             ("vin", chosen.vins),
             ("brand", chosen.brands),
@@ -397,32 +417,36 @@ class TwinStatements:
                 in_conditions.append(list(values))
         return joins, conditions, [*in_joins, *in_conditions]
 
-    def _newest_numbers(
+    def _by_numbers(
         self, chosen: VehicleFilter
-    ) -> tuple[list[LiteralString], list[LiteralString], list[str], list[float]]:
-        """Return joins and conditions of a filter by numbers of signals, and their paths and numbers."""
+    ) -> tuple[list[LiteralString], list[LiteralString], list[object], list[object]]:
+        """Return joins and conditions of a filter by numbers of signals, and the parameters of both."""
         wanted: list[tuple[str, LiteralString]] = []
         conditions: list[LiteralString] = []
-        numbers: list[float] = []
+        in_conditions: list[object] = []
         if chosen.state_of_charge is not None:
             wanted.append((STATE_OF_CHARGE_DISPLAYED, "charge"))
             conditions.append("charge.number BETWEEN %s AND %s")
-            numbers += chosen.state_of_charge
-        if chosen.box is not None or chosen.circle is not None:
+            in_conditions += chosen.state_of_charge
+        if chosen.by_place:
             wanted += _PLACE
-        if chosen.box is not None:
-            west, east, across = chosen.box.meridians
-            conditions.append(_ACROSS if across else _WITHIN)
-            numbers += [chosen.box.south, chosen.box.north, west, east]
-        if chosen.circle is not None:
-            conditions.append(_NEAR)
-            numbers += [chosen.circle.latitude_deg, *chosen.circle]
         joins: list[LiteralString] = [
             f" CROSS JOIN LATERAL (SELECT s.number FROM {self.table(signal_table(path))} AS s"
             f" WHERE s.vehicle_id = d.vehicle_id AND s.path = %s AND s.quality = {_OK}) AS {name}"
             for path, name in wanted
         ]
-        return joins, conditions, [path for path, _ in wanted], numbers
+        in_joins: list[object] = [path for path, _ in wanted]
+        if chosen.box is not None:
+            west, east, across = chosen.box.meridians
+            conditions.append(_ACROSS if across else _WITHIN)
+            in_conditions += [chosen.box.south, chosen.box.north, west, east]
+        if chosen.circle is not None:
+            latitude_deg, longitude_deg, radius_m = chosen.circle
+            joins.append(f" CROSS JOIN LATERAL (SELECT {_DISTANCE_M} AS distance_m) AS away")
+            in_joins += [latitude_deg, latitude_deg, longitude_deg]
+            conditions.append("away.distance_m <= %s")
+            in_conditions.append(radius_m)
+        return joins, conditions, in_joins, in_conditions
 
 
 @lru_cache(maxsize=VERSIONS_REMEMBERED_MAX)

@@ -105,7 +105,7 @@ def _parquet_rows(file: InputFile) -> Iterator[Row]:
                     place += 1
                     yield _parquet_row(file, place, *fields)
                 file.bytes_done = file.bytes_total * place // total
-    except _PARQUET_FAULTS as error:
+    except PARQUET_FAULTS as error:
         what = f"no valid Parquet ({(str(error) or type(error).__name__).splitlines()[0]})"
         raise BadInputError(
             what, where=str(file.path), remedy="write the file again, or copy it from its source"
@@ -113,7 +113,7 @@ def _parquet_rows(file: InputFile) -> Iterator[Row]:
 
 
 # What pyarrow raises at bytes that are not what they should be, and at values that Python has no place for.
-_PARQUET_FAULTS: Final = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError)
+PARQUET_FAULTS: Final = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError)
 
 
 def _parquet_row(file: InputFile, place: int, vehicle: Any, captured_at: Any, signal: Any, value: Any) -> Row:

@@ -16,7 +16,7 @@ from domain.units import MICROS_PER_SECOND, Micros
 
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")  # none with a shared secret, and never "none"
 TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068, section 2.1: so that no other JWT passes for one
-REQUIRED: Final = ("iss", "sub", "aud", "exp", "iat", "client_id")
+REQUIRED: Final = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id")  # RFC 9068, section 2.2
 LEEWAY_S: Final = 30  # by which the clock of the issuer may be wrong
 TOKEN_CHARACTERS_MAX: Final = 8_192
 NAME_CHARACTERS_MAX: Final = 200  # of a client, a subject or a brand

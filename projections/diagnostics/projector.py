@@ -8,6 +8,7 @@ from typing import Final
 from domain import events as e
 from domain import paths
 from domain.events import VehicleEvent
+from domain.signals import INTEGER_MAX
 from projections.diagnostics.model import (
     NO_FAILURE_TYPE,
     ChargingRow,
@@ -173,7 +174,7 @@ def _clock(recorded: Recorded, _: e.ClockCorrected, rows: Rows) -> None:
 def _count(recorded: Recorded, rows: Rows, **counts: int) -> None:
     vehicle_id, version = recorded.event.originator_id, recorded.event.originator_version
     row = rows.get(QualityRow) or QualityRow(vehicle_id, 0, 0, 0, 0, version, recorded.position)
-    more = {name: getattr(row, name) + count for name, count in counts.items()}
+    more = {name: min(INTEGER_MAX, getattr(row, name) + count) for name, count in counts.items()}
     rows.put(row._replace(**more, event_version=version, position=recorded.position))
 
 

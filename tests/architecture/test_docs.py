@@ -126,8 +126,8 @@ def test_the_commands_without_json_are_those_that_the_readme_names() -> None:
     of_versions = {"rebuild", "switch", "rollback", "discard", "export", "import"}
     groups = {"parked", "run", "set-aside", "topics", "documents"}
     assert without == {"serve", "demo", "decommission", "republish"} | of_versions | groups
-    told = "`rebuild`, `switch`, `rollback`, `discard`, `export`, `import`, `documents remove` and"
-    told += " `parked retry` take `--json`"
+    told = "`rebuild`, `switch`, `rollback`, `discard`, `export`, `import`, `documents remove`,"
+    told += " `parked retry`, `set-aside retry` and `set-aside discard` take `--json`"
     assert f"All but `serve`, `demo`, `run`, `republish`, `decommission`, {told}" in " ".join(README.split())
 
 

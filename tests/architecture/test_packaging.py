@@ -44,12 +44,17 @@ def declared(*extras: str) -> set[str]:
     return {str(canonicalize_name(name)) for name in names} - {"fleettwin", "fleettwin-vw"}
 
 
+def python_files(folder: Path) -> list[Path]:
+    """Return the modules below a folder; what npm has put there is not ours."""
+    return [path for path in folder.rglob("*.py") if "node_modules" not in path.relative_to(folder).parts]
+
+
 def imported(*folders: str) -> dict[str, str]:
     """Return the distributions that the folders import or look for, each with a file that does."""
     distributions = packages_distributions()
     found = {}
     for folder in folders:
-        for path in (ROOT / folder).rglob("*.py"):
+        for path in python_files(ROOT / folder):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -62,6 +67,14 @@ def imported(*folders: str) -> dict[str, str]:
                         for distribution in distributions.get(top, [top])[:1]:
                             found[str(canonicalize_name(distribution))] = str(path.relative_to(ROOT))
     return found
+
+
+def test_what_npm_installs_is_not_ours(tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "peer/node_modules/node-gyp/gyp.py", tmp_path / "peer/run.py"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    ours.touch()
+    assert python_files(tmp_path) == [ours]
 
 
 def test_what_the_packages_import_is_declared() -> None:

@@ -14,6 +14,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
+from adapters.graphql.compatibility import removal_day
 from adapters.graphql.schema import CORE_SCHEMA
 from adapters.signals.catalogue import load_catalogue
 
@@ -87,10 +88,7 @@ def undated(schema: GraphQLSchema) -> list[str]:
 
 
 def _dated(of: Any) -> bool:
-    return (
-        re.fullmatch(r".+\. Removed after 20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\.", of.deprecation_reason)
-        is not None
-    )
+    return removal_day(of.deprecation_reason) is not None
 
 
 def test_everything_is_described_every_quantity_with_its_unit_and_every_signal_with_its_path() -> None:

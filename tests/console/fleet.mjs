@@ -12,14 +12,31 @@ export async function shown({ open, given, check }) {
   return { vins: await names(page), counts: await page.locator(".counts").innerText() };
 }
 
-/** What the first look costs: bytes of all that is loaded, and the time until there is a vehicle to click on. */
+/** What the first look costs until there is a vehicle to click on: files with their bytes, and questions to the API. */
 export async function cost({ open, base }) {
-  const page = await open();
+  let questions = 0;
+  const page = await open({ prepare: (page) => page.on("request", (request) => (questions += request.url().endsWith("/graphql") ? 1 : 0)) });
   await page.locator("table.vehicles tbody a").first().waitFor();
-  const [usableMs, files] = await page.evaluate(() => [performance.now(), performance.getEntriesByType("resource")
-    .filter(({ name }) => new URL(name).pathname.startsWith("/console/")).map(({ name, transferSize, decodedBodySize }) => ({ name, transferSize, decodedBodySize }))]);
+  const asked = questions;
+  const files = await page.evaluate(() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter(({ name }) => !new URL(name).pathname.startsWith("/graphql")).map(({ name, transferSize, decodedBodySize }) => ({ name, transferSize, decodedBodySize })));
   const again = await page.request.get(`${base}/console/js/main.js`, { headers: { "if-none-match": (await page.request.get(`${base}/console/js/main.js`)).headers().etag } });
-  return { usableMs, files, again: again.status() };
+  return { asked, files, again: again.status() };
+}
+
+/** How long a first look takes, with nothing kept from before: until there are vehicles to click on, and until the map has all. */
+export async function usable({ open, given }) {
+  const page = await open({ prepare: (page) => page.addInitScript(() => {
+    window.seen = {};
+    const look = () => {
+      if (document.querySelector("table.vehicles tbody a")) window.seen.usableMs ??= performance.now(); // a frame after it was painted at the latest
+      window.seen.mapped = Number(document.querySelector(".map canvas")?.dataset.seen);
+      requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  }) });
+  await page.waitForFunction((count) => window.seen.usableMs && window.seen.mapped === count, given.count);
+  return page.evaluate(() => ({ usableMs: window.seen.usableMs, wholeMs: performance.now() }));
 }
 
 /** A stream that stays open tells nothing of the loss: then it is noticed with the next page of the table. */
@@ -46,6 +63,38 @@ export async function filtered({ open, given }) {
   return seen;
 }
 
+/** A brand in letters of another size is the one that the fleet has, in an address and typed. */
+export async function spelt({ open, given, check }) {
+  const page = await open({ at: given.at, hash: "#/fleet?brand=audi" });
+  await page.locator(".counts", { hasText: "2 vehicles" }).waitFor();
+  check(await page.getByLabel("Brand", { exact: true }).inputValue() === "Audi", "it is shown as nobody spells it");
+  await page.getByLabel("Brand", { exact: true }).fill("ŠKODA, seat");
+  await page.getByLabel("Brand", { exact: true }).press("Enter");
+  await page.locator(".counts", { hasText: "1 vehicle" }).waitFor();
+  await page.waitForFunction(() => document.querySelectorAll("table.vehicles tbody tr").length === 1);
+  return [await page.locator(".counts a").first().innerText(), await page.getByLabel("Brand", { exact: true }).inputValue(), await page.locator(".map canvas").getAttribute("aria-label")];
+}
+
+/** Keys go on from where they were when a filter, a page or the live end takes away what had the focus. */
+export async function kept({ open, given, check }) {
+  const focused = (page, what) => page.waitForFunction((selector) => document.activeElement.matches(selector), what);
+  const page = await open({ at: given.at, hash: "#/fleet?brand=Audi" });
+  await rows(page).first().waitFor();
+  await page.getByRole("button", { name: "Clear" }).press("Enter");
+  await page.getByRole("button", { name: "Clear" }).waitFor({ state: "detached" });
+  await focused(page, ".filters input");
+  await page.goto(`${page.url().split("#")[0]}#/fleet?after=10&state=silent`); // a page that is no more
+  await page.getByRole("button", { name: "First page" }).press("Enter");
+  await page.getByRole("button", { name: "First page" }).waitFor({ state: "detached" });
+  await focused(page, "main, main *");
+  await page.goto(`${page.url().split("#")[0]}#/fleet?at=${given.moment}&speed=3600`);
+  await page.getByRole("button", { name: "Play", exact: true }).press("Enter");
+  await page.locator(".time-bar.is-live").waitFor();
+  await focused(page, ".play");
+  await page.keyboard.press("Enter"); // the live end cannot be played
+  check(await page.locator(".time-bar.is-live").count() === 1, "the present is played");
+}
+
 /** A state that is picked; nothing that fits; back to what was before. */
 export async function picked({ open, given, check }) {
   const page = await open({ at: given.at });
@@ -66,10 +115,14 @@ export async function paged({ open, given, check }) {
   const page = await open({ at: given.at });
   await rows(page).first().waitFor();
   const first = await names(page);
-  await page.getByRole("button", { name: "Next page" }).click();
+  await page.getByRole("button", { name: "Next page" }).focus();
+  await page.keyboard.press("Enter");
   await page.waitForFunction((vin) => document.querySelector("table.vehicles tbody th small")?.innerText !== vin, first[0]);
   const second = await names(page);
   check(await page.getByRole("button", { name: "Next page" }).isDisabled(), "a page after the last");
+  check(await page.evaluate(() => document.activeElement.innerText) === "Next page", "the focus is lost on the last page");
+  await page.keyboard.press("Enter");
+  check((await names(page))[0] === second[0], "a page after the last is asked for");
   await page.reload();
   await page.waitForFunction((vin) => document.querySelector("table.vehicles tbody th small")?.innerText === vin, second[0]);
   await page.getByRole("button", { name: "First page" }).click();
@@ -285,10 +338,195 @@ export async function pointed({ open, given }) {
   return page.locator(".map canvas").getAttribute("title");
 }
 
+/** What the map of a twin says of it. */
+export async function pointedTwin({ open, given }) {
+  const page = await open({ at: given.at, hash: `#/vehicle/${given.vin}` });
+  await page.waitForFunction(() => Number(document.querySelector(".map canvas")?.dataset.seen) > 0);
+  await page.locator(".map canvas").press("0"); // it is in the middle then
+  await page.locator(".map canvas").hover();
+  return page.locator(".map canvas").getAttribute("title");
+}
+
+/** The sign that a circle of the map has for vehicles of these states, by their number. */
+export async function circled({ open, given }) {
+  const page = await open({ at: given.at });
+  return page.evaluate(async (groups) => {
+    const [{ stateOfGroup }, { STATES }] = await Promise.all([import("/console/js/map/marks.js"), import("/console/js/fleet.js")]);
+    return groups.map((group) => stateOfGroup({ counts: STATES.map((state) => group[state] ?? 0) }));
+  }, given.groups);
+}
+
 /** A comparison with the present follows it. */
 export async function compared({ open, given, base }) {
   const page = await open({ at: given.at, hash: `#/vehicle/${given.id}/compare?vs=${given.vs}` });
   await page.getByText(given.before).waitFor();
   await page.request.post(`${base}/changed`);
   await page.getByText(given.after).waitFor();
+}
+
+/** The vehicles of a state go page by page, as all do. */
+export async function stateByPages({ open, given }) {
+  const page = await open({ at: given.at, hash: "#/fleet?state=silent" });
+  const seen = [];
+  for (const count of given.counts) {
+    await page.waitForFunction(([wanted, first]) => document.querySelectorAll("table.vehicles tbody tr").length === wanted
+      && document.querySelector("table.vehicles tbody th small").innerText !== first, [count, seen.at(-1)?.[0] ?? null]);
+    seen.push(await names(page));
+    if (seen.length < given.counts.length) await page.getByRole("button", { name: "Next page" }).click();
+  }
+  await page.reload();
+  await page.waitForFunction((vin) => document.querySelector("table.vehicles tbody th small")?.innerText === vin, seen.at(-1)[0]);
+  return seen.flat();
+}
+
+/** A filter that the API refuses shows nothing of the one before it. */
+export async function unfit({ open, given, expected, check }) {
+  expected.push(/status of 4\d\d/);
+  const page = await open({ at: given.at });
+  await page.waitForFunction((count) => document.querySelector(".map canvas").dataset.seen === count, String(given.placed));
+  await rows(page).first().waitFor();
+  await page.evaluate((query) => (location.hash = `#/fleet?${query}`), given.query);
+  await page.getByRole("alert").first().waitFor();
+  await page.locator(".counts b").first().filter({ hasText: /^0$/ }).waitFor();
+  await page.waitForFunction(() => document.querySelector(".map canvas").dataset.seen === "0");
+  check(await rows(page).count() === 0, "rows of another filter");
+  check(await page.getByRole("alert").count() === 1, "it is told twice");
+  await page.goto(`${page.url().split("#")[0]}#/fleet`);
+  await rows(page).first().waitFor();
+  return null;
+}
+
+/** The region is picked, the place is what the map shows; each holds for the table and the numbers, and outlives a reload. */
+export async function located({ open, given }) {
+  const page = await open({ at: given.at, hash: `#/fleet?view=${given.view}` });
+  await page.locator(".counts a[aria-current] b").filter({ hasText: /^2$/ }).waitFor();
+  const found = async () => {
+    await page.locator(".counts a[aria-current] b").filter({ hasText: /^1$/ }).waitFor();
+    await page.reload();
+    await page.locator(".counts a[aria-current] b").filter({ hasText: /^1$/ }).waitFor();
+    await page.waitForFunction(() => document.querySelectorAll("table.vehicles tbody tr").length === 1);
+    return names(page);
+  };
+  await page.getByLabel("Region").selectOption(given.region);
+  const region = await found();
+  await page.getByRole("button", { name: "Clear" }).click();
+  await page.locator(".counts a[aria-current] b").filter({ hasText: /^2$/ }).waitFor();
+  await page.getByLabel("In this part of the map").check();
+  return { region, place: await found() };
+}
+
+const total = (page, count) => page.locator(".counts b").first().filter({ hasText: new RegExp(`^${count}$`) }).waitFor();
+
+/** A vehicle that is only registered comes to the numbers and the table. */
+export async function joined({ open, given, base }) {
+  const page = await open({ at: given.at });
+  await total(page, given.counts[0]);
+  await page.request.post(`${base}/changed`);
+  await total(page, given.counts[1]);
+}
+
+/** A vehicle that leaves the fleet is said to have left it. */
+export async function gone({ open, given, base }) {
+  const page = await open({ at: given.at });
+  await total(page, 1);
+  await page.request.post(`${base}/changed`);
+  await page.locator("table.vehicles tbody tr", { hasText: given.vin }).getByText("left the fleet").waitFor();
+}
+
+/** A page with a clock of its own, which can be put forward. */
+const clocked = (open, { at, token }, prepare = async () => {}) => open({
+  prepare: async (page) => {
+    await page.clock.install({ time: new Date(at) });
+    if (token) await page.addInitScript((text) => sessionStorage.setItem("fleettwin.token", text), token);
+    await prepare(page);
+  },
+});
+
+const whole = (request) => request.headers().accept === "application/x-ndjson" && !/lastSeenAfter|"vins"/.test(request.postData());
+
+/** Where nobody tells who joins, the whole fleet is asked for again once the time has come, and not before. */
+export async function refreshed({ open, given, base, expected }) {
+  expected.push(/status of 40[03]/);
+  const asked = { refused: 0, whole: 0 };
+  const page = await clocked(open, given, (page) => page.on("request", (request) => {
+    if (!request.url().endsWith("/graphql")) return;
+    asked.refused += request.postData().includes("subscription Lives") ? 1 : 0;
+    asked.whole += whole(request) ? 1 : 0;
+  }));
+  await total(page, 1);
+  await page.request.post(`${base}/changed`);
+  await page.clock.fastForward(given.everyMs / 2);
+  await page.clock.fastForward(given.everyMs / 2 + 1000);
+  await total(page, 2);
+  return asked;
+}
+
+/** A part of the fleet is not taken for the whole: vehicles stay when the answer ends with an error, or with nothing. */
+export async function cutOff({ open, given, check }) {
+  const ends = ['{"errors":[{"message":"it goes down","extensions":{"code":"SERVICE_UNAVAILABLE"}}],"after":"a"}\n', ""];
+  const page = await clocked(open, given);
+  await total(page, 2);
+  for (const body of ends) {
+    await page.route("**/graphql", (route) => (whole(route.request()) ? route.fulfill({ contentType: "application/x-ndjson", body }) : route.continue()));
+    const answered = page.waitForResponse((response) => whole(response.request()));
+    await page.clock.fastForward(given.everyMs + 1000);
+    await (await answered).finished();
+    await page.clock.runFor(1000);
+    check(await page.locator(".counts b").first().innerText() === "2", "vehicles are gone");
+    await page.unroute("**/graphql");
+  }
+}
+
+/** Before the first answer nobody knows how many there are; while another moment loads, the numbers are said to be those of before. */
+export async function counting({ open, given, check }) {
+  let released = () => {};
+  const hold = () => {
+    const held = new Promise((done) => (released = done));
+    return (route) => held.then(() => route.continue());
+  };
+  const page = await open({ at: given.at, hash: `#/fleet?at=${given.moments[0]}`, prepare: (page) => page.route("**/graphql", hold()) });
+  const counts = page.locator(".counts");
+  await counts.getByText("Loading").waitFor();
+  const unknown = await counts.innerText();
+  check(!/\d/.test(unknown), `a number that nobody knows: ${unknown}`);
+  check(await counts.getAttribute("aria-busy") === "true", "nothing says that it loads");
+  released();
+  await total(page, given.counts[0]);
+  await counts.locator(".loading").waitFor({ state: "detached" });
+  await page.unroute("**/graphql");
+  await page.route("**/graphql", hold());
+  await page.evaluate((moment) => (location.hash = `#/fleet?at=${moment}`), given.moments[1]);
+  await counts.getByText("Loading").waitFor();
+  await total(page, given.counts[0]);
+  check(await counts.getAttribute("aria-busy") === "true", "nothing says that they are those of before");
+  released();
+  await total(page, given.counts[1]);
+  await counts.locator(".loading").waitFor({ state: "detached" });
+  check(await counts.getAttribute("aria-busy") === "false", "it is said to load for ever");
+}
+
+/** The server is away at the first look at a page of its own files: that is said plainly, and the page comes once it is back. */
+export async function lostAtFirst({ open, given, expected, check }) {
+  expected.push(/ERR_FAILED|ERR_CONNECTION|Failed to load resource/);
+  const page = await open({ at: given.at });
+  await rows(page).first().waitFor();
+  await page.locator(".time-bar.is-live").waitFor();
+  await page.evaluate(() => (window.untouched = true));
+  const away = (route) => route.abort();
+  await page.route("**/*", away);
+  await rows(page).first().getByRole("link").click();
+  await page.locator("main").getByRole("alert").getByText("The server does not answer.").waitFor();
+  await page.getByText("The server does not answer. What you see").waitFor();
+  await page.locator(".time-bar").getByRole("button", { name: "Live, not connected" }).waitFor();
+  check(!/fetch/i.test(await page.locator("main").innerText()), "what the browser says of a module is told to people");
+  await page.unroute("**/*", away);
+  await page.locator(".twin h1").waitFor();
+  await page.locator(".time-bar.is-live").waitFor();
+  await page.route("**/*", away);
+  await page.getByRole("link", { name: "Signals" }).click();
+  await page.getByRole("link", { name: "Pipeline" }).click();
+  await page.locator("main").getByRole("alert").getByText("The server does not answer.").waitFor();
+  await page.unroute("**/*", away);
+  await page.getByRole("heading", { name: "Pipeline" }).waitFor();
+  check(await page.evaluate(() => window.untouched), "the page was loaded anew");
 }

@@ -8,12 +8,18 @@ const settled = async (page) => {
 };
 
 /** Serious findings of axe-core on each page. */
-export async function accessible({ open, given, axe }) {
+export async function accessible({ open, given, axe, expected }) {
+  if (given.away) expected.push(/ERR_FAILED/);
+  if (given.closed) expected.push(/status of 401/);
   const script = await readFile(axe, "utf8");
   const found = {};
+  const prepare = async (page) => {
+    if (given.away) await page.route("**/graphql", (route) => route.abort());
+    if (given.token) await page.addInitScript((text) => sessionStorage.setItem("fleettwin.token", text), given.token);
+  };
   for (const [name, hash] of Object.entries(given.pages)) {
-    const page = await open({ at: given.at, hash, colorScheme: given.scheme });
-    await settled(page);
+    const page = await open({ at: given.at, hash, colorScheme: given.scheme, prepare });
+    await (given.shows ? page.getByText(given.shows).first().waitFor() : settled(page));
     await page.evaluate(script); // the page itself may load nothing that is not the console's
     const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
@@ -44,14 +50,16 @@ export async function keys({ open, given, check }) {
   return reached;
 }
 
-/** Nothing is wider than a narrow screen. */
+/** Nothing is wider than a narrow screen: neither the page nor what scrolls in it as a whole, nor a part that must be seen without scrolling. */
 export async function narrow({ open, given }) {
   const wide = {};
   for (const [name, hash] of Object.entries(given.pages)) {
-    const page = await open({ at: given.at, hash, size: [390, 844] });
+    const page = await open({ at: given.at, hash, size: [390, 844], locale: given.locale });
     await settled(page);
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    if (width > 390) wide[name] = width;
+    const width = await page.evaluate(() => Math.max(document.documentElement.scrollWidth, document.querySelector("main").scrollWidth));
+    const beyond = await page.locator(given.seen?.[name] ?? "main").evaluateAll((parts) => Math.max(...parts.map((part) => Math.ceil(part.getBoundingClientRect().right))));
+    if (Math.max(width, beyond) > 390) wide[name] = [width, beyond];
+    await page.context().close();
   }
   return wide;
 }

@@ -51,6 +51,19 @@ export async function filled({ open, given, base }) {
   return { before, after, compared: await main(page), hash: await page.evaluate(() => location.hash) };
 }
 
+/** The time bar of the pipeline says that it is about now only, keeps the moment of the other pages, and leads on with keys. */
+export async function present({ open, given, check }) {
+  const page = await open({ at: given.at, hash: `#/pipeline?at=${given.moment}` });
+  const bar = page.locator(".time-bar");
+  await page.locator("table.versions").waitFor();
+  check(await page.getByLabel("Moment").isDisabled(), "the pipeline can be scrubbed");
+  const text = await bar.innerText();
+  const described = await page.getByLabel("Moment").evaluate((range) => document.getElementById(range.getAttribute("aria-describedby"))?.innerText);
+  await page.getByRole("link", { name: "Fleet", exact: true }).click();
+  await page.locator(".time-bar.is-past").waitFor();
+  return { text, described, at: new URLSearchParams(page.url().split("?")[1]).get("at") };
+}
+
 /** The digest of a version, and its proof, with the keyboard. */
 export async function digests({ open, given }) {
   const page = await open({ at: given.at, hash: "#/pipeline" });
@@ -60,6 +73,7 @@ export async function digests({ open, given }) {
     await row.getByRole("button", { name: button }).focus();
     await page.keyboard.press("Enter");
     await row.getByText(wait).waitFor();
+    if (await page.evaluate(() => document.activeElement.tagName) !== "BUTTON") throw new Error("the focus is lost");
     seen.push(await row.locator("code").getAttribute("title"));
   }
   return seen;

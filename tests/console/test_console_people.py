@@ -5,8 +5,9 @@ from typing import Final
 
 import pytest
 
+from adapters.access import Scope
 from adapters.graphql.ids import vehicle_id_of
-from tests.support.console import Browser, console_of
+from tests.support.console import Browser, Keeper, console_of
 from tests.support.twins import SECOND, T0, Car, full_car, memory_world
 
 pytestmark = pytest.mark.browser
@@ -28,6 +29,21 @@ PAGES: Final = {
     "pipeline": "#/pipeline",
     "no page": "#/nowhere",
 }
+PARTS: Final = ("navigation", "media", "diagnostics", "signals", "events", "compare")
+SILENT: Final = {part: f"#/vehicle/{vehicle_id_of(Car(2).id)}/{part}" for part in PARTS} | {
+    "no event": f"#/vehicle/{vehicle_id_of(Car(2).id)}/events?type=vehicle.trip_started.v1"
+}
+NOTHING: Final = [
+    ("navigation", "No trip is known at this moment"),
+    ("media", "No title was told until this moment"),
+    ("diagnostics", "No control unit has reported a code"),
+    ("diagnostics", "No value has passed its limit"),
+    ("diagnostics", "It has not been charged"),
+    ("signals", "It has sent no signal until this moment"),
+    ("no event", "There is no such event: choose another type"),
+    ("compare", "No difference: choose a moment further away"),
+]
+AWAY: Final = "The server does not answer."
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +57,27 @@ def fleet() -> Iterator[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Browser, fleet: str, scheme: str) -> None:
     assert browser.run("people.accessible", fleet, at=NOW, pages=PAGES, scheme=scheme) == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_where_there_is_nothing_to_show(browser: Browser, fleet: str, scheme: str) -> None:
+    shared = {"at": NOW, "scheme": scheme}
+    places = {name: PAGES[name] for name in ("fleet", "navigation", "pipeline")}
+    hidden = {name: PAGES[name] for name in ("fleet", "navigation", "media", "events")}
+    assert browser.run("people.accessible", fleet, pages=SILENT, **shared) == {}
+    assert browser.run("people.accessible", fleet, pages=places, away=True, shows=AWAY, **shared) == {}
+    with console_of(memory_world(CAR).twins, Keeper(Scope.DIAGNOSTICS_READ)) as address:
+        asked = {"pages": {"sign in": "#/fleet"}, "closed": True, "shows": "A token is needed"}
+        assert browser.run("people.accessible", address, **asked, **shared) == {}
+        asked = {"pages": hidden, "token": "token-of-Volkswagen"}
+        assert browser.run("people.accessible", address, **asked, **shared) == {}
+
+
+def test_a_twin_that_has_told_nothing_says_so_and_what_comes_next(browser: Browser, fleet: str) -> None:
+    found = browser.run("people.strange", fleet, at=NOW, hashes=list(SILENT.values()))
+    said = {name: found[hash_] for name, hash_ in SILENT.items()}
+    for name, text in NOTHING:
+        assert text in said[name], (name, said[name])
 
 
 def test_everything_is_reached_with_keys_and_seen_when_it_is(browser: Browser, fleet: str) -> None:
@@ -62,5 +99,7 @@ def test_an_address_that_no_page_gives_is_told_of(browser: Browser, fleet: str) 
     assert "Volkswagen ID.3" in found[odd]
 
 
-def test_a_narrow_screen_is_wide_enough(browser: Browser, fleet: str) -> None:
-    assert browser.run("people.narrow", fleet, at=NOW, pages=PAGES) == {}
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
+def test_a_narrow_screen_is_wide_enough(browser: Browser, fleet: str, locale: str) -> None:
+    seen = {"comparison": "main table tr > *", "diagnostics": ".values > *"}
+    assert browser.run("people.narrow", fleet, at=NOW, pages=PAGES, seen=seen, locale=locale) == {}

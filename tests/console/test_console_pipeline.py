@@ -1,7 +1,7 @@
 """The pipeline in a browser."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from adapters.projection_versions import VersionState, at_version, named
 from adapters.rebuild import Job, filler
 from domain.errors import StoreError
 from projections.digest import digest
-from tests.support.console import Browser, console_app, console_of, served
+from tests.support.console import Browser, asked_at, console_app, console_of
 from tests.support.operated import PARKED_AT, REASON, Operated
 from tests.support.twins import SECOND, T0, Car, full_car, memory_world, postgres_world
 
@@ -36,21 +36,9 @@ def operated() -> Operated:
     return made
 
 
-@contextmanager
-def told(made: Operated, path: str, change: Callable[[], object]) -> Iterator[str]:
+def told(made: Operated, path: str, change: Callable[[], object]) -> AbstractContextManager[str]:
     """Serve a world in which something changes as soon as a path is asked for."""
-    console = console_app(made.world.twins, operations=made.operations)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] == path:
-            change()
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            await console(scope, receive, send)
-
-    with served(app) as address:
-        yield address
+    return asked_at(path, change, console_app(made.world.twins, operations=made.operations))
 
 
 class Keeper:
@@ -96,6 +84,16 @@ def test_every_stage_says_what_waits_for_it_and_for_how_long(browser: Browser) -
         assert f"{name}\tfolds the events of the log into a read model\t1\t" in seen
         assert f"{name}\t● shown\t{position - 1}\t" in seen
     assert seen.count("⚠ 1") == 3
+
+
+def test_the_pipeline_is_said_to_be_about_now_only(browser: Browser) -> None:
+    moment = "2026-02-02T01:00:00.000Z"
+    with console_of(operated().world.twins, operations=operated().operations) as address:
+        found = browser.run("pipeline.present", address, at=NOW, moment=moment)
+    assert "The pipeline is shown as it is now" in found["text"]
+    assert "2 Feb 2026, 01:00:00" in found["text"]
+    assert found["described"] in found["text"]
+    assert found["at"] == moment
 
 
 def test_what_does_not_tell_how_far_it_is_is_said(browser: Browser) -> None:
@@ -207,7 +205,7 @@ def test_a_version_is_filled_while_somebody_looks_on_and_is_compared(
     browser: Browser, beside: tuple[Operated, str]
 ) -> None:
     made, database = beside
-    wait = "1 differences; 3 of 3 vehicles are compared."
+    wait = "1 difference; 3 of 3 vehicles are compared."
     with told(made, "/filled", lambda: finish(made, database)) as address:
         found = browser.run("pipeline.filled", address, at=NOW, wait=wait)
         chosen = browser.run("pipeline.chosen", address, at=NOW, wait=wait)

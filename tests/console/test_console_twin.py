@@ -6,8 +6,10 @@ from typing import Final, NamedTuple
 import pytest
 
 from adapters.graphql.ids import vehicle_id_of
-from tests.support.console import Browser, console_of
-from tests.support.twins import SECOND, T0, full_car, memory_world
+from domain import events as e
+from domain.units import Micros
+from tests.support.console import Browser, changing, console_of
+from tests.support.twins import SECOND, T0, Car, full_car, memory_world
 
 pytestmark = pytest.mark.browser
 
@@ -15,7 +17,13 @@ NOW: Final = "2026-02-02T06:40:00Z"  # four hours after T0
 SCRIPT: Final = "<script>window.hacked = 1</script>"
 IMAGE: Final = "<img src=x onerror='window.hacked = 2'>"
 MINUTE: Final = 60 * SECOND
+ODOMETER: Final = "Vehicle.TraveledDistance"
+IGNITION: Final = "Vehicle.LowVoltageSystemState"
+ENGINE_SPEED: Final = "Vehicle.Powertrain.CombustionEngine.Speed"
+CHARGING: Final = "Vehicle.Powertrain.TractionBattery.Charging.IsCharging"
+TITLE: Final = "Vehicle.Cabin.Infotainment.Media.Played.Track"
 TEMPERATURE: Final = "Vehicle.Exterior.AirTemperature"
+TYRE: Final = "Vehicle.Chassis.Axle.Row2.Wheel.Right.Tire.Pressure"
 
 
 class Served(NamedTuple):
@@ -32,6 +40,7 @@ def twin() -> Iterator[Served]:
     late_at = T0 + 60 * MINUTE
     car.sample(late_at, {TEMPERATURE: 19.0}, received_at=late_at + 120 * MINUTE)
     car.play(T0 + 130 * MINUTE, SCRIPT)
+    car.sample(T0 + 130 * MINUTE, {TYRE: 231.0})
     with console_of(memory_world(car).twins) as address:
         yield Served(address, vehicle_id_of(car.id))
 
@@ -43,6 +52,23 @@ def test_navigation_shows_the_place_the_trips_and_the_one_that_is_chosen(browser
     assert found["heading"] == f"Volkswagen {IMAGE}"
 
 
+def test_the_map_of_a_twin_shows_the_destination_and_follows_the_vehicle(browser: Browser) -> None:
+    car, goal, places = Car(1), [52.5, 13.4], [[53.5, 9.5], [55.25, 8.5], [57.25, 7.5]]
+    car.trip(1, T0, 10, ended=False)
+    car.tell(e.DestinationSet, T0 + 10 * SECOND, latitude_deg=goal[0], longitude_deg=goal[1])
+    moves = iter(enumerate(places, start=11))
+
+    def move() -> None:
+        seconds, (latitude, longitude) = next(moves)
+        place = {"Vehicle.CurrentLocation.Latitude": latitude, "Vehicle.CurrentLocation.Longitude": longitude}
+        car.sample(T0 + seconds * SECOND, place)
+
+    track = [[52.0, 10.0], [52.002, 10.002]]
+    with changing(memory_world(car), car, move) as address:
+        shown = {"id": vehicle_id_of(car.id), "goal": goal, "track": track, "places": places}
+        browser.run("twin.tracked", address, at="2026-02-02T02:41:00Z", **shown)
+
+
 def test_a_script_in_a_title_stays_text(browser: Browser, twin: Served) -> None:
     found = browser.run("twin.media", twin.address, at=NOW, id=twin.id)
     assert found == {"title": SCRIPT, "played": [SCRIPT, "Piece 2", "Piece 1", "Piece 0"], "hacked": None, "images": 0}
@@ -51,7 +77,7 @@ def test_a_script_in_a_title_stays_text(browser: Browser, twin: Served) -> None:
 def test_diagnostics_shows_codes_with_their_status_and_every_value_with_what_is_known_of_it(
     browser: Browser, twin: Served
 ) -> None:
-    found = browser.run("twin.diagnostics", twin.address, at=NOW, id=twin.id)
+    found = browser.run("twin.diagnostics", twin.address, at=NOW, id=twin.id, tyre="Tyre rear right")
     codes, warnings, charging = found["tables"]
     assert ["P0D59-1A" in codes[0], "active" in codes[0], "0x2F" in codes[0]] == [True] * 3
     assert "past" in codes[1]
@@ -61,6 +87,7 @@ def test_diagnostics_shows_codes_with_their_status_and_every_value_with_what_is_
     assert "26,998 km" in found["odometer"]
     assert "83 %" in found["fuel"]
     assert "never received" in found["battery"]
+    assert "231 kPa" in found["tyre"]
     assert "12.5 km/h" in found["frame"] or "13 km/h" in found["frame"]
 
 
@@ -68,6 +95,62 @@ def test_a_plot_shows_gaps_as_gaps(browser: Browser, twin: Served) -> None:
     found = browser.run("twin.signals", twin.address, at=NOW, id=twin.id)
     assert (found["points"], found["gaps"]) == ("6", "2")
     assert "between 7 and 25" in found["label"]
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[Served]:
+    """Serve a car that has told numbers, words and yes or no over an hour, with a gap."""
+    car = Car(1)
+    for minutes, state, charging in ((0, "ON", False), (5, "ON", True), (8, "OFF", True), (40, "LOCK", False)):
+        at = T0 + minutes * MINUTE
+        car.sample(at, {IGNITION: state, CHARGING: charging, ENGINE_SPEED: 0.0})
+        car.tell(e.OdometerAdvanced, at, odometer_m=123_456_000.0 + minutes * 800)
+    for minutes in range(10):
+        car.play(T0 + minutes * MINUTE, f"Piece {minutes}")
+    car.tell(e.TelemetryGapDetected, T0 + 41 * MINUTE, first_missing=3, last_missing=3)
+    with console_of(memory_world(car).twins) as address:
+        yield Served(address, vehicle_id_of(car.id))
+
+
+def test_units_and_numbers_of_things_are_words_of_the_language(browser: Browser, told: Served) -> None:
+    parts = {"parts": ["diagnostics", "nothing"], "locales": ["en-GB", "de-DE"]}
+    found = browser.run("twin.said", told.address, at=NOW, id=told.id, **parts)
+    assert "0 rpm" in found["en-GB diagnostics"]
+    assert "0 U/min" in found["de-DE diagnostics"]
+    assert "1 gap (1 batch), 0 late samples" in found["en-GB diagnostics"]
+    assert "1 Lücke (1 Paket), 0 verspätete Werte" in found["de-DE diagnostics"]
+    assert "Choose one of those above." in found["en-GB nothing"]
+
+
+def test_a_plot_is_in_the_unit_of_the_page_and_what_is_written_at_its_axes_has_room(
+    browser: Browser, told: Served
+) -> None:
+    for locale, unit, least in (("en-GB", "km", "123,456"), ("en-US", "mi", "76,712")):
+        asked = {"at": NOW, "id": told.id, "locale": locale, "paths": [ODOMETER]}
+        found = browser.run("twin.plots", told.address, **asked)[ODOMETER]
+        assert found["cut"] == []
+        assert found["said"].startswith(f"{ODOMETER}: 4 values between {least}"), found
+        assert found["said"].endswith(f" {unit}")
+        assert unit in found["caption"].split()
+        assert any(text.startswith(least[:5]) for text in found["written"]), found
+
+
+def test_words_are_plotted_as_steps_with_a_table_of_their_changes(browser: Browser, told: Served) -> None:
+    found = browser.run("twin.plots", told.address, at=NOW, id=told.id, paths=[IGNITION, CHARGING, TITLE])
+    begin, change, end, after = ("2 Feb 2026, 02:40:00", "2 Feb 2026, 02:48:00", "2 Feb 2026, 02:48:00", "03:20:00")
+    assert found[IGNITION]["changes"] == [
+        ["LOCK", f"2 Feb 2026, {after}", "–"],
+        ["nothing was told", end, f"2 Feb 2026, {after}"],
+        ["OFF", change, end],
+        ["ON", begin, change],
+    ]
+    assert found[IGNITION]["said"] == f"{IGNITION}: 4 values, told in words: LOCK, OFF, ON"
+    assert {"LOCK", "OFF", "ON"} <= set(found[IGNITION]["written"])
+    assert [found[IGNITION]["gaps"], found[IGNITION]["cut"]] == ["1", []]
+    assert [row[0] for row in found[CHARGING]["changes"]] == ["no", "nothing was told", "yes", "no"]
+    assert {"yes", "no"} <= set(found[CHARGING]["written"])
+    assert [row[0] for row in found[TITLE]["changes"]] == [f"Piece {number}" for number in reversed(range(10))]
+    assert found[TITLE]["said"] is None  # more words than a plot has room for
 
 
 def test_raw_events_are_chosen_by_type(browser: Browser, twin: Served) -> None:
@@ -82,16 +165,31 @@ def test_a_value_is_explained_back_to_its_batch(browser: Browser, twin: Served) 
     assert "not recorded" in text  # its stream has not told a decoder
 
 
+def test_back_closes_an_explanation(browser: Browser, twin: Served) -> None:
+    browser.run("twin.backFromExplained", twin.address, at=NOW, id=twin.id)
+    browser.run("twin.closedExplained", twin.address, at=NOW, id=twin.id)
+
+
 def test_every_value_is_explained(browser: Browser, twin: Served) -> None:
     parts = ["navigation", "media", "diagnostics"]
     found = browser.run("twin.explained", twin.address, at=NOW, id=twin.id, parts=parts)
-    assert found == {"navigation": 8, "media": 6, "diagnostics": 10}
+    assert found == {"navigation": 8, "media": 6, "diagnostics": 14}
 
 
 def test_ages_grow_while_nothing_is_told(browser: Browser, twin: Served) -> None:
     found = browser.run("twin.aged", twin.address, at=NOW, later="2026-02-02T07:40:00Z", id=twin.id)
     before, after = (int(text.split(" h ")[0]) for text in found)
     assert after == before + 1
+
+
+@pytest.mark.parametrize(
+    "part", ["/fleet", "/fleet?state=fault", "/navigation", "/media", "/compare?vs=2026-02-02T02:51:00.000Z"]
+)
+def test_what_is_shown_keeps_its_moment_while_another_one_loads(browser: Browser, twin: Served, part: str) -> None:
+    path, _, query = part.partition("?")
+    hash_ = f"#{path}" if path == "/fleet" else f"#/vehicle/{twin.id}{path}"
+    moments = [f"{moment}&{query}" for moment in ("2026-02-02T06:30:00.000Z", "2026-02-02T03:30:00.000Z")]
+    browser.run("twin.kept", twin.address, at=NOW, hash=hash_, moments=moments)
 
 
 def test_units_and_dates_are_those_of_the_reader(browser: Browser, twin: Served) -> None:
@@ -108,6 +206,21 @@ def test_the_scrubber_says_where_it_is_while_it_is_moved(browser: Browser, twin:
     assert found == ["1 Feb 2026, 18:40:00", "2026-02-01T18:40", "2026-02-01T18:40:00.000Z"]
 
 
+def test_the_right_end_of_the_scrubber_is_the_present(browser: Browser, twin: Served) -> None:
+    browser.run("twin.liveEnd", twin.address, at=NOW, later="2026-02-02T06:41:30Z", id=twin.id)
+
+
+def test_the_right_end_of_a_window_of_the_past_is_a_moment(browser: Browser, twin: Served) -> None:
+    found = browser.run("twin.pastEnd", twin.address, at=NOW, id=twin.id, moment="2026-02-02T03:30:00.000Z")
+    assert found == "2026-02-02T04:00:00.000Z"
+
+
+def test_the_field_of_the_moment_goes_on_with_the_present(browser: Browser, twin: Served) -> None:
+    later = ["2026-02-02T06:41:30Z", "2026-02-02T06:43:30Z"]
+    minutes = ["2026-02-02T06:40", "2026-02-02T06:41", "2026-02-02T06:43"]
+    browser.run("twin.ticking", twin.address, at=NOW, id=twin.id, later=later, minutes=minutes)
+
+
 def test_a_moment_is_typed_key_by_key(browser: Browser, twin: Served) -> None:
     found = browser.run("twin.typed", twin.address, at=NOW, id=twin.id, keys="122420251112")
     assert found.startswith("2025-12-24T11:12")
@@ -119,11 +232,20 @@ def test_the_scrubber_agrees_with_the_api(browser: Browser, twin: Served) -> Non
     assert found == [["7 °C", 7], ["8 °C", 8], ["11 °C", 11]]
 
 
-def test_late_data_is_marked_and_was_true_before_it_was_known(browser: Browser, twin: Served) -> None:
-    found = browser.run("twin.known", twin.address, at=NOW, id=twin.id, moment="2026-02-02T04:00:00.000Z")
+def test_late_data_is_marked_and_was_true_before_it_was_known(browser: Browser) -> None:
+    car, recorded_at = Car(1), T0 + 43 * MINUTE
+    car.sample(T0 + 42 * MINUTE, {TEMPERATURE: 12.5})
+    world = memory_world(car, clock=lambda: Micros(recorded_at))
+    recorded_at = T0 + 180 * MINUTE
+    car.sample(T0 + 60 * MINUTE, {TEMPERATURE: 19.0}, received_at=recorded_at)
+    world.write(car)
+    with console_of(world.twins) as address:
+        asked = {"at": NOW, "id": vehicle_id_of(car.id), "moment": "2026-02-02T04:00:00.000Z"}
+        found = browser.run("twin.known", address, **asked)
     assert "19 °C" in found["wasTrue"]
     assert "2 h 0 min late" in found["wasTrue"]
-    assert "19 °C" not in found["wasKnown"]
+    assert "12.5 °C" in found["wasKnown"]  # the newest that had reached us
+    assert "late" not in found["wasKnown"]
 
 
 def test_time_is_played(browser: Browser, twin: Served) -> None:
@@ -132,7 +254,9 @@ def test_time_is_played(browser: Browser, twin: Served) -> None:
 
 def test_two_moments_are_shown_side_by_side_with_what_differs(browser: Browser, twin: Served) -> None:
     left, right = "2026-02-02T02:51:00.000Z", "2026-02-02T03:23:00.000Z"
-    found = browser.run("twin.compare", twin.address, at=NOW, id=twin.id, left=left, right=right)
+    found = browser.run(
+        "twin.compare", twin.address, at=NOW, id=twin.id, left=left, right=right, explained="AirTemperature"
+    )
     (row,) = [each for each in found["rows"] if "AirTemperature" in each]
     assert " ".join(row.split()) == "Exterior.AirTemperature ≠ 7 °C 1 min ago 12.5 °C 1 min ago"
 

@@ -48,6 +48,7 @@ export async function diagnostics({ open, given }) {
     odometer: await value(page, "Odometer").innerText(),
     fuel: await value(page, "Fuel").innerText(),
     battery: await value(page, "12 V battery").innerText(),
+    tyre: await value(page, given.tyre).innerText(),
     frame: await page.locator(".frame").first().innerText(),
   };
 }
@@ -65,7 +66,47 @@ export async function signals({ open, given, check }) {
   await plot.locator("canvas").waitFor();
   await page.reload();
   await plot.locator("canvas").waitFor();
-  return { points: await plot.getAttribute("data-points"), gaps: await plot.getAttribute("data-gaps"), label: await plot.getAttribute("aria-label") };
+  const shown = { points: await plot.getAttribute("data-points"), gaps: await plot.getAttribute("data-gaps"), label: await plot.getAttribute("aria-label") };
+  await page.getByRole("searchbox").fill("speed");
+  await page.getByRole("button", { name: /^Plot/ }).first().click(); // another takes its place, without a complaint
+  await page.waitForFunction((before) => document.querySelector(".plot [role=img]")?.getAttribute("aria-label") !== before, shown.label);
+  await page.getByRole("link", { name: "Events" }).first().click();
+  await plot.waitFor({ state: "detached" });
+  return shown;
+}
+
+/** What plots show of signals, and whether what is written at their axes has room; of words, the changes too. */
+export async function plots({ open, given }) {
+  const seen = {};
+  for (const path of given.paths) {
+    const page = await open({
+      at: given.at,
+      hash: at(given.id, "signals", `plot=${path}`),
+      locale: given.locale ?? "en-GB",
+      prepare: (page) => page.addInitScript(() => {
+        const { fillText } = CanvasRenderingContext2D.prototype;
+        window.written = [];
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, ...more) {
+          const { width } = this.measureText(text);
+          const left = x + this.getTransform().e - width * { left: 0, start: 0, center: 0.5, right: 1, end: 1 }[this.textAlign];
+          window.written.push({ text, cut: left < -0.5 || left + width > this.canvas.width + 0.5 });
+          return fillText.call(this, text, x, ...more);
+        };
+      }),
+    });
+    await page.locator(".plot [role=img] canvas, .plot table").first().waitFor();
+    const plot = page.locator(".plot [role=img]");
+    seen[path] = {
+      said: (await plot.count()) ? await plot.getAttribute("aria-label") : null,
+      gaps: (await plot.count()) ? await plot.getAttribute("data-gaps") : null,
+      caption: await page.locator(".plot figcaption").innerText(),
+      written: [...new Set(await page.evaluate(() => window.written.map(({ text }) => text)))],
+      cut: await page.evaluate(() => window.written.filter(({ cut }) => cut).map(({ text }) => text)),
+      changes: await page.locator(".plot tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.innerText))),
+    };
+    await page.context().close();
+  }
+  return seen;
 }
 
 export async function events({ open, given, check }) {
@@ -83,6 +124,21 @@ export async function events({ open, given, check }) {
   return { all: all.length, some: some.length, data: await page.locator("details pre").first().innerText() };
 }
 
+/** What is said of a part in each language. */
+export async function said({ open, given }) {
+  const seen = {};
+  for (const locale of given.locales) {
+    for (const part of given.parts) {
+      const page = await open({ at: given.at, hash: at(given.id, part), locale });
+      await page.locator("main .tabs").waitFor();
+      await page.locator("main .value, main table tbody tr, main .note:not(.loading)").first().waitFor();
+      seen[`${locale} ${part}`] = await page.locator("main").innerText();
+      await page.context().close();
+    }
+  }
+  return seen;
+}
+
 /** From a value to its event, batch and decoder; with keys alone. */
 export async function explain({ open, given, check }) {
   const page = await open({ at: given.at, hash: at(given.id) });
@@ -95,9 +151,54 @@ export async function explain({ open, given, check }) {
   check(page.url().includes("explain=Vehicle.Speed"), "the explanation has no address");
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
-  check(!page.url().includes("explain"), "the address keeps what was closed");
+  check(!await page.evaluate(() => location.href.includes("explain")), "the address keeps what was closed"); // as it is, not as the driver has heard
   check(await button.evaluate((each) => each === document.activeElement), "the focus is lost");
+  await page.keyboard.press("Enter");
+  await dialog.getByRole("link").focus();
+  await page.keyboard.press("Enter"); // to its events
+  await dialog.waitFor({ state: "detached" });
+  await page.waitForFunction(() => document.activeElement.id === "main");
   return text;
+}
+
+/** Back closes an explanation and stays on its page, as closing it leads back: the focus is on the value again. */
+export async function backFromExplained({ open, given, check }) {
+  const page = await open({ at: given.at, hash: "#/fleet" });
+  await page.evaluate((hash) => (location.hash = hash), at(given.id));
+  const button = value(page, "Speed").locator("button");
+  const dialog = page.getByRole("dialog");
+  const shown = async () => {
+    await dialog.waitFor({ state: "detached" });
+    await page.waitForFunction(() => !location.href.includes("explain"));
+    check(await button.evaluate((each) => each === document.activeElement), "the focus is lost");
+  };
+  const explained = async () => {
+    await button.focus();
+    await page.keyboard.press("Enter");
+    await dialog.locator(".way").waitFor();
+  };
+  await explained();
+  await page.goBack();
+  await shown();
+  await page.goForward();
+  await dialog.locator(".way").waitFor();
+  await page.goBack();
+  await shown();
+  await explained();
+  await page.keyboard.press("Escape");
+  await shown();
+  await page.goBack(); // nothing of the explanation is between here and the fleet
+  await page.waitForURL(/#\/fleet/);
+}
+
+/** An explanation that was opened by its address is closed on its page, and the focus is not nowhere. */
+export async function closedExplained({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id, "", "explain=Vehicle.Speed") });
+  await page.getByRole("dialog").locator(".way").waitFor();
+  await page.getByRole("button", { name: "Close" }).press("Enter");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  check(!await page.evaluate(() => location.href.includes("explain")), "the address keeps what was closed");
+  await page.waitForFunction(() => document.activeElement !== document.body);
 }
 
 /** The scrubber shows what the API answers as of that moment. */
@@ -121,14 +222,17 @@ export async function past({ open, given, base }) {
 }
 
 /** Late data: true of a moment, but not known then. */
-export async function known({ open, given }) {
+export async function known({ open, given, check }) {
   const page = await open({ at: given.at, hash: at(given.id, "signals", `find=AirTemperature&at=${given.moment}`) });
   await page.locator("main table tbody tr").first().waitFor();
   const wasTrue = await page.locator("main table tbody tr").first().innerText();
   await page.getByLabel("By which clock").selectOption("known");
   await page.waitForFunction((before) => document.querySelector("main").innerText.includes("°C") === false || document.querySelector("main table tbody tr")?.innerText !== before, wasTrue);
   await page.locator("main .note:not(.loading), main table tbody tr").first().waitFor();
-  return { wasTrue, wasKnown: await page.locator("main").innerText() };
+  await page.reload(); // the address holds the clock, too
+  await page.locator("main table tbody tr").first().waitFor();
+  check(await page.getByLabel("By which clock").inputValue() === "known", "the clock is lost with a reload");
+  return { wasTrue, wasKnown: await page.locator("main table tbody tr").first().innerText() };
 }
 
 /** Played on, the moment moves by itself. */
@@ -142,9 +246,25 @@ export async function play({ open, given, check }) {
   await page.getByRole("button", { name: "Pause", exact: true }).click();
 }
 
-export async function compare({ open, given }) {
+/** Two moments side by side; each value of a signal is explained as of its own moment. */
+export async function compare({ open, given, check }) {
   const page = await open({ at: given.at, hash: at(given.id, "compare", `at=${given.right}&vs=${given.left}`) });
   await page.locator("main table tbody tr").first().waitFor();
+  const sides = page.locator("main table tbody tr", { hasText: given.explained }).getByRole("button");
+  for (const index of [0, 1]) {
+    const text = await sides.nth(index).innerText();
+    await sides.nth(index).focus();
+    await page.keyboard.press("Enter");
+    await page.locator("dialog .way").waitFor();
+    const told = await page.locator("dialog .way dd").first().innerText();
+    check(told.startsWith(text), `${text} is explained as ${told}`);
+    await page.reload();
+    await page.locator("dialog .way").waitFor();
+    check(await page.locator("dialog .way dd").first().innerText() === told, "the explanation is another one after a reload");
+    await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
+    check(!/explain|side/.test(page.url()), page.url());
+  }
   return { count: await page.locator("main p[role=status]").innerText(), rows: await page.locator("main table tbody tr").allInnerTexts() };
 }
 
@@ -213,6 +333,38 @@ export async function scrubbed({ open, given, check }) {
   return [...said, new URLSearchParams(page.url().split("?")[1]).get("at")];
 }
 
+/** The right end of the scrubber is the present, with keys and with the pointer. */
+export async function liveEnd({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id) });
+  const scrubber = page.getByLabel("Moment");
+  await value(page, "Speed").waitFor();
+  for (const end of [() => scrubber.press("End"), async () => {
+    const { x, y, width, height } = await scrubber.boundingBox();
+    await page.mouse.move(x + width / 2, y + height / 2);
+    await page.mouse.down();
+    await page.mouse.move(x + width - 1, y + height / 2, { steps: 4 });
+    await page.waitForFunction(() => document.querySelector(".scrub input").getAttribute("aria-valuetext") === "Live");
+    check(page.url().includes("at="), "it goes before it is let go");
+    await page.mouse.up();
+  }]) {
+    await scrubber.press("PageDown"); // back from the present
+    await page.locator(".time-bar.is-past").waitFor();
+    await page.clock.setFixedTime(new Date(given.later)); // the present has gone on since
+    await end();
+    await page.locator(".time-bar.is-live").waitFor();
+    check(!page.url().includes("at="), page.url());
+  }
+}
+
+/** In a window of the past the right end is a moment like any other. */
+export async function pastEnd({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id, "", `at=${given.moment}&span=1h`) });
+  await value(page, "Speed").waitFor();
+  await page.getByLabel("Moment").press("End");
+  await page.waitForFunction((moment) => !location.hash.includes(encodeURIComponent(moment)), given.moment);
+  return new URLSearchParams(page.url().split("?")[1]).get("at");
+}
+
 /** A date and time typed key by key, as somebody does who has no pointer. */
 export async function typed({ open, given, check }) {
   const page = await open({ at: given.at, hash: at(given.id, "media"), locale: "en-US" });
@@ -236,4 +388,65 @@ export async function byVin({ open, given, check }) {
   await page.goBack();
   await page.waitForURL(/#\/fleet/);
   return decodeURIComponent(found[1]);
+}
+
+/** While another moment loads, what is shown is still of the moment before, and so are its ages. */
+export async function kept({ open, given, check }) {
+  const page = await open({ at: given.at, hash: `${given.hash}?at=${given.moments[0]}` });
+  const shown = () => page.locator("main").evaluate((main) => [...main.querySelectorAll("table.vehicles tbody tr, .head time, .provenance, table thead")].map((each) => each.textContent));
+  await page.locator("main .provenance time, table.vehicles tbody tr").first().waitFor();
+  await page.locator(".loading").first().waitFor({ state: "detached" });
+  const before = await shown();
+  let released = () => {};
+  const held = new Promise((done) => (released = done));
+  await page.route("**/graphql", (route) => held.then(() => route.continue()));
+  await page.evaluate(([hash, moment]) => (location.hash = `${hash}?at=${moment}`), [given.hash, given.moments[1]]);
+  await page.locator("main .loading").first().waitFor();
+  const meanwhile = await shown();
+  check(JSON.stringify(meanwhile) === JSON.stringify(before), `${JSON.stringify(before)} became ${JSON.stringify(meanwhile)}`);
+  released();
+  await page.locator(".loading").first().waitFor({ state: "detached" });
+  check(JSON.stringify(await shown()) !== JSON.stringify(before), "it stays that of the moment before");
+}
+
+/** The map shows track, vehicle and destination, and follows the vehicle until somebody moves the map; "Show all" follows it again. */
+export async function tracked({ open, given, base, check }) {
+  const page = await open({ at: given.at, hash: at(given.id) });
+  const boxHas = (places) => page.waitForFunction((wanted) => {
+    const [south, west, north, east] = window.shownBox();
+    return wanted.every(([latitude, longitude]) => latitude > south && latitude < north && longitude > west && longitude < east);
+  }, places);
+  const box = () => page.evaluate(() => window.shownBox());
+  const moved = async (turn) => {
+    await page.request.post(`${base}/changed`);
+    await value(page, "Place").getByText(`${given.places[turn][0]}°`).waitFor();
+  };
+  await page.locator(".map canvas").waitFor();
+  await page.evaluate(async () => (window.shownBox = (await import("/console/js/parts/map_view.js")).shownBox));
+  await boxHas([...given.track, given.goal]);
+  await moved(0);
+  await boxHas([...given.track, given.goal, given.places[0]]);
+  await page.locator(".map canvas").press("ArrowRight");
+  const before = await box();
+  await moved(1);
+  check(JSON.stringify(await box()) === JSON.stringify(before), "the map goes away from what somebody looks at");
+  await page.getByRole("button", { name: "Show all" }).click();
+  await boxHas([given.goal, given.places[1]]);
+  await moved(2);
+  await boxHas([given.goal, given.places[2]]);
+}
+
+/** The field for date and time shows the present while that is looked at, and is left alone where somebody types. */
+export async function ticking({ open, given, check }) {
+  const page = await open({ at: given.at, hash: at(given.id) });
+  const field = page.getByLabel("Date and time");
+  const shows = (minute) => page.waitForFunction((wanted) => document.querySelector(".time-bar input[type=datetime-local]").value === wanted, minute);
+  await shows(given.minutes[0]);
+  await page.clock.setFixedTime(new Date(given.later[0]));
+  await shows(given.minutes[1]);
+  check(!page.url().includes("at="), "the present has become a moment of the past");
+  await field.focus();
+  await page.clock.setFixedTime(new Date(given.later[1]));
+  await page.waitForFunction((most) => document.querySelector(".time-bar input[type=datetime-local]").max.startsWith(most), given.minutes[2]);
+  check(await field.inputValue() === given.minutes[1], "it changes under the fingers of who types");
 }

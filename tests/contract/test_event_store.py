@@ -103,6 +103,27 @@ def test_reading_goes_on_after_a_position_and_stops_at_the_limit(log: EventLog) 
     assert log.read(10, 4) == []
 
 
+def test_reading_stops_at_so_many_bytes_but_not_before_the_first_event(log: EventLog) -> None:
+    log.append([event(version, state=b"x" * size) for version, size in enumerate((9, 4, 3, 3, 1), 1)])
+
+    def read(after_position: int, limit: int, bytes_max: int) -> list[int]:
+        return [record.position for record in log.read(after_position, limit, bytes_max)]
+
+    assert read(0, 9, 5) == [1]
+    assert read(1, 9, 7) == [2, 3]
+    assert read(1, 9, 9) == [2, 3]
+    assert read(1, 9, 10) == [2, 3, 4]
+    assert read(1, 2, 10) == [2, 3]
+    assert read(4, 9, 10) == [5]
+    assert read(5, 9, 10) == []
+
+
+def test_an_outline_is_an_event_without_its_bytes(log: EventLog) -> None:
+    log.append([event(1), event(1, OTHER_CAR), event(2, OTHER_CAR, topic="vehicle.y.v1")])
+    assert log.outlines(1, 9) == [record._replace(state=b"") for record in log.read(1, 9)]
+    assert [each.position for each in log.outlines(0, 2)] == [1, 2]
+
+
 def test_a_vehicle_is_read_after_a_version_up_to_a_limit(log: EventLog) -> None:
     log.append([event(version, car) for version in range(1, 6) for car in (CAR, OTHER_CAR)])
     assert [record.version for record in log.events_of(CAR)] == [1, 2, 3, 4, 5]

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.row_block import RowBlock
-from domain.errors import PositionConflictError
+from domain.errors import PositionConflictError, UnstorableError
 from domain.units import Micros
 from projections.digest import digest
 from projections.ports import Commit, Moved, Parked, ReadModelStore
-from projections.projection import Projection
+from projections.projection import Projection, Row
 from tests.support.read_models import CAR, OTHER_CAR, SAMPLE, ReadingRow, StayRow, new_store, projection
 
 
@@ -148,6 +148,33 @@ def test_what_is_not_a_number_comes_back_as_such(store: ReadModelStore) -> None:
     assert math.isnan(row.level)
     assert row.levels[0] is not None
     assert math.isnan(row.levels[0])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        ReadingRow(CAR, "a\0b"),
+        ReadingRow(CAR, "Speed", number=2**63),
+        ReadingRow(CAR, "Speed", last=-(2**63) - 1),
+        ReadingRow(CAR, "Speed", note="a\0b"),
+        ReadingRow(CAR, "Speed", note="\ud800"),
+        ReadingRow(CAR, "Speed", moments=[1, 2**63]),
+        ReadingRow(CAR, "Speed", number=None),  # type: ignore[arg-type]
+        ReadingRow(CAR, "Speed", number="many"),  # type: ignore[arg-type]
+        ReadingRow(CAR, "Speed", note=1.5),  # type: ignore[arg-type]
+    ],
+)
+def test_what_no_column_has_a_place_for_is_named_and_nothing_of_its_step_is_written(
+    store: ReadModelStore, odd: ReadingRow
+) -> None:
+    good = ReadingRow(OTHER_CAR, "Speed")
+    upserts: dict[type[Row], list[Row]] = {StayRow: [StayRow(CAR, 5, -1, "garage")], ReadingRow: [good, odd]}
+    with pytest.raises(UnstorableError):
+        store.commit(SAMPLE, Commit(0, 1, upserts=upserts, versions={CAR: Moved(0, 1)}))
+
+    assert (store.position(SAMPLE), store.versions(SAMPLE, [CAR]), readings(store)) == (0, {}, [])
+    put(store, good)
+    assert readings(store) == [good]
 
 
 # --- positions --------------------------------------------------------------------------------------------------------

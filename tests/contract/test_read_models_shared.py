@@ -14,9 +14,13 @@ from uuid import UUID
 import pytest
 
 from domain.errors import PositionConflictError
+from domain.events import VehicleDecommissioned, VehicleEvent
 from domain.units import Micros
 from projections.ports import Commit, Moved, Parked, ReadModelStore
+from projections.projection import Recorded, Rows
+from tests.support.batches import T0
 from tests.support.read_models import CAR, OTHER_CAR, SAMPLE, ReadingRow, projection
+from tests.support.read_side import ListFeed, recorded, runner
 
 THIRD_CAR = UUID(int=77)
 ONE, TWO, THREE = "events 0", "events 1", "events 2"  # partitions
@@ -293,3 +297,32 @@ def test_a_partition_of_which_only_is_known_that_it_is_complete_is_new(store: Re
     assert (store.consumed(SAMPLE, [ONE]), store.position(SAMPLE)) == ({ONE: 7}, 50)
     with pytest.raises(PositionConflictError, match=f"{ONE} is not at 0 any more"):
         store.commit(SAMPLE, Commit(consumed={ONE: Moved(0, 8)}))
+
+
+def test_a_vehicle_whose_row_no_table_takes_is_parked_and_the_others_go_on(store: ReadModelStore) -> None:
+    def fold(each: Recorded, event: VehicleEvent, rows: Rows) -> None:
+        odd = (event.originator_id, event.originator_version) == (CAR, 3)
+        rows.put(ReadingRow(event.originator_id, f"{event.originator_version}", number=2**63 if odd else each.position))
+
+    reading = replace(SAMPLE, folds={VehicleDecommissioned: fold})
+    feed = ListFeed(
+        recorded(
+            VehicleDecommissioned(
+                originator_id=car, originator_version=version, captured_at=T0, received_at=T0, reason="sold"
+            )
+            for version in range(1, 5)
+            for car in (CAR, OTHER_CAR)
+        )
+    )
+    running = runner(reading, feed, store)
+    running.step()
+
+    assert store.position(SAMPLE) == 8
+    assert dict(store.versions(SAMPLE, [CAR, OTHER_CAR])) == {CAR: 2, OTHER_CAR: 4}
+    assert [row.number for row in store.rows(SAMPLE, ReadingRow)] == [1, 3, 2, 4, 6, 8]
+    ((vehicle_id, waiting),) = store.parked(SAMPLE).items()
+    assert (vehicle_id, waiting.version, waiting.position, waiting.newest_version) == (CAR, 3, 5, 4)
+    assert waiting.error.startswith("UnstorableError: no column has a place for it")
+    again = running.retry(CAR)
+    assert again
+    assert (again.version, again.attempts, again.newest_version) == (3, 2, 4)

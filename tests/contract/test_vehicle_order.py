@@ -7,10 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.twins import ANY_VEHICLE, VehicleFilter
+from adapters.twins import ANY_VEHICLE, Circle, VehicleFilter
 from adapters.vehicle_order import OrderBy, Place, VehicleOrder
+from domain import events as e
 from domain import paths
-from domain.units import Micros
+from domain.geo import great_circle_m
+from domain.units import Degrees, Micros
 from tests.contract.test_twin_reader import WORLDS, world_of
 from tests.support.twins import SECOND, T0, Car, World
 
@@ -24,14 +26,36 @@ class Told(NamedTuple):
     percent: float | None
     seen_s: int | None  # after T0
     quality: int = 0
+    place: tuple[Degrees, Degrees] | None = None
+    warnings: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
 
 
+BERLIN = (Degrees(52.52), Degrees(13.405))
+WORLD_ROUND_BERLIN = Circle(*BERLIN, 25_000_000.0)
 FLEET = [
-    Told("WVW", "Volkswagen", "ID.3", 80.0, 10),
-    Told("WAU", "Audi", "e-tron", 9.5, 7),
-    Told("LSV", "Audi", None, 9.5, 10),
-    Told("1VW", "audi", "A3", None, 3),
-    Told("8AG", "Škoda", "a3", 0.0, 7),
+    Told(
+        "WVW",
+        "Volkswagen",
+        "ID.3",
+        80.0,
+        10,
+        place=(Degrees(52.4), Degrees(10.8)),
+        warnings=("TYRE_PRESSURE_LOW", "FUEL_LEVEL_LOW"),
+    ),
+    Told("WAU", "Audi", "e-tron", 9.5, 7, place=BERLIN, codes=("P0D59", "U0100", "P0D59")),  # one in two forms
+    Told(
+        "LSV",
+        "Audi",
+        None,
+        9.5,
+        10,
+        place=(Degrees(-52.52), Degrees(-166.595)),
+        warnings=("FUEL_LEVEL_LOW",),
+        codes=("P0D59",),
+    ),
+    Told("1VW", "audi", "A3", None, 3, place=(Degrees(52.4), Degrees(10.8))),
+    Told("8AG", "Škoda", "a3", 0.0, 7, place=(Degrees(0.0), Degrees(180.0)), codes=("P0300", "P0301", "P0302")),
     Told("0ZZ", "Skoda", None, -0.0, 1),  # of no region
     Told("AAA", "Ａudi", "\U0001f697", 100.0, 99),  # noqa: RUF001  # beyond what a byte or a UTF-16 unit holds
     Told("6AA", "Audi", "A3", None, None),
@@ -53,6 +77,12 @@ def cars() -> list[Car]:
             car.sample(at, {paths.SPEED: 1.0})
             if percent:
                 car.sample(at, percent, told.quality)
+            if told.place is not None:
+                car.sample(at, dict(zip((paths.LATITUDE, paths.LONGITUDE), told.place, strict=True)))
+            for warning in told.warnings:
+                car.tell(e.WarningRaised, at, warning=warning, path="Vehicle.Speed", value=1.0, limit=2.0)
+            for failure_type, code in enumerate(told.codes):
+                car.code(at, code, failure_type=failure_type)
         made.append(car)
     return made
 
@@ -79,12 +109,22 @@ def value(number: int, by: OrderBy) -> Any:
         OrderBy.REGISTERED_AT: car.entry.registered_at,
         OrderBy.LAST_SEEN: None if told.seen_s is None else T0 + told.seen_s * SECOND,
         OrderBy.STATE_OF_CHARGE: charge,
+        OrderBy.WARNINGS: len(told.warnings),
+        OrderBy.TROUBLE_CODES: len(set(told.codes)),
+        OrderBy.DISTANCE: None if told.place is None else great_circle_m(*told.place, *BERLIN),
     }[by]
     return found.encode() if isinstance(found, str) else found
 
 
+def asked(order: VehicleOrder, chosen: VehicleFilter) -> VehicleFilter:
+    """Return a filter, with the point that an order by distance is from."""
+    return chosen._replace(circle=WORLD_ROUND_BERLIN) if order.by is OrderBy.DISTANCE else chosen
+
+
 def expected(order: VehicleOrder, numbers: list[int]) -> list[int]:
     """Return these vehicles as they are to come."""
+    if order.by is OrderBy.DISTANCE:  # who is nowhere is not within it
+        numbers = [number for number in numbers if FLEET[number].place is not None]
     by_id = sorted(numbers, key=lambda number: CARS[number].id)
     groups: dict[Any, list[int]] = {}
     for number in by_id:
@@ -100,7 +140,7 @@ def paged(world: World, order: VehicleOrder, chosen: VehicleFilter, size: int) -
     after: Place | None = None
     with world.twins.reading() as read:
         while True:
-            page = read.ordered_vehicles(size, order, after, chosen)
+            page = read.ordered_vehicles(size, order, after, asked(order, chosen))
             found += [numbers[each.entry.vehicle_id] for each in page]
             assert [each.entry for each in page] == [CARS[number].entry for number in found[len(found) - len(page) :]]
             if len(page) < size:
@@ -153,6 +193,9 @@ VALUES = {
     OrderBy.REGISTERED_AT: st.integers(-(2**63), 2**63 - 1),
     OrderBy.LAST_SEEN: st.integers(-(2**63), 2**63 - 1),
     OrderBy.STATE_OF_CHARGE: st.floats(allow_nan=False, allow_infinity=False),
+    OrderBy.WARNINGS: st.integers(-(2**63), 2**63 - 1),
+    OrderBy.TROUBLE_CODES: st.integers(0, 4),
+    OrderBy.DISTANCE: st.floats(allow_nan=False, allow_infinity=False),
 }
 
 
@@ -163,8 +206,9 @@ def test_a_list_goes_on_from_any_place(world: World, data: st.DataObject, order:
     car = data.draw(st.sampled_from([*CARS, Car(777)]))
     told: Any = data.draw(st.none() | VALUES.get(order.by, TEXTS))
     whole = expected(order, EVERY)
+    place, whole_fleet = Place(told, car.id), asked(order, ANY_VEHICLE)
     with world.twins.reading() as read:
-        rest = [each.entry.vehicle_id for each in read.ordered_vehicles(100, order, Place(told, car.id), ANY_VEHICLE)]
+        rest = [each.entry.vehicle_id for each in read.ordered_vehicles(100, order, place, whole_fleet)]
     assert rest == [CARS[number].id for number in whole if _later(number, order, told, car)]
 
 

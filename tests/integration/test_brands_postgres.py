@@ -24,6 +24,7 @@ from adapters.twins import ANY_VEHICLE, PROJECTIONS
 from domain import paths
 from domain.errors import BadInputError
 from tests.support.databases import database, new_database, server
+from tests.support.former_database import undo_migrations
 from tests.support.twins import Car, World, full_car, postgres_world
 
 __all__ = ["database", "server"]
@@ -39,6 +40,7 @@ CARS = cars()
 WITHOUT_VEHICLES = {"projection_positions", "shown_projections"}
 OF_THE_OWNER = {
     *("consumed_positions", "projection_sources", "schema_version", "set_aside", "stream_progress"),
+    "set_aside_counted",
     "trusted_documents",
 }
 WITH_VEHICLES_ELSEWHERE = {"projection_versions"}  # in a list
@@ -286,18 +288,7 @@ def test_migrations_protect_what_was_there_before(server: EmbeddedServer) -> Non
         with closing(PostgresEventLog.open(conninfo)), closing(PostgresReadModels(conninfo).open()) as models:
             models.prepare(PROJECTIONS[1])
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            for (name,) in connection.execute("SELECT DISTINCT polrelid::regclass::text FROM pg_policy").fetchall():
-                connection.execute(f"DROP POLICY all_rows ON {name}")
-                connection.execute(f"DROP POLICY IF EXISTS own_vehicles ON {name}")
-                connection.execute(f"DROP POLICY IF EXISTS of_all_vehicles ON {name}")
-                connection.execute(f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY")
-            connection.execute(
-                "DROP TABLE access_records, trusted_documents; DROP TYPE bigint_items, double_precision_items"
-            )
-            connection.execute("DROP FUNCTION protect_vehicles, log_end, log_recorded_at, vehicles_seen")
-            connection.execute("DROP INDEX directory_brand_idx")
-            connection.execute("ALTER TABLE projection_vehicles DROP COLUMN seen_at")
-            connection.execute("DELETE FROM schema_version WHERE version >= 8")
+            undo_migrations(connection, after=7)
         with postgres_world(conninfo, *cars()) as world:
             assert all(table["forced"] for name, table in tables(world).items() if name.startswith("media_v1_"))
             test_a_statement_without_any_condition_shows_the_own_vehicles_only(world)

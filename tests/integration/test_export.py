@@ -116,6 +116,35 @@ def test_a_full_disk_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
+def whole_export(folder: Path) -> None:
+    with parquet_export.whole_or_nothing(folder) as files:
+        files.add_streams(len(examples()), ['{"table": "stream_progress", "row": {}}'])
+        parquet_export.write_events(files, examples(), lambda _: None, lambda _: True)
+
+
+def test_a_file_of_lines_that_has_no_place_leaves_nothing(tmp_path: Path) -> None:
+    lines = tmp_path / "events.streams.ndjson"
+    (lines / "of another").mkdir(parents=True)
+    with pytest.raises(BadInputError, match="nothing was left there") as refused:
+        whole_export(tmp_path / "events")
+    assert refused.value.where == str(lines)
+    assert list(tmp_path.iterdir()) == [lines]
+
+
+def test_a_folder_that_has_no_place_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def rename_files(path: Path, target: Path) -> Path:
+        if path.is_dir():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_files)
+    with pytest.raises(BadInputError, match="the disk is full"):
+        whole_export(tmp_path / "events")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_export_to_the_same_place_is_refused_and_the_first_is_whole(tmp_path: Path) -> None:
     folder = tmp_path / "events"
     with parquet_export.whole_or_nothing(folder) as files:

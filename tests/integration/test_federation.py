@@ -1,7 +1,6 @@
 """A router's own composer takes our subgraph, beside others that add to a vehicle by either key."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,32 +8,32 @@ import pytest
 
 from adapters.graphql.federation import subgraph_sdl
 from adapters.graphql.sdl import text
+from tests.support.node import NodeProject
 
-FOLDER = Path(__file__).parents[1] / "clients" / "federation"
 COMPOSING_S_MAX = 120
 
-pytestmark = [
-    pytest.mark.node,
-    pytest.mark.skipif(
-        not ((FOLDER / "node_modules").is_dir() and shutil.which("node")),
-        reason="needs Node.js and `npm ci` in tests/clients/federation",
-    ),
-]
+pytestmark = pytest.mark.node
 
 
-def composed(sdl: str, folder: Path) -> tuple[list[str], str | None]:
+@pytest.fixture
+def router(tmp_path: Path) -> NodeProject:
+    return NodeProject("federation", tmp_path)
+
+
+def composed(sdl: str, router: NodeProject) -> tuple[list[str], str | None]:
     """Return the errors of composing a subgraph with two others, and what they make together."""
-    file = folder / "subgraph.graphql"
-    file.write_text(sdl, encoding="utf-8")
-    command = ["node", "compose.mjs", str(file)]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=COMPOSING_S_MAX, check=False)
+    (router.folder / "subgraph.graphql").write_text(sdl, encoding="utf-8")
+    command = ["node", "compose.mjs", "subgraph.graphql"]
+    done = subprocess.run(
+        command, cwd=router.folder, capture_output=True, text=True, timeout=COMPOSING_S_MAX, check=False
+    )
     found = json.loads(done.stdout)
     assert done.returncode == bool(found["errors"]), done.stderr
     return found["errors"], found["supergraph"]
 
 
-def test_it_composes(tmp_path: Path) -> None:
-    errors, supergraph = composed(subgraph_sdl(text()), tmp_path)
+def test_it_composes(router: NodeProject) -> None:
+    errors, supergraph = composed(subgraph_sdl(text()), router)
     assert errors == []
     assert supergraph is not None
     vehicle = supergraph.partition("type Vehicle implements Node")[2].partition("\n}")[0]
@@ -44,6 +43,6 @@ def test_it_composes(tmp_path: Path) -> None:
         assert field in vehicle
 
 
-def test_without_its_keys_it_does_not(tmp_path: Path) -> None:
-    errors, _ = composed(subgraph_sdl(text()).replace('@key(fields: "vin")', ""), tmp_path)
+def test_without_its_keys_it_does_not(router: NodeProject) -> None:
+    errors, _ = composed(subgraph_sdl(text()).replace('@key(fields: "vin")', ""), router)
     assert errors

@@ -6,6 +6,8 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +87,12 @@ def test_an_import_is_the_log_that_was_exported(
     assert again.status == 0
     for path in exported.rglob("*.parquet"):
         assert pq.read_table(path).equals(pq.read_table(exported.parent / "again" / path.relative_to(exported)))
-    (first, *streams), (other, *others) = (
+    (first, *streams, end), (other, *others, other_end) = (
         (folder / STREAMS).read_text().splitlines() for folder in (exported, exported.parent / "again")
     )
     assert streams == others
     assert len(streams) > 1
+    assert json.loads(end)["events_sha256"] == json.loads(other_end)["events_sha256"]
     assert json.loads(first)["last_position"] == json.loads(other)["last_position"] == len(told(driven)[1])
 
 
@@ -158,10 +161,7 @@ def _type_gone(exported: Path) -> None:
 
 def _tail_gone(exported: Path) -> None:
     """Take the newest event away."""
-    last = max(
-        exported.rglob("*.parquet"),
-        key=lambda path: max(pq.read_table(path, partitioning=None).column("position").to_pylist(), default=0),
-    )
+    last = max(exported.rglob("*.parquet"), key=_last_position)
     _rewrite(last, lambda table: table.slice(0, len(table) - 1))
 
 
@@ -197,9 +197,59 @@ def _unknown_topic(exported: Path) -> None:
     _rewrite(exported / TRIPS, lambda table: _with(table, "topic", lambda _: "vehicle.flown.v1"))
 
 
-def _streams(exported: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
+def _other_bytes(exported: Path) -> None:
+    """Change one bit of what an event tells."""
+    _rewrite(exported / TRIPS, lambda table: _with(table, "data", lambda data: data[:-1] + bytes([data[-1] ^ 1])))
+
+
+def _other_time(exported: Path) -> None:
+    """Have the newest event recorded a moment later."""
+
+    def change(table: pa.Table) -> pa.Table:
+        last = table.column("position").to_pylist().index(max(map(_last_position, exported.rglob("*.parquet"))))
+        times = iter(range(len(table)))
+        later = timedelta(microseconds=1)
+        return _with(table, "recorded_at", lambda at: at + later if next(times) == last else at)
+
+    _rewrite(max(exported.rglob("*.parquet"), key=_last_position), change)
+
+
+def _last_position(path: Path) -> int:
+    return max(pq.read_table(path, partitioning=None).column("position").to_pylist(), default=0)
+
+
+def _streams(exported: Path, change: Callable[[list[bytes]], list[bytes]], *, signed: bool = True) -> None:
+    """Change lines; where the last one tells of them still, it has the SHA-256 that they would have had."""
     path = exported / STREAMS
-    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+    lines = change(path.read_bytes().splitlines(keepends=True))
+    if signed and lines and b"lines_sha256" in lines[-1]:
+        told = json.loads(lines[-1])
+        lines[-1] = json.dumps({**told, "lines_sha256": sha256(b"".join(lines[:-1])).hexdigest()}).encode()
+    path.write_bytes(b"".join(lines))
+
+
+def _spoilt_streams(exported: Path) -> None:
+    old, new = b'"last_sequence": ', b'"last_sequence": 1'
+    _streams(exported, lambda lines: [each.replace(old, new) for each in lines], signed=False)
+
+
+def _unsigned_streams(exported: Path) -> None:
+    """Have a last line without SHA-256."""
+    _streams(exported, lambda lines: [*lines[:-1], json.dumps({"lines": len(lines) - 2}).encode()])
+
+
+def _row(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Path], None]:
+    """Return what changes the row of the first line that has one."""
+
+    def changed(line: bytes) -> bytes:
+        told = json.loads(line)
+        return json.dumps({**told, "row": change(told["row"])}).encode() + b"\n"
+
+    return lambda exported: _streams(exported, lambda lines: [lines[0], changed(lines[1]), *lines[2:]])
+
+
+def _without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda row: {key: value for key, value in row.items() if key != name}
 
 
 def _no_streams(exported: Path) -> None:
@@ -211,11 +261,11 @@ def _empty_streams(exported: Path) -> None:
 
 
 def _bad_streams(exported: Path) -> None:
-    _streams(exported, lambda lines: [lines[0], b"{\n"])
+    _streams(exported, lambda lines: [lines[0], b"{\n", *lines[2:]])
 
 
 def _latin_streams(exported: Path) -> None:
-    _streams(exported, lambda lines: [lines[0], '{"table": "fährt"}\n'.encode("latin-1"), *lines[1:]])
+    _streams(exported, lambda lines: [lines[0], '{"table": "fährt"}\n'.encode("latin-1"), *lines[2:]])
 
 
 def _short_streams(exported: Path) -> None:
@@ -262,8 +312,21 @@ def _strange_streams(exported: Path) -> None:
         (_latin_streams, "line 2 is no JSON object"),
         (_short_streams, "lines are missing after line"),
         (_lacking_streams, "lines are missing after line"),
-        (_longer_streams, "comes after its end"),
+        (_longer_streams, "lines are missing after line"),
+        (_other_bytes, "the events are not those that were exported"),
+        (_other_time, "the events are not those that were exported"),
+        (_spoilt_streams, "its lines are not those that were exported"),
+        (_unsigned_streams, "its last line has no SHA-256 by which a spoilt one would be known"),
         (_odd_streams, "the export contradicts itself"),
+        (_row(lambda row: {**row, "nosuch": 1}), "stream_progress has no column 'nosuch'"),
+        (_row(_without("final")), "stream_progress.final is missing"),
+        (_row(lambda row: {**row, "final": 1}), "stream_progress.final cannot be 1"),
+        (_row(lambda row: {**row, "final": "true"}), 'stream_progress.final cannot be "true"'),
+        (_row(lambda row: {**row, "last_sequence": "7"}), 'stream_progress.last_sequence cannot be "7"'),
+        (_row(lambda row: {**row, "last_sequence": 7.5}), "the export contradicts itself: "),
+        (_row(lambda row: {**row, "last_sequence": None}), "the export contradicts itself: "),
+        (_row(lambda row: {**row, "stream_id": 7}), "stream_progress.stream_id cannot be 7"),
+        (_row(lambda _: [1]), "nobody here can keep what the export has beside the log"),  # type: ignore[arg-type,return-value]
         (_strange_streams, "nobody here can keep what the export has beside the log"),
         (shutil.rmtree, "there is no export of events"),
     ],

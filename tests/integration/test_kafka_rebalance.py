@@ -92,7 +92,7 @@ def batches() -> list[SignalBatch]:
 @contextmanager
 def worker(connection: Connection, prefix: str, log: Log) -> Iterator[None]:
     taking = IngestWorker(fleet_on(log), TelemetryCodec(registry()), log, MemorySetAside(), now)
-    consumer = PartitionConsumer(connection, f"{prefix}telemetry", f"{prefix}ingest", taking, BATCHES_MAX)
+    consumer = PartitionConsumer(connection, f"{prefix}telemetry", PARTITIONS, f"{prefix}ingest", taking, BATCHES_MAX)
     with running(consumer.run):
         yield
 

@@ -1,15 +1,17 @@
 """The log on a real broker: every event once, in order, whoever is killed or hangs."""
 
+import random
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from random import Random
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
@@ -17,11 +19,12 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import MemberToRemove
+from kafka.errors import KafkaTimeoutError
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
 from adapters.clock import now
-from adapters.kafka import last_record, sources
+from adapters.kafka import last_record, pages, sources
 from adapters.kafka import relay as relay_module
 from adapters.kafka.broker import HOST
 from adapters.kafka.client import Connection
@@ -31,12 +34,15 @@ from adapters.kafka.group import HEARTBEAT_MS, join_group
 from adapters.kafka.partition import partition_of
 from adapters.kafka.positions import KafkaPositions
 from adapters.kafka.published import PublishedWatch
-from adapters.kafka.relay import BehindKafkaError, Relay
+from adapters.kafka.relay import Relay
+from adapters.kafka.relayed import BehindKafkaError
 from adapters.kafka.sources import SameTopic, source_of, topic_id
 from adapters.kafka.topics import create_topics
 from adapters.memory.event_store import MemoryEventLog
 from adapters.postgres.event_store import PostgresEventLog
+from adapters.vehicle_log import EVENT_BYTES_MAX
 from domain.errors import StoreError
+from domain.units import MICROS_PER_SECOND, Micros
 from tests.support.command_line import CommandLine
 from tests.support.events import registry
 from tests.support.kafka import PARTITIONS, remake_topic
@@ -141,10 +147,10 @@ class RelayHere:
     def partitions(self) -> list[TopicPartition]:
         return [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
 
-    def append(self, version: int) -> None:
+    def append(self, version: int, state: bytes = b"") -> None:
         """Append an event of each vehicle, in the order of their partitions."""
         cars = {partition_of(str(UUID(int=number)).encode(), PARTITIONS): UUID(int=number) for number in range(100)}
-        self.log.append([StoredEvent(cars[number], version, "x", b"") for number in range(PARTITIONS)])
+        self.log.append([StoredEvent(cars[number], version, "x", state) for number in range(PARTITIONS)])
 
     def remake(self) -> None:
         """Delete the topic, and make it anew."""
@@ -232,7 +238,7 @@ def holding(monkeypatch: pytest.MonkeyPatch, where: type, method: str) -> Iterat
 def test_a_partition_that_is_ahead_of_another_is_not_published_again_while_that_catches_up(
     here: RelayHere, bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "EVENTS_MAX", 10)
+    monkeypatch.setattr(pages, "EVENTS_MAX", 10)
     for version in range(1, 16):
         here.append(version)
     ahead = here.partitions[1]
@@ -243,6 +249,27 @@ def test_a_partition_that_is_ahead_of_another_is_not_published_again_while_that_
         here.wait(lambda: all(here.found[number][-1:] == [57 + number] for number in range(PARTITIONS)))
     wanted = {number: list(range(1 + number, 61, PARTITIONS)) for number in range(PARTITIONS)}
     assert here.found == wanted | {1: [position for position in wanted[1] if position > 41]}
+
+
+@pytest.mark.parametrize("late", [KafkaTimeoutError("not confirmed"), StoreError("a transaction has not ended")])
+def test_events_of_many_bytes_go_out_in_pages_that_brokers_confirm_in_time(
+    here: RelayHere, monkeypatch: pytest.MonkeyPatch, late: Exception
+) -> None:
+    versions, transact = 5, Relay._transact
+    sent: list[int] = []  # events of a transaction
+    for version in range(1, versions + 1):
+        here.append(version, random.Random(version).randbytes(900_000))
+
+    def transact_slowly(relay: Relay, producer: KafkaProducer, chosen: Collection[Any], *more: Any) -> None:
+        sent.extend([len(chosen)] if chosen else [])
+        if len(chosen) > 5:
+            raise late
+        transact(relay, producer, chosen, *more)
+
+    monkeypatch.setattr(Relay, "_transact", transact_slowly)
+    with here.running():
+        here.wait(lambda: here.complete(versions))
+    assert sent == [18, 9, 4, 4, 4, 4, 4]
 
 
 def test_a_relay_that_has_nothing_to_do_gives_partitions_to_others_and_takes_them_back(
@@ -402,10 +429,10 @@ def test_a_topic_that_is_made_anew_while_no_relay_runs_gets_the_whole_log(
     here.append(1)
     here.commit(PARTITIONS, "0123abcd")  # by a relay that knew the topic before; brokers mostly forget it with that
     positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group, here.log)
-    assert positions.published() == dict.fromkeys(range(PARTITIONS), 0)
+    assert positions.published().up_to == dict.fromkeys(range(PARTITIONS), 0)
     with here.running():
         here.wait(lambda: here.complete(1))
-        assert positions.published() == dict.fromkeys(range(PARTITIONS), PARTITIONS)
+        assert positions.published().up_to == dict.fromkeys(range(PARTITIONS), PARTITIONS)
 
 
 def test_what_is_not_of_this_topic_is_not_taken_for_published(here: RelayHere, bootstrap_servers: str) -> None:
@@ -463,7 +490,7 @@ def test_records_of_others_in_the_topic_say_nothing_of_how_far_it_is(
             for number in range(PARTITIONS):
                 producer.send(here.topic, FOREIGN, key=each, headers=headers, partition=number).get(PATIENCE_S)
     positions = KafkaPositions(Connection(bootstrap_servers), topic_prefix, PARTITIONS, here.group, here.log)
-    assert positions.published() == {number: 1 + number for number in range(PARTITIONS)}
+    assert positions.published().up_to == {number: 1 + number for number in range(PARTITIONS)}
     with here.running():
         here.wait(lambda: here.complete(2))
 
@@ -497,8 +524,14 @@ def test_a_log_that_was_restored_and_has_grown_since_is_not_published(here: Rela
     for version in range(1, 4):  # as many events as the topic has, and more
         other.append(version)
     relay = Relay(Connection(bootstrap_servers), here.topic, PARTITIONS, here.group, other.log)
-    with pytest.raises(BehindKafkaError, match="has another event at position 4 than the log"):
+    with pytest.raises(BehindKafkaError, match="has another event at position 4 than the log") as refused:
         relay.run(threading.Event())
+    positions = [
+        KafkaPositions(Connection(bootstrap_servers), here.topic_prefix, PARTITIONS, here.group, log).published()
+        for log in (here.log, other.log)
+    ]
+    assert positions[0].trouble is None
+    assert (positions[1].trouble or "").partition(" ")[2] == str(refused.value).partition(" ")[2]  # of any partition
 
 
 class SilentConsumer:
@@ -538,6 +571,10 @@ def test_relays_that_are_killed_and_hang_publish_each_event_once(rig: Rig) -> No
 
 
 LOG_IS_OLDER = "the log ends at 9: it is older than what was published (a restored backup?)"
+REMEDY = (
+    "; restore a newer one, or, to go on with this one, stop every `fleettwin run relay` and make the topic anew with"
+    " `fleettwin republish --recreate`"
+)
 
 
 def take_back_the_log(rig: Rig) -> None:
@@ -556,6 +593,13 @@ def test_a_log_that_is_older_than_the_topic_is_not_published(rig: Rig) -> None:
     done = rig.fleettwin.run("run", "relay")
     assert done.status == 2
     assert LOG_IS_OLDER in done.stderr.splitlines()[-1]
+    assert LOG_IS_OLDER in rig.fleettwin.run("status", "--json").json["kafka"]["relay"]["trouble"]
+    (told,) = (each for each in rig.fleettwin.run("status").stdout.splitlines() if each.startswith("relay: "))
+    assert told.endswith(LOG_IS_OLDER + REMEDY)
+
+    assert rig.fleettwin.run("republish", "--recreate").status == 0  # as it says
+    assert rig.published() == rig.stored()
+    assert "trouble" not in rig.fleettwin.run("status", "--json").json["kafka"]["relay"]
 
 
 def test_a_log_that_goes_back_under_a_running_relay_ends_it(rig: Rig) -> None:
@@ -568,12 +612,25 @@ def test_a_log_that_goes_back_under_a_running_relay_ends_it(rig: Rig) -> None:
     assert LOG_IS_OLDER in said.splitlines()[-1]
 
 
+def test_an_event_of_the_most_bytes_that_the_log_takes_is_published(here: RelayHere) -> None:
+    odd = bytes(Random(5).randbytes(EVENT_BYTES_MAX))  # which no compression makes smaller
+    cars = {partition_of(str(UUID(int=number)).encode(), PARTITIONS): UUID(int=number) for number in range(100)}
+    here.log.append([StoredEvent(cars[number], 1, "x", odd) for number in range(PARTITIONS)])
+    with here.running():
+        here.wait(lambda: here.complete(1))
+
+
 class LateLog(MemoryEventLog):
     """A log that answers who has waited with a position of long ago."""
 
     def wait(self, after_position: int, timeout_ms: int) -> int:
         super().wait(after_position, timeout_ms)
         return 0
+
+
+def test_events_of_a_clock_that_is_ahead_by_hours_are_published(here: RelayHere) -> None:
+    here.log = MemoryEventLog(lambda: Micros(now() + 3 * 3_600 * MICROS_PER_SECOND))
+    here.publish(1)
 
 
 def test_an_old_answer_of_the_log_does_not_end_a_relay(here: RelayHere) -> None:

@@ -37,6 +37,10 @@ CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 MAPS: Final = [word for name in demo.MAPPINGS for word in ("--map", name)]
 OTHER_VIN: Final = "WVWZZZE1ZTP000002"
 ID: Final = Vin.parse(demo.VIN).vehicle_id(VIN_KEY.encode())
+TOO_LARGE: Final = (
+    f"vehicle {ID}: its event vehicle.signals_sampled.v1 has 1,370,151 bytes, more than 1,000,000; send fewer or"
+    " shorter samples in a batch"
+)
 
 
 @dataclass
@@ -143,6 +147,37 @@ def test_a_recording_over_kafka_is_the_twin_that_it_is_without(rig: Rig, other_f
     assert origins(rig.fleettwin) == origins(other_fleettwin) != []
 
 
+def test_a_vehicle_that_cannot_be_read_holds_up_no_other_and_is_taken_in_order_once_it_can(
+    rig: Rig, other_fleettwin: CommandLine
+) -> None:
+    sent = rig.send_demo()
+    rig.send_demo(OTHER_VIN)
+    rewrite = "UPDATE stored_events SET state = {} WHERE originator_id = %s AND originator_version = 1"
+    assert rig.fleettwin.database is not None
+    with psycopg.connect(rig.fleettwin.database, autocommit=True) as connection:
+        connection.execute(rewrite.format("state || '\\x00'::bytea"), [ID])
+        with rig.fleettwin.started("run", "ingest") as worker:
+            rig.wait(worker)
+            refused = rig.fleettwin.run("set-aside", "retry")
+            connection.execute(
+                rewrite.format("substring(state FOR octet_length(state) - 1)"),
+                [ID],
+            )
+            rig.send_demo()  # again: it waits, too, behind what came before
+            rig.wait(worker)
+            retried = rig.fleettwin.run("set-aside", "retry")
+    with demo.recording() as path:
+        for vin in (demo.VIN, OTHER_VIN):
+            car = ("--vin", vin, "--any-vin", "--brand", demo.BRAND, "--model", demo.MODEL)
+            other_fleettwin.ingest(path, *car, *MAPS)
+
+    assert (refused.status, refused.stdout) == (1, f"{sent['batches']:,} still set aside\n")
+    assert (retried.status, retried.stdout) == (0, f"{2 * sent['batches']:,} taken; nothing is set aside\n")
+    assert told(rig.fleettwin, OTHER_VIN) == told(other_fleettwin, OTHER_VIN)
+    assert told(rig.fleettwin, demo.VIN) == told(other_fleettwin, demo.VIN)
+    assert rig.aside() == []
+
+
 def test_a_batch_is_a_cloud_event_under_the_key_of_its_vehicle(rig: Rig) -> None:
     rig.send_demo()
     partition = TopicPartition(rig.topic, partition_of(str(ID).encode(), PARTITIONS))
@@ -186,10 +221,13 @@ def test_a_batch_that_no_car_would_send_is_set_aside_and_its_partition_goes_on(r
     speed, codec = "Vehicle.Speed", TelemetryCodec(registry())
     sent = rig.send_demo()  # registers the vehicle
     usual = SignalBatch(ID, "odd", 1, T0, (sample(speed, 0, 36.5), sample(speed, 1, 36.5)))
+    many = tuple(Sample(f"{number:x}", Micros(number % 60), value=True) for number in range(80_000))
     odd = [
         replace(usual, stream_id="a\0b"),
         replace(usual, received_at=Micros(-(2**63))),
         replace(usual, samples=(Sample(speed, Micros(-(2**63)), 1.0), Sample(speed, Micros(2**63 - 1), 1.0))),
+        replace(usual, sequence=2**63 - 1),
+        replace(usual, stream_id="many", samples=many),
         usual,
     ]
     # The number is one that our sender makes invalid.
@@ -201,6 +239,8 @@ def test_a_batch_that_no_car_would_send_is_set_aside_and_its_partition_goes_on(r
         "its stream_id has a character NUL",
         "its received_at is before 1900 or after 2199, which no clock shows",
         "its sample_captured_at is before 1900 or after 2199, which no clock shows",
+        "its sequence is 9223372036854775807, and counts from 1 to 1,000,000,000,000",
+        TOO_LARGE,
     ]
     assert len(rig.fleettwin.events(demo.VIN)) > sent["batches"]
 
@@ -220,6 +260,9 @@ def test_what_cars_say_that_are_simulated_comes_over_kafka_each_batch_once(rig: 
     assert (vehicles, batches, complete) == (2, sum(rig.ends().values()), True)
     assert driven["vehicles"] == 2
     assert rig.aside() == []
+    status = rig.fleettwin.run("status", "--json").json
+    assert status["logPosition"] > 0
+    assert {each["position"] for each in status["projections"]} == {0}  # which `run project` folds, not who sends
 
 
 def test_a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_beginning(rig: Rig, topic_prefix: str) -> None:

@@ -1,6 +1,7 @@
 """Topics, made and checked on a real broker."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from domain.errors import BadInputError
 from tests.support.command_line import CommandLine, Finished
 from tests.support.kafka import PARTITIONS
 
+PATIENCE_S = 60
 NOBODY = "127.0.0.1:1"  # tcpmux, which nothing serves
 Command = Callable[..., Finished]
 
@@ -76,7 +78,8 @@ def test_another_number_of_partitions_is_refused_in_one_line_and_changes_nothing
     before = described(connection, topic_prefix)
     assert create(KAFKA_PARTITIONS="8").complaint == (
         f"fleettwin: topic {topic_prefix}telemetry: has 4 partitions, and the settings say 8;"
-        " set FLEETTWIN_KAFKA_PARTITIONS=4: another number would mix up the order of a vehicle"
+        " set FLEETTWIN_KAFKA_PARTITIONS=4, or delete the topic and run `fleettwin topics create`:"
+        " another number would mix up the order of a vehicle"
     )
     assert described(connection, topic_prefix) == before
 
@@ -117,6 +120,28 @@ def test_a_start_against_another_number_of_partitions_is_refused_in_one_line(
         complaint = kafka_fleettwin.run(*words, KAFKA_PARTITIONS=str(PARTITIONS + 1)).complaint
     assert complaint.startswith("fleettwin: topic ")
     assert f" has {PARTITIONS} partitions, and the settings say {PARTITIONS + 1}; set " in complaint
+
+
+@pytest.mark.parametrize(
+    ("role", "topic"), [("ingest", "telemetry"), ("relay", "vehicle-events"), ("project", "vehicle-events")]
+)
+def test_a_topic_that_is_made_anew_with_other_partitions_under_a_role_ends_it(
+    role: str, topic: str, kafka_fleettwin: CommandLine, connection: Connection, topic_prefix: str
+) -> None:
+    name, deadline = topic_prefix + topic, time.monotonic() + PATIENCE_S
+    with kafka_fleettwin.started("run", role) as running, connection.administration() as client:
+        assert running.stderr
+        assert running.stderr.readline().endswith("Ctrl-C stops\n")  # it has checked its topics
+        client.delete_topics([name])
+        while client.create_topics({name: {"num_partitions": 6}}, raise_errors=False)["topics"][0]["error_code"]:
+            assert time.monotonic() < deadline  # the one before is still there
+        _, said = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == 2
+    assert said.splitlines()[-1] == (
+        f"fleettwin: topic {name}: has 6 partitions, and the settings say {PARTITIONS};"
+        " set FLEETTWIN_KAFKA_PARTITIONS=6, or delete the topic and run `fleettwin topics create`:"
+        " another number would mix up the order of a vehicle"
+    )
 
 
 def test_several_may_create_them_at_once(connection: Connection, topic_prefix: str) -> None:

@@ -13,6 +13,7 @@ from adapters.rebuild import Job, chunks, filler
 from adapters.twins import SEEN_ROWS, projection_of
 from projections.projection import row_spec
 from tests.support.command_line import CommandLine
+from tests.support.former_database import undo_migrations
 from tests.support.small_drives import petrol_drive
 from tests.support.twins import SECOND, T0, full_car, postgres_world
 
@@ -76,9 +77,7 @@ def test_it_is_what_the_rows_say_after_a_rebuild_by_the_command(
 def test_a_database_of_the_release_before_has_it_from_its_rows(fresh_database: str) -> None:
     with postgres_world(fresh_database, full_car(1), full_car(2)):
         with psycopg.connect(fresh_database) as connection:
-            connection.execute("DROP FUNCTION vehicles_seen")
-            connection.execute("ALTER TABLE projection_vehicles DROP COLUMN seen_at")
-            connection.execute("DELETE FROM schema_version WHERE version >= 12")
+            undo_migrations(connection, after=11)
         with closing(PostgresEventLog.open(fresh_database)):
             for name in NAMES:
                 assert kept(fresh_database, name) == told(fresh_database, name)

@@ -13,12 +13,12 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from adapters import demo
 from adapters.graphql.ids import cursor_of
 from tests.support.command_line import ROOT, CommandLine, serving
-from tests.support.small_drives import petrol_drive
 
 PAGE: Final = (ROOT / "docs/partners.md").read_text(encoding="utf-8")
-VIN: Final = "WVWZZZE1ZTP000042"
+VIN: Final = demo.VIN
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS: Final = BLOCK.findall(PAGE)
 SHELL: Final = "".join(code for language, code in BLOCKS if language == "sh")
@@ -34,8 +34,9 @@ def server_and_token(database: str, tmp_path_factory: pytest.TempPathFactory) ->
     """Give the address of a server, and a token as the page begins with it."""
     folder = tmp_path_factory.mktemp("partners")
     fleettwin = CommandLine(folder / "home", database, {"TOKEN_KEYS": "development"})
-    (folder / "drive.log").write_text(petrol_drive())
-    fleettwin.ingest(folder / "drive.log", "--vin", VIN, "--brand", "Volkswagen", "--model", "ID.3", "--map", "obd2")
+    maps = [word for mapping in demo.MAPPINGS for word in ("--map", mapping)]
+    with demo.recording() as path:
+        fleettwin.ingest(path, "--vin", demo.VIN, "--brand", demo.BRAND, "--model", demo.MODEL, *maps)
     tokens = [
         fleettwin.run(*words.split())
         for words in re.findall(r"^TOKEN=\$\(fleettwin (token .*)\)$", SHELL, re.MULTILINE)
@@ -77,7 +78,8 @@ def test_a_whole_fleet_comes_as_the_page_says(server_and_token: tuple[str, str],
     response = asked(server_and_token, {"query": document}, "application/x-ndjson")
     edge, end = map(json.loads, response.text.splitlines())
     assert edge["node"]["vin"] == VIN
-    assert end == {"end": {"vehicles": 1}}
+    assert end["end"] == {"vehicles": 1}
+    assert end["extensions"]["requestId"] == response.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("body", [each for each in SENT if "subscription" not in each["query"]])

@@ -1,5 +1,7 @@
 """What is asked of the past on the command line, and the line about a question that cannot be."""
 
+from pathlib import Path
+
 import pytest
 
 from adapters import demo
@@ -52,3 +54,25 @@ def test_the_first_moment_of_all_is_a_moment(driven: CommandLine) -> None:
     first = "1970-01-01T00:00:00Z"
     assert driven.run("timeline", VIN, "--to", first, "--json").json == []
     assert driven.run("timeline", VIN, "--from", first, "--json").json != []
+
+
+def test_what_comes_after_later_samples_is_late(fleettwin: CommandLine, tmp_path: Path) -> None:
+    """Samples alone are no happening, and are not shown; they are what comes later is measured against."""
+    rows: dict[str, list[tuple[int, str, object]]] = {
+        "samples": [(hour, "Vehicle.Exterior.AirTemperature", 10 + hour) for hour in range(8, 13)]
+    }
+    played = "Vehicle.Cabin.Infotainment.Media.Played"
+    rows["late"] = [(10, f"{played}.Source", "FM"), (11, f"{played}.Track", "Song")]
+    rows["in time"] = [(12, f"{played}.Track", "Another song")]
+    for name, told in rows.items():
+        path = tmp_path / f"{name}.csv"
+        lines = [f"2026-06-01T{hour:02}:30:00Z,{VIN},{signal},{value}" for hour, signal, value in told]
+        path.write_text("\n".join(["captured_at,vehicle,signal,value", *lines]))
+        fleettwin.ingest(path)
+    found = fleettwin.run("timeline", VIN, "--json").json
+    assert [(each["what"], each["late"]) for each in found] == [
+        ("media source", True),
+        ("plays", True),
+        ("plays", False),
+        ("became known", False),
+    ]

@@ -192,6 +192,12 @@ def test_confluents_client_finds_its_way_about_our_registry(fleettwin: CommandLi
             (schema.subject, schema.version)
         ]
         assert client.get_schema(schema.id).schema_str == schema.text
+        assert client.get_subjects(subject_prefix="fleettwin.vehicle.TripS") == [schema.subject]
+        assert client.get_subjects(offset=1, limit=2) == client.get_subjects()[1:3]
+        assert client.get_subjects_by_schema_id(schema.id, subject_name=schema.subject) == [schema.subject]
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.get_subjects_by_schema_id(schema.id, subject_name="fleettwin.vehicle.TripEnded")
+        assert refused.value.error_code == 40403
         assert client.lookup_schema(schema.subject, Schema(schema.text, "AVRO")).schema_id == schema.id
         assert client.get_compatibility(schema.subject) == "FULL_TRANSITIVE"
         assert client.get_mode(schema.subject) == "READONLY"

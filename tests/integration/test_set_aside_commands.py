@@ -1,14 +1,21 @@
 """`fleettwin set-aside`, and `status` that counts what is there."""
 
 from contextlib import closing
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
+from adapters.avro.telemetry import TelemetryCodec
 from adapters.postgres.datastore import Datastore
 from adapters.postgres.event_store import PostgresEventLog
 from adapters.postgres.set_aside import PostgresSetAside
 from adapters.set_aside import SetAside
+from domain.signals import SignalBatch
 from domain.units import Micros
-from tests.support.command_line import CommandLine
+from domain.vin import Vin
+from tests.support.batches import T0, sample
+from tests.support.command_line import VIN_KEY, CommandLine
+from tests.support.events import registry
+from tests.support.given import VIN
 
 SECOND: Final = 1_000_000
 LONG: Final = SetAside.of(
@@ -17,11 +24,11 @@ LONG: Final = SetAside.of(
 BARE: Final = SetAside.of("telemetry/0#5f0c2a91", 1, "it has no key", None, None, Micros(2 * SECOND))
 
 
-def set_aside(database: str | None, *records: SetAside) -> None:
+def set_aside(database: str | None, *records: SetAside, **bounds: Any) -> None:
     assert database is not None
     PostgresEventLog.open(database).close()
     with closing(Datastore(database)) as datastore:
-        PostgresSetAside(datastore).add(records)
+        PostgresSetAside(datastore, **bounds).add(records)
 
 
 def test_what_is_set_aside_is_listed_and_shown(fleettwin: CommandLine) -> None:
@@ -38,6 +45,7 @@ def test_what_is_set_aside_is_listed_and_shown(fleettwin: CommandLine) -> None:
             "key": None,
             "bytes": 0,
             "setAsideAt": "1970-01-01T00:00:02+00:00",
+            "waitsFor": None,
         },
         {
             "source": "telemetry/3#5f0c2a91",
@@ -46,6 +54,7 @@ def test_what_is_set_aside_is_listed_and_shown(fleettwin: CommandLine) -> None:
             "key": "key \\xff",
             "bytes": 2_010,
             "setAsideAt": "1970-01-01T00:00:01+00:00",
+            "waitsFor": None,
         },
     ]
     for source in ("telemetry/3#5f0c2a91", "telemetry/3"):
@@ -94,3 +103,57 @@ def test_status_counts_what_is_set_aside(fleettwin: CommandLine) -> None:
     set_aside(fleettwin.database, LONG, BARE)
     assert "records set aside: 2 (fleettwin set-aside list)" in fleettwin.run("status").stdout
     assert fleettwin.run("status", "--json").json["setAside"] == 2
+
+
+def waiting(vehicle_id: UUID, sequence: int) -> SetAside:
+    batch = SignalBatch(vehicle_id, "drive", sequence, T0, (sample("Vehicle.Speed", sequence, 50.0),))
+    value = TelemetryCodec(registry()).encode(batch)
+    key = str(vehicle_id).encode()
+    return SetAside.of("telemetry/3#5f0c2a91", 20 + sequence, "unreadable", key, value, Micros(SECOND), vehicle_id)
+
+
+def test_what_waits_for_a_vehicle_is_listed_counted_and_taken_up_again(fleettwin: CommandLine) -> None:
+    known = Vin.parse(VIN).vehicle_id(VIN_KEY.encode())
+    assert fleettwin.run("set-aside", "retry").stdout == "nothing is set aside\n"
+    set_aside(fleettwin.database, waiting(known, 1), waiting(known, 2), BARE)
+    assert f"unreadable; waits for {known}" in fleettwin.run("set-aside", "list").stdout
+    status = fleettwin.run("status", "--json").json
+    assert (status["setAside"], status["waitedFor"]) == (3, 1)
+    assert "vehicles that they wait for: 1" in fleettwin.run("status").stdout
+
+    retried = fleettwin.run("set-aside", "retry")
+    assert (retried.status, retried.stdout) == (1, "3 still set aside\n")  # nobody has registered it
+
+
+def test_what_is_not_kept_is_listed_by_its_reason(fleettwin: CommandLine) -> None:
+    set_aside(fleettwin.database, LONG, BARE, BARE._replace(position=7), kept_max=1)
+    *_, counted = fleettwin.run("set-aside", "list", "--json").json
+    assert counted == {
+        "source": "telemetry/0#5f0c2a91",
+        "reason": "it has no key",
+        "records": 2,
+        "firstPosition": 1,
+        "lastPosition": 7,
+        "firstAt": "1970-01-01T00:00:02+00:00",
+        "setAsideAt": "1970-01-01T00:00:02+00:00",
+    }
+    assert "2 not kept: it has no key" in fleettwin.run("set-aside", "list").stdout
+    assert fleettwin.run("status", "--json").json["setAside"] == 3
+
+
+def test_what_is_discarded_is_gone(fleettwin: CommandLine) -> None:
+    vehicle_id = UUID(int=1)
+    set_aside(fleettwin.database, LONG, BARE, waiting(vehicle_id, 1), waiting(vehicle_id, 2), kept_max=1)
+    assert fleettwin.run("set-aside", "discard", "telemetry/3", "17").stdout == "1 discarded\n"
+    assert fleettwin.run("set-aside", "discard", "--all").stdout == "1 discarded\n"
+    assert fleettwin.run("set-aside", "discard", "--vehicle", str(vehicle_id)).stdout == "2 discarded\n"
+    assert fleettwin.run("set-aside", "list", "--json").json == []
+
+
+def test_what_is_to_be_discarded_has_to_be_said(fleettwin: CommandLine) -> None:
+    unsaid = "set-aside discard: does not say what; give SOURCE and POSITION, or --vehicle, or --all"
+    for said in ((), ("telemetry/3",), ("telemetry/3", "17", "--all"), ("--all", "--vehicle", "x")):
+        assert fleettwin.run("set-aside", "discard", *said).complaint == f"fleettwin: {unsaid}"
+    for vehicle in ("x", str(UUID(int=1))):
+        complaint = fleettwin.run("set-aside", "discard", "--vehicle", vehicle).complaint
+        assert complaint == f"fleettwin: {vehicle}: no batch waits for such a vehicle; see `fleettwin set-aside list`"

@@ -4,9 +4,12 @@ reader comes back.
 
 import json
 import random
+import re
 import signal
 import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,8 +23,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from adapters.access import Access, Scope
 from adapters.graphql.app import NO_LIMITS, AsgiApp, Live, build_app
+from adapters.graphql.ids import cursor_of
 from adapters.graphql.socket import TIMES, SocketTimes
 from adapters.graphql.streams import Patience
+from adapters.graphql.subscription import LOG
 from adapters.postgres.event_store import PostgresEventLog
 from tests.support.command_line import CommandLine, serving
 from tests.support.databases import database, fresh_database, new_database, server
@@ -159,6 +164,44 @@ def test_a_reader_that_reads_nothing_is_cut_off_and_slows_nobody(fresh_database:
             positions = [int(each.split(b",")[0]) for each in received.split(b'"position":')[1:]]
             assert positions == list(range(1, len(positions) + 1))  # what did come is without a gap
             assert len(positions) < count or b"READER_TOO_SLOW" in received
+
+
+@pytest.mark.parametrize("cars", [1, 60])  # all that is told goes into the buffers between, or it does not
+def test_a_reader_of_a_socket_that_answers_no_ping_is_told_where_to_go_on(fresh_database: str, cars: int) -> None:
+    patience = SocketTimes(patience=Patience(stalled_s=0.5, cut_s=PATIENCE_S))
+    pings = {"ws_ping_interval": 0.2, "ws_ping_timeout": 0.2, "ws_per_message_deflate": False}
+    fleet = [full_car(number, brand="Audi") for number in range(1, cars + 1)]
+    with (
+        postgres_world(fresh_database, *fleet) as world,
+        served(app_of(world, patience), 8_192, **pings) as port,
+        socket.socket() as stuck,
+    ):
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        stuck.settimeout(PATIENCE_S)
+        stuck.connect(("127.0.0.1", port))
+        stuck.sendall(
+            b"GET /graphql HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            b"sec-websocket-protocol: graphql-transport-ws\r\nauthorization: Bearer Audi\r\n\r\n"
+        )
+        assert stuck.recv(12) == b"HTTP/1.1 101"
+        for message in (
+            {"type": "connection_init"},
+            {"type": "subscribe", "id": "1", "payload": {"query": QUERY}},
+        ):
+            text = json.dumps(message).encode()
+            stuck.sendall(
+                b"\x81" + bytes([0x80 | len(text)] if len(text) < 126 else [0xFE, 0, len(text)]) + bytes(4) + text
+            )
+        time.sleep(2.0)  # what is tested: longer than a reader may take nothing, and than pings may be unanswered
+        received = b""
+        while part := stuck.recv(1_000_000):
+            received += part
+        positions = [int(each.split(b",")[0]) for each in received.split(b'"position":')[1:]]
+        assert positions == list(range(1, len(positions) + 1))
+        (error,) = re.findall(rb'"code":"READER_TOO_SLOW".*?"cursor":"([^"]+)"', received)
+        assert error.decode() == cursor_of(LOG, positions[-1])
+        assert received.endswith(struct.pack("!H", 1013) + b"no ping was answered in time")
 
 
 def test_a_server_that_is_stopped_tells_its_readers_where_to_go_on(fleettwin: CommandLine, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from io import StringIO
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from adapters.twins import ANY_VEHICLE, PageOf
 from adapters.vehicle_log import VehicleLog
 from adapters.versions_commands import Budget, events_left
 from domain import events as e
+from domain.errors import BadInputError
 from projections.digest import digest
 from tests.support import halving_release
 from tests.support.command_line import CommandLine, Finished
@@ -88,6 +90,35 @@ def test_a_reader_sees_one_version_to_its_end_and_the_next_reader_the_other(worl
         assert followed == [("navigation", 1), ("navigation", 2), ("media", 1), ("diagnostics", 1)]
     finally:
         twins.close()
+
+
+def test_a_version_is_discarded_when_no_view_is_open_that_may_show_it(
+    world: World, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions, live = PostgresProjectionVersions(fresh_database), named("navigation")
+    world.models.prepare(at_version(live, 2))
+    with closing(PostgresTwins(fresh_database).open()) as twins:
+        with twins.reading() as read:
+            assert len(read.vehicles(10, None, ANY_VEHICLE)) == VEHICLES  # and nothing of a projection so far
+            versions.switch("navigation", 2, 1)
+            with monkeypatch.context() as patched:
+                patched.setattr("adapters.postgres.projection_versions.VIEWS_END_S", 0.3)
+                with pytest.raises(BadInputError, match=r"may show it .*; try again when they have ended"):
+                    versions.discard(live)
+            assert read.trips(ids(world), PageOf(1))
+            discarding = threading.Thread(target=versions.discard, args=(live,))
+            discarding.start()
+            with twins.reading() as later:  # waits for nothing
+                assert later.positions().projections[0].version == 2
+            assert read.signals(ids(world), [], [""])
+            assert discarding.is_alive()
+        discarding.join(60)
+        assert not discarding.is_alive()
+    with psycopg.connect(fresh_database) as connection:
+        tables = connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE starts_with(tablename, 'navigation_v1_')"
+        ).fetchone()
+    assert tables == (0,)
 
 
 def test_rebuild_compare_switch_and_rollback_on_the_command_line(fleettwin: CommandLine) -> None:

@@ -345,7 +345,9 @@ def whole_fleet(world: World, document: str, brand: str) -> list[Any]:
             headers = {"accept": "application/x-ndjson", "authorization": "Bearer x"}
             return (await client.post("/graphql", json={"query": document}, headers=headers)).text
 
-    return [json.loads(line) for line in asyncio.run(asked()).splitlines()]
+    lines = [json.loads(line) for line in asyncio.run(asked()).splitlines()]
+    lines[-1].get("extensions", {}).pop("requestId", None)  # of no vehicle, and another one each time
+    return lines
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])

@@ -2,11 +2,24 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
+from zlib import crc32
 
 import pytest
 import schemathesis
-from graphql import FloatValueNode, IntValueNode, StringValueNode
+from graphql import (
+    REMOVE,
+    ArgumentNode,
+    FieldNode,
+    FloatValueNode,
+    IntValueNode,
+    StringValueNode,
+    Visitor,
+    parse,
+    print_ast,
+    visit,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.graphql.checks import GraphQLServerError
@@ -20,6 +33,7 @@ from adapters.graphql.ids import vehicle_id_of
 from adapters.graphql.trusted import NoDocuments, TrustedDocuments
 from adapters.tokens.keys import FixedKeys, keys_of_set
 from adapters.tokens.verifier import TokenVerifier
+from domain import paths
 from domain.units import Micros
 from tests.support.databases import database, server
 from tests.support.operated import Operated
@@ -46,6 +60,30 @@ schemathesis.graphql.scalar("SignalScalar", st.floats(0, 9).map(lambda number: F
 schemathesis.graphql.scalar("JSON", st.just(StringValueNode(value="")))
 
 
+class Knowing(Visitor):
+    """Asks the same as one who knows what there is: by chance alone hardly a question finds a vehicle."""
+
+    LEFT_OUT: Final = frozenset({"after", "before", "asOf", "knownAt", "position", "atLeast", "filter", "orderBy"})
+
+    def enter_argument(self, node: ArgumentNode, *_: Any) -> Any:
+        if node.name.value in self.LEFT_OUT:
+            return REMOVE
+        number = crc32(print_ast(node.value).encode())
+        if node.name.value == "first":
+            return replace(node, value=IntValueNode(value=str(1 + number % 100)))
+        cars = [car for brand in BRANDS for car in CARS[brand]]
+        car = cars[number % len(cars)]
+        known = {"id": vehicle_id_of(car.id), "vehicle": car.vin, "vin": car.vin, "path": paths.SPEED}
+        if node.name.value in known:
+            return replace(node, value=StringValueNode(value=known[node.name.value]))
+        return None
+
+    def leave_field(self, node: FieldNode, *_: Any) -> Any:
+        if node.name.value == "vehicle" and node.arguments:  # one of the two
+            return replace(node, arguments=node.arguments[:1])
+        return None
+
+
 @pytest.fixture(scope="module")
 def schema(database: str) -> Iterator[Any]:
     keys = keys_of_set(json.dumps({"keys": [KEY.jwk()]}).encode(), where="")
@@ -70,25 +108,37 @@ def headers(brand: str) -> dict[str, str]:
     return {"authorization": f"Bearer {KEY.token(brand=brand, scope=SCOPES)}"}
 
 
+# psycopg's pool rolls Python's dice in its threads, for the life of each connection; while something is drawn here
+# Hypothesis takes that for a strategy that does.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize(("brand", "other"), [BRANDS, BRANDS[::-1]])
 def test_it_runs_clean_and_shows_nothing_of_another_brand(schema: Any, brand: str, other: str) -> None:
     others = [text for car in CARS[other] for text in (car.vin, vehicle_id_of(car.id))]
-    answered = 0
+    own = [text for car in CARS[brand] for text in (car.vin, vehicle_id_of(car.id))]
+    answered = shown = 0
 
-    @settings(max_examples=100, suppress_health_check=[*HealthCheck], database=None)
+    @settings(max_examples=100, suppress_health_check=[*HealthCheck], database=None, derandomize=True)
     @given(case=schema.as_strategy())
     def ask(case: Any) -> None:
-        nonlocal answered
+        check(case)
+        case.body = print_ast(visit(parse(case.body), Knowing()))
+        check(case)
+
+    def check(case: Any) -> None:
+        nonlocal answered, shown
+        response = case.call(headers=headers(brand))
+        assert not any(text in response.text for text in others if text not in case.body)  # nor beside an error
+        shown += any(text in response.text for text in own)
         try:
-            response = case.call_and_validate(headers=headers(brand), excluded_checks=[positive_data_acceptance])
+            case.validate_response(response, headers=headers(brand), excluded_checks=[positive_data_acceptance])
         except* GraphQLServerError as group:
             for each in group.exceptions:
                 assert isinstance(each, GraphQLServerError)
                 codes = {error["extensions"]["code"] for error in each.errors}
                 assert codes <= REFUSALS, each
         else:
-            assert not any(text in response.text for text in others)
             answered += "errors" not in response.json()
 
     ask()
-    assert answered  # most arguments that a type allows have a rule besides
+    assert answered > 50
+    assert shown, "no answer had a vehicle: what is not shown to another brand says nothing"

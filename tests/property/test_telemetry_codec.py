@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from adapters.avro.telemetry import NAME_CHARACTERS_MAX, ORIGIN_CHARACTERS_MAX, TOPIC, TelemetryCodec
 from adapters.avro.wire import PREFIX, UnreadableError
 from domain.clocks import SHOWN_MAX, SHOWN_MIN
-from domain.signals import Origin, Quality, Sample, SignalBatch, TroubleCodeReport, TroubleCodeStatus, recordable
+from domain.signals import (
+    Origin,
+    Quality,
+    Sample,
+    SignalBatch,
+    TroubleCodeReport,
+    TroubleCodeStatus,
+    recordable,
+)
+from domain.streams import SEQUENCE_MAX
 from domain.units import Micros
 from tests.support.events import DOUBLES, VEHICLE_ID, registry
 from tests.support.odd_batches import bytes_of
@@ -36,7 +45,7 @@ BATCHES: Final = st.builds(
     SignalBatch,
     st.uuids(),
     NAMES,
-    st.integers(1, 2**63 - 1),
+    st.integers(1, SEQUENCE_MAX),
     TIMES,
     st.lists(SAMPLES, max_size=8).map(tuple),
     st.lists(REPORTS, max_size=3).map(tuple),
@@ -114,7 +123,9 @@ def test_a_batch_that_is_cut_or_goes_on_is_refused(data: st.DataObject) -> None:
         ({"report_codes": [1]}, "its reports have other numbers of trouble codes than there are"),
         ({"report_codes": [-1]}, "its reports have other numbers of trouble codes than there are"),
         ({"sample_quality": [0, 7]}, "7 is no quality of a sample"),
-        ({"sequence": 0}, "its sequence is 0, and counts from 1"),
+        ({"sequence": 0}, "its sequence is 0, and counts from 1 to 1,000,000,000,000"),
+        ({"sequence": SEQUENCE_MAX + 1}, "its sequence is 1000000000001, and counts from 1 to 1,000,000,000,000"),
+        ({"sequence": 2**63 - 1}, "its sequence is 9223372036854775807, and counts from 1"),
         ({"stream_id": "a\0b"}, "its stream_id has a character NUL"),
         ({"stream_id": "x" * 201}, "its stream_id has more than 200 characters"),
         ({"sample_path": ["Vehicle.Speed", "Vehicle\0"]}, "its sample_path has a character NUL"),

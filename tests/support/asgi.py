@@ -100,11 +100,13 @@ async def talking(
     path: str = "/graphql",
     subprotocols: tuple[str, ...] = ("graphql-transport-ws",),
     headers: Mapping[str, str] = MappingProxyType({}),
+    address: str = "192.0.2.1",
 ) -> AsyncIterator[Socket]:
     """Give a WebSocket that is open; it is closed in the end."""
     told = {"host": HOST, **headers}
     scope = {
         "type": "websocket",
+        "client": (address, 50_000),
         "path": path,
         "headers": [(name.encode(), value.encode()) for name, value in told.items()],
         "subprotocols": list(subprotocols),

@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +20,13 @@ from typing import Any, Final
 import pytest
 import uvicorn
 
+from adapters.access import Access, Scope, TokenRefusedError
 from adapters.console.app import AsgiApp, with_console
-from adapters.graphql.app import NO_LIMITS, build_app
+from adapters.graphql.app import NO_LIMITS, Live, build_app
 from adapters.graphql.port import Doorkeeper, Operations, Twins
+from adapters.graphql.tide import Wait, no_news
 from tests.support.lacking import lacking
-from tests.support.twins import CATALOGUE, CODEC, REGISTRY
+from tests.support.twins import CATALOGUE, CODEC, REGISTRY, Car, World
 
 ROOT: Final = Path(__file__).parents[2]
 SCENARIOS: Final = ROOT / "tests/console"
@@ -68,6 +70,13 @@ class Browser:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Give a browser."""
+    with started_browser() as started:
+        yield started
+
+
+@contextmanager
+def started_browser() -> Iterator[Browser]:
+    """Start a browser, and end it."""
     node, npm = shutil.which("node"), shutil.which("npm")
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not (node and npm and program):
@@ -115,9 +124,14 @@ def console_of(
         yield address
 
 
-def console_app(twins: Twins, doorkeeper: Doorkeeper | None = None, operations: Operations | None = None) -> AsgiApp:
-    """Return a server of twins with the console."""
-    limits = NO_LIMITS._replace(operations=operations)
+def console_app(
+    twins: Twins,
+    doorkeeper: Doorkeeper | None = None,
+    operations: Operations | None = None,
+    wait: Wait = no_news,
+) -> AsgiApp:
+    """Return a server of twins with the console; `wait`: for events."""
+    limits = NO_LIMITS._replace(operations=operations, live=Live(wait))
     return with_console(build_app(twins, CATALOGUE, CODEC.decode, REGISTRY, doorkeeper=doorkeeper, limits=limits))
 
 
@@ -134,3 +148,50 @@ def served(app: Any, port: int = 0) -> Iterator[str]:
             server.should_exit = True
             thread.join(STARTS_WITHIN_S)
             assert not thread.is_alive()
+
+
+@contextmanager
+def changing(
+    world: World, car: Car, change: Callable[[], object], doorkeeper: Doorkeeper | None = None
+) -> Iterator[str]:
+    """Serve a world in which a car tells something as soon as `/changed` is asked for."""
+
+    def changed() -> None:
+        change()
+        world.write(car)
+
+    with asked_at("/changed", changed, console_app(world.twins, doorkeeper, wait=world.log.wait)) as address:
+        yield address
+
+
+@contextmanager
+def asked_at(path: str, change: Callable[[], object], console: AsgiApp) -> Iterator[str]:
+    """Serve a console, beside which something changes as soon as a path is asked for."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == path:
+            change()
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await console(scope, receive, send)
+
+    with served(app) as address:
+        yield address
+
+
+class Keeper:
+    """Lets in who bears the name of a brand."""
+
+    required = True
+
+    def __init__(self, *scopes: Scope) -> None:
+        self._scopes = frozenset(scopes)
+
+    def remembered(self, _: str) -> Access | None:
+        return None
+
+    def verify(self, token: str) -> Access:
+        if not token.startswith("token-of-"):
+            raise TokenRefusedError("the token is not valid")
+        return Access("console", "somebody", frozenset({token.removeprefix("token-of-")}), self._scopes, metered=False)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from adapters.avro.telemetry import TOPIC
 from adapters.avro.wire import PREFIX
 from domain import paths
+from domain.streams import SEQUENCE_MAX
 from tests.support.batches import DOOR, T0
 from tests.support.events import registry
 
@@ -63,7 +64,9 @@ def odd_batches(draw: st.DrawFn) -> bytes:
     fields: dict[str, Any] = {
         "received_at": draw(either(st.just(T0 + 30_000_000), "receipt", _ODD_TIMES)),
         "stream_id": draw(either(st.just("odd"), "stream", _ODD_TEXTS)),
-        "sequence": draw(either(st.integers(1, 4), "sequence", st.sampled_from([0, -1, 2**63 - 2, 2**63 - 1]))),
+        "sequence": draw(
+            either(st.integers(1, 4), "sequence", st.sampled_from([0, -1, SEQUENCE_MAX, 2**63 - 2, 2**63 - 1]))
+        ),
         "final": draw(st.booleans()),
         "reference_at": draw(either(st.none(), "reference", _ODD_TIMES)),
     }

@@ -10,8 +10,11 @@ import uvicorn
 
 from adapters.access import Access, TokenRefusedError
 from adapters.graphql.app import AsgiApp
+from adapters.http_connections import BoundedConnection
+from adapters.socket_connections import BoundedSocket
 
 WITHIN_S: Final = 60.0
+CONNECTIONS: Final = {"http": BoundedConnection, "ws": BoundedSocket}
 
 
 class Porter:
@@ -40,12 +43,14 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def served(app: AsgiApp, send_buffer_bytes: int | None = None) -> Iterator[int]:
+def served(app: AsgiApp, send_buffer_bytes: int | None = None, **settings: Any) -> Iterator[int]:
     """Serve on a free port; in the end what is answered is finished."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if send_buffer_bytes is not None:  # which every connection gets from it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-        server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        server = _Server(
+            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, **{**CONNECTIONS, **settings})
+        )
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:

@@ -9,6 +9,7 @@ from eventsourcing.persistence import StoredEvent
 
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SchemaRegistry
+from adapters.clock import now
 from adapters.event_log import DirectoryEntry
 from adapters.graphql.execution import Api
 from adapters.graphql.port import Twins
@@ -257,9 +258,9 @@ def past_of(events: Sequence[e.VehicleEvent]) -> MemoryTwinReader:
     return MemoryTwinReader(log, MemoryReadModels())
 
 
-def memory_world(*cars: Car) -> World:
-    """Return a world in memory with these cars."""
-    log, models = MemoryEventLog(), MemoryReadModels()
+def memory_world(*cars: Car, clock: Callable[[], Micros] = now) -> World:
+    """Return a world in memory with these cars; `clock` says when events are recorded."""
+    log, models = MemoryEventLog(clock), MemoryReadModels()
     world = World(log, models, MemoryTwinReader(log, models))
     world.write(*cars)
     return world

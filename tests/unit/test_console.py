@@ -15,6 +15,7 @@ from adapters.console.app import with_console
 from domain.events import EVENT_TYPES
 
 STATIC: Final = Path(str(files("adapters.console") / "static"))
+CATALOGUES: Final = ("messages.js", "messages_pipeline.js", "messages_twin.js")
 MODULE_LINES_MAX: Final = 250
 BEHIND: Final = 418  # how the application behind the console answers here
 
@@ -117,22 +118,24 @@ def test_modules_are_small_say_what_they_are_and_write_no_markup() -> None:
     for path in modules():
         text = path.read_text(encoding="utf-8")
         assert text.startswith(("/** ", "/**\n")), path
-        assert len(text.splitlines()) < MODULE_LINES_MAX or path.name == "messages.js", path
+        assert len(text.splitlines()) < MODULE_LINES_MAX or path.name in CATALOGUES, path
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|https?://", text), path
 
 
 def test_every_message_is_there_in_both_languages_and_each_is_used() -> None:
-    catalogue = (STATIC / "js/messages.js").read_text(encoding="utf-8")
+    catalogues = [(STATIC / "js" / name).read_text(encoding="utf-8") for name in CATALOGUES]
+    catalogue = "".join(catalogues)
     messages = {
         (quoted or plain): (english, german)
         for quoted, plain, english, german in re.findall(
             r'^  (?:"([^"]+)"|(\w+)): \["((?:[^"\\]|\\.)*)", "((?:[^"\\]|\\.)*)"\],$', catalogue, re.MULTILINE
         )
     }
-    assert len(messages) == len(catalogue.splitlines()) - catalogue.count("\n\n") - 3  # comment, begin, end
+    between = catalogue.count("\n\n") + 3 * len(CATALOGUES)  # comment, begin, end
+    assert len(messages) == len(catalogue.splitlines()) - between
     for english, german in messages.values():
-        assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", german))
-    text = "".join(path.read_text(encoding="utf-8") for path in modules() if path.name != "messages.js")
+        assert set(re.findall(r"\{(\w+)", english)) == set(re.findall(r"\{(\w+)", german))
+    text = "".join(path.read_text(encoding="utf-8") for path in modules() if path.name not in CATALOGUES)
     said = set(re.findall(r'"([\w. ]+)"', text))
     families = set(re.findall(r"\b(?:t|said)\(`([\w.]+)\.\$\{", text))
     missing = {key for key in re.findall(r'\bt\("([\w. ]+)"', text) if key not in messages}

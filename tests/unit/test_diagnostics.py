@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from domain import events as e
 from domain import paths
-from domain.signals import Quality, SignalBatch, SignalValue
+from domain.signals import INTEGER_MAX, Quality, SignalBatch, SignalValue
 from projections.diagnostics.model import (
     NO_FAILURE_TYPE,
     ChargingRow,
@@ -14,7 +15,7 @@ from projections.diagnostics.model import (
     TroubleCodeRow,
     WarningRow,
 )
-from tests.support.batches import CABIN_TEMPERATURE, DOOR, Stream, at, place, report, sample
+from tests.support.batches import CABIN_TEMPERATURE, DOOR, VEHICLE_ID, Stream, at, place, report, sample
 from tests.support.given import Car
 from tests.support.read_side import project, rows_of
 
@@ -162,3 +163,22 @@ def test_a_bad_value_is_a_row_with_its_quality() -> None:
     (row,) = rows_of(project(car.events), DiagnosticsSignalRow)
 
     assert (row.kind, row.value, row.quality) == ("none", None, Quality.NOT_AVAILABLE)
+
+
+def test_more_missing_batches_than_a_number_holds_are_the_most_that_it_holds() -> None:
+    events = [
+        e.TelemetryGapDetected(
+            originator_id=VEHICLE_ID,
+            originator_version=version,
+            captured_at=at(0),
+            received_at=at(0),
+            stream_id=f"stream {version}",
+            sequence=INTEGER_MAX,  # which a log may have from before such batches were refused
+            first_missing=1,
+            last_missing=INTEGER_MAX - 1,
+        )
+        for version in (1, 2, 3)
+    ]
+
+    (row,) = rows_of(project(events), QualityRow)
+    assert (row.gaps, row.missing_batches) == (3, INTEGER_MAX)

@@ -10,7 +10,7 @@ import pytest
 
 from domain import events as e
 from domain import fleet as fleet_module
-from domain.errors import RejectedCommandError, UnknownVehicleError, VersionConflictError
+from domain.errors import RejectedCommandError, UnknownVehicleError, UnreadableHistoryError, VersionConflictError
 from domain.events import VehicleEvent
 from domain.fleet import ConsumedChange, DirectoryEntry, Fleet, OriginFrom, ProgressChange
 from domain.signals import Origin, SignalBatch
@@ -321,3 +321,21 @@ def test_a_fleet_that_forgets_reads_the_log_again() -> None:
     fleet.take(doors()[2:])
 
     assert log.reads == before + 1
+
+
+def test_a_vehicle_whose_history_cannot_be_folded_is_named_and_the_others_are_taken() -> None:
+    log = Log()
+    fleet = Fleet(log, KEY)
+    good = fleet.register(THE_VIN, brand="Volkswagen", model=None, at=at(0))
+    bad = fleet.register(Vin.parse("WVWZZZE1ZMP000002"), brand="Volkswagen", model=None, at=at(0))
+    (registered,) = (event for event in log.events if event.originator_id == bad)
+    log.events.append(registered)  # twice the same version: its history is not one
+    fleet.forget()
+
+    with pytest.raises(
+        UnreadableHistoryError, match=rf"{bad}: its history cannot be folded \(OriginatorVersionError\)"
+    ):
+        fleet.take([SignalBatch(each, "drive", 1, at(1), (sample("Vehicle.Speed", 1, 50.0),)) for each in (good, bad)])
+
+    assert list(fleet.unreadable([good, bad])) == [bad]
+    assert fleet.take([SignalBatch(good, "drive", 1, at(1), (sample("Vehicle.Speed", 1, 50.0),))]).events

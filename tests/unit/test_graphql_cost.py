@@ -5,12 +5,24 @@ from typing import Any
 
 import pytest
 from graphql import OperationDefinitionNode, get_introspection_query, parse
+from graphql.validation.rules import overlapping_fields_can_be_merged
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.access import DEVELOPMENT, OPERATOR, Access, Scope
 from adapters.graphql.budgets import CLIENTS_MAX, Budgets
-from adapters.graphql.cost import ALIASES_MAX, DEPTH_MAX, FRAGMENTS_MAX, REPEATED_MAX, Price, points_of, price
+from adapters.graphql.checking import CHECKED, COMPARISONS_MAX, check
+from adapters.graphql.cost import (
+    ALIASES_MAX,
+    DEPTH_MAX,
+    FRAGMENTS_MAX,
+    OPERATIONS_MAX,
+    REPEATED_MAX,
+    WRITTEN_FIELDS_MAX,
+    Price,
+    points_of,
+    price,
+)
 from adapters.graphql.errors import ERRORS_MAX
 from adapters.graphql.execution import CHARACTERS_A_POINT, Answer, Api
 from adapters.graphql.http import JSON, respond
@@ -115,6 +127,12 @@ def test_an_order_is_paid_for_however_it_is_given(by: str, points: float) -> Non
     assert priced(default).points == points
 
 
+@pytest.mark.parametrize("by", [[], {}, ["VIN"], 1, 1.5, True, None])
+def test_an_order_by_what_is_no_name_has_a_price_and_is_refused_later(by: object) -> None:
+    whole = "query ($o: VehicleOrder, $t: DateTime) { vehicles(first: 1, orderBy: $o, knownAt: $t) { __typename } }"
+    assert priced(whole, o={"field": by}, t="2026-01-01T00:00:00Z").points == 21
+
+
 def test_a_router_pays_for_each_vehicle_that_it_names() -> None:
     document = "query ($k: [_Any!]!) { _entities(representations: $k) { ... on Vehicle { vin } } }"
     assert priced(document, k=[{}] * 30).points == 30
@@ -181,6 +199,12 @@ REPEATED_IN_FRAGMENTS = "{ status {" + " ... { __typename }" * (REPEATED_MAX + 2
 FRAGMENTS = "{ status { ...f0 } }" + "".join(
     f" fragment f{n} on Status {{ ...f{n + 1} }}" for n in range(FRAGMENTS_MAX - 1)
 )
+OPERATIONS = " ".join(f"query q{n} {{ status {{ __typename }} }}" for n in range(OPERATIONS_MAX))
+OBJECT = "{" + " ".join(f"x{n}: 1" for n in range(WRITTEN_FIELDS_MAX)) + "}"
+WRITTEN = f"{{ vehicles(first: 1, filter: {{within: [{OBJECT}]}}) {{ edges {{ cursor }} }} }}"
+DEFAULT = (
+    f"query ($filter: VehicleFilter = {OBJECT}) {{ vehicles(first: 1, filter: $filter) {{ edges {{ cursor }} }} }}"
+)
 FRAGMENTS += f" fragment f{FRAGMENTS_MAX - 1} on Status {{ __typename }}"
 
 
@@ -190,6 +214,13 @@ FRAGMENTS += f" fragment f{FRAGMENTS_MAX - 1} on Status {{ __typename }}"
         (REPEATED + " ", "101 fields beside themselves", REPEATED.replace(" __typename", "", 1)),
         (REPEATED_IN_FRAGMENTS, "101 fields", REPEATED_IN_FRAGMENTS.replace(" ... { __typename }", "", 1)),
         (FRAGMENTS + " fragment f100 on Status { __typename }", "101 fragments", FRAGMENTS),
+        (OPERATIONS + " query q100 { status { __typename } }", "101 operations", OPERATIONS),
+        (WRITTEN.replace("{x", "{y: 1 x"), "an object in the document has 101 fields", WRITTEN),
+        (
+            "query ($f: VehicleFilter = " + OBJECT.replace("{x", "{y: 1 x") + ") { status { __typename } }",
+            "101 fields",
+            WRITTEN,
+        ),
     ],
 )
 def test_what_would_take_long_to_validate_is_not_validated(document: str, said: str, allowed: str) -> None:
@@ -199,11 +230,56 @@ def test_what_would_take_long_to_validate_is_not_validated(document: str, said: 
     assert "allowed" not in json.dumps(ask(api(1_000), allowed).body)
 
 
+def spread(fragments: int, selection: str) -> str:
+    """Return a document with so many fragments that are spread beside each other and select the same."""
+    names = [f"f{number}" for number in range(fragments)]
+    spreads = " ".join(f"...{name}" for name in names)
+    written = " ".join(f"fragment {name} on Vehicle {{ {selection} }}" for name in names)
+    return f'{{ vehicle(vin: "x") {{ {spreads} }} }} {written}'
+
+
+def shared(operations: int, fields: int) -> str:
+    """Return a document with so many operations, which share a fragment that uses their variable so often."""
+    asked = " ".join(f"query q{number}($v: String!) {{ ...f }}" for number in range(operations))
+    return f"{asked} fragment f on Query {{ {' '.join(f'a{n}: vehicle(vin: $v) {{ vin }}' for n in range(fields))} }}"
+
+
+NESTED = "events(first: 1) { edges { node { vehicle { " * 4 + "vin" + " } } } }" * 4
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (spread(40, "vin brand"), spread(FRAGMENTS_MAX, "vin brand")),
+        (spread(15, NESTED), spread(FRAGMENTS_MAX, NESTED)),
+        (spread(30, "navigation { speed { value } }"), spread(FRAGMENTS_MAX, "navigation { speed { value } }")),
+        (shared(20, 50), shared(OPERATIONS_MAX, 90)),
+    ],
+)
+def test_what_is_spread_side_by_side_is_compared_so_far_and_no_farther(
+    less: str, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[object] = []
+    of_library = overlapping_fields_can_be_merged.find_conflict
+
+    def counted(*arguments: Any) -> Any:
+        compared.append(None)
+        return of_library(*arguments)
+
+    monkeypatch.setattr(overlapping_fields_can_be_merged, "find_conflict", counted)
+    assert check(less).errors == ()
+    (error,) = check(more).errors
+    assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert "that it is not checked" in error["message"]
+    assert "fewer fragments" in error["extensions"]["remedy"]
+    assert len(compared) <= COMPARISONS_MAX
+
+
 def test_of_very_many_errors_the_first_are_told() -> None:
     document = "{" + "".join(f" nothing{n}" for n in range(ERRORS_MAX + 3)) + " }"
     errors = ask(api(1_000), document).body["errors"]
     assert len(errors) == ERRORS_MAX + 1
-    assert errors[-1]["message"] == "3 more errors"
+    assert errors[-1]["message"] == "there are more errors"
     assert errors[-1]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
@@ -258,20 +334,40 @@ def test_who_has_spent_too_much_is_told_when_to_ask_again() -> None:
     assert ask(limited, PAGE).executed
 
 
-def test_a_long_document_that_is_refused_has_cost_the_time_to_find_out_and_one_that_is_not_has_not() -> None:
-    limited = api(1_000)
+def test_a_document_that_is_refused_has_cost_the_time_to_find_out_and_one_that_is_not_has_not() -> None:
+    limited = api(4_000)
     long = "#" * (KEPT_CHARACTERS_MAX + 1)
     points = len(f"{{ none }}{long}") / CHARACTERS_A_POINT
-    for left in (1_000 - points, 1_000 - 2 * points):
+    for left in (4_000 - points, 4_000 - 2 * points):
         answer = ask(limited, f"{{ none }}{long}")
         assert error_of(answer)[0] == "GRAPHQL_VALIDATION_FAILED"
         assert cost_of(answer)["throttleStatus"]["currentlyAvailable"] == int(left)
     refused = ask(limited, f"{PAGE}{long}")
     assert (error_of(refused)[0], refused.executed) == ("THROTTLED", False)
     assert refused.retry_after_s
-    asked = ask(api(1_000), f"{PAGE}{long}")
-    assert cost_of(asked)["throttleStatus"]["currentlyAvailable"] == 1_000 - cost_of(asked)["actualQueryCost"]
-    assert "extensions" not in ask(limited, "{ none }").body  # a short one is kept with what is wrong with it
+    asked = ask(api(4_000), f"{PAGE}{long}")
+    assert cost_of(asked)["throttleStatus"]["currentlyAvailable"] == 4_000 - cost_of(asked)["actualQueryCost"]
+
+
+@pytest.mark.parametrize("document", ["{ status { noneOfThese } }", "{ status { notGraphQL }  ! "])
+def test_a_short_document_is_kept_with_what_is_wrong_with_it_and_has_cost_once(document: str) -> None:
+    CHECKED.forget()
+    limited = api(100)
+    costs = []
+    for _ in range(2):
+        answer = ask(limited, document)
+        assert error_of(answer)[0].startswith("GRAPHQL_")
+        costs.append("extensions" in answer.body and cost_of(answer)["actualQueryCost"])
+    assert costs == [6, False]  # points are told as whole ones
+    assert cost_of(ask(limited, PAGE))["throttleStatus"]["currentlyAvailable"] == int(100 - len(document) / 5 - 3)
+
+
+def test_who_has_no_points_has_no_other_document_checked() -> None:
+    CHECKED.forget()
+    limited = api(100, restored=1)
+    documents = [f"{{ none{number} }} {'#' * 110}" for number in range(6)]
+    codes = [error_of(ask(limited, document))[0] for document in documents]
+    assert codes == ["GRAPHQL_VALIDATION_FAILED"] * 4 + ["THROTTLED"] * 2
 
 
 def test_what_costs_more_than_there_ever_is_is_refused_for_good() -> None:

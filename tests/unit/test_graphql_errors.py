@@ -105,6 +105,18 @@ def world() -> World:
             "10000",
         ),
         (
+            '{ vehicles(first: 1, filter: { warnings: ["state_of_charge_low"] }) { edges { cursor } } }',
+            "BAD_USER_INPUT",
+            "'state_of_charge_low' is no warning",
+            "STATE_OF_CHARGE_LOW",
+        ),
+        (
+            '{ fleet(filter: { warnings: ["OIL"] }) { vehicles } }',
+            "BAD_USER_INPUT",
+            "'OIL' is no warning",
+            "there are STATE_OF_CHARGE_LOW, FUEL_LEVEL_LOW",
+        ),
+        (
             '{ vehicles(first: 1, filter: { vins: ["x"] }) { edges { cursor } } }',
             "BAD_USER_INPUT",
             "17 characters",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
@@ -12,17 +13,21 @@ import pytest
 from adapters.access import OPERATOR, Access, Scope
 from adapters.clock import now
 from adapters.documents import Documents, sha256_of
-from adapters.graphql import streams
+from adapters.graphql import app as app_module
+from adapters.graphql import caller, lines, streams, waiting_room
 from adapters.graphql.app import NO_LIMITS, AsgiApp, Limits, Live, build_app
 from adapters.graphql.budgets import Budgets
+from adapters.graphql.execution import Answer, Subscribed
 from adapters.graphql.ids import cursor_of
+from adapters.graphql.outline import outline
 from adapters.graphql.socket import TIMES, SocketTimes
 from adapters.graphql.streams import Patience
+from adapters.graphql.subscription import Change, Delivered, ReadModel
 from adapters.graphql.trusted import TrustedDocuments
 from adapters.memory.twin_reader import MemoryTwinReader
 from domain.errors import StoreError
 from domain.events import IgnitionTurnedOn
-from tests.support.asgi import HOST, Events, streaming
+from tests.support.asgi import HOST, Events, initiated, streaming, talking
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, SECOND, T0, Car, World, full_car, memory_world
 
 EVENTS = "subscription { events { cursor node { type position } } }"
@@ -221,6 +226,40 @@ def test_a_brand_is_told_of_its_own_vehicles_only_and_what_it_saw_is_on_record()
     asyncio.run(run())
 
 
+def test_what_is_withheld_is_told_of_each_event_anew() -> None:
+    world = memory_world(full_car(1, brand="Audi"))
+    query = """subscription {
+      vehicleChanged { changes { vehicle { navigation { trips(first: 1) { edges { cursor } } } } } }
+    }"""
+    found = world.api.subscribed(query, access=partner(Scope.DIAGNOSTICS_READ))
+    assert isinstance(found, Subscribed)
+    with world.twins.reading() as read:
+        (logged,) = read.log_page(0, None, 1, found.asked.chosen).events
+        some = [Change(logged, ReadModel.DIAGNOSTICS, 1)]
+        roots = [Delivered(number, None, changes) for number, changes in enumerate([some, [], some], 1)]
+        told = [body.get("extensions", {}).get("withheld", []) for body in found.delivered(read, roots)]
+    assert [[each["field"] for each in withheld] for withheld in told] == [
+        ["Navigation.trips"],
+        [],
+        ["Navigation.trips"],
+    ]
+
+
+def test_a_stream_has_one_id_that_is_in_its_header_and_on_record() -> None:
+    async def run() -> None:
+        world = memory_world(full_car(1, brand="Audi"))
+        async with streaming(
+            app_of(world, access=partner(*Scope)), "subscription { events { node { data } } }"
+        ) as events:
+            headers = dict((await events.read())["headers"])
+            for _ in range(positions()):
+                await events.next()
+        assert isinstance(world.twins, MemoryTwinReader)
+        assert {str(each.request_id) for each in world.twins.records} == {headers[b"x-request-id"].decode()}
+
+    asyncio.run(run())
+
+
 def test_data_need_the_scopes_of_what_they_tell_and_the_stream_needs_its_own() -> None:
     async def run() -> None:
         world = memory_world(full_car(1, brand="Audi"))
@@ -329,6 +368,68 @@ def test_there_are_never_more_streams_than_allowed(monkeypatch: pytest.MonkeyPat
     asyncio.run(run())
 
 
+def test_streams_and_sockets_of_a_client_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LINES_OF_CLIENT_MAX", 1)
+
+    async def run() -> None:
+        porter = Porter(OPERATOR._replace(metered=True))
+        app = app_of(memory_world(full_car(1)), doorkeeper=porter)
+        token = {"authorization": "Bearer good"}
+        async with initiated(app, headers=token), streaming(app, EVENTS) as events:
+            assert code_of((await events.heard())[2]) == "SERVICE_UNAVAILABLE"
+        async with streaming(app, EVENTS) as events:
+            assert await told(events, 1) == [1]
+
+    asyncio.run(run())
+
+
+def test_streams_take_the_places_of_sockets_of_nobody_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LINES_MAX", 1)
+
+    async def run() -> None:
+        app = app_of(memory_world(full_car(1)))
+        async with talking(app) as socket, streaming(app, EVENTS) as events:
+            await told(events, 1)
+            await socket.read()
+            assert await socket.heard() == 1013
+            async with streaming(app, EVENTS) as late:
+                assert code_of((await late.heard())[2]) == "SERVICE_UNAVAILABLE"
+
+    asyncio.run(run())
+
+
+def test_a_server_process_never_has_more_streams_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "STREAMS_MAX", 2)
+
+    async def run() -> None:
+        porter = Porter(OPERATOR)
+        app = app_of(memory_world(full_car(1)), doorkeeper=porter)
+        async with streaming(app, EVENTS) as first:
+            await told(first, 1)
+            porter.access = OPERATOR._replace(client="second")
+            async with streaming(app, EVENTS) as second:
+                await told(second, 1)
+                porter.access = OPERATOR._replace(client="third")
+                async with streaming(app, EVENTS) as third:
+                    assert code_of((await third.heard())[2]) == "SERVICE_UNAVAILABLE"
+            async with streaming(app, EVENTS) as fourth:
+                assert await told(fourth, 1) == [1]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["types", "brands", "models"])
+def test_a_filter_takes_a_thousand_values_and_no_more(name: str) -> None:
+    query = "subscription ($filter: EventFilter) { events(filter: $filter) { cursor } }"
+    api, value = memory_world().api, "vehicle.trip_started.v1"
+    found = api.subscribed(query, {"filter": {name: [value] * 1_000}}, access=OPERATOR)
+    assert isinstance(found, Subscribed)
+    refused = api.subscribed(query, {"filter": {name: [value] * 1_001}}, access=OPERATOR)
+    assert isinstance(refused, Answer)
+    assert code_of(refused.body) == "BAD_USER_INPUT"
+    assert f"filter.{name}" in refused.body["errors"][0]["message"]
+
+
 def test_the_streams_of_one_brand_leave_those_of_another_with_the_same_client_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -402,6 +503,29 @@ def test_who_takes_nothing_for_too_long_is_told_where_to_go_on() -> None:
         assert 0 < count < positions() - 1
         async with streaming(app, EVENTS, headers={"last-event-id": error["extensions"]["cursor"]}) as events:
             assert await told(events, 1) == [count + 2]
+
+    asyncio.run(run())
+
+
+def test_one_who_leaves_a_stream_that_began_slowly_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = threading.Event()
+    gone = caller.Caller.gone
+
+    def watch(each: caller.Caller) -> Any:
+        watched.set()
+        return gone(each)
+
+    def look_slowly(*asked: Any) -> Any:
+        assert watched.wait(60)
+        return outline(*asked)
+
+    monkeypatch.setattr(caller, "WATCHED_AFTER_S", 0.0)
+    monkeypatch.setattr(caller.Caller, "gone", watch)
+    monkeypatch.setattr(app_module, "outline", look_slowly)
+
+    async def run() -> None:
+        async with streaming(app_of(WORLD), EVENTS) as events:
+            await told(events, positions())
 
     asyncio.run(run())
 
@@ -538,6 +662,62 @@ def test_a_slow_screen_is_told_all_that_it_missed_at_once() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("metered", [True, False])
+def test_no_more_changes_are_told_at_once_than_may_be_and_than_are_paid_for(
+    metered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A price is that of five items; here it is 11 points, so 44 pay for 20 changes."""
+    monkeypatch.setattr(streams, "CHANGES_MAX", 1_000 if metered else 20)
+    monkeypatch.setattr(streams, "THROTTLE_S_MAX", 0.01)
+    cars = [Car(number) for number in range(1, 51)]
+    for car in cars:
+        car.play(T0 + SECOND, "Piece")
+    clock = [0.0]
+    budgets = Budgets(maximum=44, restored_a_second=1, now_s=lambda: clock[0])
+    after = cursor_of("the log", 0)
+    document = (
+        f'subscription {{ vehicleChanged(after: "{after}", perSecond: 10) {{ changes {{ vehicle {{ vin }} }} }} }}'
+    )
+
+    async def run() -> list[list[str]]:
+        limits = Limits(budgets, NO_LIMITS.trusted)
+        app = app_of(memory_world(*cars), limits=limits, access=OPERATOR._replace(metered=metered))
+        found = []
+        async with streaming(app, document) as events:
+            for count in (20, 20, 10):
+                body = await events.next()
+                found.append([each["vehicle"]["vin"] for each in body["vehicleChanged"]["changes"]])
+                assert len(found[-1]) == count
+                clock[0] += 44
+        return found
+
+    found = asyncio.run(run())
+    assert sorted(vin for each in found for vin in each) == sorted(car.vin for car in cars)
+
+
+def test_what_was_noted_before_the_store_went_away_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
+    delivered = Subscribed.delivered
+    failed: list[bool] = []
+
+    def once_away(self: Subscribed, read: Any, roots: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise StoreError("away")
+        return delivered(self, read, roots)
+
+    monkeypatch.setattr(Subscribed, "delivered", once_away)
+    car = Car(1)
+    car.play(T0 + SECOND, "Piece")
+    asked = CHANGES % f'(after: "{cursor_of("the log", 0)}")'
+
+    async def run() -> None:
+        async with streaming(app_of(memory_world(car)), f"subscription {{ {asked} }}") as events:
+            assert changes(await events.next()) == {(car.vin, "MEDIA"): (1, 2)}
+
+    asyncio.run(run())
+
+
 def test_read_models_without_a_scope_are_left_out() -> None:
     async def run() -> None:
         car = full_car(1, brand="Audi")
@@ -551,7 +731,7 @@ def test_read_models_without_a_scope_are_left_out() -> None:
 
 
 def test_a_query_waits_until_the_read_models_have_come_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "AT_LEAST_S_MAX", 0.05)
+    monkeypatch.setattr(waiting_room, "AT_LEAST_S_MAX", 0.05)
     world = memory_world(car := full_car(1))
     end = world.log.last_position()
     query = f'{{ vehicle(vin: "{car.vin}", atLeast: %d) {{ vin }} vehicles(first: 1, atLeast: 1) {{ __typename }} }}'
@@ -559,7 +739,7 @@ def test_a_query_waits_until_the_read_models_have_come_so_far(monkeypatch: pytes
     refused = _post(app_of(world), query % (end + 1), "application/json").json()
     assert code_of(refused) == "POSITION_NOT_REACHED"
     assert f"the read models are at position {end}, not at {end + 1}" in refused["errors"][0]["message"]
-    monkeypatch.setattr(streams, "AT_LEAST_S_MAX", 60.0)
+    monkeypatch.setattr(waiting_room, "AT_LEAST_S_MAX", 60.0)
 
     async def run() -> Any:
         app = app_of(world)
@@ -575,3 +755,47 @@ def test_a_query_waits_until_the_read_models_have_come_so_far(monkeypatch: pytes
             return (await answer).json()["data"]
 
     assert asyncio.run(run()) == {"vehicle": {"vin": car.vin}}
+
+
+async def asked_for(app: AsgiApp, position: int) -> tuple[asyncio.Queue[Any], asyncio.Queue[Any], "asyncio.Task[None]"]:
+    """Ask for a position over a connection: what it is told, what it tells, and the task that answers."""
+    body = json.dumps({"query": f'{{ vehicle(vin: "{full_car(1).vin}", atLeast: {position}) {{ vin }} }}'}).encode()
+    headers = {"host": HOST, "content-type": "application/json", "authorization": "Bearer good"}
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "client": ("192.0.2.1", 1)}
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    told_it: asyncio.Queue[Any] = asyncio.Queue()
+    tells: asyncio.Queue[Any] = asyncio.Queue()
+    told_it.put_nowait({"type": "http.request", "body": body})
+    task = asyncio.ensure_future(app({**scope, "headers": encoded}, told_it.get, tells.put))
+    return told_it, tells, task
+
+
+def test_who_waits_for_a_position_keeps_nobody_from_asking_and_ends_when_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app_module, "REQUESTS_MAX", 2)
+    monkeypatch.setattr(waiting_room, "AT_LEAST_S_MAX", 60.0)
+    monkeypatch.setattr(waiting_room, "WAITING_MAX", 4)
+    monkeypatch.setattr(waiting_room, "WAITING_OF_CLIENT_MAX", 3)
+
+    async def run() -> None:
+        porter = Porter(OPERATOR)
+        world = memory_world(full_car(1))
+        app = app_of(world, doorkeeper=porter)
+        end = world.log.last_position()
+        waiting = [await asked_for(app, end + 1) for _ in range(3)]
+        _, refused, _ = await asked_for(app, end + 1)  # one more of a client
+        assert (await asyncio.wait_for(refused.get(), 20))["status"] == 503
+        porter.access = OPERATOR._replace(client="other")
+        waiting.append(await asked_for(app, end + 1))
+        porter.access = OPERATOR._replace(client="third")
+        _, refused, _ = await asked_for(app, end + 1)  # one more of all
+        assert (await asyncio.wait_for(refused.get(), 20))["status"] == 503
+        _, answered, _ = await asked_for(app, 0)
+        assert (await asyncio.wait_for(answered.get(), 20))["status"] == 200
+        for told_it, _, _ in waiting:
+            told_it.put_nowait({"type": "http.disconnect"})
+        done, _ = await asyncio.wait({task for *_, task in waiting}, timeout=20)
+        assert len(done) == len(waiting)
+
+    asyncio.run(run())

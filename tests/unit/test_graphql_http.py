@@ -325,6 +325,40 @@ def test_the_schema_registry_answers_what_clients_ask_besides() -> None:
     assert send("GET", f"/subjects/{schema.subject}/versions/-1").json()["id"] == schema.id
 
 
+def test_subjects_are_listed_by_what_they_begin_with() -> None:
+    every = send("GET", "/subjects").json()
+    media = [each for each in every if each.startswith("fleettwin.vehicle.T")]
+    assert 0 < len(media) < len(every)
+    for asked, answer in {
+        "subjectPrefix=fleettwin.vehicle.T": media,
+        "subject=fleettwin.vehicle.T": media,  # as Confluent's client for Python asks
+        "subjectPrefix=:.:fleettwin.vehicle.T": media,
+        "subjectPrefix=:*:": every,
+        "subjectPrefix=": every,
+        "subjectPrefix=:.elsewhere:": [],
+        "subjectPrefix=nothing": [],
+        "offset=1&limit=2": every[1:3],
+        "offset=0&limit=-1": every,
+        "subjectPrefix=fleettwin.vehicle.T&limit=0": [],
+        "deletedOnly=true": [],
+        "deleted=true": every,
+        "&".join(f"x{number}=1" for number in range(99)): every,
+    }.items():
+        assert send("GET", f"/subjects?{asked}").json() == answer, asked
+
+
+def test_a_schema_is_looked_for_under_the_subject_that_is_named() -> None:
+    schema, other = (REGISTRY.by_topic[topic][0] for topic in ("vehicle.trip_started.v1", "vehicle.trip_ended.v1"))
+    for part in ("", "/schema", "/subjects", "/versions"):
+        path = f"/schemas/ids/{schema.id}{part}"
+        whole = send("GET", path).json()
+        for subject in ("", schema.subject, f":.:{schema.subject}", "vehicle-events-value"):
+            assert send("GET", f"{path}?subject={subject}").json() == whole
+        for subject in (other.subject, f":.elsewhere:{schema.subject}"):
+            answer = send("GET", f"{path}?subject={subject}")
+            assert (answer.status_code, answer.json()["error_code"]) == (404, 40403)
+
+
 def test_a_schema_is_looked_up_whatever_its_layout_and_registering_it_changes_nothing() -> None:
     schema = REGISTRY.by_topic["vehicle.trip_started.v1"][0]
     laid_out = json.dumps(json.loads(schema.text), indent=2, sort_keys=True)

@@ -13,7 +13,7 @@ from adapters.graphql.execution import TIME_IS_UP
 from adapters.graphql.lookahead import kept_summary
 from adapters.graphql.navigation import POINTS_MAX
 from adapters.graphql.query import FILTER_VALUES_MAX, VINS_MAX
-from adapters.graphql.vehicle import PATHS_MAX
+from adapters.graphql.vehicle import PATHS_MAX, Region
 from domain.errors import UnknownSignalError
 from domain.paths import SPEED
 from tests.support.twins import Car, World, full_car, memory_world, vin_of
@@ -44,6 +44,12 @@ def of_filter(name: str, values: list[str], root: str = PAGE) -> list[str]:
     return [root.format(f"{name}: {listed(some)}") for some in (values[:-1], values)]
 
 
+def of_regions(root: str) -> list[str]:
+    """Return the same of regions, which are no texts."""
+    counts = (FILTER_VALUES_MAX, FILTER_VALUES_MAX + 1)
+    return [root.format(f"regions: [{' '.join([Region.EUROPE.name] * count)}]") for count in counts]
+
+
 def errors(world: World, root: str) -> list[Any]:
     found: list[Any] = world.api.execute(f"{{ {root} }}").get("errors", [])
     return found
@@ -56,8 +62,10 @@ def errors(world: World, root: str) -> list[Any]:
         (*of_filter("vins", VINS, COUNT), "filter.vins: 101 values are too many", "give at most 100"),
         (*of_filter("brands", VALUES), "filter.brands: 1001 values are too many", "give at most 1000"),
         (*of_filter("models", VALUES), "filter.models: 1001 values", "give at most 1000"),
+        (*of_regions(PAGE), "filter.regions: 1001 values", "give at most 1000"),
+        (*of_regions(COUNT), "filter.regions: 1001 values", "give at most 1000"),
         (*of_filter("troubleCodes", VALUES), "filter.troubleCodes: 1001 values", "give at most 1000"),
-        (*of_filter("warnings", VALUES), "filter.warnings: 1001 values", "give at most 1000"),
+        (*of_filter("warnings", ["FUEL_LEVEL_LOW"] * len(VALUES)), "filter.warnings: 1001 values", "give at most 1000"),
         (
             f"{OF_CAR} {{ signals(paths: {listed([SPEED] * PATHS_MAX)}) {{ path }} }}",
             f"{OF_CAR} {{ signals(paths: {listed([SPEED] * (PATHS_MAX + 1))}) {{ path }} }}",

@@ -14,6 +14,7 @@ from adapters.graphql.ids import cursor_of
 from adapters.graphql.ordering import Cursor, Times, cursor_in_order, read_cursor_in_order
 from adapters.past import ORDERED_MAX
 from adapters.vehicle_order import OrderBy, Place, VehicleOrder
+from domain import events as e
 from domain import paths
 from domain.errors import BadInputError
 from domain.units import Micros
@@ -127,16 +128,38 @@ def test_a_page_of_the_past_stays_as_it_was_first_seen() -> None:
     assert serials(ask(world, "STATE_OF_CHARGE", asOf=AS_OF)) == [4, 1, 2, 3]
 
 
-def test_the_state_of_charge_needs_its_scope(world: World) -> None:
+def test_what_diagnostics_tell_needs_its_scope(world: World) -> None:
     access = Access("app", "app", None, frozenset({Scope.NAVIGATION_READ}))
-    for field, allowed in (("STATE_OF_CHARGE", False), ("LAST_SEEN", True)):
+    told = ("STATE_OF_CHARGE", "WARNINGS", "TROUBLE_CODES")
+    for field, allowed in (*((each, False) for each in told), ("LAST_SEEN", True)):
         body = world.api.answer(PAGE, {"first": 2, "order": {"field": field}}, access=access).body
         assert ("errors" not in body) == allowed
         assert allowed or body["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
+def test_the_nearest_and_those_with_the_most_faults_come_first() -> None:
+    cars = [car(number, 50.0) for number in range(1, 5)]
+    for number, (latitude, longitude) in enumerate([(52.5, 13.4), (48.1, 11.6), (53.5, 10.0)], 1):
+        cars[number].sample(T0 + SECOND, {paths.LATITUDE: latitude, paths.LONGITUDE: longitude})
+    for number, code in [(1, "P0D59"), (3, "P0D59"), (3, "U0100")]:
+        cars[number].code(T0 + SECOND, code)
+    cars[2].tell(e.WarningRaised, T0 + SECOND, warning="FUEL_LEVEL_LOW", path=paths.FUEL_LEVEL, value=1.0, limit=2.0)
+    world = memory_world(*cars)
+    near = {"near": {"latitude": 53.5, "longitude": 9.9, "distanceM": 2_000_000.0}}
+    for as_of in (None, AS_OF):
+        assert serials(ask(world, "DISTANCE", filter=near, asOf=as_of)) == [4, 2, 3]
+        assert serials(ask(world, "TROUBLE_CODES", "DESC", asOf=as_of))[:2] == [4, 2]
+        assert serials(ask(world, "WARNINGS", "DESC", asOf=as_of))[:1] == [3]
+        page = ask(world, "DISTANCE", filter=near, first=1, asOf=as_of)["pageInfo"]["endCursor"]
+        assert serials(ask(world, "DISTANCE", filter=near, after=page, asOf=as_of)) == [2, 3]
+
+
+def test_the_distance_is_from_the_point_of_a_filter(world: World) -> None:
+    assert "DISTANCE is from the point of a filter, and there is none" in refused(world, order={"field": "DISTANCE"})
+
+
 def test_of_the_past_so_many_are_put_in_order_by_telemetry_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ORDERED_MAX == 500
+    assert ORDERED_MAX == 2_000
     monkeypatch.setattr("adapters.past.ORDERED_MAX", 3)
     world = memory_world(*(car(number, float(number)) for number in range(1, 5)))
     assert "no more than 3 vehicles" in refused(world, order={"field": "LAST_SEEN"}, asOf=AS_OF)
@@ -152,6 +175,9 @@ VALUES = {
     OrderBy.REGISTERED_AT: INT64,
     OrderBy.LAST_SEEN: INT64,
     OrderBy.STATE_OF_CHARGE: st.floats(allow_nan=False, allow_infinity=False),
+    OrderBy.WARNINGS: INT64,
+    OrderBy.TROUBLE_CODES: INT64,
+    OrderBy.DISTANCE: st.floats(allow_nan=False, allow_infinity=False),
 }
 ORDERS = st.builds(VehicleOrder, st.sampled_from(OrderBy), st.booleans())
 TIMES = st.builds(Times, st.none() | st.integers(1, 2**62), st.none() | st.integers(1, 2**62))

@@ -1,11 +1,12 @@
 import json
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.graphql.scalars import format_time, parse_time, plain, signal_value, whole_number
+from adapters.graphql.scalars import format_time, parse_time, parse_whole_number, plain, signal_value, whole_number
 from domain.units import Micros
 
 YEAR_10000 = 253_402_300_800_000_000
@@ -30,6 +31,23 @@ def test_a_time_with_an_offset_is_that_moment() -> None:
 def test_a_time_without_an_offset_or_no_time_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match=r"DateTime|isoformat"):
         parse_time(wrong)
+
+
+@pytest.mark.parametrize(
+    ("parse", "wrong", "said"),
+    [
+        (parse_time, "yesterday", "RFC 3339"),
+        (parse_time, "2026-13-01T00:00:00Z", "RFC 3339"),
+        (parse_whole_number, "abc", "an Int64 is a whole number"),
+        (parse_whole_number, "1.5", "an Int64 is a whole number"),
+    ],
+)
+def test_what_is_no_time_or_no_number_is_told_in_our_words(
+    parse: Callable[[object], object], wrong: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said) as refused:
+        parse(wrong)
+    assert not any(word in str(refused.value) for word in ("isoformat", "int()", "month", "literal"))
 
 
 def test_a_time_that_no_calendar_has_is_told_as_the_nearest_that_it_has() -> None:

@@ -156,6 +156,7 @@ def test_what_is_no_envelope_is_null_and_the_answer_says_why(world: World) -> No
         "Trip.track",
         "Vehicle.delivered",
         "Vehicle.events",
+        "Vehicle.signals",
     }
 
 
@@ -223,6 +224,19 @@ def test_signals_by_path_and_by_branch_are_envelopes_all_the_same(world: World) 
     ]
     values = {each["path"]: each["value"] for each in found["signals"] if each["status"] != "FORBIDDEN"}
     assert values == {paths.MEDIA_ARTIST: "Artist", paths.MEDIA_TITLE: "Piece 2"}
+
+
+def test_a_list_of_signals_names_none_that_the_token_may_not_read(world: World) -> None:
+    """As `delivered` does: the names alone tell which equipment a car has."""
+    body = answer(world, f'{{ vehicle(vin: "{VIN}") {{ signals {{ path }} }} }}', "events:read")
+    assert body["data"] == {"vehicle": {"signals": []}}
+    (withheld,) = body["extensions"]["withheld"]
+    assert (withheld["field"], withheld["scopes"]) == (
+        "Vehicle.signals",
+        ["diagnostics:read", "media:read", "navigation:read"],
+    )
+    found = vehicle(world, "signals { path }", "media:read")["signals"]
+    assert [each["path"] for each in found] == [paths.MEDIA_ARTIST, paths.MEDIA_TITLE]
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

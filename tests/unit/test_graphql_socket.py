@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from adapters import http_connections, socket_connections
 from adapters.access import OPERATOR, Access, TokenRefusedError
 from adapters.clock import now
 from adapters.documents import Documents, sha256_of
 from adapters.graphql import app as app_module
+from adapters.graphql import bulk, lines, waiting_room
 from adapters.graphql.app import NO_LIMITS, AsgiApp, Limits, Live, build_app
 from adapters.graphql.socket import OPERATIONS_MAX, SocketTimes
 from adapters.graphql.streams import Patience
@@ -111,6 +113,7 @@ def test_operations_run_beside_each_other_and_end_when_the_client_says_so() -> N
         ([{"type": "subscribe", "id": "1", "payload": {}}], 4400),
         ([{"type": "subscribe", "id": "1", "payload": {"query": QUERY, "variables": []}}], 4400),
         ([{"type": "subscribe", "id": "1", "payload": {"query": EVENTS}}] * 2, 4409),
+        ([{"type": "subscribe", "id": "1\ud800", "payload": {"query": EVENTS}}] * 2, 4409),
         ([{"type": "subscribe", "id": str(n), "payload": {"query": EVENTS}} for n in range(OPERATIONS_MAX + 1)], 4400),
     ],
 )
@@ -191,17 +194,92 @@ def test_the_own_page_is_let_in_and_other_paths_are_not() -> None:
     assert ends(app_of(WORLD), path="/other") == 1008
 
 
-def test_there_are_never_more_sockets_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "SOCKETS_MAX", 1)
-    app = app_of(WORLD)
+# --- how many there may be --------------------------------------------------------------------------------------------
+
+
+async def refused(app: AsgiApp, **settings: Any) -> Any:
+    """Return the code that a socket is closed with that says who it is."""
+    async with talking(app, **settings) as socket:
+        assert (await socket.read())["type"] == "websocket.accept"
+        socket.say({"type": "connection_init"})
+        return await socket.heard()
+
+
+def test_of_too_many_sockets_those_go_first_that_have_not_said_whose_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LINES_MAX", 3)
 
     async def run() -> None:
-        async with initiated(app), talking(app) as second:
-            assert await second.heard() == 1008
-        async with initiated(app):
+        app = app_of(WORLD)
+        async with initiated(app) as known, talking(app) as oldest, talking(app) as old, initiated(app) as new:
+            assert (await oldest.read(), (await oldest.heard())) == (await old.read(), 1013)
+            async with initiated(app):
+                assert await old.heard() == 1013
+                assert await refused(app) == 1013  # all are of somebody
+            for socket in (known, new):
+                socket.subscribe(QUERY)
+                await socket.next()
+        async with initiated(app), initiated(app), initiated(app):
             pass
 
     asyncio.run(run())
+
+
+def test_of_one_address_so_many_sockets_stay_of_which_nobody_knows_whose_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "NEW_OF_ADDRESS_MAX", 2)
+
+    async def run() -> None:
+        app = app_of(WORLD)
+        async with (
+            talking(app, address="192.0.2.1") as other,
+            talking(app, address="192.0.2.2") as oldest,
+            talking(app, address="192.0.2.2") as old,
+            talking(app, address="192.0.2.2") as new,
+        ):
+            await oldest.read()
+            assert await oldest.heard() == 1013
+            for socket in (other, old, new):
+                await socket.read()
+                socket.say({"type": "connection_init"})
+                assert await socket.heard() == {"type": "connection_ack"}
+
+    asyncio.run(run())
+
+
+def test_a_client_has_so_many_sockets_and_others_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LINES_OF_CLIENT_MAX", 2)
+
+    class Many(Porter):
+        def verify(self, token: str) -> Access:
+            return OPERATOR._replace(client=token, metered=True)
+
+    async def run() -> None:
+        app = app_of(WORLD, doorkeeper=Many(), hosts=None)
+        one, other = ({"authorization": f"Bearer {name}"} for name in ("one", "other"))
+        async with initiated(app, headers=one), initiated(app, headers=one):
+            assert await refused(app, headers=one, address="192.0.2.2") == 1013
+            assert await refused(app, headers=other) == {"type": "connection_ack"}
+        assert await refused(app, headers=one) == {"type": "connection_ack"}
+
+    asyncio.run(run())
+
+
+def test_where_nobody_needs_a_token_an_address_has_so_many_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LINES_OF_CLIENT_MAX", 1)
+
+    async def run() -> None:
+        app = app_of(WORLD)
+        async with initiated(app):
+            assert await refused(app) == 1013
+            assert await refused(app, address="192.0.2.2") == {"type": "connection_ack"}
+
+    asyncio.run(run())
+
+
+def test_however_many_connections_stay_open_there_are_some_for_those_who_ask() -> None:
+    answered = app_module.REQUESTS_MAX + waiting_room.WAITING_MAX + bulk.STREAMS_MAX
+    assert lines.LINES_MAX + answered < http_connections.CONNECTIONS_MAX
 
 
 def test_only_trusted_documents_are_executed_on_a_socket_where_nothing_else_is() -> None:
@@ -322,6 +400,10 @@ def test_who_takes_nothing_for_too_long_is_told_where_to_go_on() -> None:
     asyncio.run(run())
 
 
+def test_a_ping_may_be_unanswered_as_long_as_a_reader_may_take_nothing() -> None:
+    assert sum(SocketTimes().patience) <= socket_connections.PONG_S
+
+
 def test_who_never_reads_is_cut_off() -> None:
     async def run() -> None:
         app = app_of(WORLD, SocketTimes(patience=Patience(stalled_s=0.02, cut_s=0.02)))
@@ -336,10 +418,9 @@ def test_a_server_that_goes_down_says_so() -> None:
     async def run() -> None:
         app = app_of(WORLD)
         async with initiated(app) as socket:
-            socket.subscribe("subscription { vehicleChanged { cursor } }")
-            socket.subscribe(QUERY, "2")
-            assert (await socket.heard())["id"] == "2"  # so that the first is open
-            await socket.heard()
+            socket.subscribe(EVENTS)
+            for _ in full_car(1).events:
+                await socket.next()  # so that it is open, and has nothing more to tell
             await app.drain()
             assert await socket.heard() == 1012
 

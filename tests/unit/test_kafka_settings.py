@@ -53,5 +53,6 @@ def test_a_topic_with_another_number_of_partitions_is_refused_in_one_line() -> N
         check_partitions({"telemetry": 6}, 12)
     assert str(refused.value) == (
         "topic telemetry: has 6 partitions, and the settings say 12;"
-        " set FLEETTWIN_KAFKA_PARTITIONS=6: another number would mix up the order of a vehicle"
+        " set FLEETTWIN_KAFKA_PARTITIONS=6, or delete the topic and run `fleettwin topics create`:"
+        " another number would mix up the order of a vehicle"
     )

@@ -9,7 +9,19 @@ import pytest
 from adapters import lag
 from adapters.event_log import StoredRecord
 from adapters.kafka.partition import partition_of
-from adapters.lag import NOTHING_WAITS, Lag, Observation, Observer, PartitionEnds, RelayLag, Sources
+from adapters.lag import (
+    LEAST_S,
+    NOTHING_WAITS,
+    STANDING_S_MAX,
+    Lag,
+    Observation,
+    Observer,
+    PartitionEnds,
+    Published,
+    RelayLag,
+    Sources,
+    relay_trouble,
+)
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.set_aside import MemorySetAside
 from adapters.set_aside import SetAside
@@ -20,6 +32,7 @@ from domain.fleet import ConsumedChange, Fleet
 from domain.units import Micros
 from domain.vin import Vin
 from tests.support.batches import T0, at
+from tests.support.clocks import Clock
 from tests.support.events import codec
 
 PARTITIONS: Final = 4
@@ -40,14 +53,15 @@ class Bench:
         self.times: dict[str, Micros] = {}
         self.up_to: dict[int, int] = {}
         self.kafka_problem: FleettwinError | None = None
-        self.observer = Observer(Sources(self.log, self, self.aside, self.kafka, lambda: self.now))
+        self.clock, self.trouble = Clock(), ""
+        self.observer = Observer(Sources(self.log, self, self.aside, self.kafka, lambda: self.now, self.clock))
 
     def register(self, number: int) -> None:
         self.now = at(number)
         self.fleet.register(Vin.parse(f"WVWZZZE1ZTP{number:06d}"), brand="Volkswagen", model=None, at=T0)
 
     def observe(self, *, kafka: bool = True) -> Observation:
-        without = Sources(self.log, self, self.aside, None, lambda: self.now)
+        without = Sources(self.log, self, self.aside, None, lambda: self.now, self.clock)
         return (self.observer if kafka else Observer(without)).observe()
 
     def kafka(self) -> "Bench":
@@ -68,8 +82,8 @@ class Bench:
     def telemetry_times(self, positions: Mapping[str, int]) -> Sequence[Micros]:
         return [self.times[f"{source}:{position}"] for source, position in positions.items()]
 
-    def published(self) -> Mapping[int, int]:
-        return self.up_to
+    def published(self) -> Published:
+        return Published(self.up_to, self.trouble or None)
 
     def partition_of(self, record: StoredRecord) -> int:
         return partition_of(str(record.originator_id).encode(), PARTITIONS)
@@ -164,8 +178,59 @@ def test_while_the_cluster_does_not_answer_the_lag_of_the_relay_grows_from_what_
         assert found.kafka is None
         assert found.kafka_problem
         assert found.relay is not None
-        assert found.relay.lag == Lag(number - 3, number - 4.0)
+        assert found.relay.lag == Lag(number - 3, max(LEAST_S, number - 4.0))
 
     bench.kafka_problem, bench.up_to = None, dict.fromkeys(range(PARTITIONS), 7)
     found = bench.observe()
     assert (found.kafka_problem, found.relay and found.relay.lag) == (None, NOTHING_WAITS)
+
+
+def relay_lag(bench: Bench) -> Lag:
+    found = bench.observe().relay
+    assert found is not None
+    return found.lag
+
+
+def test_events_of_a_clock_that_is_ahead_wait_since_they_were_seen_to() -> None:
+    bench = Bench(3)
+    bench.now, bench.up_to = T0, dict.fromkeys(range(PARTITIONS), 1)  # of events of seconds that are yet to come
+    assert relay_lag(bench) == Lag(2, LEAST_S)
+    bench.clock.at += 5
+    assert relay_lag(bench) == Lag(2, 5.0, 5.0)
+    assert bench.observe().projections[0].lag == Lag(3, 5.0, 5.0)
+
+    bench.up_to = dict.fromkeys(range(PARTITIONS), 2)
+    bench.clock.at += 5
+    assert relay_lag(bench) == Lag(1, LEAST_S)
+    bench.up_to = dict.fromkeys(range(PARTITIONS), 3)
+    assert relay_lag(bench) == NOTHING_WAITS
+
+
+def test_a_relay_that_publishes_none_of_what_waits_is_told_after_a_while() -> None:
+    bench = Bench(9)
+    bench.up_to = dict.fromkeys(range(PARTITIONS), 1)
+    assert relay_trouble(bench.observe()) is None
+    for position in range(2, 5):  # slowly, but on and on
+        bench.up_to = dict.fromkeys(range(PARTITIONS), position)
+        bench.clock.at += STANDING_S_MAX - 1
+        assert relay_trouble(bench.observe()) is None
+    bench.clock.at += STANDING_S_MAX - 1
+    assert relay_trouble(bench.observe()) is None
+    bench.clock.at += 2
+    assert (
+        relay_trouble(bench.observe()) == "what comes after position 4 of the log has waited for 61 s to be published"
+    )
+    assert relay_trouble(bench.observe(kafka=False)) is None
+
+    bench.up_to = dict.fromkeys(range(PARTITIONS), 9)
+    for _ in range(2):  # where nothing waits
+        assert relay_trouble(bench.observe()) is None
+        bench.clock.at += STANDING_S_MAX + 1
+
+
+def test_a_topic_that_is_ahead_of_the_log_is_told() -> None:
+    bench = Bench(3)
+    bench.up_to, bench.trouble = dict.fromkeys(range(PARTITIONS), 7), "the log is older than the topic"
+    found = bench.observe()
+    assert found.relay == RelayLag(NOTHING_WAITS, {str(number): 7 for number in range(PARTITIONS)}, bench.trouble)
+    assert relay_trouble(found) == bench.trouble

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.heartbeat import SILENT_S_MAX, Heartbeat
-from adapters.lag import KafkaLag, Lag, Observation, ProjectionLag, RelayLag
+from adapters.lag import KafkaLag, Lag, Observation, ProjectionLag, RelayLag, relay_trouble
 from adapters.operation import Answer, Operation
 from adapters.operation_server import REQUESTS_MAX, answering
 from adapters.twins import ProjectionPosition
@@ -40,7 +40,7 @@ class Bench:
         self.shown: Observation | Exception = SEEN
         self.heartbeat = Heartbeat("relay", self.clock)
         self.watch = Watch(self.look, self.clock)
-        self.operation = Operation([self.heartbeat], self.watch)
+        self.operation = Operation([self.heartbeat], self.watch, relay_trouble)
 
     def look(self) -> Observation:
         if isinstance(self.shown, Exception):
@@ -67,6 +67,20 @@ def test_a_process_is_healthy_while_its_loop_comes_round(bench: Bench) -> None:
     assert bench.told("/health") == (200, {"status": "up"})
 
 
+def test_a_process_whose_work_stands_still_is_not_ready(bench: Bench) -> None:
+    bench.heartbeat.beat()
+    bench.watch.once()
+    trouble: list[str] = ["1 of 2 partitions are held back: no more can wait"]
+    operation = Operation([bench.heartbeat], bench.watch, lambda _: trouble[0] if trouble else None)
+
+    answer = operation.answer("/ready", "")
+    assert answer is not None
+    assert (answer.status, json.loads(answer.body)["reason"]) == (503, trouble.pop())
+    answer = operation.answer("/ready", "")
+    assert answer is not None
+    assert answer.status == 200
+
+
 def test_a_process_is_ready_when_its_loop_has_begun_and_everybody_answers(bench: Bench) -> None:
     def not_ready(reason: str) -> tuple[int, Any]:
         return 503, {"status": "not ready", "reason": reason}
@@ -89,6 +103,26 @@ def test_a_process_is_ready_when_its_loop_has_begun_and_everybody_answers(bench:
 
     bench.clock.at += LOOK_AGE_S_MAX + 1
     assert bench.told("/ready") == not_ready("database and Kafka have not answered for 31 s")
+
+
+def test_a_process_that_gets_nowhere_is_not_ready_though_everybody_answers(bench: Bench) -> None:
+    bench.heartbeat.beat()
+    for relay, reason in (
+        (RelayLag(Lag(2, 99.0, 59.0), {"0": 5, "1": 3}), None),
+        (
+            RelayLag(Lag(2, 99.0, 61.0), {"0": 5, "1": 3}),
+            "what comes after position 3 of the log has waited for 61 s to be published",
+        ),
+        (RelayLag(Lag(0, 0.0), {"0": 9, "1": 9}, "the topic is ahead of the log"), "the topic is ahead of the log"),
+    ):
+        bench.shown = SEEN._replace(relay=relay)
+        bench.watch.once()
+        found = (503, {"status": "not ready", "reason": reason}) if reason else (200, {"status": "ready"})
+        assert bench.told("/ready") == found
+        assert bench.told("/health")[0] == 200
+        with bench.operation.observing():
+            ahead = metrics(bench.operation)["fleettwin_relay_topic_ahead", ""]
+        assert ahead == (relay.trouble is not None)
 
 
 def test_a_look_that_fails_by_a_mistake_of_ours_is_told_and_not_the_last(bench: Bench) -> None:
@@ -118,7 +152,7 @@ def observed(found: dict[tuple[str, str], float]) -> dict[tuple[str, str], float
 SHOWN: Final = (
     *("fleettwin_log", "fleettwin_observed", "fleettwin_parked", "fleettwin_set_aside_records", "fleettwin_kafka"),
     *("fleettwin_projection_position", "fleettwin_projection_lag", "fleettwin_telemetry", "fleettwin_relay_lag"),
-    "fleettwin_relay_published_position",
+    *("fleettwin_relay_published_position", "fleettwin_relay_topic_ahead"),
 )
 
 
@@ -138,6 +172,7 @@ def test_the_metrics_show_what_was_seen_and_nothing_that_is_not_known_any_more(b
             ("fleettwin_telemetry_lag_records", ""): 6,
             ("fleettwin_telemetry_lag_seconds", ""): 2.5,
             ("fleettwin_relay_published_position", "0"): 5,
+            ("fleettwin_relay_topic_ahead", ""): 0,
             ("fleettwin_relay_lag_events", ""): 2,
             ("fleettwin_relay_lag_seconds", ""): 3.5,
         }

@@ -11,13 +11,15 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from adapters.clock import now
+from adapters.clock import iso_time, now
 from adapters.event_log import StoredRecord
 from adapters.kafka.client import Connection
+from adapters.kafka.partition import PartitionsError
 from adapters.kafka.relay import Relay
 from adapters.kafka.sources import TopicGoneError
 from adapters.memory.event_store import MemoryEventLog
 from domain.units import Micros
+from tests.support.batches import T0
 from tests.support.events import VEHICLE_ID
 
 RECORD: Final = (0, b"key", StoredRecord(1, VEHICLE_ID, 1, "a.topic.v1", b"x", Micros(1)))
@@ -26,11 +28,13 @@ RECORD: Final = (0, b"key", StoredRecord(1, VEHICLE_ID, 1, "a.topic.v1", b"x", M
 class Producer:
     """Does what it is told until a step fails."""
 
-    def __init__(self, failing: str, failure: KafkaError, then: KafkaError | None = None) -> None:
+    def __init__(self, failing: str, failure: Exception, then: Exception | None = None) -> None:
         self._failing, self._failure, self._then = failing, failure, then
         self.did: list[str] = []
+        self.sent: list[dict[str, Any]] = []
 
-    def send(self, *_: object, **__: object) -> "Sent":
+    def send(self, *_: object, **sent: Any) -> "Sent":
+        self.sent.append(sent)
         return Sent(self._failure if self._failing == "send" else None)
 
     def __getattr__(self, name: str) -> Any:
@@ -47,7 +51,7 @@ class Producer:
 class Sent(NamedTuple):
     """A record that is confirmed, or not."""
 
-    failure: KafkaError | None
+    failure: Exception | None
 
     def get(self, **_: object) -> None:
         if self.failure:
@@ -57,7 +61,7 @@ class Sent(NamedTuple):
 class Topic:
     """Is the same, or not."""
 
-    def __init__(self, failure: KafkaError | None) -> None:
+    def __init__(self, failure: Exception | None) -> None:
         self._failure = failure
 
     def check(self) -> None:
@@ -71,13 +75,14 @@ class Topic:
         ("send_offsets_to_transaction", CommitFailedError("others have its partitions"), True),
         ("send", TopicAuthorizationFailedError("vehicle-events"), True),
         ("check", TopicGoneError("it was made anew"), True),
+        ("check", PartitionsError("has 6", where="topic vehicle-events", remedy="make it anew"), True),
         ("send_offsets_to_transaction", KafkaTimeoutError("no answer"), False),
         ("send", KafkaTimeoutError("no answer"), False),
         ("commit_transaction", ProducerFencedError(), False),
     ],
 )
 def test_a_transaction_that_is_refused_is_aborted_and_one_that_is_not_known_to_be_is_left(
-    failing: str, failure: KafkaError, *, ended: bool
+    failing: str, failure: Exception, *, ended: bool
 ) -> None:
     for then in (None, KafkaError("nor is that done")):
         producer = Producer(failing, failure, then)
@@ -88,3 +93,18 @@ def test_a_transaction_that_is_refused_is_aborted_and_one_that_is_not_known_to_b
         assert raised.value is failure
         assert ("abort_transaction" in producer.did) == ended
         assert ("commit_transaction" in producer.did) == (failing == "commit_transaction")
+
+
+@pytest.mark.parametrize(
+    ("clock", "said_ms"), [(T0 - 1, T0 // 1_000 - 1), (T0, T0 // 1_000), (T0 + 9_000, T0 // 1_000)]
+)
+def test_a_record_says_no_time_that_is_yet_to_come_but_its_event_when_the_store_recorded_it(
+    clock: int, said_ms: int
+) -> None:
+    producer, record = Producer("nothing", KafkaError()), RECORD[2]._replace(recorded_at=T0)
+    log = MemoryEventLog(now)
+    relay = Relay(Connection("127.0.0.1:1"), "vehicle-events", 1, "a group", log, clock=lambda: Micros(clock))
+    relay._transact(producer, [(0, b"key", record)], {}, None, Topic(None))  # type: ignore[arg-type]
+    (sent,) = producer.sent
+    assert sent["timestamp_ms"] == said_ms
+    assert dict(sent["headers"])["ce_time"] == iso_time(T0).encode()

@@ -10,17 +10,18 @@ import pytest
 
 from adapters.memory.read_models import MemoryReadModels
 from domain import events as e
-from domain.errors import PositionConflictError, StoreError
+from domain.errors import PositionConflictError, StoreError, UnstorableError
 from domain.events import VehicleEvent
 from domain.units import Micros
+from projections.diagnostics.model import DiagnosticsSignalRow, QualityRow
 from projections.diagnostics.projector import DIAGNOSTICS
-from projections.folding import ERROR_LENGTH_MAX, Counts
+from projections.folding import ERROR_LENGTH_MAX, Counts, Folder
 from projections.ports import Commit, Moved, Parked
 from projections.projection import Key, Projection, R, Recorded
 from projections.runner import BATCH_EVENTS
 from tests.support.batches import DOOR, T0, VEHICLE_ID, Stream, sample
 from tests.support.given import Car
-from tests.support.read_side import ListFeed, everything, recorded, runner
+from tests.support.read_side import ListFeed, everything, recorded, runner, without_bookkeeping
 
 OTHER_ID = UUID(int=9)
 
@@ -41,6 +42,19 @@ def failing(versions: Collection[int], vehicle_id: UUID = VEHICLE_ID, text: str 
         known = DIAGNOSTICS.folds.get(type(event))
         if known:
             known(each, event, rows)
+
+    return replace(DIAGNOSTICS, folds=dict.fromkeys(e.EVENT_TYPES, fold))
+
+
+def unstorable(versions: Collection[int], vehicle_id: UUID = VEHICLE_ID) -> Projection:
+    """Return a projection that makes a row which no table takes of some versions of a vehicle."""
+
+    def fold(each: Recorded, event: VehicleEvent, rows: Any) -> None:
+        known = DIAGNOSTICS.folds.get(type(event))
+        if known:
+            known(each, event, rows)
+        if event.originator_id == vehicle_id and event.originator_version in versions:
+            rows.put(QualityRow(vehicle_id, 0, 2**63, 0, 0, event.originator_version, each.position))
 
     return replace(DIAGNOSTICS, folds=dict.fromkeys(e.EVENT_TYPES, fold))
 
@@ -194,6 +208,110 @@ def test_a_store_that_fails_parks_nobody() -> None:
     running.step()
     assert store.parked(DIAGNOSTICS) == {}
     assert store.position(DIAGNOSTICS) == 6
+
+
+def mixed(count: int = 6) -> ListFeed:
+    """Return the events of two cars, in turn."""
+    both = zip(history(count), history(count, OTHER_ID), strict=True)
+    return ListFeed(recorded([each for pair in both for each in pair]))
+
+
+def of_vehicle(store: MemoryReadModels, vehicle_id: UUID) -> list[Any]:
+    return [row for row in everything(store, [DIAGNOSTICS]).values() if row.vehicle_id == vehicle_id]
+
+
+@pytest.mark.parametrize("version", [1, 2, 4, 6])
+def test_a_vehicle_whose_row_no_table_takes_is_parked_at_its_event_and_the_others_go_on(version: int) -> None:
+    store, plain, feed = WatchedStore(), MemoryReadModels(), mixed()
+    runner(DIAGNOSTICS, feed, plain).step()
+    before = MemoryReadModels()
+    runner(DIAGNOSTICS, ListFeed(recorded(history(version - 1))), before).step()
+
+    assert runner(unstorable([version]), feed, store).step() == 12
+    (parked,) = store.parked(DIAGNOSTICS).values()
+    assert (parked.vehicle_id, parked.version, parked.newest_version) == (VEHICLE_ID, version, 6)
+    assert (parked.position, parked.attempts) == (2 * version - 1, 1)
+    assert parked.error.startswith(
+        "UnstorableError: no column has a place for it: missing_batches is 92233720368547758"
+    )
+    assert (store.position(DIAGNOSTICS), of_vehicle(store, OTHER_ID)) == (12, of_vehicle(plain, OTHER_ID))
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID, OTHER_ID]) == {VEHICLE_ID: version - 1, OTHER_ID: 6}
+    said = [[without_bookkeeping(row) for row in of_vehicle(each, VEHICLE_ID)] for each in (store, before)]
+    assert said[0] == said[1]
+
+
+def test_a_vehicle_whose_row_no_table_takes_is_taken_up_again_like_any_other() -> None:
+    store, plain, feed = MemoryReadModels(), MemoryReadModels(), mixed()
+    runner(DIAGNOSTICS, feed, plain).step()
+    runner(unstorable([2]), feed, store).step()
+
+    again = [runner(unstorable(odd), feed, store).retry(VEHICLE_ID) for odd in ([2], [2, 5], [5], [4, 5])]
+    assert [each and (each.version, each.attempts, each.newest_version) for each in again] == [
+        (2, 2, 6),
+        (2, 3, 6),
+        (5, 4, 6),
+        (5, 5, 6),
+    ]
+    assert runner(DIAGNOSTICS, feed, store).retry(VEHICLE_ID) is None
+    assert everything(store) == everything(plain)
+
+
+def test_what_a_batch_lacks_may_be_what_no_table_takes() -> None:
+    store, events = MemoryReadModels(), recorded(history())
+    feed = ListFeed(events, delivered=lambda batch: [each for each in batch if each.position not in {2, 3, 4, 5}])
+    runner(unstorable([4]), feed, store).step()
+
+    (parked,) = store.parked(DIAGNOSTICS).values()
+    assert (parked.version, parked.newest_version, store.position(DIAGNOSTICS)) == (4, 6, 6)
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID]) == {VEHICLE_ID: 3}
+
+
+@pytest.mark.parametrize("foreseen", [True, False])
+def test_a_key_that_no_table_takes_parks_its_vehicle(foreseen: bool) -> None:
+    class PickyStore(MemoryReadModels):
+        def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
+            if any("\0" in str(part) for key in keys for part in key):
+                raise UnstorableError("no column has a place for it")
+            return super().load(projection, row_type, keys)
+
+    def fold(_: Recorded, event: VehicleEvent, rows: Any) -> None:
+        if event.originator_id == VEHICLE_ID and event.originator_version == 5:
+            rows.get(DiagnosticsSignalRow, "a\0b")
+
+    def keys(event: VehicleEvent) -> Sequence[tuple[type[Any], Key]]:
+        odd = foreseen and event.originator_id == VEHICLE_ID and event.originator_version == 5
+        return [(DiagnosticsSignalRow, ("a\0b",))] if odd else []
+
+    store, feed = PickyStore(), mixed()
+    picky = replace(DIAGNOSTICS, folds=dict.fromkeys(e.EVENT_TYPES, fold), keys=keys)
+    running = runner(picky, feed, store)
+    running.step(4)
+    running.step()
+
+    assert {each: parked.version for each, parked in store.parked(DIAGNOSTICS).items()} == {VEHICLE_ID: 5}
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID, OTHER_ID]) == {VEHICLE_ID: 4, OTHER_ID: 6}
+
+
+def test_of_a_page_of_a_rebuild_everything_is_folded_then() -> None:
+    store, plain = MemoryReadModels(), MemoryReadModels()
+    feed = mixed()
+    runner(DIAGNOSTICS, feed, plain).step()
+    newest = [each for each in feed.events if each.event.originator_version in {1, 6}]  # what lies between is told anew
+    reach = {VEHICLE_ID: (0, 6), OTHER_ID: (0, 6)}
+    folder = Folder(unstorable([6]), feed, store, lambda: T0)
+    folder.take(newest, Commit(), reach)
+
+    (parked,) = store.parked(DIAGNOSTICS).values()
+    assert (parked.version, parked.newest_version) == (6, 6)
+    assert store.versions(DIAGNOSTICS, [VEHICLE_ID, OTHER_ID]) == {VEHICLE_ID: 5, OTHER_ID: 6}
+    assert of_vehicle(store, OTHER_ID) == of_vehicle(plain, OTHER_ID)
+
+
+def test_an_error_that_no_table_takes_is_said_as_far_as_it_can_be() -> None:
+    store = MemoryReadModels()
+    runner(failing([2], text="a\0b \ud800"), ListFeed(recorded(history())), store).step()
+
+    assert store.parked(DIAGNOSTICS)[VEHICLE_ID].error == "ValueError: ab ?"
 
 
 def test_a_parked_vehicle_stays_parked_over_a_restart() -> None:

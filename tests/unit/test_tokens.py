@@ -64,6 +64,12 @@ def test_a_token_tells_who_asks_and_what_for() -> None:
     assert VERIFIER.verify(token) == expected
 
 
+def test_a_token_names_as_many_brands_as_allowed_and_no_more() -> None:
+    brands = [f"Brand {number}" for number in range(65)]
+    assert VERIFIER.verify(EC.token(brand=brands[:64])).brands == frozenset(brands[:64])
+    assert "the token names no brand" in refused(EC.token(brand=brands))
+
+
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
 def test_a_key_that_names_no_algorithm_serves_those_of_its_kind(algorithm: str) -> None:
     assert VERIFIER.verify(SigningKey("rsa", algorithm, RSA.private).token()).client == "client"
@@ -116,7 +122,7 @@ def test_the_clock_of_the_issuer_may_be_a_little_wrong(claim: str, seconds: floa
         ({"exp": float("inf")}, NOT_VALID),
         ({"exp": "tomorrow"}, NOT_VALID),
         ({"sub": 1}, NOT_VALID),
-        *(({name: GONE}, NOT_VALID) for name in ("iss", "aud", "sub", "exp", "iat", "client_id")),
+        *(({name: GONE}, NOT_VALID) for name in ("iss", "aud", "sub", "exp", "iat", "jti", "client_id")),
     ],
 )
 def test_a_token_of_the_issuer_that_is_not_taken_tells_why(claims: dict[str, Any], reason: str) -> None:

@@ -85,7 +85,7 @@ function failure(body, { status, headers }) {
 }
 
 /**
- * The data that answer a document. Raises ApiError where there are none, or where an error is one of the whole.
+ * The data that answer a document, and what is `withheld` of them. Raises ApiError where there are none, or where an error is one of the whole.
  * @param {string} query
  * @param {object} [variables]
  * @param {AbortSignal} [signal]
@@ -95,11 +95,11 @@ export async function ask(query, variables = {}, signal = undefined) {
   const response = await send(query, variables, "application/json", signal ? AbortSignal.any([signal, limit]) : limit);
   const body = await bodyOf(response);
   if (!body?.data || body.errors?.length) throw failure(body, response);
-  return body.data;
+  return { ...body.data, withheld: body.extensions?.withheld ?? [] };
 }
 
 /**
- * The lines of an answer that has all pages of a list, as they come.
+ * The lines of an answer that has all pages of a list, as they come. Raises ApiError where they are not all.
  * @yields {object}
  */
 export async function* lines(query, variables, signal) {
@@ -107,14 +107,18 @@ export async function* lines(query, variables, signal) {
   if (!response.ok || !response.headers.get("content-type")?.startsWith("application/x-ndjson")) throw await refusal(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
+  let last = null;
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      const parts = (rest + value).split("\n");
-      rest = parts.pop();
-      yield parts.map((part) => JSON.parse(part));
+      const texts = (rest + value).split("\n");
+      rest = texts.pop();
+      const parts = texts.map((text) => JSON.parse(text));
+      last = parts.at(-1) ?? last;
+      yield parts;
     }
+    if (!last?.end) throw last?.errors ? failure(last, response) : new TypeError("it was cut off");
   } catch (error) {
     throw lost(error);
   } finally {

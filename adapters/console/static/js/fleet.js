@@ -1,19 +1,22 @@
 /** The vehicles of the fleet page: what is asked of each, and what state that makes. */
 
-/** In the order in which they are drawn: the last ones lie on top. */
-export const STATES = ["parked", "silent", "charging", "driving", "fault"];
+/** In the order in which they are drawn: the last ones lie on top. Which it is, a token may not show. */
+export const STATES = ["withheld", "parked", "silent", "charging", "driving", "fault"];
 
 /** A sign for each state, so that colour is never the only one. */
-export const SIGNS = { driving: "▲", parked: "■", charging: "◆", fault: "✖", silent: "○" };
+export const SIGNS = { driving: "▲", parked: "■", charging: "◆", fault: "✖", silent: "○", withheld: "–" };
 
 /** A car that drives or charges tells something every few seconds; one that is parked may be quiet for a day. */
 const SILENT_BUSY_MS = 600_000;
 const SILENT_PARKED_MS = 86_400_000;
 
+/** The status of what a token does not show. */
+export const HIDDEN = "FORBIDDEN";
+
 export const ROW = `
   id vin brand model lastSeenAt decommissionedAt
-  navigation { location { latitude longitude } heading { value } speed { value status } currentTrip { id } }
-  diagnostics { isCharging { value } stateOfCharge { value status }
+  navigation { location { latitude longitude status } heading { value } speed { value status } currentTrip { id } }
+  diagnostics { isCharging { value status } stateOfCharge { value status }
     troubleCodes(active: true) { code } warnings(raised: true) { warning } }
 `;
 
@@ -54,7 +57,8 @@ export function inOrder(rows, params) {
 
 /** @typedef {{id: string, vin: string, brand: string, model: string, state: string, seenMs: number, latitude: number|null,
  *   longitude: number|null, heading: number|null, speed: number|null, speedStatus: string, charge: number|null,
- *   chargeStatus: string, faultsStatus: string, codes: string[], warnings: string[]}} Row */
+ *   chargeStatus: string, placeStatus: string, faultsStatus: string, codes: string[], warnings: string[],
+ *   driving: boolean|null, charging: boolean|null, faulty: boolean|null}} Row null: the token does not show it, or it is not known */
 
 /**
  * @param {object} node a vehicle as the API tells it
@@ -63,6 +67,7 @@ export function inOrder(rows, params) {
  */
 export function rowOf(node, nowMs) {
   const { navigation, diagnostics } = node;
+  const { isCharging, troubleCodes, warnings } = diagnostics;
   const row = {
     id: node.id,
     vin: node.vin,
@@ -77,29 +82,39 @@ export function rowOf(node, nowMs) {
     speedStatus: navigation.speed.status,
     charge: diagnostics.stateOfCharge.value,
     chargeStatus: diagnostics.stateOfCharge.status,
-    faultsStatus: diagnostics.troubleCodes === null ? "FORBIDDEN" : "OK",
-    codes: (diagnostics.troubleCodes ?? []).map((each) => each.code),
-    warnings: (diagnostics.warnings ?? []).map((each) => each.warning),
+    placeStatus: navigation.location.status,
+    faultsStatus: troubleCodes === null ? HIDDEN : "OK",
+    codes: (troubleCodes ?? []).map((each) => each.code),
+    warnings: (warnings ?? []).map((each) => each.warning),
     toldMs: performance.now(),
-    driving: Boolean(navigation.currentTrip),
-    charging: diagnostics.isCharging.value === true,
+    driving: navigation.location.status === HIDDEN ? null : Boolean(navigation.currentTrip),
+    charging: isCharging.status === HIDDEN ? null : isCharging.value === true,
+    faulty: troubleCodes === null ? null : troubleCodes.length + warnings.length > 0,
   };
   return { ...row, state: stateOf(row, nowMs) };
 }
 
-/** The state of a vehicle; see `docs/console.md`. */
-export function stateOf(row, nowMs) {
-  const quietMs = nowMs - row.seenMs;
-  if (quietMs > (row.driving || row.charging ? SILENT_BUSY_MS : SILENT_PARKED_MS)) return "silent";
-  if (row.codes.length || row.warnings.length) return "fault";
-  if (row.charging) return "charging";
-  return row.driving ? "driving" : "parked";
+/** The state of a vehicle, as far as the token shows; see `docs/console.md`. */
+export function stateOf({ seenMs, driving, charging, faulty }, nowMs) {
+  const quietMs = nowMs - seenMs;
+  if (quietMs > (driving || charging ? SILENT_BUSY_MS : SILENT_PARKED_MS)) return "silent";
+  if (faulty) return "fault";
+  if (charging) return "charging";
+  if (driving) return "driving";
+  return [driving, charging, faulty].includes(null) ? "withheld" : "parked";
 }
 
-/** How many vehicles there are of each state. */
+/** What of a row tells that a vehicle is in a state, and the scopes that this needs. */
+const TOLD_BY = { parked: ["driving", "charging", "faulty"], charging: ["charging"], driving: ["driving"], fault: ["faulty"] };
+export const SCOPES = { parked: "diagnostics:read navigation:read", charging: "diagnostics:read", driving: "navigation:read", fault: "diagnostics:read" };
+
+/** How many vehicles there are of each state; null: the token does not show it. @returns {Record<string, number | null>} */
 export function countsOf(rows) {
   const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
   for (const row of rows) counts[row.state] += 1;
+  for (const state of Object.keys(TOLD_BY)) {
+    if (!counts[state] && rows.some((row) => TOLD_BY[state].some((name) => row[name] === null))) counts[state] = null;
+  }
   return counts;
 }
 

@@ -12,7 +12,11 @@ const METRIC = {
   Celsius: ["°C", 1],
   degrees: ["°", 5],
   m: ["m", 0],
-  rpm: ["1/min", 0],
+  rpm: ["rpm", 0],
+  inch: ["in", 1],
+  "degrees/s": ["°/s", 1],
+  "m/s^2": ["m/s²", 2],
+  "cm^3": ["cm³", 0],
   "km/h": ["km/h", 0],
   kPa: ["kPa", 0],
   V: ["V", 2],
@@ -42,12 +46,25 @@ function formatter(kind, options) {
 /** The language that is chosen, as it is written where the reader is. */
 const locale = () => navigator.languages.find((each) => each.startsWith(`${language.get()}-`)) ?? { de: "de-DE", en: "en-GB" }[language.get()];
 
-export const number = (value, digits = 0) => formatter("NumberFormat", { maximumFractionDigits: digits }).format(value);
+export const number = (value, digits = 0) => (value === null ? "–" : formatter("NumberFormat", { maximumFractionDigits: digits }).format(value));
+
+/** The sign of a unit, where a language has a word for it. */
+function said(sign, unit) {
+  const word = t(`unit.${unit}`);
+  return word.startsWith("unit.") ? sign : word;
+}
 
 /** How values of a unit are read: its sign, digits, and the value itself in it. */
 export function reading(unit) {
   const [sign, digits, factor = 1, added = 0] = (units.get() === "us" && US[unit]) || METRIC[unit] || [unit ?? "", 3];
-  return { sign, digits, of: (value) => value * factor + added };
+  return { sign: said(sign, unit), digits, of: (value) => value * factor + added };
+}
+
+/** How values of a unit are read beside each other: all as the greatest of them is. */
+export function readingOfAll(unit, most) {
+  if (unit !== "m" || most < LONG_M) return reading(unit);
+  const { of, ...long } = reading("km");
+  return { ...long, of: (value) => of(value / 1000) };
 }
 
 /** A value with its unit, e.g. "18,211 km". */

@@ -10,6 +10,10 @@ export const GAP_S = 600;
 /** Events that tell signals in fields of their own, and which. */
 const TOLD = {
   "vehicle.odometer_advanced.v1": { odometer_m: "Vehicle.TraveledDistance" },
+  "vehicle.media_source_selected.v1": { source: "Vehicle.Cabin.Infotainment.Media.Played.Source" },
+  "vehicle.media_track_started.v1": { title: "Vehicle.Cabin.Infotainment.Media.Played.Track" },
+  "vehicle.media_playback_changed.v1": { state: "Vehicle.Cabin.Infotainment.Media.Action" },
+  "vehicle.destination_set.v1": { latitude_deg: "Vehicle.Cabin.Infotainment.Navigation.DestinationSet.Latitude", longitude_deg: "Vehicle.Cabin.Infotainment.Navigation.DestinationSet.Longitude" },
   "vehicle.media_volume_changed.v1": { volume_percent: "Vehicle.Cabin.Infotainment.Media.Volume" },
 };
 const OF_TRACK = { speed_kmh: "Vehicle.Speed", heading_deg: "Vehicle.CurrentLocation.Heading", altitude_m: "Vehicle.CurrentLocation.Altitude",
@@ -17,29 +21,33 @@ const OF_TRACK = { speed_kmh: "Vehicle.Speed", heading_deg: "Vehicle.CurrentLoca
 const TYPES = ["vehicle.signals_sampled.v1", "vehicle.track_extended.v1", "vehicle.late_samples_recorded.v1", ...Object.keys(TOLD)];
 
 /**
- * The newest points of a signal in order of time, and whether there are older ones.
- * @returns {Promise<{points: [number, number][], more: boolean}>} seconds since 1970 and value
+ * The newest points of a signal in order of time, whether there are older ones, and why some may be missing.
+ * @returns {Promise<{points: [number, number | string | boolean][], more: boolean, scope: string | null, withheld: string | null}>} seconds since
+ *   1970 and value; the scope without which no events are shown; what the server says of those that it shows in part
  */
 export async function signalHistory(id, path, when, signal) {
   const points = new Map();
   let after = null;
   let more = true;
+  let scope = null;
+  let withheld = null;
   for (let page = 0; page < PAGES_MAX && more; page += 1) {
     const variables = { id, asOf: when.asOf, knownAt: when.knownAt, first: PAGE, after, types: TYPES, order: "NEWEST_FIRST" };
     const { vehicle } = await ask(EVENTS, variables, signal);
+    if (vehicle && !vehicle.events) scope = "events:read";
     if (!vehicle?.events) break;
-    for (const { node } of vehicle.events.edges) pointsOf(node, path, points);
+    for (const { node } of vehicle.events.edges) {
+      pointsOf(node, path, points);
+      withheld ??= node.withheld;
+    }
     more = vehicle.events.pageInfo.hasNextPage;
     after = vehicle.events.pageInfo.endCursor;
   }
-  return { points: [...points.entries()].sort((a, b) => a[0] - b[0]), more };
+  return { points: [...points.entries()].sort((a, b) => a[0] - b[0]), more, scope, withheld };
 }
 
 function pointsOf({ type, data, capturedAt }, path, into) {
-  const add = (us, value) => {
-    const number = typeof value === "boolean" ? Number(value) : value;
-    if (typeof number === "number") into.set(Number(us) / 1e6, number);
-  };
+  const add = (us, value) => ["number", "string", "boolean"].includes(typeof value) && into.set(Number(us) / 1e6, value);
   (data.path ?? []).forEach((each, index) => each === path && (data.quality?.[index] ?? 0) === 0 && add(data.sampled_at[index], data.value[index]));
   for (const [field, told] of Object.entries(TOLD[type] ?? {})) if (told === path && field in data) add(Date.parse(capturedAt) * 1000, data[field]);
   for (const [field, told] of Object.entries(OF_TRACK)) {
@@ -59,4 +67,22 @@ export function withGaps(points) {
     values.push(value);
   });
   return [times, values];
+}
+
+/**
+ * Stretches of the same value; where nothing is known for a while is a stretch of null. The last value has no end yet.
+ * @returns {{value: number | string | boolean | null, from: number, until: number | null}[]} in order of time, seconds since 1970
+ */
+export function stretches(points) {
+  const found = [];
+  points.forEach(([at, value], index) => {
+    const before = points[index - 1]?.[0] ?? at;
+    const last = found.at(-1);
+    const gap = at - before > GAP_S;
+    if (last && !gap && last.value === value) return;
+    if (last) last.until = gap ? before : at;
+    if (gap) found.push({ value: null, from: before, until: at });
+    found.push({ value, from: at, until: null });
+  });
+  return found;
 }

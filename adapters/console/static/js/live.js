@@ -1,8 +1,8 @@
 /** The vehicles of a filter as they change: those are asked for of which the server says that they have. */
 import { lines } from "./api.js";
 import { ALL } from "./fleet.js";
-import { again, waitOf } from "./load.js";
-import { follow } from "./stream.js";
+import { again, looked, pause, waitOf } from "./load.js";
+import { follow, followLives } from "./stream.js";
 
 /** A page costs as many points as it may have vehicles, whether there are so many or not. */
 const ALL_FIRST = 100;
@@ -11,13 +11,19 @@ const CHANGED_FIRST = 25;
 const VINS_MAX = 100;
 /** So few are asked for as a whole where nobody tells which have changed; of more, those that have told something since. */
 const WHOLE_MAX = 200;
+/**
+ * So often all are asked for again, once for each so many of them: who joins or leaves is told only to a token with
+ * `events:read`, and late data only by the subscription. It costs a third of the points that a client has back meanwhile.
+ */
+const REFRESH_MS = 60_000;
+const REFRESHED = 1_000;
 /** Cars' clocks and the way of their data differ: so far back it is looked again. */
 const OVERLAP_MS = 15_000;
 
 /**
  * Watch vehicles until the signal. Changes are heard of at once, and asked for as soon as `begin` has been called.
  * @param {{filter: object | null, known: () => import("./fleet.js").Row[]}} question which, and those that are known
- * @param {(nodes: object[], asked: Set<string> | null) => void} onChanged asked: the VINs of which there are no others; null: of all
+ * @param {(nodes: object[], asked: (vin: string) => boolean) => void} onChanged asked: of which vehicles there are no others
  * @param {(error: Error | null) => void} onState null: it is followed
  * @param {AbortSignal} signal
  * @returns {() => void} begin
@@ -27,6 +33,12 @@ export function watchFleet({ filter, known }, onChanged, onState, signal) {
   let failures = 0;
   let asking = true;
   let more = false;
+  let told = new Set();
+  const tell = (nodes, asked) => {
+    for (const vin of [...asked ?? [], ...nodes.map((node) => node.vin)]) told?.add(vin);
+    if (asked === null) told = null;
+    onChanged(nodes, (vin) => asked?.has(vin) ?? true);
+  };
   const look = async (vins = []) => {
     changed = changed && vins && new Set([...changed, ...vins]);
     more = asking;
@@ -51,7 +63,7 @@ export function watchFleet({ filter, known }, onChanged, onState, signal) {
       }
       failures = 0;
       onState(null);
-      onChanged(found, whole ? null : asked);
+      tell(found, whole ? null : asked);
     } catch (error) {
       if (signal.aborted) return;
       changed = asked && changed && new Set([...asked, ...changed]);
@@ -64,10 +76,23 @@ export function watchFleet({ filter, known }, onChanged, onState, signal) {
     }
     if (more && !signal.aborted) look();
   };
+  const refresh = async () => {
+    while (!signal.aborted) {
+      await pause(REFRESH_MS * Math.max(1, Math.ceil(known().length / REFRESHED)), signal);
+      await looked(signal);
+      if (signal.aborted) return;
+      told = new Set();
+      const found = await collect({ filter }, signal).catch(() => null); // how the server is, the other questions say
+      const later = told; // what is told meanwhile is newer
+      if (found && later && !signal.aborted) onChanged(found.filter(({ vin }) => !later.has(vin)), (vin) => !later.has(vin));
+    }
+  };
   follow(null, look, signal);
+  followLives(look, signal);
   return () => {
     asking = false;
     if (more) look();
+    refresh();
   };
 }
 

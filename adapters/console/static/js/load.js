@@ -1,6 +1,7 @@
 /** What a view asks for, and how that stands. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { connection, passing, token } from "./api.js";
+import { useWhen } from "./time.js";
 
 const RETRY_MS = [2_000, 4_000, 8_000, 15_000, 30_000];
 
@@ -26,13 +27,14 @@ export function awaited() {
  * @param {string} key
  * @param {(signal: AbortSignal) => Promise<T>} asked
  * @param {{followed?: ((onChanged: () => void, signal: AbortSignal) => void) | null, group?: string}} [options]
- * @returns {{data: T | null, error: Error | null, loading: boolean, reload: () => void}}
+ * @returns {{data: T | null, error: Error | null, loading: boolean, reload: () => void, atMs: number | null}} atMs: the moment that the data are of; null: the present
  */
 export function useLoad(key, asked, { followed = null, group = key } = {}) {
-  const [state, setState] = useState({ key: null, group: null, data: null, error: null });
+  const [state, setState] = useState({ key: null, group: null, data: null, error: null, atMs: null });
   const [round, setRound] = useState(0);
   const question = useRef(asked);
   question.current = asked;
+  const { atMs } = useWhen();
   useEffect(() => {
     const stop = new AbortController();
     const { signal } = stop;
@@ -50,10 +52,10 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
         const data = await question.current(signal);
         failures = 0;
         answered();
-        if (!signal.aborted) setState({ key, group, data, error: null });
+        if (!signal.aborted) setState({ key, group, data, error: null, atMs });
       } catch (error) {
         if (signal.aborted) return;
-        setState((was) => ({ key, group, data: was.key === key ? was.data : null, error }));
+        setState((was) => ({ key, group, data: was.key === key ? was.data : null, error, atMs }));
         const wait = waitOf(error, failures);
         failures += 1;
         if (wait === null) answered();
@@ -72,7 +74,7 @@ export function useLoad(key, asked, { followed = null, group = key } = {}) {
   }, [key, followed === null, round, token.get()]);
   const reload = useCallback(() => setRound((count) => count + 1), []);
   const fresh = state.key === key;
-  return { data: fresh || state.group === group ? state.data : null, error: fresh ? state.error : null, loading: !fresh, reload };
+  return { data: fresh || state.group === group ? state.data : null, error: fresh ? state.error : null, loading: !fresh, reload, atMs: state.atMs };
 }
 
 /** How long to wait before what failed is tried again; null: trying again does not help. */
@@ -102,3 +104,24 @@ export const every = (ms) => (onChanged, signal) => {
   const timer = setInterval(() => document.hidden || onChanged(), ms);
   signal.addEventListener("abort", () => clearInterval(timer));
 };
+
+/** Wait so long, or until the signal. */
+export const pause = (ms, signal) => new Promise((done) => {
+  const timer = setTimeout(done, ms);
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    done();
+  });
+});
+
+/** Wait until somebody looks at the page. */
+export const looked = (signal) => new Promise((done) => {
+  const look = () => {
+    if (document.hidden && !signal.aborted) return;
+    document.removeEventListener("visibilitychange", look);
+    done();
+  };
+  document.addEventListener("visibilitychange", look);
+  signal.addEventListener("abort", look);
+  look();
+});

@@ -42,16 +42,26 @@ export function address(parts, params = {}) {
   return `#/${parts.map(encodeURIComponent).join("/")}${query ? `?${query}` : ""}`;
 }
 
-/** Open a view. */
-export function go(parts, params = {}, { replace = false } = {}) {
+/** Open a view; `over`: it lies over the one before, and is closed by going back there. */
+export function go(parts, params = {}, { replace = false, over = false } = {}) {
   const target = address(parts, params);
   if (target === location.hash) return;
-  history[replace ? "replaceState" : "pushState"](null, "", target);
+  if (replace) history.replaceState(history.state, "", target);
+  else history.pushState(over ? { over } : null, "", target);
   route.set(parse(target));
 }
 
 /** Change parameters of this view, and keep the others. */
-export function change(params, { replace = true } = {}) {
+export function change(params, { replace = true, over = false } = {}) {
   const { parts, params: now } = route.get();
-  go(parts, { ...now, ...params }, { replace });
+  go(parts, { ...now, ...params }, { replace: replace && !over, over });
+}
+
+/** Close what lies over a view by changing these parameters back; what else has changed since it was opened stays. */
+export function close(params) {
+  if (!history.state?.over) return change(params);
+  const { parts, params: now } = route.get();
+  addEventListener("hashchange", () => go(parts, { ...now, ...params }, { replace: true }), { once: true });
+  history.back();
+  return undefined;
 }

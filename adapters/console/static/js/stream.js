@@ -3,9 +3,24 @@
  * there are no streams, a clock takes their place.
  */
 import { ask, passing, refusal, send } from "./api.js";
+import { looked, pause } from "./load.js";
 
-const CHANGES = `subscription Changes($after: String, $filter: EventFilter) {
-  vehicleChanged(after: $after, filter: $filter, perSecond: 1) { cursor changes { vehicle { vin } } } }`;
+/** What their telemetry changes; a clock takes its place. */
+const CHANGES = {
+  document: `subscription Changes($after: String, $filter: EventFilter) {
+    vehicleChanged(after: $after, filter: $filter, perSecond: 1) { cursor changes { vehicle { vin } } } }`,
+  newsOf: ({ vehicleChanged: { cursor, changes: all } }) => ({ cursor, vehicles: all.map(({ vehicle }) => vehicle) }),
+  clocked: true,
+};
+/** Who joins the fleet or leaves it, which changes nothing else; nothing takes its place. */
+const LIVES = {
+  document: `subscription Lives($after: String, $filter: EventFilter) { events(after: $after, filter: $filter) { cursor node { vehicle { vin } } } }`,
+  newsOf: ({ events: { cursor, node } }) => ({ cursor, vehicles: [node.vehicle] }),
+  clocked: false,
+};
+/** There is no such stream for who asks, and there will be none. */
+const NEVER = ["FORBIDDEN", "GRAPHQL_VALIDATION_FAILED", "NO_STREAM"];
+const LIFE = { types: ["vehicle.registered.v1", "vehicle.decommissioned.v1"] };
 const EVERY_MS = 3_000;
 const AGAIN_MS = [1_000, 2_000, 5_000, 10_000];
 /** Changes come in crowds: so long is waited for the rest of one, and so long until the next is heard of. */
@@ -22,14 +37,19 @@ const open = new Map();
  * @param {(vins: string[] | null) => void} onChanged
  * @param {AbortSignal} signal
  */
-export function follow(filter, onChanged, signal) {
+export const follow = (filter, onChanged, signal) => join(CHANGES, filter, onChanged, signal);
+
+/** Call, as `follow` does, when vehicles have joined the fleet or left it; never where the token may not hear of it. */
+export const followLives = (onChanged, signal) => join(LIVES, LIFE, onChanged, signal);
+
+function join(news, filter, onChanged, signal) {
   if (signal.aborted) return;
   const key = JSON.stringify(filter);
   let stream = open.get(key);
   if (!stream) {
     stream = { listeners: new Set(), stop: new AbortController() };
     open.set(key, stream);
-    listen(filter, stream);
+    listen(news, filter, stream);
   }
   stream.listeners.add(onChanged);
   signal.addEventListener("abort", () => {
@@ -40,7 +60,7 @@ export function follow(filter, onChanged, signal) {
   });
 }
 
-async function listen(filter, { listeners, stop: { signal } }) {
+async function listen(news, filter, { listeners, stop: { signal } }) {
   const tell = gathered((vins) => listeners.forEach((listener) => listener(vins)));
   let after = null;
   let failures = 0;
@@ -49,14 +69,15 @@ async function listen(filter, { listeners, stop: { signal } }) {
     if (signal.aborted) return;
     try {
       after ??= (await ask("{ status { cursor } }", {}, signal)).status.cursor;
-      for await (const { cursor, changes: news } of changes(after, filter, signal)) {
+      for await (const data of messages(news.document, { after, filter }, signal)) {
+        const { cursor, vehicles } = news.newsOf(data);
         after = cursor;
         failures = 0;
-        tell(news.flatMap(({ vehicle }) => vehicle?.vin ?? []));
+        tell(vehicles.flatMap((vehicle) => vehicle?.vin ?? []));
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error.code === "GRAPHQL_VALIDATION_FAILED" || error.code === "NO_STREAM") return clock(tell, signal);
+      if (NEVER.includes(error.code)) return news.clocked ? clock(tell, signal) : undefined;
       if (error.code === "CONNECTION_LOST") tell([]);
       else {
         after = null;
@@ -68,13 +89,13 @@ async function listen(filter, { listeners, stop: { signal } }) {
   }
 }
 
-/** @yields {{cursor: string, changes: object[]}} of each message of the stream, until it ends or the page is hidden */
-async function* changes(after, filter, signal) {
+/** @yields {object} the data of each message of a stream, until it ends or the page is hidden */
+async function* messages(query, variables, signal) {
   const hidden = new AbortController();
   const hide = () => document.hidden && hidden.abort();
   document.addEventListener("visibilitychange", hide);
   try {
-    const response = await send(CHANGES, { after, filter }, "text/event-stream", AbortSignal.any([signal, hidden.signal]));
+    const response = await send(query, variables, "text/event-stream", AbortSignal.any([signal, hidden.signal]));
     if (!response.ok || !response.headers.get("content-type")?.startsWith("text/event-stream")) {
       const refused = await refusal(response);
       throw passing(refused) ? refused : Object.assign(refused, { code: "NO_STREAM" });
@@ -90,7 +111,7 @@ async function* changes(after, filter, signal) {
         const data = block.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5)).join("\n").trim();
         const body = data ? JSON.parse(data) : {};
         if (body.errors) throw Object.assign(new Error(body.errors[0].message), { code: body.errors[0].extensions?.code });
-        if (body.data) yield body.data.vehicleChanged;
+        if (body.data) yield body.data;
       }
     }
   } catch (error) {
@@ -108,26 +129,6 @@ async function clock(tell, signal) {
     if (!signal.aborted) tell([]);
   }
 }
-
-/** Wait until somebody looks at the page. */
-const looked = (signal) => new Promise((done) => {
-  const look = () => {
-    if (document.hidden && !signal.aborted) return;
-    document.removeEventListener("visibilitychange", look);
-    done();
-  };
-  document.addEventListener("visibilitychange", look);
-  signal.addEventListener("abort", look);
-  look();
-});
-
-const pause = (ms, signal) => new Promise((done) => {
-  const timer = setTimeout(done, ms);
-  signal.addEventListener("abort", () => {
-    clearTimeout(timer);
-    done();
-  });
-});
 
 function gathered(tell) {
   let timer = null;

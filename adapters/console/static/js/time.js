@@ -1,6 +1,7 @@
 /** The moment that is looked at: the present, or a time of the cars' clock (asOf) or of ours (knownAt). */
-import { useEffect, useState } from "preact/hooks";
-import { useRoute, currentRoute } from "./router.js";
+import { createContext } from "preact";
+import { useContext, useEffect, useState } from "preact/hooks";
+import { useRoute } from "./router.js";
 
 /** @typedef {{atMs: number | null, asOf: string | null, knownAt: string | null, key: string}} When */
 
@@ -25,5 +26,8 @@ export function useClock(everyMs) {
   }, [everyMs]);
 }
 
-/** The moment that ages count from, in milliseconds since 1970. */
-export const nowMs = () => whenOf(currentRoute()).atMs ?? Date.now();
+/** The moment that what is shown is of, in milliseconds since 1970; null: the present. While another one is asked for, it is the one before. */
+export const ShownMoment = createContext(null);
+
+/** The moment that ages count from, in milliseconds since 1970. @returns {number} */
+export const useNowMs = () => useContext(ShownMoment) ?? Date.now();

@@ -1,5 +1,5 @@
 /** A list that is read page by page to its end, however long that takes. */
-import { waitOf } from "./load.js";
+import { pause, waitOf } from "./load.js";
 
 /**
  * Every page of a list; what passes is waited for.
@@ -30,11 +30,3 @@ export async function* walk(asked, next, signal, after = null) {
     if (after === null) return;
   }
 }
-
-const pause = (ms, signal) => new Promise((done) => {
-  const timer = setTimeout(done, ms);
-  signal.addEventListener("abort", () => {
-    clearTimeout(timer);
-    done();
-  });
-});

@@ -11,6 +11,8 @@ const STEP_PX = 60;
 const STEP_ZOOM = 1.5;
 /** Two vehicles are no reason to go nearer than a town. */
 const FIT_ZOOM_MOST = 600;
+/** What is followed comes no nearer to the edge than this: there are buttons and a legend. */
+const KEPT_PX = 40;
 
 export class FleetMap {
   /**
@@ -63,6 +65,11 @@ export class FleetMap {
     this.fitBox([x0, y0, x1, y1]);
   }
 
+  /** Look at all of a box again where it has grown beyond what is seen. */
+  keepBox(box, zoomMost) {
+    if (!this.view.shows(box, KEPT_PX)) this.fitBox(box, zoomMost);
+  }
+
   fitBox(box, zoomMost = FIT_ZOOM_MOST) {
     this.view.fit(box, zoomMost);
     this.redraw();
@@ -99,7 +106,7 @@ export class FleetMap {
     const style = getComputedStyle(this.canvas);
     const named = (name) => style.getPropertyValue(`--${name}`).trim();
     return Object.fromEntries(
-      ["sea", "land", "border", "edge", "ground", "text", "driving", "parked", "charging", "fault", "silent"].map((each) => [each, named(`map-${each}`) || named(each)]),
+      ["sea", "land", "border", "edge", "ground", "text", "driving", "parked", "charging", "fault", "silent", "withheld"].map((each) => [each, named(`map-${each}`) || named(each)]),
     );
   }
 

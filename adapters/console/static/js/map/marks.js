@@ -8,8 +8,9 @@ const RING_PX = 2;
 const EDGE_PX = 20;
 const CELL_PX = 48;
 const APART_PX = 32;
-/** So few are never clustered. */
+/** So few are clustered only where one would cover another. */
 const APART = 60;
+const COVERED_PX = 8;
 const TAU = Math.PI * 2;
 
 /** @typedef {{row: object, worldX: number, worldY: number, x: number, y: number}} Mark a vehicle, with its pixels */
@@ -37,7 +38,7 @@ export function cluster(places, view) {
     const cell = Math.floor((mark.worldX * zoom) / CELL_PX) - column0 + (Math.floor((mark.worldY * zoom) / CELL_PX) - line0) * columns;
     let group = cells[cell];
     if (!group) {
-      group = { x: 0, y: 0, count: 0, counts: [0, 0, 0, 0, 0], mark };
+      group = { x: 0, y: 0, count: 0, counts: STATES.map(() => 0), mark };
       cells[cell] = group;
       groups.push(group);
     }
@@ -46,20 +47,25 @@ export function cluster(places, view) {
     group.count += 1;
     group.counts[mark.rank] += 1;
   }
-  if (all.length <= APART) return { seen: all.length, alone: all, clusters: [] };
   for (const group of groups) {
     group.x /= group.count;
     group.y /= group.count;
   }
-  const kept = joined(groups);
+  const kept = all.length <= APART ? joined(joined(all.map(groupOf), () => COVERED_PX), nearOf) : joined(groups, () => APART_PX);
   return { seen: all.length, alone: kept.filter(({ count }) => count === 1).map(({ mark }) => mark), clusters: kept.filter(({ count }) => count > 1) };
 }
 
-/** Groups of neighbouring cells may lie on each other: those become one. */
-function joined(groups) {
+/** A vehicle by itself, as a group. */
+const groupOf = (mark) => ({ x: mark.x, y: mark.y, count: 1, counts: STATES.map((_, rank) => Number(rank === mark.rank)), mark });
+
+/** So near a circle covers another, or a vehicle; two single vehicles stay apart. */
+const nearOf = (one, other) => (one.count + other.count > 2 ? APART_PX : 0);
+
+/** Groups may lie on each other, those of neighbouring cells too: where they are nearer than that they become one. */
+function joined(groups, nearPx) {
   const kept = [];
   for (const group of groups.sort((one, other) => other.count - one.count)) {
-    const near = kept.find((each) => Math.abs(each.x - group.x) < APART_PX && Math.abs(each.y - group.y) < APART_PX);
+    const near = kept.find((each) => Math.max(Math.abs(each.x - group.x), Math.abs(each.y - group.y)) < nearPx(each, group));
     if (!near) {
       kept.push(group);
       continue;
@@ -75,6 +81,18 @@ function joined(groups) {
 
 /** The radius of a cluster in pixels. */
 export const radiusOf = ({ count }) => 11 + Math.min(14, Math.log2(count) * 1.6);
+
+/** The state that the sign of a cluster tells, so that the colours of its ring are not the only one: a fault, where there is one, or that of most. */
+export function stateOfGroup({ counts }) {
+  const fault = STATES.indexOf("fault");
+  return STATES[counts[fault] ? fault : counts.indexOf(Math.max(...counts))];
+}
+
+/** The sign of a cluster, at the upper right of its ring. */
+function signOf(group) {
+  const aside = radiusOf(group) * Math.SQRT1_2;
+  return { x: group.x + aside, y: group.y - aside, row: { state: stateOfGroup(group), heading: 0 } };
+}
 
 /** Draw single vehicles, one path a state. */
 export function drawAlone(context, alone, colours) {
@@ -118,6 +136,9 @@ const SHAPES = {
     for (const [dx, dy] of corners.slice(1)) path.lineTo(x + dx, y + dy);
     path.closePath();
   },
+  withheld(path, x, y) {
+    path.rect(x - RADIUS_PX, y - 1.5, 2 * RADIUS_PX, 3);
+  },
   silent(path, x, y) {
     path.moveTo(x + RADIUS_PX, y);
     path.arc(x, y, RADIUS_PX, 0, TAU);
@@ -152,4 +173,5 @@ export function drawClusters(context, clusters, colours) {
   context.textBaseline = "middle";
   context.font = "600 11px system-ui, sans-serif";
   for (const each of clusters) context.fillText(String(each.count), each.x, each.y + 0.5);
+  drawAlone(context, clusters.map(signOf), colours);
 }

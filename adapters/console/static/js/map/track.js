@@ -21,9 +21,9 @@ export const legend = () => CLASSES.map(({ most, className }, index) => ({
 
 const classOf = (speed) => (speed == null ? 0 : CLASSES.findIndex(({ most }) => speed <= most));
 
-/** The edges of a track in units of the world; null: it has none. */
+/** The edges of places in units of the world; null: there are none. */
 export function boxOf(points) {
-  if (points.length < 2) return null;
+  if (!points.length) return null;
   const places = points.map(({ longitude, latitude }) => project(longitude, latitude));
   const xs = places.map(([x]) => x);
   const ys = places.map(([, y]) => y);

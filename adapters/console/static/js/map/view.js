@@ -72,6 +72,13 @@ export class View {
     this.centreOn((x0 + x1) / 2, (y0 + y1) / 2);
   }
 
+  /** Whether all of a box of the world is seen, and so far from the edges. */
+  shows([x0, y0, x1, y1], marginPx) {
+    const [left, top] = this.pixel(x0, y0);
+    const [right, bottom] = this.pixel(x1, y1);
+    return Math.min(left, top, this.width - right, this.height - bottom) >= marginPx;
+  }
+
   /** Edges in degrees: [south, west, north, east]. */
   box() {
     const [west, north] = place(Math.max(0, this.left), Math.max(0, this.top));

@@ -5,7 +5,7 @@ import { t } from "../i18n.js";
 import { address, change, go, useRoute } from "../router.js";
 import { useStore } from "../store.js";
 import { connection } from "../api.js";
-import { SIGNS, STATES, countsOf, filterOf, rowOf, stateOf } from "../fleet.js";
+import { HIDDEN, SCOPES, SIGNS, STATES, countsOf, filterOf, rowOf, stateOf } from "../fleet.js";
 import { number } from "../format.js";
 import { collect, watchFleet } from "../live.js";
 import { again, awaited, waitOf } from "../load.js";
@@ -28,25 +28,28 @@ export function FleetPage() {
   return html`<div class="fleet">
     <h1 class="hidden">${t("page.fleet")}</h1>
     <${Filters} />
-    <${Counts} counts=${counts} total=${fleet.rows.length} params=${params} />
+    <${Counts} counts=${counts} total=${fleet.rows.length} params=${params} loading=${fleet.loading} answered=${fleet.answered} />
     ${fleet.error && html`<${Failed} error=${fleet.error} again=${fleet.reload} />`}
     <div class="split">
-      <${MapView} rows=${shown} label=${label} place=${params.view ?? ""} onPick=${open} onMoved=${(view) => change({ view: view.toText() })} />
+      <${MapView} rows=${shown} hidden=${shown.length > 0 && shown.every(({ placeStatus }) => placeStatus === HIDDEN)} label=${label} place=${params.view ?? ""} onPick=${open} onMoved=${(view) => change({ view: view.toText() })} />
       <div class="beside">
         ${params.state && fleet.loading && !fleet.rows.length && html`<${Loading} />`}
         ${!fleet.loading && !fleet.rows.length && !fleet.error && html`<${Empty} text=${t("fleet.none")} hint=${t(filterOf(params) ? "fleet.none.filter" : params.at ? "fleet.none.past" : "fleet.none.hint")} />`}
-        <${FleetTable} live=${fleet.rows} state=${params.state} told=${fleet.error !== null} />
+        <${FleetTable} live=${fleet.rows} of=${fleet.atMs} state=${params.state} told=${fleet.error !== null} />
       </div>
     </div>
   </div>`;
 }
 
-function Counts({ counts, total, params }) {
+/** How many are in which state; before the first answer nobody knows, and while another loads those of the one before are marked. */
+function Counts({ counts, total, params, loading, answered }) {
   const of = (state) => address(["fleet"], { ...params, state, after: null });
-  return html`<div class="counts" role="group" aria-label=${t("fleet.counts")}>
-    <a href=${of(null)} aria-current=${params.state ? null : "true"}><b>${number(total)}</b> ${t("fleet.all")}</a>
-    ${STATES.map((state) => html`<a key=${state} href=${of(params.state === state ? null : state)} aria-current=${params.state === state ? "true" : null}>
-      <b>${number(counts[state])}</b> <${StateMark} state=${state} sign=${SIGNS[state]} /></a>`)}
+  const figure = (count) => (answered ? html`<b>${number(count)}</b>` : html`<span aria-hidden="true">–</span>`);
+  return html`<div class="counts" role="group" aria-busy=${String(loading)} aria-label=${t("fleet.counts")}>
+    <a href=${of(null)} aria-current=${params.state ? null : "true"}>${figure(total)} ${t("fleet.all", { count: total })}</a>
+    ${STATES.filter((state) => state !== "withheld" || counts[state]).map((state) => html`<a key=${state} href=${of(params.state === state ? null : state)} title=${answered && counts[state] === null ? `${t("withheld")} ${SCOPES[state]}` : null} aria-current=${params.state === state ? "true" : null}>
+      ${figure(counts[state])} <${StateMark} state=${state} sign=${SIGNS[state]} /></a>`)}
+    ${loading && html`<span class="loading">${t("loading")}</span>`}
   </div>`;
 }
 
@@ -55,7 +58,7 @@ function useFleet(params) {
   const when = useWhen();
   const filter = filterOf(params);
   const key = `${JSON.stringify(filter)} ${when.key}`;
-  const [state, setState] = useState({ key: "", byId: new Map(), loading: true, error: null });
+  const [state, setState] = useState({ key: null, byId: new Map(), atMs: null, loading: true, error: null });
   const [round, setRound] = useState(0);
   const link = useStore(connection);
   useEffect(() => {
@@ -66,7 +69,7 @@ function useFleet(params) {
     const take = (nodes) => {
       for (const node of nodes) byId.set(node.id, rowOf(node, now()));
     };
-    const show = (more) => !signal.aborted && setState({ key, byId: new Map(byId), loading: false, error: null, ...more });
+    const show = (more) => !signal.aborted && setState({ key, byId: new Map(byId), atMs: when.atMs, loading: false, error: null, ...more });
     setState((was) => ({ ...was, loading: true, error: null }));
     const variables = { filter, asOf: when.asOf, knownAt: when.knownAt };
     const answered = awaited();
@@ -74,7 +77,7 @@ function useFleet(params) {
     let failures = 0;
     const changed = (nodes, asked) => {
       const found = new Set(nodes.map(({ id }) => id));
-      for (const [id, { vin }] of byId) if ((asked?.has(vin) ?? true) && !found.has(id)) byId.delete(id);
+      for (const [id, { vin }] of byId) if (asked(vin) && !found.has(id)) byId.delete(id);
       take(nodes);
       show();
     };
@@ -94,8 +97,9 @@ function useFleet(params) {
       }, STATES_EVERY_MS);
     }).catch((error) => {
       if (signal.aborted) return;
-      setState((was) => ({ ...was, loading: false, error }));
       const wait = waitOf(error, failures);
+      // of another question, once this one is refused, is nothing to be shown
+      setState((was) => ({ ...(wait === null && was.key !== key ? { key, byId: new Map(), atMs: when.atMs } : was), loading: false, error }));
       failures += 1;
       if (wait === null) answered();
       else again(wait, begin, signal);
@@ -108,5 +112,5 @@ function useFleet(params) {
     };
   }, [key, round, link === "closed"]);
   const rows = useMemo(() => [...state.byId.values()], [state.byId]);
-  return { rows, loading: state.loading || state.key !== key, error: state.error, reload: () => setRound(round + 1) };
+  return { rows, atMs: state.atMs, answered: state.key !== null, loading: state.loading || state.key !== key, error: state.error, reload: () => setRound(round + 1) };
 }

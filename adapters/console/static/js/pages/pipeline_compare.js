@@ -74,7 +74,7 @@ function Comparison({ projection, left, right }) {
     ${state.notCompared.map((line) => html`<p key=${line} class="note">${line}</p>`)}
     ${state.outside > 0 && html`<p class="note">${t("versions.outside", { count: number(state.outside) })}</p>`}
     ${state.leftOut > 0 && html`<p class="note late">${t("versions.leftOut", { count: number(state.leftOut) })} <code>fleettwin compare</code></p>`}
-    ${nodes.length > 0 ? html`<${Sums} nodes=${nodes} /><${Differences} nodes=${nodes} left=${left} right=${right} />` : !running && !error && html`<${Empty} text=${t("compare.none")} />`}
+    ${nodes.length > 0 ? html`<${Sums} nodes=${nodes} /><${Differences} nodes=${nodes} left=${left} right=${right} />` : !running && !error && html`<${Empty} text=${t("versions.nothing")} />`}
     ${!running && state.next && html`<p class="paging"><button type="button" onClick=${more}>${t("versions.more")}</button></p>`}`;
 }
 
@@ -113,5 +113,5 @@ function Differences({ nodes, left, right }) {
     <thead><tr><th scope="col">${t("column.vehicle")}</th><th scope="col">${t("versions.table")}</th><th scope="col">${t("versions.field")}</th><th scope="col">v${left}</th><th scope="col">v${right}</th><th scope="col">${t("versions.first")}</th><th scope="col">${t("versions.last")}</th></tr></thead>
     <tbody>${nodes.map((node, index) => html`<tr key=${index}><th scope="row"><a href=${address(["vehicle", node.vehicleId, "events"])}>${node.vehicle?.vin ?? t("parked.unregistered")}</a></th>
       <td>${node.table}<small>${node.key.join(" ")}</small></td><td>${node.field ?? t("versions.row")}</td><td>${value(node, "left")}</td><td>${value(node, "right")}</td>
-      <td>${node.firstEvent ? place(node.firstEvent) : html`<span title=${node.firstEventUnknown}>${t("versions.unknown")}</span>`}</td><td>${place(node.lastEvent)}</td></tr>`)}</tbody></table></div>`;
+      <td>${node.firstEvent ? place(node.firstEvent) : html`${t("versions.unknown")}<small lang="en">${node.firstEventUnknown}</small>`}</td><td>${place(node.lastEvent)}</td></tr>`)}</tbody></table></div>`;
 }

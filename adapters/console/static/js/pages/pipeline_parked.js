@@ -3,9 +3,10 @@ import { useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
-import { address, change, useRoute } from "../router.js";
+import { address, useRoute } from "../router.js";
 import { moment, number } from "../format.js";
 import { every, useLoad } from "../load.js";
+import { Paging } from "../parts/paging.js";
 import { Empty, Failed, Loaded, Withheld } from "../parts/states.js";
 
 const EVERY_MS = 5_000;
@@ -60,7 +61,5 @@ function Parked({ page, further, busy, retry }) {
       <td class="number">${number(Number(node.leftOut))}</td><td>${moment(node.parkedAt)}<small>${t("parked.attempts", { count: node.attempts })}</small></td>
       <td><button type="button" disabled=${busy !== null} aria-label=${t("parked.retry.label", { vehicle: nameOf(node), projection: `${node.projection} v${node.version}` })} onClick=${() => retry(node)}>${busy === keyOf(node) ? t("parked.retrying") : t("parked.retry")}</button></td>
     </tr>`)}</tbody></table></div>
-    <nav class="paging" aria-label=${t("paging")}>
-      <button type="button" disabled=${!further} onClick=${() => change({ after: null }, { replace: false })}>${t("paging.first")}</button>
-      <button type="button" disabled=${!page.pageInfo.hasNextPage} onClick=${() => change({ after: page.pageInfo.endCursor }, { replace: false })}>${t("paging.next")}</button></nav>`;
+    <${Paging} info=${page.pageInfo} />`;
 }

@@ -38,7 +38,7 @@ function Stages({ seen }) {
 }
 
 function Versions({ rows, log, withheld = false }) {
-  if (!rows.length) return html`<${Empty} text=${t("pipeline.none")} />`;
+  if (!rows.length) return html`<p class="note">${t("pipeline.none")} <span class="hint">${t("pipeline.none.hint")} <code>fleettwin serve</code></span></p>`;
   return html`<h2>${t("pipeline.projections")}</h2>
     <div class="scroll" tabindex="0" role="region" aria-label=${t("pipeline.projections")}><table class="versions">
       <thead><tr><th scope="col">${t("pipeline.projection")}</th><th scope="col">${t("pipeline.state")}</th><th scope="col" class="number">${t("pipeline.position")}</th>

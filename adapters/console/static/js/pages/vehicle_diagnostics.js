@@ -17,14 +17,13 @@ export function DiagnosticsPart({ id }) {
 
 function Shown({ diagnostics, tyres }) {
   const { troubleCodes, warnings, chargingSessions, telemetryQuality } = diagnostics;
-  const pressures = tyres.filter(({ path }) => path.endsWith("Tire.Pressure"));
   return html`
     <h2>${t("diag.codes")}</h2><${Codes} codes=${troubleCodes} />
     <h2>${t("diag.warnings")}</h2><${Warnings} warnings=${warnings} />
     <h2>${t("diag.values")}</h2>
     <dl class="values wide">
       ${NAMES.map((name) => html`<${Value} key=${name} label=${t(`diag.${name}`)} value=${diagnostics[name]} />`)}
-      ${pressures.map((each) => html`<${Value} key=${each.path} label=${t("diag.tyre", { where: wheel(each.path) })} value=${each} />`)}
+      ${tyres.map((each) => html`<${Value} key=${each.path} label=${t("diag.tyre", { where: wheel(each.path) })} value=${each} />`)}
     </dl>
     <h2>${t("diag.charging")}</h2><${Charging} sessions=${chargingSessions} />
     ${telemetryQuality && html`<h2>${t("diag.quality")}</h2><p>${t("diag.quality.text", telemetryQuality)}</p>`}`;
@@ -40,7 +39,7 @@ function Codes({ codes }) {
   if (codes === null) return html`<${Empty} text=${t("withheld")} hint="diagnostics:read" />`;
   if (!codes.length) return html`<${Empty} text=${t("diag.codes.none")} />`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("diag.codes")}><table>
-    <thead><tr><th scope="col">${t("code.code")}</th><th scope="col">ECU</th><th scope="col">${t("code.status")}</th><th scope="col">${t("code.meaning")}</th>
+    <thead><tr><th scope="col">${t("code.code")}</th><th scope="col">${t("code.ecu")}</th><th scope="col">${t("code.status")}</th><th scope="col">${t("code.meaning")}</th>
       <th scope="col">${t("code.first")}</th><th scope="col">${t("code.last")}</th><th scope="col">${t("code.frame")}</th></tr></thead>
     <tbody>${codes.map((code) => html`<tr key=${`${code.ecu} ${code.service} ${code.code} ${code.failureType}`}>
       <th scope="row">${code.code}${code.failureType == null ? "" : `-${code.failureType.toString(16).toUpperCase().padStart(2, "0")}`}</th>
@@ -62,19 +61,19 @@ function bits(status) {
 function Warnings({ warnings }) {
   if (warnings === null) return html`<${Empty} text=${t("withheld")} hint="diagnostics:read" />`;
   if (!warnings.length) return html`<${Empty} text=${t("diag.warnings.none")} />`;
-  return html`<table><thead><tr><th scope="col">${t("warning.name")}</th><th scope="col">${t("warning.state")}</th><th scope="col" class="number">${t("warning.value")}</th>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("diag.warnings")}><table><thead><tr><th scope="col">${t("warning.name")}</th><th scope="col">${t("warning.state")}</th><th scope="col" class="number">${t("warning.value")}</th>
       <th scope="col" class="number">${t("warning.limit")}</th><th scope="col">${t("warning.at")}</th></tr></thead>
     <tbody>${warnings.map((each) => html`<tr key=${each.warning}><th scope="row">${each.warning}</th>
       <td>${each.raised ? html`<span class="state fault"><span class="sign" aria-hidden="true">✖</span>${t("warning.raised")}</span>` : t("warning.cleared")}</td>
-      <td class="number">${quantity(each.value, each.unit)}</td><td class="number">${quantity(each.limit, each.unit)}</td><td>${moment(each.capturedAt)} <${Late} from=${each.capturedAt} to=${each.receivedAt} /></td></tr>`)}</tbody></table>`;
+      <td class="number">${quantity(each.value, each.unit)}</td><td class="number">${quantity(each.limit, each.unit)}</td><td>${moment(each.capturedAt)} <${Late} from=${each.capturedAt} to=${each.receivedAt} /></td></tr>`)}</tbody></table></div>`;
 }
 
 function Charging({ sessions }) {
   if (sessions === null) return html`<${Empty} text=${t("withheld")} hint="diagnostics:read" />`;
   if (!sessions.edges.length) return html`<${Empty} text=${t("diag.charging.none")} />`;
   const percent = (value) => (value == null ? "?" : number(value, 1));
-  return html`<table><thead><tr><th scope="col">${t("trip.started")}</th><th scope="col" class="number">${t("trip.duration")}</th><th scope="col" class="number">${t("diag.stateOfCharge")}</th><th scope="col" class="number">${t("trip.energy")}</th></tr></thead>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("diag.charging")}><table><thead><tr><th scope="col">${t("trip.started")}</th><th scope="col" class="number">${t("trip.duration")}</th><th scope="col" class="number">${t("diag.stateOfCharge")}</th><th scope="col" class="number">${t("trip.energy")}</th></tr></thead>
     <tbody>${sessions.edges.map(({ node }) => html`<tr key=${node.startedAt}><th scope="row">${node.foundCharging && html`<span title=${t("diag.charging.found")}>≤ </span>`}${moment(node.startedAt)} <${Late} from=${node.endedAt ?? node.startedAt} to=${node.receivedAt} /></th>
       <td class="number">${node.endedAt ? duration((Date.parse(node.endedAt) - Date.parse(node.startedAt)) / 1000) : html`<span class="state charging"><span class="sign" aria-hidden="true">◆</span>${t("diag.charging.now")}</span>`}</td>
-      <td class="number">${percent(node.startPercent)} → ${percent(node.endPercent)} %</td><td class="number">${quantity(node.energyAddedKwh, "kWh")}</td></tr>`)}</tbody></table>`;
+      <td class="number">${percent(node.startPercent)} → ${percent(node.endPercent)} %</td><td class="number">${quantity(node.energyAddedKwh, "kWh")}</td></tr>`)}</tbody></table></div>`;
 }

@@ -2,7 +2,7 @@
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { change, useRoute } from "../router.js";
-import { moment } from "../format.js";
+import { moment, number } from "../format.js";
 import { EVENTS } from "../twin.js";
 import { EventData } from "../parts/event_data.js";
 import { Late } from "../parts/late.js";
@@ -36,8 +36,8 @@ function Events({ page }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("twin.events")}><table>
     <thead><tr><th scope="col" class="number">${t("event.version")}</th><th scope="col">${t("event.type")}</th><th scope="col">${t("event.captured")}</th>
       <th scope="col">${t("event.received")}</th><th scope="col" class="number">${t("event.position")}</th><th scope="col">${t("event.data")}</th></tr></thead>
-    <tbody>${page.edges.map(({ node }) => html`<tr key=${node.id}><td class="number">${node.version}</td><th scope="row">${node.type}</th>
-      <td>${moment(node.capturedAt)}</td><td>${moment(node.receivedAt)} <${Late} from=${node.capturedAt} to=${node.receivedAt} /></td><td class="number">${node.position}</td>
+    <tbody>${page.edges.map(({ node }) => html`<tr key=${node.id}><td class="number">${number(node.version)}</td><th scope="row">${node.type}</th>
+      <td>${moment(node.capturedAt)}</td><td>${moment(node.receivedAt)} <${Late} from=${node.capturedAt} to=${node.receivedAt} /></td><td class="number">${number(Number(node.position))}</td>
       <td><${EventData} event=${node} /></td></tr>`)}</tbody></table></div>
     <${Paging} info=${page.pageInfo} />`;
 }

@@ -25,10 +25,10 @@ export function MediaPart({ id }) {
 function History({ page }) {
   if (page === null) return html`<${Empty} text=${t("withheld")} hint="media:read" />`;
   if (!page.edges.length) return html`<${Empty} text=${t("media.none")} />`;
-  return html`<table>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("media.history")}><table>
     <thead><tr><th scope="col">${t("media.started")}</th><th scope="col">${t("media.title")}</th><th scope="col">${t("media.artist")}</th>
       <th scope="col">${t("media.album")}</th><th scope="col">${t("media.source")}</th></tr></thead>
     <tbody>${page.edges.map(({ node }) => html`<tr key=${node.startedAt}><td>${node.foundPlaying && html`<span title=${t("media.found")}>≤ </span>`}${moment(node.startedAt)} <${Late} from=${node.startedAt} to=${node.receivedAt} /></td>
-      <th scope="row">${node.title}</th><td>${node.artist}</td><td>${node.album}</td><td>${node.source}</td></tr>`)}</tbody></table>
+      <th scope="row">${node.title}</th><td>${node.artist}</td><td>${node.album}</td><td>${node.source}</td></tr>`)}</tbody></table></div>
     <${Paging} info=${page.pageInfo} />`;
 }

@@ -4,6 +4,8 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { change, useRoute } from "../router.js";
 import { duration, moment, quantity } from "../format.js";
+import { HIDDEN, rowOf } from "../fleet.js";
+import { useNowMs } from "../time.js";
 import { NAVIGATION } from "../twin.js";
 import { boxOf, legend, trackOverlay } from "../map/track.js";
 import { MapView } from "../parts/map_view.js";
@@ -15,26 +17,28 @@ import { useTwin } from "./vehicle.js";
 
 export function NavigationPart({ id, vehicle }) {
   const { params } = useRoute();
+  const row = rowOf(vehicle, useNowMs()); // of the moment of the vehicle, which may come before the rest
   const moving = useRef(false); // then its track comes with the current trip, and those of the others are not asked for
   const load = useTwin(NAVIGATION, id, { after: params.after ?? null, tracks: Boolean(params.trip) || !moving.current });
   moving.current = Boolean(load.data?.vehicle?.navigation.currentTrip);
-  return html`<${Loaded} load=${load}>${(data) => html`<${Shown} navigation=${data.vehicle?.navigation} vehicle=${vehicle} chosen=${params.trip} />`}<//>`;
+  return html`<${Loaded} load=${load}>${(data) => html`<${Shown} navigation=${data.vehicle?.navigation} vehicle=${vehicle} row=${row} chosen=${params.trip} />`}<//>`;
 }
 
-function Shown({ navigation, vehicle, chosen }) {
+function Shown({ navigation, vehicle, row, chosen }) {
   if (!navigation) return html`<${Empty} text=${t("vehicle.none")} />`;
   const { location, heading, speed, altitude, range, batteryRange, fuelRange, destination, currentTrip, trips } = navigation;
   const listed = (trips?.edges ?? []).map(({ node }) => node);
   const trip = listed.find((each) => each.id === chosen) ?? currentTrip ?? listed[0] ?? null;
   const points = trip?.track?.points ?? [];
-  const key = `${trip?.id} ${points.length} ${points.at(-1)?.capturedAt} ${destination.latitude}`;
-  const overlay = useMemo(() => trackOverlay(points, destination.state === "SET" ? destination : null), [key]);
-  const box = useMemo(() => boxOf(points), [trip?.id, points.length > 1]);
-  const rows = useMemo(() => [{ ...vehicle, latitude: location.latitude, longitude: location.longitude, heading: heading.value, state: currentTrip ? "driving" : "parked" }],
-    [vehicle.id, location.latitude, location.longitude, heading.value, Boolean(currentTrip)]);
+  const goal = destination.state === "SET" ? destination : null;
+  const earlier = trip?.id === chosen && trip?.id !== currentTrip?.id; // looked at for itself, wherever the vehicle is now
+  const key = `${trip?.id} ${points.length} ${points.at(-1)?.capturedAt} ${goal?.latitude} ${goal?.longitude}`;
+  const overlay = useMemo(() => trackOverlay(points, goal), [key]);
+  const box = useMemo(() => boxOf(earlier && points.length ? points : [...points, row, goal].filter((each) => each?.latitude != null)), [key, earlier, row.latitude, row.longitude]);
+  const rows = useMemo(() => [row], [vehicle, row.state]);
   return html`<div class="split">
     <div class="map-side">
-      <${MapView} rows=${rows} label=${t("track.label", { count: points.length })} overlay=${overlay} box=${box} />
+      <${MapView} rows=${rows} hidden=${row.placeStatus === HIDDEN} label=${t("track.label", { count: points.length })} overlay=${overlay} box=${box} subject=${`${earlier} ${trip?.id}`} />
       <ul class="legend" aria-label=${t("track.legend")}>${legend().map(({ name, className }) => html`<li key=${name}><span class=${`line ${className}`} aria-hidden="true"></span>${name}</li>`)}
         <li><span class="line gap" aria-hidden="true"></span>${t("track.gap")}</li></ul>
     </div>

@@ -2,10 +2,10 @@
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { change, useRoute } from "../router.js";
-import { SIGNALS } from "../twin.js";
+import { SIGNALS, unnamedOf } from "../twin.js";
 import { Plot } from "../parts/plot.js";
 import { Empty, Loaded } from "../parts/states.js";
-import { Provenance, textOf } from "../parts/value.js";
+import { Explained, Provenance } from "../parts/value.js";
 import { useTwin } from "./vehicle.js";
 
 export function SignalsPart({ id }) {
@@ -17,9 +17,11 @@ export function SignalsPart({ id }) {
     ${params.plot && html`<${Plot} key=${params.plot} id=${id} path=${params.plot} unit=${unit} />`}
     <form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
       <label>${t("signal.find")}<input type="search" value=${params.find ?? ""} onInput=${(event) => change({ find: event.target.value || null })} /></label></form>
-    <${Loaded} load=${load}>${({ vehicle }) => {
+    <${Loaded} load=${load}>${({ vehicle, withheld }) => {
       const found = (vehicle?.signals ?? []).filter(({ path }) => path.toLowerCase().includes(wanted));
-      return found.length ? html`<${Table} signals=${found} plotted=${params.plot} />` : html`<${Empty} text=${t("signal.none")} />`;
+      const unnamed = unnamedOf(withheld);
+      return html`${unnamed && html`<p class="status">× ${t("signal.unnamed")} ${unnamed}</p>`}
+        ${found.length ? html`<${Table} signals=${found} plotted=${params.plot} />` : html`<${Empty} text=${t(wanted ? "signal.none" : unnamed ? "signal.none.shown" : "signal.none.yet")} />`}`;
     }}<//>`;
 }
 
@@ -28,7 +30,7 @@ function Table({ signals, plotted }) {
     <thead><tr><th scope="col">${t("signal.path")}</th><th scope="col" class="number">${t("signal.value")}</th><th scope="col">${t("signal.about")}</th><th scope="col">${t("signal.plot")}</th></tr></thead>
     <tbody>${signals.map((each) => html`<tr key=${each.path}>
       <th scope="row" class="path">${each.path.replace(/^Vehicle\./, "")}</th>
-      <td class="number"><button type="button" class="plain" title=${t("explain.open")} onClick=${() => change({ explain: each.path })}>${textOf(each)}</button></td>
+      <td class="number"><${Explained} value=${each} /></td>
       <td><${Provenance} value=${each} /></td>
       <td><button type="button" aria-pressed=${plotted === each.path} aria-label=${`${t("signal.plot")}: ${each.path}`} onClick=${() => change({ plot: plotted === each.path ? null : each.path })}>∿</button></td>
     </tr>`)}</tbody></table></div>`;

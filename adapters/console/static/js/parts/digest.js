@@ -44,8 +44,8 @@ export function Digest({ projection, version, position }) {
         ${position != null && position !== page.position && html`<small class="late">${t("digest.older")}</small>`}`}
     </div>
     ${error && html`<${Failed} error=${error} />`}
-    <button type="button" disabled=${running} aria-label=${t("digest.sum.label", { name })} onClick=${() => sum(false)}>${t("digest.sum")}</button>
-    <button type="button" disabled=${running} aria-label=${t("digest.prove.label", { name })} onClick=${() => sum(true)}>${t("digest.prove")}</button>`;
+    <button type="button" aria-disabled=${running ? "true" : null} aria-label=${t("digest.sum.label", { name })} onClick=${() => running || sum(false)}>${t("digest.sum")}</button>
+    <button type="button" aria-disabled=${running ? "true" : null} aria-label=${t("digest.prove.label", { name })} onClick=${() => running || sum(true)}>${t("digest.prove")}</button>`;
 }
 
 function Proof({ page, leftOut }) {

@@ -3,10 +3,10 @@ import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
-import { address, change, useRoute } from "../router.js";
-import { duration, moment, quantity } from "../format.js";
+import { address, close, currentRoute, useRoute } from "../router.js";
+import { duration, moment, number, quantity } from "../format.js";
 import { useLoad } from "../load.js";
-import { useWhen } from "../time.js";
+import { useWhen, whenOf } from "../time.js";
 import { EventData } from "./event_data.js";
 import { Empty, Loaded } from "./states.js";
 
@@ -20,18 +20,26 @@ const EXPLAIN = `query Explain($vehicle: ID!, $path: String!, $asOf: DateTime, $
 /** @param {{vehicle: string}} shown */
 export function Explain({ vehicle }) {
   const { params } = useRoute();
-  return params.explain ? html`<${Open} vehicle=${vehicle} path=${params.explain} />` : null;
+  const now = useWhen();
+  const when = params.side === "vs" ? whenOf({ params: { at: params.vs, by: params.by } }) : now; // of the two that are compared
+  return params.explain ? html`<${Open} vehicle=${vehicle} path=${params.explain} when=${when} />` : null;
 }
 
-function Open({ vehicle, path }) {
-  const when = useWhen();
+function Open({ vehicle, path, when }) {
   const dialog = useRef(null);
   const variables = { vehicle, path, asOf: when.asOf, knownAt: when.knownAt };
   const load = useLoad(JSON.stringify(variables), (signal) => ask(EXPLAIN, variables, signal));
   useEffect(() => {
-    dialog.current.showModal();
+    const shown = dialog.current;
+    const opener = document.activeElement;
+    shown.showModal();
+    return () => {
+      shown.close();
+      if (opener !== document.body && opener.isConnected) opener.focus(); // the way back may have closed it
+    };
   }, []);
-  return html`<dialog ref=${dialog} class="explain" aria-labelledby="explain-title" onClose=${() => change({ explain: null })}>
+  const closed = () => currentRoute().params.explain === path && close({ explain: null, side: null });
+  return html`<dialog ref=${dialog} class="explain" aria-labelledby="explain-title" onClose=${closed}>
     <h2 id="explain-title">${t("explain.title")}</h2>
     <p class="path">${path}</p>
     <${Loaded} load=${load}>${({ explain }) => (explain ? html`<${Way} way=${explain} vehicle=${vehicle} />` : html`<${Empty} text=${t("vehicle.none")} />`)}<//>
@@ -42,7 +50,7 @@ function Open({ vehicle, path }) {
 function Way({ way: { value, event, batch, times }, vehicle }) {
   const steps = [
     [t("explain.value"), `${quantity(value.value, value.unit)} · ${t(`status.${value.status}`)}${value.reason ? `: ${value.reason}` : ""}`],
-    event && [t("explain.event"), html`<a href=${address(["vehicle", vehicle, "events"], { type: event.type })}>${event.type}</a>, ${t("explain.version", { version: event.version, position: event.position })}`],
+    event && [t("explain.event"), html`<a href=${address(["vehicle", vehicle, "events"], { type: event.type })}>${event.type}</a>, ${t("explain.version", { version: event.version, position: number(Number(event.position)) })}`],
     event && [t("event.data"), html`<${EventData} event=${event} />`],
     batch && [t("explain.batch"), `${batch.streamId}, ${t("explain.sequence", { sequence: batch.sequence })}`],
     batch && [t("explain.decoder"), batch.origin?.decoder ?? t("explain.unrecorded")],

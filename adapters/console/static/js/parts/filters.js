@@ -1,19 +1,23 @@
 /** Which vehicles are shown: the same filter for map, table and numbers, in the address. */
+import { useEffect } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
 import { change, useRoute } from "../router.js";
 import { WORDS } from "../fleet.js";
-import { useLoad } from "../load.js";
+import { every, useLoad } from "../load.js";
 import { shownBox } from "./map_view.js";
 
+const REFRESH_MS = 60_000;
 const NAMES = ["vin", "brand", "model", "region", "warning", "code", "least", "most", "box", "state"];
+const SPELT = ["brand", "model", "warning"];
 const OFFERED = { brand: "byBrand", model: "byModel", region: "byRegion", warning: "byWarning", code: "byTroubleCode" };
 
 export function Filters() {
   const { params } = useRoute();
-  const { data } = useLoad("words", (signal) => ask(WORDS, {}, signal));
+  const { data } = useLoad("words", (signal) => ask(WORDS, {}, signal), { followed: every(REFRESH_MS) });
   const words = (name) => (data?.fleet[OFFERED[name]]?.groups ?? []).filter(({ value }) => value !== null);
+  useSpelling(params, words);
   const chosen = NAMES.some((name) => params[name]);
   const set = (name) => (event) => change({ [name]: event.target.value.trim() || null, after: null }, { replace: false });
   const field = (name) => html`<${Field} name=${name} value=${params[name]} onChange=${set(name)} words=${name in OFFERED ? words(name) : []} />`;
@@ -33,6 +37,18 @@ export function Filters() {
     <${Place} />
     ${chosen && html`<button type="button" onClick=${() => change(Object.fromEntries([...NAMES, "after"].map((name) => [name, null])), { replace: false })}>${t("filter.clear")}</button>`}
   </form>`;
+}
+
+/** Names are as the fleet spells them: who writes "audi" means Audi. */
+function useSpelling(params, words) {
+  const spelt = Object.fromEntries(SPELT.filter((name) => params[name]).map((name) => [name, params[name].split(",").map((each) => asSpelt(each, words(name))).join(",")]));
+  useEffect(() => change(spelt), [JSON.stringify(spelt)]);
+}
+
+function asSpelt(text, words) {
+  const wanted = text.trim();
+  const found = words.some(({ value }) => value === wanted) ? null : words.find(({ value }) => value.toLowerCase() === wanted.toLowerCase());
+  return found ? text.replace(wanted, found.value) : text;
 }
 
 function Field({ name, value, onChange, words }) {

@@ -4,38 +4,45 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { ask } from "../api.js";
 import { address, change, useRoute } from "../router.js";
-import { PAGE, SIGNS, filterOf, inOrder, orderOf, rowOf } from "../fleet.js";
-import { age, moment, number, quantity } from "../format.js";
+import { PAGE, SCOPES, SIGNS, countsOf, filterOf, inOrder, orderOf, rowOf } from "../fleet.js";
+import { age, moment, quantity } from "../format.js";
 import { every, useLoad } from "../load.js";
-import { useWhen, nowMs } from "../time.js";
+import { ShownMoment, useNowMs, useWhen } from "../time.js";
 import { Paging } from "./paging.js";
 import { Empty, Loaded, StateMark } from "./states.js";
 import { StatusSign } from "./value.js";
 
 const ROWS = 50;
-/** A state is none of the filter of the API: its vehicles are those of the map, and so many of them are shown at most. */
-const OF_STATE_MAX = 500;
 /** Which vehicles are on the page is asked anew so often; what they tell comes with those of the map. */
 const EVERY_MS = 20_000;
 
-/** @param {{live: import("../fleet.js").Row[], state?: string, told: boolean}} shown told: that asking fails is said already */
-export function FleetTable({ live, state, told }) {
+/**
+ * @param {{live: import("../fleet.js").Row[], of: number | null, state?: string, told: boolean}} shown live: the vehicles of the map, and the moment
+ *   that they are of; told: that asking fails is said already
+ */
+export function FleetTable({ live, of, state, told }) {
   const { params } = useRoute();
   const when = useWhen();
   const filter = filterOf(params);
-  const variables = { first: ROWS, after: params.after ?? null, filter, orderBy: orderOf(params), asOf: when.asOf, knownAt: when.knownAt };
-  const load = useLoad(JSON.stringify(variables), async (signal) => ({ toldMs: performance.now(), ...await ask(PAGE, variables, signal) }), { followed: when.atMs === null ? every(EVERY_MS) : null, group: "fleet" });
-  const newest = useMemo(() => new Map(when.atMs === null ? live.map((row) => [row.id, row]) : []), [live, when.atMs]);
+  const variables = state ? null : { first: ROWS, after: params.after ?? null, filter, orderBy: orderOf(params), asOf: when.asOf, knownAt: when.knownAt };
+  const load = useLoad(JSON.stringify(variables), async (signal) => variables && { toldMs: performance.now(), ...await ask(PAGE, variables, signal) }, { followed: when.atMs === null && !state ? every(EVERY_MS) : null, group: state ? "state" : "fleet" });
+  const newest = useMemo(() => new Map(of === null ? live.map((row) => [row.id, row]) : []), [live, of]);
   if (state) {
     const chosen = inOrder(live.filter((row) => row.state === state), params);
+    if (!chosen.length && countsOf(live)[state] === null) return html`<${Empty} text=${t("fleet.hidden.state")} hint=${SCOPES[state]} />`;
     if (!chosen.length) return live.length ? html`<${Empty} text=${t("fleet.none.state")} />` : null;
-    return html`<${Rows} rows=${chosen.slice(0, OF_STATE_MAX)} />${chosen.length > OF_STATE_MAX && html`<p class="note">${t("fleet.more", { count: number(chosen.length - OF_STATE_MAX) })}</p>`}`;
+    const begin = pageOf(chosen.length, params.after);
+    const end = begin + ROWS;
+    return html`<${ShownMoment.Provider} value=${of}><${Rows} rows=${chosen.slice(begin, end)} /><//><${Paging} info=${{ hasNextPage: end < chosen.length, endCursor: String(end) }} />`;
   }
   if (told && load.data === null) return null;
   return html`<${Loaded} load=${told ? { ...load, error: null } : load}>${({ vehicles, toldMs }) => html`
-    ${vehicles.edges.length > 0 && html`<${Rows} rows=${vehicles.edges.map(({ node }) => (newest.get(node.id)?.toldMs > toldMs ? newest.get(node.id) : rowOf(node, nowMs())))} />`}
+    ${vehicles.edges.length > 0 && html`<${Rows} rows=${vehicles.edges.map(({ node }) => (load.atMs === null && newest.get(node.id)?.toldMs > toldMs ? newest.get(node.id) : rowOf(node, load.atMs ?? Date.now())))} />`}
     <${Paging} info=${vehicles.pageInfo} />`}<//>`;
 }
+
+/** A state is none of the filter of the API: its vehicles are those of the map, and a page of them begins with a number. */
+const pageOf = (count, after) => Math.floor(Math.min(Number.parseInt(after, 10) || 0, count - 1) / ROWS) * ROWS;
 
 /** The head of a column that sorts: once upwards, once downwards, once as they come. */
 function Sorted({ name, className = "" }) {
@@ -48,7 +55,7 @@ function Sorted({ name, className = "" }) {
 }
 
 function Rows({ rows }) {
-  const now = nowMs();
+  const now = useNowMs();
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("fleet.table")}><table class="vehicles">
     <thead><tr><${Sorted} name="vehicle" /><th scope="col">${t("column.state")}</th><th scope="col" class="number">${t("column.speed")}</th>
       <${Sorted} name="charge" className="number" /><th scope="col">${t("column.faults")}</th><${Sorted} name="seen" /></tr></thead>

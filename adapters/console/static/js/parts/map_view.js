@@ -5,23 +5,28 @@ import { t } from "../i18n.js";
 import { SIGNS, STATES } from "../fleet.js";
 import { number } from "../format.js";
 import { FleetMap } from "../map/map.js";
+import { Withheld } from "./states.js";
 
 const SETTLED_MS = 250;
+const TRACK_ZOOM_MOST = 20_000;
 let newest = null;
 
 /** The edges of what the map of the page shows, in degrees: [south, west, north, east]; null: there is no map. */
 export const shownBox = () => newest?.view.box() ?? null;
 
 /**
- * @param {{rows: object[], label: string, place?: string, onPick?: (row: object) => void,
- *   onMoved?: (view: import("../map/view.js").View) => void, overlay?: Function | null, box?: number[] | null}} shown
+ * @param {{rows: object[], label: string, hidden?: boolean, place?: string, onPick?: (row: object) => void,
+ *   onMoved?: (view: import("../map/view.js").View) => void, overlay?: Function | null, box?: number[] | null,
+ *   subject?: string}} shown box: what is to be seen of the subject; where it grows the map follows, unless somebody has moved it
  */
-export function MapView({ rows, label, place = "", onPick = () => {}, onMoved = () => {}, overlay = null, box = null }) {
+export function MapView({ rows, label, hidden = false, place = "", onPick = () => {}, onMoved = () => {}, overlay = null, box = null, subject = "" }) {
   const canvas = useRef(null);
   const map = useRef(null);
   const heard = useRef({});
   heard.current = { onPick, onMoved };
   const placed = useRef(false);
+  const seen = useRef(null); // the subject that was looked at last
+  const followed = useRef(null); // the subject whose box the map keeps to
   useEffect(() => {
     let timer = null;
     map.current = new FleetMap(canvas.current, {
@@ -29,6 +34,7 @@ export function MapView({ rows, label, place = "", onPick = () => {}, onMoved = 
       onPick: (row) => heard.current.onPick(row),
       onMoved() {
         placed.current = true;
+        followed.current = null;
         clearTimeout(timer);
         timer = setTimeout(() => heard.current.onMoved(map.current.view), SETTLED_MS);
       },
@@ -50,14 +56,23 @@ export function MapView({ rows, label, place = "", onPick = () => {}, onMoved = 
     }
   }, [rows, overlay]);
   useEffect(() => {
-    if (box) map.current.fitBox(box, 20_000);
-  }, [box && box.join()]);
+    if (!box) return;
+    if (seen.current !== subject) fitBox();
+    else if (followed.current === subject) map.current.keepBox(box, zoomMost);
+  }, [subject, box && box.join()]);
+  // a vehicle alone is no reason to go nearer than all of them are
+  const zoomMost = box && (box[0] < box[2] || box[1] < box[3]) ? TRACK_ZOOM_MOST : undefined;
+  const fitBox = () => {
+    map.current.fitBox(box, zoomMost);
+    seen.current = followed.current = subject;
+  };
   return html`<div class="map">
     <canvas ref=${canvas} tabindex="0" role="application" aria-roledescription=${t("map.role")} aria-label=${`${label} ${t("map.keys")}`}></canvas>
+    ${hidden && html`<div class="map-note"><${Withheld} scope="navigation:read" /></div>`}
     <div class="map-buttons">
       <button type="button" aria-label=${t("map.in")} onClick=${() => press(map, "+")}>+</button>
       <button type="button" aria-label=${t("map.out")} onClick=${() => press(map, "-")}>−</button>
-      <button type="button" aria-label=${t("map.fit")} title=${t("map.fit")} onClick=${() => (box ? map.current.fitBox(box, 20_000) : press(map, "0"))}>⤢</button>
+      <button type="button" aria-label=${t("map.fit")} title=${t("map.fit")} onClick=${() => (box ? fitBox() : press(map, "0"))}>⤢</button>
     </div>
   </div>`;
 }

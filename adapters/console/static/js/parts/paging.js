@@ -12,7 +12,10 @@ export function Paging({ info }) {
     change({ after: to, trip: null }, { replace: false });
   };
   return html`<nav class="paging" aria-label=${t("paging")}>
-    <button type="button" disabled=${!after} onClick=${turn(null)}>${t("paging.first")}</button>
-    <button type="button" disabled=${!info.hasNextPage} onClick=${turn(info.endCursor)}>${t("paging.next")}</button>
+    <${Turn} there=${Boolean(after)} onTurn=${turn(null)} text=${t("paging.first")} />
+    <${Turn} there=${info.hasNextPage} onTurn=${turn(info.endCursor)} text=${t("paging.next")} />
   </nav>`;
 }
+
+/** It keeps the focus where it leads no further, so that keys go on from there. */
+const Turn = ({ there, onTurn, text }) => html`<button type="button" aria-disabled=${there ? null : "true"} onClick=${there ? onTurn : null}>${text}</button>`;

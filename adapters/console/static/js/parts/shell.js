@@ -9,7 +9,7 @@ import { language, theme, units } from "../settings.js";
 import { FleetPage } from "../pages/fleet.js";
 import { SignInPage } from "../pages/sign_in.js";
 import { later } from "./later.js";
-import { TimeBar } from "./time_bar.js";
+import { NowBar, TimeBar } from "./time_bar.js";
 import { Reconnect } from "./reconnect.js";
 
 const PAGES = {
@@ -28,7 +28,8 @@ export function Shell() {
   useEffect(() => {
     document.title = Page ? `${t(`page.${parts[0]}`)} – fleettwin` : "fleettwin";
   });
-  useFocus(parts.slice(0, 2).join());
+  useEffect(keepFocus, []);
+  useFocus(link === "closed" ? "sign in" : parts.slice(0, 2).join(), parts.join());
   if (link === "closed") return html`<${Top} page="" /><${SignInPage} />`;
   return html`
     <a class="skip" href="#main" onClick=${skip}>${t("skip")}</a>
@@ -37,17 +38,38 @@ export function Shell() {
     <main id="main" tabindex="-1">
       ${Page ? html`<${Page} />` : html`<p class="note">${t("page.none")} <a href=${address(["fleet"])}>${t("page.fleet")}</a></p>`}
     </main>
-    ${Page && parts[0] !== "pipeline" && html`<${TimeBar} />`}
+    ${Page && html`<${parts[0] === "pipeline" ? NowBar : TimeBar} />`}
   `;
 }
 
-/** What had the focus goes with its page: it is given to the next one, so that keys and readers of screens go on there. */
-function useFocus(page) {
-  const before = useRef(page);
+/** What had the focus goes with its page, or its part of one: it is given to the next one, so that keys and readers of screens go on there. */
+function useFocus(page, part) {
+  const before = useRef({ page, part });
   useEffect(() => {
-    if (before.current !== page) document.getElementById("main")?.focus();
-    before.current = page;
-  }, [page]);
+    const was = before.current;
+    before.current = { page, part };
+    if (was.page !== page || (was.part !== part && document.activeElement === document.body)) {
+      (document.getElementById("token") ?? document.getElementById("main"))?.focus();
+    }
+  }, [page, part]);
+}
+
+/** What had the focus may be taken away while its page stays: then keys go on in what it was in, a form, or in the page. */
+function keepFocus() {
+  let last = null;
+  const stop = new AbortController();
+  addEventListener("focusin", ({ target }) => (last = { target, form: target.closest("form") }), { signal: stop.signal });
+  const seen = new MutationObserver(() => {
+    if (!last || last.target.isConnected || document.activeElement !== document.body) return;
+    const next = last.form?.isConnected ? last.form.querySelector("input, select, button") : document.getElementById("main");
+    last = null;
+    next?.focus({ preventScroll: true });
+  });
+  seen.observe(document.getElementById("console"), { childList: true, subtree: true });
+  return () => {
+    stop.abort();
+    seen.disconnect();
+  };
 }
 
 function skip(event) {

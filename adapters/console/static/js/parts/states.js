@@ -1,6 +1,7 @@
 /** The states of a view that has nothing to show: it loads, there is nothing, something went wrong. */
 import { html } from "../html.js";
 import { t } from "../i18n.js";
+import { ShownMoment } from "../time.js";
 
 export const Loading = () => html`<p class="note loading" role="status">${t("loading")}</p>`;
 
@@ -24,10 +25,10 @@ export function Failed({ error, again }) {
   </div>`;
 }
 
-/** What loads, went wrong, or is there. @param {{load: {data: any, error: Error|null, loading: boolean, reload: () => void}, children: (data: any) => any}} shown */
+/** What loads, went wrong, or is there. @param {{load: {data: any, error: Error|null, loading: boolean, reload: () => void, atMs: number|null}, children: (data: any) => any}} shown */
 export function Loaded({ load, children }) {
   if (load.data != null) {
-    return html`${load.loading && html`<p class="loading corner" role="status">${t("loading")}</p>`}${load.error && html`<${Failed} error=${load.error} again=${load.reload} />`}${children(load.data)}`;
+    return html`${load.loading && html`<p class="loading corner" role="status">${t("loading")}</p>`}${load.error && html`<${Failed} error=${load.error} again=${load.reload} />`}<${ShownMoment.Provider} value=${load.atMs}>${children(load.data)}<//>`;
   }
   if (load.error) return html`<${Failed} error=${load.error} again=${load.reload} />`;
   return html`<${Loading} />`;

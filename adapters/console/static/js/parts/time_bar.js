@@ -2,9 +2,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../i18n.js";
+import { connection } from "../api.js";
 import { allAnswered } from "../load.js";
 import { change, useRoute } from "../router.js";
-import { useWhen } from "../time.js";
+import { useStore } from "../store.js";
+import { useClock, useWhen } from "../time.js";
 import { moment } from "../format.js";
 import { MomentField } from "./moment_field.js";
 
@@ -20,12 +22,14 @@ const LIVE_MS = 2_000;
 export function TimeBar() {
   const { params } = useRoute();
   const when = useWhen();
+  useClock(TICK_MS); // the live end goes on
   const [playing, setPlaying] = useState(false);
   const [draggedMs, setDragged] = useState(null);
   const span = SPANS[params.span] ? params.span : "24h";
   const speed = SPEEDS.includes(Number(params.speed)) ? Number(params.speed) : 60;
   const live = when.atMs === null;
-  const [begin, end] = useWindow(when.atMs, SPANS[span]);
+  const lost = useStore(connection) === "lost" && live;
+  const [begin, end, untilNow] = useWindow(when.atMs, SPANS[span]);
   const goTo = (ms) => {
     if (ms < Date.now() - LIVE_MS) change({ at: new Date(Math.round(ms)).toISOString(), after: null });
     else {
@@ -34,13 +38,13 @@ export function TimeBar() {
     }
   };
   usePlaying(playing && !live, when.atMs, speed, goTo);
-  const shownMs = draggedMs ?? when.atMs;
+  const shownMs = draggedMs === Infinity ? null : draggedMs ?? when.atMs;
   const slider = shownMs === null ? STEPS : Math.round(((shownMs - begin) / (end - begin)) * STEPS);
   const shown = shownMs === null ? t("time.live") : moment(new Date(shownMs).toISOString());
-  const scrubbed = (event) => begin + (Number(event.target.value) / STEPS) * (end - begin);
-  return html`<section class=${`time-bar ${live ? "is-live" : "is-past"}`} aria-label=${t("time")}>
-    <button type="button" class="live" aria-pressed=${live} onClick=${() => goTo(Infinity)}><span aria-hidden="true">●</span> ${t("time.live")}</button>
-    <button type="button" class="play" disabled=${live} aria-pressed=${playing && !live} onClick=${() => setPlaying(!playing)}>
+  const scrubbed = ({ target: { value } }) => (untilNow && Number(value) === STEPS ? Infinity : begin + (Number(value) / STEPS) * (end - begin));
+  return html`<section class=${`time-bar ${lost ? "is-lost" : live ? "is-live" : "is-past"}`} aria-label=${t("time")}>
+    <button type="button" class="live" aria-pressed=${live} onClick=${() => goTo(Infinity)}><span aria-hidden="true">${lost ? "○" : "●"}</span> ${t(lost ? "time.lost" : "time.live")}</button>
+    <button type="button" class="play" aria-disabled=${live ? "true" : null} aria-pressed=${playing && !live} onClick=${() => live || setPlaying(!playing)}>
       <span aria-hidden="true">${playing && !live ? "❚❚" : "▶"}</span> ${t(playing && !live ? "time.pause" : "time.play")}</button>
     <label class="scrub"><span class="hidden">${t("time.scrub")}</span>
       <input type="range" min="0" max=${STEPS} value=${slider} aria-valuetext=${shown}
@@ -65,15 +69,28 @@ export function TimeBar() {
   </section>`;
 }
 
-/** From when until when the scrubber goes: until now, or round a moment that is further back; it stays while one is in it. */
+/** In place of the scrubber where there is no past: says so, and at what moment the other pages stay. */
+export function NowBar() {
+  const { atMs } = useWhen();
+  return html`<section class="time-bar" aria-label=${t("time")}>
+    <label class="scrub"><span class="hidden">${t("time.scrub")}</span><input type="range" max="1" value="1" disabled aria-describedby="now-only" /></label>
+    <span id="now-only">${t("time.now")} ${atMs !== null && t("time.now.kept", { at: moment(new Date(atMs).toISOString()) })}</span>
+  </section>`;
+}
+
+/**
+ * From when until when the scrubber goes: until now, or round a moment that is further back; it stays while one is in it.
+ * The end of one until now is the present, which goes on.
+ * @returns {[number, number, boolean]} begin and end in milliseconds since 1970, whether it goes until now
+ */
 function useWindow(atMs, spanMs) {
-  const kept = useRef([0, 0]);
+  const kept = useRef([0, 0, false]);
   const now = Date.now();
   const [begin, end] = kept.current;
   const fits = end - begin === spanMs && (atMs === null ? now - end < spanMs / STEPS : atMs >= begin && atMs <= end);
   if (!fits) {
     const until = atMs === null || atMs > now - spanMs ? now : atMs + spanMs / 2;
-    kept.current = [until - spanMs, until];
+    kept.current = [until - spanMs, until, until === now];
   }
   return kept.current;
 }

@@ -3,7 +3,7 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { change } from "../router.js";
 import { age, duration, moment, quantity } from "../format.js";
-import { nowMs } from "../time.js";
+import { useNowMs } from "../time.js";
 
 /** So much later than it was measured a value counts as late. */
 const LATE_MS = 60_000;
@@ -17,7 +17,7 @@ export function lateS({ capturedAt, receivedAt }) {
 }
 
 /** What of a value is shown as its text. */
-export function textOf(value) {
+function textOf(value) {
   if ("latitude" in value) {
     return value.latitude == null ? "–" : `${quantity(value.latitude, "degrees")}, ${quantity(value.longitude, "degrees")}`;
   }
@@ -27,12 +27,15 @@ export function textOf(value) {
 /** The path that explains a value: a place has its latitude's, and comes with it. */
 const pathOf = (value) => ("latitude" in value ? `${value.path}.Latitude` : value.path);
 
+/** The text of a value; a click explains it. @param {{value: object, more?: object}} shown more: parameters that say which moment it is of */
+export const Explained = ({ value, more }) => html`<button type="button" class="plain" title=${t("explain.open")} onClick=${() => change({ explain: pathOf(value), ...more }, { over: true })}>${textOf(value)}</button>`;
+
 /** @param {{label: string, value: object}} shown a value in its envelope */
 export function Value({ label, value }) {
   const bad = value.status !== "OK";
   return html`<div class=${`value ${bad ? "not-ok" : ""}`}>
     <dt>${label}</dt>
-    <dd><button type="button" class="plain" title=${t("explain.open")} onClick=${() => change({ explain: pathOf(value) })}>${textOf(value)}</button>
+    <dd><${Explained} value=${value} />
       <${Provenance} value=${value} /></dd>
   </div>`;
 }
@@ -43,12 +46,13 @@ export function StatusSign({ status }) {
   return html` <span class="status" title=${t(`status.${status}`)}><span aria-hidden="true">${SIGN[status]}</span><span class="hidden">${t(`status.${status}`)}</span></span>`;
 }
 
-/** Age, status and lateness of a value; `at`: the moment that ages count from, in milliseconds since 1970. */
-export function Provenance({ value, at = nowMs() }) {
+/** Age, status and lateness of a value; `at`: of which moment it is, where that is another one than all that is shown. */
+export function Provenance({ value, at }) {
+  const now = useNowMs();
   const late = lateS(value);
   return html`<small class="provenance">
     ${value.status !== "OK" && html`<span class="status" title=${value.reason}>${SIGN[value.status] ?? ""} ${t(`status.${value.status}`)}</span>`}
-    ${value.capturedAt && html`<time datetime=${value.capturedAt} title=${moment(value.capturedAt)}>${age(value.capturedAt, at)}</time>`}
+    ${value.capturedAt && html`<time datetime=${value.capturedAt} title=${moment(value.capturedAt)}>${age(value.capturedAt, at ?? now)}</time>`}
     ${late && html`<span class="late" title=${t("late.hint", { at: moment(value.receivedAt) })}>⇥ ${t("late", { time: duration(late) })}</span>`}
   </small>`;
 }
