@@ -327,11 +327,17 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
+# What initdb says after its reason, where that also hinders it from tidying up.
+_TIDYING: Final = "failed to remove data directory"
+
+
 def _last_complaint(text: str) -> str:
     """Return the line of a log that says why PostgreSQL gave up."""
     marks = ("PANIC:", "FATAL:", "error:", "ERROR:")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    found = [line.partition(mark)[2].strip() for line in lines for mark in marks if mark in line]
+    found = [
+        line.partition(mark)[2].strip() for line in lines for mark in marks if mark in line and _TIDYING not in line
+    ]
     return found[-1] if found else (lines[-1] if lines else "PostgreSQL gave no reason")
 
 

@@ -74,8 +74,7 @@ def views(
 
 def test_every_stage_says_what_waits_for_it_and_for_how_long(browser: Browser) -> None:
     made = operated()
-    events, entries = Car(9).unwritten()
-    made.world.log.append(events, (), entries)
+    made.world.append(Car(9))
     made.watch.once()
     seen = views(browser, made, {"stages": STAGES})["stages"]
     position = made.world.log.last_position()
@@ -256,8 +255,7 @@ def test_the_picture_of_the_pipeline(
     made, _ = beside
     car = full_car(9)
     made.write(car, spoilt=[(car.id, 7)])
-    events, entries = Car(10).unwritten()
-    made.world.log.append(events, (), entries)
+    made.world.append(Car(10))
     made.watch.once()
     folder = PICTURES if request.config.getoption("--rewrite-golden") else tmp_path
     path = folder / "console-pipeline.png"

@@ -86,9 +86,9 @@ def written(database: str, state: bytes) -> bytes:
 def damaged(operated: Operated, fleettwin: CommandLine) -> tuple[Operated, bytes]:
     """Give a world in which an event of an Audi has bytes that nobody can read; and those that it should have."""
     audi = full_car(1, brand="Audi")
-    audi.unwritten()
+    known = len(audi.events)
     audi.play(T0 + 10**12, "The newest")
-    events, _ = audi.unwritten()
+    events, _ = audi.after(known)
     operated.world.log.append(events, (), ())
     right = written(str(fleettwin.database), b"\x00\x00\x00\xff\xff")
     operated.write()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -262,6 +263,20 @@ def test_a_home_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(BadInputError, match="Permission denied"):
         EmbeddedServer(tmp_path / "home").start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user run the server")
+def test_the_reason_is_told_and_not_what_else_it_hinders(home: Path) -> None:
+    def close_when_begun() -> None:
+        while not (home / "postgres/data.new/PG_VERSION").exists():
+            time.sleep(0.001)
+        home.chmod(0o700)
+
+    closing = threading.Thread(target=close_when_begun, daemon=True)
+    closing.start()
+    with pytest.raises(BadInputError, match="Permission denied"):
+        EmbeddedServer(home).start()
+    closing.join()
 
 
 def test_data_of_another_major_version_are_refused_with_the_reason(home: Path) -> None:

@@ -109,10 +109,11 @@ def test_the_loop_outlasts_failures_and_follows_the_log(
     snapshots = Failing(fetch_from(log.datastore))
     others = PostgresSnapshots(fetch_from(log.datastore), 7)
     Snapshotting(log, CODEC.decode, others).catch_up(threading.Event())
+    known = len(cars[0].events)
     with running(Snapshotting(log, CODEC.decode, snapshots).run):
         for second in range(BLOCK_EVENTS):
             cars[0].sample(Micros(T0 + (second + 1_000) * SECOND), {SPEED: 1.0})
-        events, _ = cars[0].unwritten()
+        events, _ = cars[0].after(known)
         log.append(events)
         assert made.wait(PATIENCE_S)
     assert "snapshots wait: the database is away" in caplog.text

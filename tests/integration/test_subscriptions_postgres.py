@@ -84,8 +84,8 @@ def over_events(port: int, brand: str, after: str | None, count: int) -> list[An
     return found
 
 
-def write(conninfo: str, car: Car, seed: int, count: int, begin: threading.Barrier) -> None:
-    """Append what a car tells, in pieces, beside others who do the same."""
+def write(conninfo: str, car: Car, written: int, seed: int, count: int, begin: threading.Barrier) -> None:
+    """Append what a car tells after the version that is `written`, in pieces, beside others who do the same."""
     dice = random.Random(seed)
     with closing(PostgresEventLog.open(conninfo)) as log:
         begin.wait(PATIENCE_S)
@@ -93,8 +93,9 @@ def write(conninfo: str, car: Car, seed: int, count: int, begin: threading.Barri
             for _ in range(min(count, dice.randint(1, 5))):
                 car.play(T0 + 100 * 3600 * SECOND + count, f"piece {count}")
                 count -= 1
-            events, entries = car.unwritten()
+            events, entries = car.after(written)
             log.append(events, (), entries)
+            written = len(car.events)
 
 
 @settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -120,7 +121,11 @@ def test_with_concurrent_writers_and_readers_that_come_back_each_brand_has_its_p
         totals = {car.vin: len(car.events) for car in cars}
         assert all(totals.values())
         threads = [
-            threading.Thread(target=write, args=(conninfo, car, dice.randrange(2**32), of_each, begin)) for car in cars
+            threading.Thread(
+                target=write,
+                args=(conninfo, car, len(car.events) * (car in cars[:2]), dice.randrange(2**32), of_each, begin),
+            )
+            for car in cars
         ]
         for brand in BRANDS:
             steps = [(dice.random() < 0.5, dice.choice([1, 20, 60, 200])) for _ in range(7)]

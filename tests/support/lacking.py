@@ -20,9 +20,13 @@ def lacking(what: str) -> NoReturn:
 
 
 def run_without_programs(tests: list[str], empty: Path, ci: str, kafka: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run tests with a path to programs that is an empty folder; `kafka` is the cluster that they are given."""
+    """Run tests with a path to programs that is an empty folder; `kafka` is the cluster that they are given.
+
+    Their temporary files are beside that folder: pytest shuts others out of the place where they usually are, and this
+    run's PostgreSQL servers, which root runs as another user, are below it.
+    """
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={empty}-temporary", *tests],
         cwd=ROOT,
         env=os.environ | {"PATH": str(empty), "CI": ci, "FLEETTWIN_KAFKA_BOOTSTRAP_SERVERS": kafka},
         capture_output=True,

@@ -67,9 +67,7 @@ class Operated:
     def write(self, *cars: Any, spoilt: Sequence[tuple[UUID, int]] = ()) -> None:
         """Append what the cars have told; some of it cannot be folded."""
         self.feed.spoilt.update(spoilt)
-        for car in cars:
-            events, entries = car.unwritten()
-            self.world.log.append(events, (), entries)
+        self.world.append(*cars)
         self.projecting.catch_up()
         self.watch.once()
 

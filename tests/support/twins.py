@@ -70,7 +70,6 @@ class Car:
         self.id = Vin.parse(self.vin).vehicle_id(KEY)
         self.events: list[e.VehicleEvent] = []
         self.entry = DirectoryEntry(self.id, self.vin, brand, model, Micros(at))
-        self._written = 0
         self.tell(e.VehicleRegistered, at, vin=self.vin, brand=brand, model=model)
 
     def tell(self, event_type: Callable[..., e.VehicleEvent], at: int, **fields: Any) -> e.VehicleEvent:
@@ -168,12 +167,9 @@ class Car:
             fields["state_of_charge_percent"] = 80.0
             self.tell(e.ChargingEnded, ended_at, **fields, started_at=started_at, energy_added_kwh=22.5)
 
-    def unwritten(self) -> tuple[list[StoredEvent], list[DirectoryEntry]]:
-        """Return what has not been written to a log yet, and count it as written."""
-        news = self.events[self._written :]
-        entries = [self.entry] if self._written == 0 else []
-        self._written = len(self.events)
-        return [stored(event) for event in news], entries
+    def after(self, version: int) -> tuple[list[StoredEvent], list[DirectoryEntry]]:
+        """Return the events after a version as a log takes them, and the entry that belongs to the first of all."""
+        return [stored(event) for event in self.events[version:]], [] if version else [self.entry]
 
 
 def stored(event: e.VehicleEvent) -> StoredEvent:
@@ -228,13 +224,22 @@ class World:
         self.api = Api(twins, CATALOGUE, CODEC.decode)
         feed = VehicleLog(log, CODEC)
         self._runners = [Runner(projection, feed, models, lambda: T0) for projection in PROJECTIONS]
+        self._written: dict[UUID, int] = {}  # the version of each car; a car may be written to other worlds as well
 
-    def write(self, *cars: Car) -> None:
-        """Append what the cars have told since they were written last, and let the read models follow."""
+    def append(self, *cars: Car) -> int:
+        """Append what the cars have told since this was done last; return how many events that are."""
+        appended = 0
         for car in cars:
-            events, entries = car.unwritten()
+            events, entries = car.after(self._written.get(car.id, 0))
             if events:
                 self.log.append(events, (), entries)
+                self._written[car.id] = len(car.events)
+                appended += len(events)
+        return appended
+
+    def write(self, *cars: Car) -> None:
+        """Append what the cars have told since then, and let the read models follow."""
+        self.append(*cars)
         for runner in self._runners:
             runner.run_until(self.log.last_position())
 

@@ -170,9 +170,7 @@ def test_nobody_changes_anything_unless_it_was_sent_by_post(operated: Operated) 
 
 
 def test_every_stage_is_told_with_what_waits_for_it_and_since_when(operated: Operated) -> None:
-    car = Car(9, at=T0 - 60 * SECOND)
-    events, entries = car.unwritten()
-    operated.world.log.append(events, (), entries)
+    operated.world.append(Car(9, at=T0 - 60 * SECOND))
     operated.watch.once()
     document = "{ operations { problem observedAt setAside stages { kind name waiting oldestWaitsS } } }"
     found = asked(operated, document, access(READ))["data"]["operations"]

@@ -480,12 +480,10 @@ def test_the_status_tells_how_far_each_read_model_is(world: World) -> None:
 
 def test_a_read_model_that_is_behind_says_by_how_much() -> None:
     world = memory_world(Car())
-    car = full_car(2)
-    events, entries = car.unwritten()
-    world.log.append(events, (), entries)
+    appended = world.append(full_car(2))
     status = world.ask("{ status { logPosition projections { lag } } }")["status"]
-    assert status["logPosition"] == len(events) + 1
-    assert [each["lag"] for each in status["projections"]] == [len(events)] * 3
+    assert status["logPosition"] == appended + 1
+    assert [each["lag"] for each in status["projections"]] == [appended] * 3
 
 
 def test_several_operations_are_told_apart_by_name(world: World) -> None:
