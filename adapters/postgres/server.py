@@ -50,6 +50,10 @@ _NOT_RUNNING: Final = 3  # exit status of `pg_ctl status`
 
 # Commits are durable (fsync and synchronous_commit stay on, as PostgreSQL has them; read models do without the second).
 # Parallel plans are off: they need /dev/shm, which containers keep small, and no query here gains from them.
+_BUFFERS_SHARE: Final = 0.25  # of the memory: PostgreSQL 18, 19.4.1, shared_buffers
+_BUFFERS_MB_MAX: Final = 2_048
+_BUFFERS_MB_MIN: Final = 128  # what it takes by itself
+_MEMORY_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")  # of a container (Linux' cgroup-v2, Memory Interface Files)
 _SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -175,7 +179,11 @@ class EmbeddedServer:
             if self._log.exists() and self._log.stat().st_size > _LOG_BYTES_MAX:
                 self._log.unlink()
             log_end = self._log.stat().st_size if self._log.exists() else 0
-            options = {**_SETTINGS, "unix_socket_directories": str(self._socket_directory(self._owner()))}
+            options = {
+                **_SETTINGS,
+                "shared_buffers": f"{_buffers_mb()}MB",
+                "unix_socket_directories": str(self._socket_directory(self._owner())),
+            }
             shell_words = shlex.join(word for name, value in options.items() for word in ("-c", f"{name}={value}"))
             started = self._pg_ctl("start", "-t", str(_START_TIMEOUT_S), "-l", self._log.name, "-o", shell_words)
             if started.returncode == 0:
@@ -299,6 +307,17 @@ def _system_user() -> pwd.struct_passwd:
             where="useradd",
             remedy="run as an ordinary user, or set FLEETTWIN_DATABASE_URL to a PostgreSQL of your own",
         ) from None
+
+
+def _buffers_mb() -> int:
+    """Return how much memory the server keeps pages of tables in, MB, which it takes as these are read.
+
+    What lies side by side in time is read by vehicle: with too little of it each event costs a page read anew.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
+        memory = min(memory, int(_MEMORY_LIMIT.read_text(encoding="ascii")))
+    return min(_BUFFERS_MB_MAX, max(_BUFFERS_MB_MIN, int(memory * _BUFFERS_SHARE) >> 20))
 
 
 def _let_through(path: Path, owner: pwd.struct_passwd) -> None:

@@ -115,6 +115,22 @@ def test_commits_are_durable_and_pages_are_checked(home: Path) -> None:
         assert [ask(server, f"SHOW {setting}") for setting in settings] == ["on"] * 4
 
 
+@pytest.mark.parametrize(
+    ("limit", "megabytes"), [("max\n", None), (f"{1_000 << 20}\n", 250), (f"{64 << 20}\n", 128), (None, None)]
+)
+def test_a_quarter_of_the_memory_keeps_pages(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, megabytes: int | None
+) -> None:
+    of_container = tmp_path / "memory.max"
+    if limit is not None:
+        of_container.write_text(limit, encoding="ascii")
+    monkeypatch.setattr("adapters.postgres.server._MEMORY_LIMIT", of_container)
+    whole_mb = (os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) >> 20
+    with EmbeddedServer(home) as server:
+        pages = int(ask(server, "SELECT setting FROM pg_settings WHERE name = 'shared_buffers'"))
+    assert pages * 8_192 >> 20 == (megabytes or min(2_048, max(128, whole_mb // 4)))
+
+
 def test_nobody_can_reach_the_server_over_the_network(home: Path) -> None:
     with EmbeddedServer(home) as server:
         assert ask(server, "SHOW listen_addresses") == ""
