@@ -100,7 +100,8 @@ class Trip(Node):
     ended_at: Micros = computed(lambda trip: trip.row.ended_at, "The last moment that is known to belong to the trip.")
     ended: bool = computed(lambda trip: trip.row.ended, "Whether the trip is over.")
     end_reason: str | None = computed(
-        lambda trip: trip.row.end_reason, 'What ended it: "ignition off" or "standstill".'
+        lambda trip: trip.row.end_reason,
+        'What ended it: "ignition off", else "standstill", also where its telemetry breaks off.',
     )
     distance_m: float = computed(
         lambda trip: trip.row.distance_m,

@@ -74,6 +74,6 @@ function Charging({ sessions }) {
   const percent = (value) => (value == null ? "?" : number(value, 1));
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("diag.charging")}><table><thead><tr><th scope="col">${t("trip.started")}</th><th scope="col" class="number">${t("trip.duration")}</th><th scope="col" class="number">${t("diag.stateOfCharge")}</th><th scope="col" class="number">${t("trip.energy")}</th></tr></thead>
     <tbody>${sessions.edges.map(({ node }) => html`<tr key=${node.startedAt}><th scope="row">${node.foundCharging && html`<span title=${t("diag.charging.found")}>≤ </span>`}${moment(node.startedAt)} <${Late} from=${node.endedAt ?? node.startedAt} to=${node.receivedAt} /></th>
-      <td class="number">${node.endedAt ? duration((Date.parse(node.endedAt) - Date.parse(node.startedAt)) / 1000) : html`<span class="state charging"><span class="sign" aria-hidden="true">◆</span>${t("diag.charging.now")}</span>`}</td>
+      <td class="number">${node.endedAt ? duration((Date.parse(node.endedAt) - Date.parse(node.startedAt)) / 1000) : html`<span class="state charging"><span class="sign" aria-hidden="true">◆</span> ${t("diag.charging.now")}</span>`}</td>
       <td class="number">${percent(node.startPercent)} → ${percent(node.endPercent)} %</td><td class="number">${quantity(node.energyAddedKwh, "kWh")}</td></tr>`)}</tbody></table></div>`;
 }
