@@ -14,6 +14,7 @@ from uuid import UUID
 from adapters.clock import iso_time, now
 from adapters.collector import COLLECTOR
 from adapters.event_log import DirectoryEntry, StoredRecord, check_position
+from adapters.projection_versions import folds_otherwise
 from adapters.recorded import Decode, recorded
 from adapters.rows_reader import RowsReader
 from adapters.twins import PROJECTIONS, Hops, PageOf, Positions, VehicleFilter, projection_of
@@ -67,6 +68,9 @@ class Present(Protocol):
 
     def history(self, ranges: Sequence[Range], until_position: int) -> Sequence[StoredRecord]:
         """Return events of vehicles up to a position, in order of vehicle and version."""
+
+    def shown(self, projection: Projection) -> Projection:
+        """Return a projection as it is shown: of that version, by its fold."""
 
     @property
     def snapshots(self) -> SnapshotReader:
@@ -182,7 +186,7 @@ class PastReader(RowsReader):
         ids = [entry.vehicle_id for entry in entries]
         self._read(ids)
         for projection in PROJECTIONS if chosen != _of_identity(chosen) else ():  # of all of them together
-            self._fold(projection, ids)
+            self._fold(self.shown(projection), ids)
         fitting = [entry for entry in entries if self._exists(entry) and self.fits(entry, chosen)]
         self._forget(set(ids) - {entry.vehicle_id for entry in fitting})
         return fitting
@@ -215,6 +219,10 @@ class PastReader(RowsReader):
     def history(self, ranges: Sequence[Range], until_position: int) -> Sequence[StoredRecord]:
         """Return events of vehicles up to a position, in order of vehicle and version."""
         return self._present.history(ranges, min(until_position, self._moment.position))
+
+    def shown(self, projection: Projection) -> Projection:
+        """Return a projection as it is shown."""
+        return self._present.shown(projection)
 
     @property
     def snapshots(self) -> SnapshotReader:
@@ -287,13 +295,15 @@ class PastReader(RowsReader):
         chosen: Newest | Oldest | None = None,
     ) -> list[R]:
         """Return what snapshots have of a type that grows."""
+        if folds_otherwise(self.shown(projection_of(row_type))):
+            return []
         self._read(vehicle_ids)
         versions = {each: self._versions[each] for each in vehicle_ids if self._versions[each]}
         return list(self.snapshots.grown(row_type, versions, between, chosen)) if versions else []
 
     def _rows(self, row_type: type[R], vehicle_ids: Sequence[UUID], kept: Iterable[R]) -> list[R]:
         """Return the rows of a type, where snapshots have `kept` of those that grow."""
-        projection = projection_of(row_type)
+        projection = self.shown(projection_of(row_type))
         folded = self._folded[projection.id]
         self._fold(projection, [each for each in vehicle_ids if each not in folded])
         before: dict[UUID, dict[Key, Any]] = defaultdict(dict)
@@ -309,10 +319,14 @@ class PastReader(RowsReader):
     def _fold(self, projection: Projection, vehicle_ids: Sequence[UUID]) -> None:
         if not vehicle_ids:
             return
-        self._read(vehicle_ids)
-        versions = {each: self._versions[each] for each in vehicle_ids if self._versions[each]}
+        if folds_otherwise(projection):  # snapshots are of the fold of today
+            versions, told = {}, self._all_told(vehicle_ids)
+        else:
+            self._read(vehicle_ids)
+            versions = {each: self._versions[each] for each in vehicle_ids if self._versions[each]}
+            told = [each for of in vehicle_ids for each in self._told[of]]
         before = _Snapshots(self.snapshots, projection, versions)
-        commit = fold_past(before, projection, [each for of in vehicle_ids for each in self._told[of]])
+        commit = fold_past(before, projection, told)
         written: dict[UUID, dict[type[Row], dict[Key, Row | None]]] = {
             each: {row_type: {} for row_type in projection.row_types} for each in vehicle_ids
         }
@@ -332,12 +346,17 @@ class PastReader(RowsReader):
         versions = {each: newest[each].to_version if each in newest else 0 for each in missing}
         self._versions.update(versions)
         self._told.update({each: [] for each in missing})
+        for told in self._told_after(versions):
+            self._told[told.event.originator_id].append(told)
+
+    def _all_told(self, vehicle_ids: Iterable[UUID]) -> list[Recorded]:
+        return self._told_after(dict.fromkeys(vehicle_ids, 0))
+
+    def _told_after(self, versions: Mapping[UUID, int]) -> list[Recorded]:
+        """Return what vehicles had told by then after these versions."""
         records = self._present.history(self.snapshots.ranges(versions, self._moment), self._moment.position)
         with COLLECTOR.held(len(records)):
-            for record in records:
-                event = self._as_told(record)
-                if event:
-                    self._told[record.originator_id].append(event)
+            return [told for told in map(self._as_told, records) if told]
 
     def _as_told(self, record: StoredRecord) -> Recorded | None:
         """Return what an event had told by then; None: nothing."""

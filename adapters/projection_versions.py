@@ -114,6 +114,11 @@ def at_version(projection: Projection, version: int, *, where: str = "--version"
     return replace(projection, version=version)
 
 
+def folds_otherwise(projection: Projection) -> bool:
+    """Whether a projection is not the fold of this release, but that of an earlier one."""
+    return projection in EARLIER
+
+
 def versions_there(versions: ProjectionVersions, name: str) -> dict[int, VersionState]:
     """Return the versions of a projection that have rows, or are to have them. Raises BadInputError for no projection.
 

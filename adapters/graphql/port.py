@@ -116,6 +116,9 @@ class TwinReader(Protocol):
     def history(self, ranges: Sequence[Range], until_position: int) -> Sequence[StoredRecord]:
         """Return events of vehicles up to a position, in order of vehicle and version."""
 
+    def shown(self, projection: Projection) -> Projection:
+        """Return a projection as it is shown: of that version, by its fold."""
+
     @property
     def snapshots(self) -> SnapshotReader:
         """Rows of vehicles as they were."""

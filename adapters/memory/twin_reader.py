@@ -163,6 +163,10 @@ class MemoryTwinReader(RowsReader):
         reached = found[limit - 1].record.position if len(found) >= limit else max(after_position, until)
         return LogPage(found[:limit], reached, end)
 
+    def shown(self, projection: Projection) -> Projection:
+        """Return a projection as it is shown."""
+        return at_version(projection, projection.version)
+
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
         projections = [

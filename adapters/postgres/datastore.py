@@ -8,10 +8,11 @@ import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow, dict_row
 from psycopg_pool import PoolTimeout
 
+from adapters.postgres.conninfo import bounded
 from adapters.postgres.priority import give_way
 from domain.errors import BadInputError
 
@@ -23,7 +24,6 @@ _CONNECTIONS_MIN: Final = 1
 _CONNECTIONS_MAX: Final = 8
 RECONNECT_S: Final = 5.0  # then who asks next begins anew: a pool waits twice as long after every attempt that fails
 _CONNECTION_WAIT_S: Final = 30.0
-_CONNECT_TIMEOUT_S: Final = 10
 _IDLE_IN_TRANSACTION_MS_MAX: Final = 60_000  # a process that is stopped in mid-transaction must not stop the others
 _SHORT_OF_RESOURCES: Final = "53"  # class of SQLSTATEs: disk full, out of memory, too many connections
 
@@ -40,10 +40,7 @@ class Datastore(PostgresDatastore):
     def __init__(self, conninfo: str, nice: int = 0) -> None:
         self._nice = nice
         try:
-            defaults = (
-                {} if "connect_timeout" in conninfo_to_dict(conninfo) else {"connect_timeout": _CONNECT_TIMEOUT_S}
-            )
-            self._conninfo = make_conninfo(conninfo, **defaults)
+            self._conninfo = make_conninfo(**bounded(conninfo))
         except psycopg.ProgrammingError as error:
             raise BadInputError(
                 str(error).strip(),

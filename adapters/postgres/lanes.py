@@ -17,6 +17,7 @@ from psycopg import Connection, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.rows import TupleRow
 
+from adapters.postgres.conninfo import bounded
 from domain.errors import StoreError
 
 LANES_MAX: Final = 8
@@ -166,9 +167,8 @@ class Lanes:
     """Up to `LANES_MAX` connections of one event loop, opened when they are needed; who finds all in use waits."""
 
     def __init__(self, conninfo: str, statement_timeout_ms: int) -> None:
-        self._conninfo = psycopg.conninfo.make_conninfo(
-            conninfo, options=_OPTIONS.format(statement_timeout_ms), connect_timeout=CONNECT_TIMEOUT_S
-        )
+        asked = {"options": _OPTIONS.format(statement_timeout_ms), "connect_timeout": CONNECT_TIMEOUT_S}
+        self._conninfo = psycopg.conninfo.make_conninfo(**{**bounded(conninfo), **asked})
         self._idle: list[Lane] = []
         self._open: set[Lane] = set()
         self._opening: set[asyncio.Task[Lane]] = set()

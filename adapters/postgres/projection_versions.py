@@ -8,10 +8,10 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import Connection, sql
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow, tuple_row
 
 from adapters.clock import now
+from adapters.postgres.conninfo import bounded
 from adapters.postgres.read_models import table_name
 from adapters.projection_versions import Shown, VersionState
 from domain.errors import BadInputError, StoreError
@@ -45,7 +45,7 @@ class PostgresProjectionVersions:
     """Implements `adapters.projection_versions.ProjectionVersions`. Raises StoreError where nothing answers."""
 
     def __init__(self, conninfo: str) -> None:
-        self._settings: Final = conninfo_to_dict(conninfo)
+        self._settings: Final = bounded(conninfo)
 
     def shown(self) -> Mapping[str, Shown]:
         """Return what is shown of each projection; absent: the version that the code names."""

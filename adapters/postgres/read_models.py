@@ -12,7 +12,6 @@ from uuid import UUID
 
 import psycopg
 from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import DeadlockDetected, DiskFull, NotNullViolation, ProgramLimitExceeded, UniqueViolation
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
@@ -20,6 +19,7 @@ from psycopg_pool import ConnectionPool
 from adapters.metrics import COMMIT_SECONDS, projection_label
 from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, joined, list_elements
 from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
+from adapters.postgres.conninfo import bounded
 from adapters.postgres.pipelined import pipelined
 from adapters.postgres.priority import give_way
 from adapters.twins import SEEN_ROWS
@@ -55,7 +55,7 @@ class PostgresReadModels:
 
     def __init__(self, conninfo: str, nice: int = 0) -> None:
         self._pool: Final = ConnectionPool[Connection[TupleRow]](
-            kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row, "autocommit": True},
+            kwargs={**bounded(conninfo), "row_factory": tuple_row, "autocommit": True},
             min_size=1,
             max_size=CONNECTIONS_MAX,
             configure=partial(_configure, nice=nice),

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import psycopg
 from psycopg import Connection, IsolationLevel
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import RowMaker, TupleRow, tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -20,6 +19,7 @@ from adapters.fleet_counts import Counted, Group, GroupBy, greatest
 from adapters.parked_events import BEFORE_ALL, ParkedEvent, ParkedPlace, projection_place
 from adapters.postgres.access_records import INSERT, insert_parameters
 from adapters.postgres.arrays import array
+from adapters.postgres.conninfo import bounded
 from adapters.postgres.datastore import RECONNECT_S
 from adapters.postgres.read_models import kept_of_vehicles, vehicles_with_rows_after
 from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
@@ -48,7 +48,7 @@ from adapters.postgres.twin_statements import (
     twin_statements,
     where,
 )
-from adapters.projection_versions import VersionSeen, VersionState
+from adapters.projection_versions import VersionSeen, VersionState, at_version
 from adapters.twins import (
     POSITIONS_A_PAGE,
     PROJECTIONS,
@@ -320,6 +320,10 @@ class PostgresTwinReader:
         }
         return next(iter(self._rows(_hops, HOPS, asked)), None)
 
+    def shown(self, projection: Projection) -> Projection:
+        """Return a projection as it is shown."""
+        return at_version(projection, self._statements.version(projection))
+
     def positions(self) -> Positions:
         """Return the position of the log and of each projection."""
         named = [[each.name for each in PROJECTIONS], [each.version for each in PROJECTIONS]]
@@ -500,7 +504,7 @@ class PostgresTwins:
 
     def __init__(self, conninfo: str) -> None:
         self._pool: Final = ConnectionPool[Connection[TupleRow]](
-            kwargs={**conninfo_to_dict(conninfo), "row_factory": tuple_row},
+            kwargs={**bounded(conninfo), "row_factory": tuple_row},
             min_size=1,
             max_size=CONNECTIONS_MAX,
             reconnect_timeout=RECONNECT_S,

@@ -179,6 +179,31 @@ def test_a_release_that_keeps_the_former_fold_names_the_event_at_which_the_two_p
     assert fleettwin.run("verify").status == 0
 
 
+def test_the_past_is_folded_as_what_is_shown_is(fleettwin: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def distances(program: CommandLine) -> list[float]:
+        """Return the distance of the trip as it is, and as it was when the log was as it is."""
+        trips = "{ navigation { trips(first: 1) { edges { node { distanceM } } } } }"
+        position = fleettwin.run("status", "--json").json["logPosition"]
+        vin = "WVWZZZE1ZTP000000"
+        answer = program.run(
+            "query",
+            "-",
+            stdin=f'{{ now: vehicle(vin: "{vin}") {trips} was: vehicle(vin: "{vin}", position: {position}) {trips} }}',
+        )
+        return [each["navigation"]["trips"]["edges"][0]["node"]["distanceM"] for each in answer.json["data"].values()]
+
+    ingest(fleettwin)
+    (whole, _) = distances(fleettwin)
+    monkeypatch.setenv(halving_release.KEEPS, "1")
+    later = replace(fleettwin, program=(sys.executable, "-c", halving_release.PROGRAM_TEXT))
+    assert later.run("rebuild", "navigation", "--version", "2").status == 0
+    assert distances(later) == [whole, whole]
+    assert later.run("switch", "navigation", "2").status == 0
+    assert distances(later) == [pytest.approx(whole / 2)] * 2
+    assert later.run("rollback", "navigation").status == 0
+    assert distances(later) == [whole, whole]
+
+
 def test_a_release_without_the_former_fold_says_that_the_first_event_is_not_known(fleettwin: CommandLine) -> None:
     ingest(fleettwin)
     later = replace(fleettwin, program=(sys.executable, "-c", halving_release.PROGRAM_TEXT))
