@@ -63,6 +63,42 @@ export async function filtered({ open, given }) {
   return seen;
 }
 
+/** How a table is sorted, which page of it is shown, and how the time bar goes, is in the address and outlives a reload. */
+export async function outlived({ open, given, check }) {
+  const page = await open({ at: given.at });
+  await rows(page).first().waitFor();
+  const select = (label) => page.locator("label", { hasText: label }).locator("select");
+  for (const [label, value] of given.chosen) await select(label).selectOption(value);
+  const asIs = async (cells) => {
+    const before = await page.locator(cells).allTextContents();
+    await page.reload();
+    await page.waitForFunction(([cells, before]) => JSON.stringify([...document.querySelectorAll(cells)].map((cell) => cell.textContent)) === JSON.stringify(before), [cells, before]);
+    return before;
+  };
+  const sorted = {};
+  for (const order of ["ascending", "descending"]) {
+    await page.getByRole("button", { name: "Charge" }).click();
+    await page.locator(`th[aria-sort="${order}"]`).waitFor();
+    await page.locator("table.vehicles tbody th small").filter({ hasText: given.first[order] }).first().waitFor();
+    sorted[order] = await asIs("table.vehicles tbody th small");
+    check(await page.locator("th[aria-sort]").getAttribute("aria-sort") === order, `not ${order} after a reload`);
+  }
+  const top = await names(page);
+  await page.getByRole("button", { name: "Next page" }).click();
+  await page.waitForFunction((first) => document.querySelector("table.vehicles tbody th small")?.textContent !== first, top[0]);
+  const next = await asIs("table.vehicles tbody th small");
+  for (const [label, value] of given.chosen) check(await select(label).inputValue() === value, `${label} is not ${value} after a reload`);
+  await page.goto(`${page.url().split("#")[0]}#/vehicle/${given.id}/events`);
+  await page.locator("main table tbody tr").first().waitFor();
+  await select("Order").selectOption("OLDEST_FIRST");
+  await page.locator("main table tbody td").filter({ hasText: /^1$/ }).first().waitFor();
+  const oldest = await asIs("main table tbody td:first-child");
+  await page.getByRole("button", { name: "Next page" }).click();
+  await page.waitForFunction((first) => document.querySelector("main table tbody td")?.textContent !== first, oldest[0]);
+  const later = await asIs("main table tbody td:first-child");
+  return { sorted, next, versions: [...oldest, ...later].map(Number) };
+}
+
 /** A brand in letters of another size is the one that the fleet has, in an address and typed. */
 export async function spelt({ open, given, check }) {
   const page = await open({ at: given.at, hash: "#/fleet?brand=audi" });

@@ -88,6 +88,23 @@ def test_a_filter_holds_everywhere_and_outlives_a_reload(browser: Browser, fleet
     }
 
 
+def test_order_page_and_time_bar_outlive_a_reload(browser: Browser) -> None:
+    cars = [Car(number) for number in range(1, 53)]
+    for number, car in enumerate(cars):
+        car.sample(T0, {CHARGE: float(number)})
+    for number in range(60):
+        cars[0].play(T0 + number * SECOND, f"Piece {number}")
+    vins = [car.vin for car in cars]
+    first = {"ascending": vins[0], "descending": vins[-1]}
+    chosen = [("How far back", "7d"), ("Speed", "600")]
+    with console_of(memory_world(*cars).twins) as address:
+        id_ = vehicle_id_of(cars[0].id)
+        found = browser.run("fleet.outlived", address, at=NOW, chosen=chosen, first=first, id=id_)
+    assert found["sorted"] == {"ascending": vins[:50], "descending": vins[:1:-1]}
+    assert found["next"] == vins[1::-1]
+    assert found["versions"] == list(range(1, 63))
+
+
 def test_a_brand_is_found_however_large_its_letters_are_and_one_vehicle_is_no_more_than_one(
     browser: Browser, fleet: str
 ) -> None:
