@@ -648,6 +648,18 @@ def test_a_log_that_goes_back_under_a_running_relay_ends_it(rig: Rig) -> None:
     assert LOG_IS_OLDER in said.splitlines()[-1]
 
 
+def test_so_does_one_that_has_other_events_in_the_places_of_those_that_it_lost(rig: Rig) -> None:
+    rig.ingest(1)
+    with rig.fleettwin.started("run", "relay") as relay:
+        rig.wait(relay)
+        assert rig.fleettwin.database is not None
+        with psycopg.connect(rig.fleettwin.database) as connection:
+            connection.execute("UPDATE stored_events SET recorded_at = recorded_at + 1 WHERE notification_id > 9")
+        _, said = relay.communicate(timeout=PATIENCE_S)
+    assert relay.returncode == 2
+    assert "has another event at position" in said.splitlines()[-1]
+
+
 def test_an_event_of_the_most_bytes_that_the_log_takes_is_published(here: RelayHere) -> None:
     odd = bytes(Random(5).randbytes(EVENT_BYTES_MAX))  # which no compression makes smaller
     cars = {partition_of(str(UUID(int=number)).encode(), PARTITIONS): UUID(int=number) for number in range(100)}
