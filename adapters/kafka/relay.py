@@ -12,12 +12,13 @@ committed, and now and then, it is looked at whether it is still the same.
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, RetriableError
 from kafka.structs import MemberState
 
@@ -33,8 +34,9 @@ from adapters.kafka.partition import PartitionsError, partition_of
 from adapters.kafka.relayed import (
     BehindKafkaError,
     about_another,
+    another_event,
     check_log,
-    mark_at,
+    event_at,
     mark_in,
     mark_of,
     noted,
@@ -66,6 +68,21 @@ class PublishedLog(EventLog, Protocol):
         """Wait for an event after a position, at most so long; return the newest position."""
 
 
+class _Moved(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
+    """Notes partitions that came or went: what has gone and come back within one poll looks as if it had stayed."""
+
+    def __init__(self) -> None:
+        self.partitions: deque[TopicPartition] = deque()  # filled by a thread of the client
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Note them."""
+        self.partitions.extend(assigned)
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Note them, also those that are lost."""
+        self.partitions.extend(revoked)
+
+
 class Relay:
     """One relay. `exchange` gives the bytes that go out for those that the log holds, where these are others."""
 
@@ -89,7 +106,8 @@ class Relay:
         self._producer: KafkaProducer | None = None
         self._pages = Pages()
         self._positions: dict[TopicPartition, int] = {}  # of the log, up to which each of its partitions is published
-        self._marks: dict[int, str] = {}  # of the events at these positions
+        self._noted: dict[int, StoredRecord | None] = {}  # the events at these positions; none at 0
+        self._moved = _Moved()
         self._unsaid = False  # whether the group does not know them all yet
         self._said_at_s = 0.0
         self._began_s = 0.0
@@ -121,8 +139,12 @@ class Relay:
             except (KafkaError, FleettwinError) as error:
                 _log.warning("the relay begins anew: %s", in_words(error))
                 stopping.wait(BACKOFF_S)
+            except Exception:  # noqa: BLE001  # standing still shows as lag; a process that ended would not come back
+                _log.exception("the relay failed and begins anew")
+                stopping.wait(BACKOFF_S)
             finally:
                 self._positions.clear()
+                self._noted.clear()
                 self._unsaid = False
                 ASSIGNED_PARTITIONS.labels(self._group).set(0)
                 self._drop_producer()
@@ -132,7 +154,7 @@ class Relay:
         return f"{self._group}-"
 
     def _join(self) -> KafkaConsumer:
-        return join_group(self._connection, self._group, self._topic, auto_offset_reset="latest")
+        return join_group(self._connection, self._group, self._topic, self._moved, auto_offset_reset="latest")
 
     def _step(self, consumer: KafkaConsumer, same: SameTopic) -> None:
         """Publish the next events, or wait for some."""
@@ -143,14 +165,14 @@ class Relay:
         time.sleep(max(0.0, self._began_s + GATHERED_MS / 1_000 - time.monotonic()))
         self._began_s = time.monotonic()
         after = min(self._positions.values())
-        page = self._log.read(after, self._pages.events_max, self._pages.bytes_max)
+        page = self._read(after)
         if page:
             # A partition that another relay had may be further already: this one catches up with its others first.
             reached = {each: max(position, page[-1].position) for each, position in self._positions.items()}
-            self._marks[page[-1].position] = mark_of(page[-1])
+            self._noted[page[-1].position] = page[-1]
             self._publish(page, reached, group, same)
             self._positions = reached
-            self._marks = {each: self._marks[each] for each in set(reached.values())}
+            self._noted = {each: self._noted[each] for each in set(reached.values())}
             return
         newest = self._log.wait(after, self._wait_ms())
         if newest < after:
@@ -158,13 +180,32 @@ class Relay:
         if newest <= after:
             self._say_positions(group, same)
 
+    def _read(self, after: int) -> Sequence[StoredRecord]:
+        """Return the next events of the log. Raises BehindKafkaError where it has not those any more that it had.
+
+        A log that went back and has grown since shows in these only: they are read from the last known one on.
+        """
+        before = self._noted[after]
+        if before is None:
+            page = self._log.read(after, self._pages.events_max, self._pages.bytes_max)
+        else:
+            bytes_max = self._pages.bytes_max + len(before.state)
+            page = self._log.read(after - 1, self._pages.events_max + 1, bytes_max)
+        found = {each.position: each for each in page}
+        for position, event in self._noted.items():
+            if page and position <= page[-1].position and found.get(position) != event:
+                raise another_event(f"topic {self._topic}", position)
+        return page if before is None else page[1:]
+
     def _follow(self, consumer: KafkaConsumer) -> Any:
         """Take the partitions that the group has left to this process; return the proof of it that brokers look at."""
         poll(consumer, 0 if self._positions else WAIT_MS)
         # In this order: a proof that is older than the partitions is refused, one that is newer would not be.
         group, assigned = consumer.group_metadata(), consumer.assignment()
         consumer.pause(*assigned)
-        if group.member_id != self._member_id:  # it has fallen out: others may have published these since
+        while self._moved.partitions:  # after the proof, too: others may have published these since
+            self._positions.pop(self._moved.partitions.popleft(), None)
+        if group.member_id != self._member_id:  # it has fallen out: so may all
             self._positions.clear()
             self._member_id = group.member_id
         if group.state != MemberState.STABLE:  # nothing new, and nothing at all without a proof: nobody would refuse it
@@ -173,8 +214,8 @@ class Relay:
         if found:
             _log.info("publishes %s", ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)))
         self._positions = {each: (self._positions | found)[each] for each in assigned}
-        self._marks = {
-            each: self._marks.get(each) or mark_at(self._log, each) for each in set(self._positions.values())
+        self._noted = {
+            each: self._noted.get(each) or event_at(self._log, each) for each in set(self._positions.values())
         }
         ASSIGNED_PARTITIONS.labels(self._group).set(len(self._positions))
         return group
@@ -228,7 +269,9 @@ class Relay:
         group: Any,
         same: SameTopic,
     ) -> None:
-        offsets = {each: noted(position, self._topic_id, self._marks[position]) for each, position in reached.items()}
+        offsets = {
+            each: noted(position, self._topic_id, mark_of(self._noted[position])) for each, position in reached.items()
+        }
         producer = self._producer = self._producer or self._open_producer()
         try:
             with RELAY_SECONDS.time():
@@ -252,7 +295,7 @@ class Relay:
         producer.begin_transaction()
         try:
             self._fill(producer, chosen, offsets, group, same)
-        except (KafkaError, FleettwinError) as error:
+        except Exception as error:
             if not isinstance(error, RetriableError):  # refused: readers would wait till its time is over
                 with suppress(KafkaError):
                     producer.abort_transaction()

@@ -29,8 +29,10 @@ def noted(position: int, identity: str, mark: str) -> OffsetAndMetadata:
     return OffsetAndMetadata(position, f"{identity}:{mark}", -1)
 
 
-def mark_of(record: StoredRecord) -> str:
-    """Return what tells an event of the log from another one that has its position."""
+def mark_of(record: StoredRecord | None) -> str:
+    """Return what tells an event of the log from another one that has its position; nothing where there is none."""
+    if record is None:
+        return ""
     place = f"{record.position} {record.originator_id} {record.version} {record.recorded_at} "
     return sha256(place.encode() + record.state).hexdigest()[:16]
 
@@ -55,9 +57,9 @@ def position_in(said: OffsetAndMetadata | None, identity: str) -> int | None:
     return 0 if about_another(said, identity) else int(said.offset)
 
 
-def mark_at(log: EventLog, position: int) -> str:
-    """Return the mark of the event of a log at a position, none before the first."""
-    return next(map(mark_of, log.read(position - 1, 1)), "") if position else ""
+def event_at(log: EventLog, position: int) -> StoredRecord | None:
+    """Return the event of a log at a position, none before the first."""
+    return next(iter(log.read(position - 1, 1)), None) if position else None
 
 
 def check_log(log: EventLog, where: str, published: int, mark: str = "") -> None:
@@ -68,8 +70,13 @@ def check_log(log: EventLog, where: str, published: int, mark: str = "") -> None
             f"{where} has events up to position {published}, the log ends at {newest}: it is older than what was"
             f" published (a restored backup?); {_REMEDY}"
         )
-    if mark and mark != mark_at(log, published):
-        raise BehindKafkaError(
-            f"{where} has another event at position {published} than the log: the log is not the one that was"
-            f" published (a backup that was restored and has grown since?); {_REMEDY}"
-        )
+    if mark and mark != mark_of(event_at(log, published)):
+        raise another_event(where, published)
+
+
+def another_event(where: str, position: int) -> BehindKafkaError:
+    """Return the error of a log that has another event at a position than the one that was published."""
+    return BehindKafkaError(
+        f"{where} has another event at position {position} than the log: the log is not the one that was"
+        f" published (a backup that was restored and has grown since?); {_REMEDY}"
+    )

@@ -46,11 +46,13 @@ def test_between_them_the_seeds_have_every_fault_of_everything() -> None:
 
     assert of_roles == {
         *((kind, group, None) for kind in OF_ROLES for group in GROUPS),
+        (Kind.VISIT, "relay", None),
         *((kind, group, service) for kind in OF_LINKS for group in GROUPS for service in Service),
     }
     assert of_services == {kind for kinds in OF_SERVICES.values() for kind in kinds}
     assert of_services | {kind for kind, _, _ in of_roles} == set(Kind)
     assert {schedule.sends_through_proxy for schedule in schedules} == {True, False}
+    assert {schedule.crashes_at_rest for schedule in schedules} == {True, False}
     assert {"relay-2" in schedule.roles for schedule in schedules} == {True, False}
 
 

@@ -19,7 +19,8 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import MemberToRemove
-from kafka.errors import KafkaTimeoutError
+from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.errors import KafkaTimeoutError, RebalanceInProgressError
 
 from adapters import demo
 from adapters.avro.codec import AvroCodec
@@ -311,6 +312,41 @@ def test_a_relay_that_has_fallen_out_of_the_group_goes_on_from_where_others_have
         here.append(3)
         here.wait(lambda: all(each and each[-1] > 2 * PARTITIONS for each in here.found.values()))
     assert here.found == {number: [1 + number, 9 + number] for number in range(PARTITIONS)}
+
+
+def test_a_relay_that_loses_partitions_and_gets_them_back_within_one_poll_goes_on_from_where_another_has_come(
+    here: RelayHere, bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.append(1)
+    reached, go_on, process = threading.Event(), threading.Event(), ConsumerCoordinator._process_sync_group_response
+    with here.running():
+        here.wait(lambda: here.complete(1))
+        with closing(join_group(Connection(bootstrap_servers), here.group, here.topic)) as other:
+            rounds = iter(range(1, PATIENCE_S))
+
+            def process_late(coordinator: ConsumerCoordinator, response: Any, sent_at_s: float) -> Any:
+                # The first round takes partitions from the relay, the second gives them to the other.
+                if coordinator is not other._coordinator and next(rounds) == 2:
+                    reached.set()
+                    assert go_on.wait(PATIENCE_S)
+                    response.error_code = RebalanceInProgressError.errno  # as for one that had asked so late
+                return process(coordinator, response, sent_at_s)
+
+            monkeypatch.setattr(ConsumerCoordinator, "_process_sync_group_response", process_late)
+            deadline = time.monotonic() + PATIENCE_S / 2
+            while not (reached.is_set() and other.assignment()):
+                assert time.monotonic() < deadline
+                other.poll(timeout_ms=500)
+            lacking = {each.partition for each in other.assignment()}
+            here.append(2)
+            other.commit({each: OffsetAndMetadata(2 * PARTITIONS, "", -1) for each in other.assignment()})
+        go_on.set()
+        here.append(3)
+        here.wait(lambda: all(each and each[-1] > 2 * PARTITIONS for each in here.found.values()))
+    assert 0 < len(lacking) < PARTITIONS
+    assert here.found == {
+        number: [1 + number, *(() if number in lacking else (5 + number,)), 9 + number] for number in range(PARTITIONS)
+    }
 
 
 @pytest.mark.slow
@@ -610,6 +646,18 @@ def test_a_log_that_goes_back_under_a_running_relay_ends_it(rig: Rig) -> None:
         _, said = relay.communicate(timeout=PATIENCE_S)
     assert relay.returncode == 2
     assert LOG_IS_OLDER in said.splitlines()[-1]
+
+
+def test_so_does_one_that_has_other_events_in_the_places_of_those_that_it_lost(rig: Rig) -> None:
+    rig.ingest(1)
+    with rig.fleettwin.started("run", "relay") as relay:
+        rig.wait(relay)
+        assert rig.fleettwin.database is not None
+        with psycopg.connect(rig.fleettwin.database) as connection:
+            connection.execute("UPDATE stored_events SET recorded_at = recorded_at + 1 WHERE notification_id > 9")
+        _, said = relay.communicate(timeout=PATIENCE_S)
+    assert relay.returncode == 2
+    assert "has another event at position" in said.splitlines()[-1]
 
 
 def test_an_event_of_the_most_bytes_that_the_log_takes_is_published(here: RelayHere) -> None:

@@ -78,6 +78,7 @@ class Topic:
         ("check", PartitionsError("has 6", where="topic vehicle-events", remedy="make it anew"), True),
         ("send_offsets_to_transaction", KafkaTimeoutError("no answer"), False),
         ("send", KafkaTimeoutError("no answer"), False),
+        ("send", ValueError("nobody has thought of it"), True),
         ("commit_transaction", ProducerFencedError(), False),
     ],
 )

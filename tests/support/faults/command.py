@@ -65,6 +65,8 @@ def _print_schedule(schedule: Schedule, console: Console) -> None:
     console.print(f"seed {schedule.seed}: {', '.join(schedule.roles)}; telemetry is sent {way}")
     for fault in schedule.faults:
         console.print(f"{fault.at_s:7.1f} s  {fault}")
+    if schedule.crashes_at_rest:
+        console.print(f"  at rest  {Kind.DATABASE_CRASH}")
 
 
 def _print_summary(outcomes: Sequence[Outcome], took_s: float, console: Console) -> None:

@@ -23,12 +23,12 @@ from tests.support.events import codec
 from tests.support.faults import checks
 from tests.support.faults.evidence import Places, TopicReader
 from tests.support.faults.load import Load, Sender
-from tests.support.faults.roles import PROJECT, REFUSED, ROLES, RoleProcess
+from tests.support.faults.roles import PROJECT, REFUSED, ROLES, VISITOR, RoleProcess
 from tests.support.faults.schedule import FAULTS_S, Fault, Kind, Schedule, Service
 from tests.support.faults.services import Services
 
 SENDER: Final = "sender"
-CLIENTS: Final = (*(each.name for each in ROLES), SENDER)  # of the services
+CLIENTS: Final = (*(each.name for each in ROLES), VISITOR.name, SENDER)  # of the services
 PARTITIONS: Final = 6
 TICK_S: Final = 0.1
 READY_WITHIN_S: Final = 90.0
@@ -69,8 +69,8 @@ class Rig:
         settings = {"KAFKA_TOPIC_PREFIX": prefix, "KAFKA_PARTITIONS": str(PARTITIONS), "PORT": "0"}
         self._fleettwin = CommandLine(folder / "home", self._places.conninfo, settings)
         self._processes: dict[str, RoleProcess] = {}
-        for role in ROLES:
-            if role.name in schedule.roles:
+        for role in (*ROLES, VISITOR):
+            if role.name in schedule.roles or role == VISITOR:
                 own = CommandLine(folder / "home", None, settings | services.settings_of(role.name, database))
                 self._processes[role.name] = RoleProcess(role, own, folder)
         self._began = time.monotonic()
@@ -88,8 +88,8 @@ class Rig:
             self._load, self._senders_servers(), self._places.topic_prefix + TELEMETRY, PARTITIONS, FAULTS_S
         )
         try:
-            for each in self._processes.values():
-                each.start()
+            for name in self._schedule.roles:
+                self._processes[name].start()
             self._await("every role is ready", self._not_ready, READY_WITHIN_S)
             self._began = time.monotonic()
             sender.start()
@@ -178,6 +178,8 @@ class Rig:
             case Kind.RESTART:
                 self._stop(process)
                 process.start()
+            case Kind.VISIT:
+                self._visit(fault, process)
             case _:
                 process.freeze()
                 self._hurry.wait(fault.lasts_s)
@@ -194,6 +196,19 @@ class Rig:
         link.disarm()
         self._tell(f"{process.role.name} is killed {'waiting for an answer' if sprung else 'idle'}")
         self.outcome.injected["killed while it waited for an answer"] += sprung
+
+    def _visit(self, fault: Fault, process: RoleProcess) -> None:
+        """Let another one come, and go when a process has hung for a while."""
+        visitor = self._processes[VISITOR.name]
+        with visitor.busy:
+            visitor.start()
+            while not visitor.ready and visitor.status is None and not self._hurry.wait(TICK_S):
+                pass
+            self._hurry.wait(fault.lasts_s)
+            process.freeze()
+            self._hurry.wait(fault.lasts_s)
+            self._stop(visitor)
+            process.thaw()
 
     def _stop(self, process: RoleProcess) -> None:
         """Ask a role to stop, which it must do well."""
@@ -255,7 +270,7 @@ class Rig:
         return True
 
     def _not_ready(self) -> str | None:
-        waiting = [name for name, each in self._processes.items() if not each.ready]
+        waiting = [name for name, each in self._processes.items() if each.runs and not each.ready]
         return f"{', '.join(waiting)} are not" if waiting else None
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -268,9 +283,13 @@ class Rig:
             if self._await("all is at rest", lambda: self._not_at_rest(sender, reader), QUIET_WITHIN_S):
                 self.outcome.numbers["at rest after, s"] = time.monotonic() - began
                 self._tell("all is at rest")
+                if self._schedule.crashes_at_rest:
+                    self._happen(Fault(self._now_s(), Kind.DATABASE_CRASH, (), Service.DATABASE))
+                    self._await("all is at rest again", lambda: self._not_at_rest(sender, reader), QUIET_WITHIN_S)
                 if self._await("every role is ready", self._not_ready, READY_WITHIN_S):
                     for each in self._processes.values():
-                        self._stop(each)
+                        if each.runs:
+                            self._stop(each)
             for each in self._processes.values():
                 each.abort()  # one that still runs has something to tell
             if not self._await("no transaction is open", lambda: self._not_read(reader), QUIET_WITHIN_S):
@@ -312,7 +331,7 @@ class Rig:
             with closing(PostgresEventLog.open(self._places.conninfo)) as log:
                 findings += checks.check_read_models(self._fleettwin.status(), log)
         for name, process in self._processes.items():
-            if b"Traceback (most" in process.log.read_bytes():
+            if process.starts and b"Traceback (most" in process.log.read_bytes():
                 findings.append(f"processes: {name} says a traceback")
         for finding in findings:
             self._find(finding)

@@ -28,11 +28,13 @@ INGEST: Final = ("run", "ingest")
 RELAY: Final = ("run", "relay")
 PROJECT: Final = ("run", "project")
 
+FIRST_RELAY: Final = "relay-1"
 SECOND_RELAY: Final = "relay-2"  # that some runs have
+VISITOR: Final = Role("relay-visitor", RELAY)  # that comes and goes while the first one hangs
 ROLES: Final = (
     Role("ingest-1", INGEST),
     Role("ingest-2", INGEST),
-    Role("relay-1", RELAY),
+    Role(FIRST_RELAY, RELAY),
     Role(SECOND_RELAY, RELAY),
     Role("project-1", PROJECT),
     Role("project-2", PROJECT),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from tests.support.faults.roles import ROLES, SECOND_RELAY
+from tests.support.faults.roles import FIRST_RELAY, ROLES, SECOND_RELAY
 
 FAULTS_S: Final = 20.0  # from the first moment to the last at which a fault begins
 FAULTS_MIN: Final = 9
@@ -24,6 +24,7 @@ class Kind(StrEnum):
     RESTART = "restart"  # SIGTERM, which must end it well, and started again
     FREEZE = "freeze"  # SIGSTOP, then SIGCONT
     FREEZE_LONG = "freeze long"
+    VISIT = "visit"  # another relay comes, and goes again while the first one is frozen
     CUT = "cut"  # RST on every connection
     STALL = "stall"  # connections stay, no byte passes
     STALL_LONG = "stall long"
@@ -83,6 +84,7 @@ class Schedule:
     roles: Sequence[str]
     sends_through_proxy: bool
     load_seed: int
+    crashes_at_rest: bool  # the database, when all is at rest: is still there what was?
 
     @classmethod
     def draw(cls, seed: int) -> "Schedule":
@@ -105,7 +107,10 @@ class Schedule:
             else fault
             for fault in faults
         ]
-        return cls(seed, faults, names, through_proxy, load_seed)
+        if rng.random() < 0.5:
+            faults.append(Fault(rng.uniform(0.5, FAULTS_S), Kind.VISIT, (FIRST_RELAY,), None, rng.uniform(1, 5)))
+            faults.sort(key=lambda fault: fault.at_s)
+        return cls(seed, faults, names, through_proxy, load_seed, crashes_at_rest=rng.random() < 0.5)
 
 
 def _writes_to(role: str) -> Service:
