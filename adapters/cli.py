@@ -23,7 +23,7 @@ from typer.core import TyperCommand
 
 from adapters import screens
 from adapters.clock import iso_time, micros_of, now
-from adapters.config import Config
+from adapters.config import PREFIX, SETTINGS, Config
 from adapters.terminal import err, out, print_found, print_json, print_screen, told_folding, told_verifying
 from domain.clocks import CLOCK_AHEAD_MAX_US, CLOCK_FLOOR
 from domain.errors import BadInputError, FleettwinError
@@ -914,7 +914,9 @@ def _misuse(error: Any) -> str:
     """Return what is wrong with the use of a command, in the form of a BadInputError."""
     command = error.ctx.command_path if error.ctx else PROGRAM
     said = " ".join(error.format_message().split()).removesuffix(".")
-    return f"{command.replace(' ', ': ', 1)}: {said[:1].lower()}{said[1:]}; see `{command} --help`"
+    setting = PREFIX + (getattr(error, "option_name", None) or "").removeprefix("--").replace("-", "_").upper()
+    remedy = f"set {setting} instead" if setting in {each.variable for each in SETTINGS} else f"see `{command} --help`"
+    return f"{command.replace(' ', ': ', 1)}: {said[:1].lower()}{said[1:]}; {remedy}"
 
 
 def _stop(_: int, __: FrameType | None) -> NoReturn:

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.parquet_export import whole_or_nothing, write_events, write_rows
-from adapters.projection_versions import at_version, named
+from adapters.projection_versions import named
 from adapters.recorded import recorded
 from adapters.terminal import out
-from adapters.versions_commands import shown_version
 from adapters.wiring import FleetTwin
 from domain.units import Micros
 from projections.projection import Recorded
@@ -32,11 +31,12 @@ def export(twin: FleetTwin, what: str, folder: Path, begin: Micros | None, end: 
             with twin.records.beside() as (until, lines):  # no longer: it holds back what a vacuum may clear away
                 if begin is None and end is None:
                     files.add_streams(until, lines)
-            count = write_events(files, _events(twin, until), entry_of, chosen)
+            told = f"{write_events(files, _events(twin, until), entry_of, chosen):,} events"
         else:
-            shown = at_version(projection, shown_version(twin, what).version)
-            count = write_rows(files, shown, lambda row_type: twin.read_models.rows(shown, row_type), entry_of, chosen)
-    out.print(f"{count:,} {'events' if projection is None else 'rows'} are in {folder / what}")
+            with twin.read_models.reading(projection) as shown:
+                count = write_rows(files, shown, entry_of, chosen)
+            told = f"{count:,} rows of {shown.projection.id} at position {shown.position:,}"
+    out.print(f"{told} are in {folder / what}")
 
 
 class _Directory:

@@ -30,11 +30,12 @@ import pyarrow.parquet as pq
 
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.log_digest import LogDigest
+from adapters.projection_versions import ShownRows
 from domain.errors import BadInputError
 from domain.events import EVENT_TYPES, LateSamplesRecorded, SignalsSampled, TrackExtended, TripsRearranged, VehicleEvent
 from domain.signals import SignalValue
 from domain.units import Micros
-from projections.projection import Projection, Recorded, UnreadableEvent, row_spec
+from projections.projection import Recorded, UnreadableEvent, row_spec
 
 ITEMS_AT_ONCE: Final = 100_000  # rows of one file, and items of the lists in them: held until they are written
 _TIME: Final = pa.timestamp("us", tz="UTC")
@@ -60,7 +61,10 @@ _OF_LOG: Final = [
 ]
 _WRITTEN: Final = [("topic", pa.string()), ("data", pa.binary())]  # as what, and the very bytes
 EVENT_COLUMNS: Final = dict([*_OF_LOG, *_WRITTEN])  # of every event, beside what it tells
-EXPORT_ID: Final = b"fleettwin.export"  # in the metadata of each file of an export (UUID)
+# In the metadata of each file of an export: which one it is of (UUID), and of a read model name, version and position.
+EXPORT_ID: Final = b"fleettwin.export"
+PROJECTION: Final = b"fleettwin.projection"
+POSITION: Final = b"fleettwin.position"
 UNREADABLE: Final = "unreadable"  # the type of events whose bytes this release cannot read
 _VALUES: Final = frozenset(get_args(SignalValue))
 _IDENTITY: Final = [("brand", pa.string()), ("model", pa.string())]
@@ -91,6 +95,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._id = str(uuid4())
+        self._metadata: dict[str | bytes, str | bytes] = {EXPORT_ID: self._id}
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
         self._items: Counter[str] = Counter()
@@ -117,6 +122,10 @@ class Files:
                 found.update(written)
                 count += 1
         self._end_of_streams = {"lines": count, "lines_sha256": found.hexdigest()}
+
+    def describe(self, shown: ShownRows) -> None:
+        """Have each file tell of which version at which position its rows are."""
+        self._metadata |= {PROJECTION: shown.projection.id, POSITION: str(shown.position)}
 
     def note(self, record: StoredRecord) -> None:
         """Have an event in the digest of a whole log; all of them, in the order of the log."""
@@ -159,7 +168,7 @@ class Files:
     def _open(self, partition: str, schema: pa.Schema) -> None:
         path = self._folder / partition / "part-0.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        named = schema.with_metadata({EXPORT_ID: self._id})
+        named = schema.with_metadata(self._metadata)
         self._writers[partition] = pq.ParquetWriter(path, named, compression="zstd", write_page_checksum=True)
 
 
@@ -276,20 +285,20 @@ def write_events(
 
 def write_rows(
     files: Files,
-    projection: Projection,
-    rows: Callable[[Any], Iterable[Any]],
+    shown: ShownRows,
     entry_of: Callable[[UUID], DirectoryEntry | None],
     chosen: Callable[[Micros], bool],
 ) -> int:
     """Write the rows of a read model, each table by brand; return how many."""
+    files.describe(shown)
     count = 0
-    for row_type in projection.row_types:
+    for row_type in shown.projection.row_types:
         table, hints = row_spec(row_type).table, get_type_hints(row_type)
         names = [column.name for column in row_spec(row_type).columns]
         columns = [_own_column(name, hints[name]) for name in names]
         schema = pa.schema([("model", pa.string()), *((name, kind) for name, kind, _ in columns)])
         time = next((name for name in ("captured_at", "started_at") if name in names), None)
-        for row in rows(row_type):
+        for row in shown.of(row_type):
             if time is not None and not chosen(getattr(row, time)):
                 continue
             identity = _identity(entry_of, row.vehicle_id)

@@ -1,9 +1,9 @@
 """Versions of projections beside each other: one is shown, others are filled, compared, and shown in its place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from adapters.twins import PROJECTIONS
@@ -64,6 +64,14 @@ class Shown(NamedTuple):
 
     version: int
     previous: int | None
+
+
+class ShownRows(NamedTuple):
+    """The version of a projection that is shown, as it is at one moment."""
+
+    projection: Projection
+    position: int  # of the log, up to which it has taken everything
+    of: Callable[[type[Any]], Iterable[Any]]  # every row of a type in order of its key
 
 
 class ProjectionVersions(Protocol):

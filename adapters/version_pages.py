@@ -11,7 +11,7 @@ from uuid import UUID
 
 from adapters.differences import Sides
 from adapters.event_log import DirectoryEntry, StoredRecord
-from adapters.projection_versions import VersionSeen
+from adapters.projection_versions import VersionSeen, VersionState
 from adapters.recorded import Decode, recorded
 from adapters.twins import ANY_VEHICLE, VehicleFilter
 from domain.errors import FleettwinError
@@ -150,13 +150,16 @@ def summed_page(
     parked: Collection[UUID],
     clock: Callable[[], float] = time.monotonic,
 ) -> Summed:
-    """Go on with digests from where they are; what the log says is summed up too, if it was from the beginning."""
+    """Go on with digests from where they are; what the log says is summed up too, if it was from the beginning.
+
+    Of a part it is what the log says of its vehicles after the position that it began at: of others it has no rows.
+    """
     end = clock() + PAGE_S
-    log = _Log(read, decode)
+    log = _Log(read, decode, *of.state.part)
     kept, told, vehicles, left_out = begun.kept, begun.told, begun.vehicles, list[UUID]()
     last = begun.after
     while True:
-        ids = _with_rows(read, projection, last, registered=told is not None)
+        ids = _with_rows(read, of.state, projection, last, expected=told is not None)
         held = read.of_vehicles([projection], ids) if ids else {}
         for vehicle_id in ids:
             if told is None:
@@ -179,10 +182,14 @@ def summed_page(
             return Summed(kept, told, vehicles, last, True, left_out)
 
 
-def _with_rows(read: VersionsReader, projection: Projection, after: UUID, *, registered: bool) -> list[UUID]:
-    """Return the next vehicles that have rows, or are registered: then the log may say that they should have some."""
+def _with_rows(
+    read: VersionsReader, state: VersionState, projection: Projection, after: UUID, *, expected: bool
+) -> list[UUID]:
+    """Return the next vehicles that have rows, or of which the log may say that they are expected to have some."""
     ids = {*read.vehicles_with_rows(projection, VEHICLES_AT_ONCE, after)}
-    if registered:
+    if expected and state.vehicle_ids is not None:
+        ids |= {each for each in state.vehicle_ids if each > after}
+    elif expected:
         ids |= {each.vehicle_id for each in read.vehicles(VEHICLES_AT_ONCE, after, ANY_VEHICLE)}
     return sorted(ids)[:VEHICLES_AT_ONCE]
 
@@ -203,19 +210,29 @@ class _Held:
 
 
 class _Log:
-    """Implements `projections.history.Histories` on a view. Raises TooLongError."""
+    """Implements `projections.history.Histories` on a view, or on a part of the log. Raises TooLongError."""
 
-    def __init__(self, read: VersionsReader, decode: Decode) -> None:
+    def __init__(
+        self,
+        read: VersionsReader,
+        decode: Decode,
+        after_position: int = 0,
+        vehicle_ids: Collection[UUID] | None = None,  # None: all
+    ) -> None:
         self._read = read
         self._decode = decode
+        self._after_position = after_position
+        self._vehicle_ids = vehicle_ids
 
     def history(self, vehicle_id: UUID, after_version: int, until_version: int) -> Sequence[Recorded]:
         """Return the events of one vehicle from `after_version` + 1 to `until_version`."""
         found: list[Recorded] = []
+        if self._vehicle_ids is not None and vehicle_id not in self._vehicle_ids:
+            return found
         while after_version < until_version:
             to = min(until_version, after_version + HISTORY_PAGE)
             page = self._read.history([Range(vehicle_id, after_version, to)], _END)
-            found += [recorded(each, self._decode) for each in page]
+            found += [recorded(each, self._decode) for each in page if each.position > self._after_position]
             if len(found) > EVENTS_MAX:
                 raise TooLongError(f"vehicle {vehicle_id} has more than {EVENTS_MAX:,} events")
             if len(page) < to - after_version:

@@ -2,10 +2,12 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
 from adapters.clock import now
+from adapters.projection_versions import ShownRows
 from adapters.twins import Projected
 from domain.units import Micros
 from projections.history import Kept
@@ -71,6 +73,14 @@ class MemoryReadModels:
         with self._lock:
             rows = self._rows[_name(projection), row_type]
             return [rows[key] for key in sorted(rows)]  # type: ignore[misc]  # rows are kept by type
+
+    @contextmanager
+    def reading(self, projection: Projection) -> Iterator[ShownRows]:
+        """Give the version of a projection that is shown, which is the only one, as it is at one moment."""
+        with self._lock:
+            rows = {row_type: self.rows(projection, row_type) for row_type in projection.row_types}
+            position = self.position(projection)
+        yield ShownRows(projection, position, rows.__getitem__)
 
     def of_vehicles(
         self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]

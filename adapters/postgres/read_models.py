@@ -22,6 +22,7 @@ from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leav
 from adapters.postgres.conninfo import bounded
 from adapters.postgres.pipelined import pipelined
 from adapters.postgres.priority import give_way
+from adapters.projection_versions import ShownRows, at_version
 from adapters.twins import SEEN_ROWS
 from domain.errors import BadInputError, PositionConflictError, StoreError, UnstorableError
 from projections.history import Kept
@@ -154,15 +155,25 @@ class PostgresReadModels:
 
     def rows(self, projection: Projection, row_type: type[R]) -> Iterable[R]:
         """Yield every row of a table in order of its key."""
-        spec = row_spec(row_type)
-        statement = (
-            f"SELECT {_names(spec.columns)} FROM {table_name(projection, spec)}"  # noqa: S608  # names only, from row types
-            f" ORDER BY {_names([_column(spec, name) for name in spec.key])}"
-        )
-        with self._transaction() as connection, connection.cursor("rows", binary=True) as cursor:
-            cursor.itersize = ROWS_FETCHED
-            cursor.execute(_sql(statement))
-            yield from map(row_type._make, cursor)  # type: ignore[attr-defined]  # a NamedTuple
+        with self._transaction() as connection:
+            yield from _rows(connection, projection, row_type)
+
+    @contextmanager
+    def reading(self, projection: Projection) -> Iterator[ShownRows]:
+        """Give the version of a projection that is shown, as it is at one moment.
+
+        Until the end none of its tables is deleted, and no vacuum clears away what was written over since.
+        """
+        with self._transaction() as connection:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            shown = connection.execute(
+                "SELECT version FROM shown_projections WHERE projection = %s", [projection.name]
+            ).fetchone()
+            version = at_version(projection, shown[0]) if shown else projection
+            reached = connection.execute(
+                "SELECT position FROM projection_positions WHERE projection = %s AND version = %s", _name_of(version)
+            ).fetchone()
+            yield ShownRows(version, reached[0] if reached else 0, partial(_rows, connection, version))
 
     def of_vehicles(
         self, projections: Sequence[Projection], vehicle_ids: Collection[UUID]
@@ -266,6 +277,19 @@ def _check(connection: Connection[TupleRow], projection: Projection, spec: RowSp
     if found != [(column.name, _sql_type(column)) for column in spec.columns]:
         msg = f"{projection.id}: table {spec.table} has other columns than its rows: a change needs a new version"
         raise StoreError(msg)
+
+
+def _rows(connection: Connection[TupleRow], projection: Projection, row_type: type[R]) -> Iterator[R]:
+    """Yield every row of a table in order of its key, some of them at a time."""
+    spec = row_spec(row_type)
+    statement = (
+        f"SELECT {_names(spec.columns)} FROM {table_name(projection, spec)}"  # noqa: S608  # names only, from row types
+        f" ORDER BY {_names([_column(spec, name) for name in spec.key])}"
+    )
+    with connection.cursor(spec.table, binary=True) as cursor:
+        cursor.itersize = ROWS_FETCHED
+        cursor.execute(_sql(statement))
+        yield from map(row_type._make, cursor)  # type: ignore[attr-defined]  # a NamedTuple
 
 
 def _write(connection: Connection[TupleRow], projection: Projection, commit: Commit, *, over_blocks: bool) -> None:

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.memory.read_models import MemoryReadModels
+from adapters.postgres.read_models import PostgresReadModels
 from adapters.row_block import RowBlock
 from domain.errors import PositionConflictError, UnstorableError
 from domain.units import Micros
@@ -253,6 +255,28 @@ def test_versions_of_a_projection_live_side_by_side(store: ReadModelStore) -> No
 
 
 # --- parked vehicles --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_read_at_one_moment_has_nothing_that_is_written_later(
+    store: MemoryReadModels | PostgresReadModels,
+) -> None:
+    store.commit(SAMPLE, Commit(0, 7, upserts={ReadingRow: [ReadingRow(CAR, "a")], StayRow: [StayRow(CAR, 5, 0, "x")]}))
+    with store.reading(SAMPLE) as shown:
+        assert (shown.projection, shown.position) == (SAMPLE, 7)
+        assert list(shown.of(ReadingRow)) == [ReadingRow(CAR, "a")]
+        other: dict[type[Row], list[Any]] = {ReadingRow: [ReadingRow(OTHER_CAR, "a")]}
+        other[StayRow] = [StayRow(OTHER_CAR, 5, 0, "x")]
+        store.commit(SAMPLE, Commit(7, 8, upserts=other, deletes={StayRow: [(CAR, 5, 0)]}))
+        assert list(shown.of(StayRow)) == [StayRow(CAR, 5, 0, "x")]
+        assert list(shown.of(ReadingRow)) == [ReadingRow(CAR, "a")]
+    with store.reading(SAMPLE) as shown:
+        assert (shown.position, len(list(shown.of(ReadingRow)))) == (8, 2)
+        assert list(shown.of(StayRow)) == [StayRow(OTHER_CAR, 5, 0, "x")]
+
+
+def test_of_a_projection_that_has_not_begun_nothing_is_shown(store: MemoryReadModels | PostgresReadModels) -> None:
+    with store.reading(SAMPLE) as shown:
+        assert (shown.position, list(shown.of(ReadingRow)), list(shown.of(StayRow))) == (0, [], [])
 
 
 def test_a_vehicle_is_parked_parked_again_and_taken_up(store: ReadModelStore) -> None:

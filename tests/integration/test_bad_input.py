@@ -300,6 +300,13 @@ def test_wrong_use_of_a_command(known: CommandLine, line: str, place: str, what:
     assert complaint.endswith(f"; see `{help_of} --help`")
 
 
+@pytest.mark.parametrize(("option", "setting"), [("--port", "FLEETTWIN_PORT"), ("--vin-key", "FLEETTWIN_VIN_KEY")])
+def test_an_option_that_is_a_setting_is_told_as_one(known: CommandLine, option: str, setting: str) -> None:
+    complaint = known.run("serve", option, "1").complaint
+    assert f"serve: no such option: {option}" in complaint
+    assert complaint.endswith(f"; set {setting} instead")
+
+
 @pytest.mark.parametrize("option", ["--brand", "--model"])
 def test_an_option_that_is_no_text(known: CommandLine, drive: Path, option: str) -> None:
     complaint = refused(known, "ingest", drive, "--vin", VIN, "--map", "obd2", option, "\udcff")

@@ -2,7 +2,9 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.dataset as ds
@@ -11,12 +13,16 @@ import pytest
 
 from adapters import demo, parquet_export
 from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.export_command import export
+from adapters.postgres.projection_versions import PostgresProjectionVersions
+from adapters.projection_versions import at_version, named
 from domain.errors import BadInputError
 from domain.events import EVENT_TYPES
-from projections.projection import Recorded
+from projections.projection import Recorded, row_spec
 from tests.support.command_line import CommandLine
 from tests.support.events import VEHICLE_ID, codec, example_events
 from tests.support.exports import export_events
+from tests.support.twins import World, full_car, postgres_world
 
 VIN = "WVWZZZE1ZTP000042"
 
@@ -72,6 +78,54 @@ def test_what_the_twin_shows_is_what_other_tools_read(fleettwin: CommandLine, tm
     shown = fleettwin.run("show", VIN, "--json").json["navigation"]["trips"]["edges"][0]["node"]
     assert (trip["brand"], trip["distance_m"], trip["energy_kwh"]) == ("Škoda", shown["distanceM"], shown["energyKwh"])
     assert {row["path"] for row in read(tmp_path / "out/media/signals")}
+
+
+def export_while(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """Export navigation; something happens once its first table is read."""
+    twin: Any = SimpleNamespace(records=world.log, read_models=world.models)
+    expect, calls = parquet_export.Files.expect, iter(range(100))
+
+    def first_then(*given: Any) -> None:
+        expect(*given)
+        if next(calls) == 0:
+            happens()
+
+    monkeypatch.setattr(parquet_export.Files, "expect", first_then)
+    export(twin, "navigation", folder, None, None)
+
+
+def test_an_export_is_of_one_moment_and_tells_its_position(
+    fresh_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with postgres_world(fresh_database, full_car(1), full_car(2)) as world:
+        position = world.models.position(named("navigation"))
+        export_while(world, tmp_path, monkeypatch, lambda: world.write(full_car(3)))
+        assert world.models.position(named("navigation")) > position
+    tables = [row_spec(each).table for each in named("navigation").row_types]
+    for table in tables:
+        assert len({row["vehicle_id"] for row in read(tmp_path / "navigation" / table)}) == 2, table
+    for path in (tmp_path / "navigation").rglob("*.parquet"):
+        told = pq.read_schema(path).metadata
+        assert (told[b"fleettwin.projection"], told[b"fleettwin.position"]) == (b"navigation v1", b"%d" % position)
+    assert f" rows of navigation v1 at position {position:,} are in " in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_version_that_is_exported_is_not_discarded(
+    fresh_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.postgres.projection_versions.VIEWS_END_S", 0.3)
+    versions, live = PostgresProjectionVersions(fresh_database), named("navigation")
+
+    def discard() -> None:
+        versions.switch("navigation", 2, 1)
+        with pytest.raises(BadInputError, match=r"may show it .*; try again when they have ended"):
+            versions.discard(live)
+
+    with postgres_world(fresh_database, full_car(1)) as world:
+        world.models.prepare(at_version(live, 2))
+        export_while(world, tmp_path, monkeypatch, discard)
+        versions.discard(live)
+    assert len(read(tmp_path / "navigation" / "trips")) == 3
 
 
 def test_a_stretch_of_the_vehicles_time_is_chosen(fleettwin: CommandLine, tmp_path: Path) -> None:

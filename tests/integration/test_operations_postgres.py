@@ -171,12 +171,14 @@ def test_a_version_tells_how_far_it_is_filled(operated: Operated, fleettwin: Com
     assert (of_skoda["navigation", 2]["filled"], of_skoda["navigation", 2]["toFill"]) == (0, len(SKODA.events))
 
 
-def digest_of(operated: Operated, name: str, who: Access = OPERATOR, *, prove: bool = False) -> list[dict[str, Any]]:
+def digest_of(
+    operated: Operated, name: str, who: Access = OPERATOR, *, version: int = 1, prove: bool = False
+) -> list[dict[str, Any]]:
     """Return every page of a digest."""
     pages: list[dict[str, Any]] = []
     while not pages or not pages[-1]["complete"]:
         after = pages[-1]["endCursor"] if pages else None
-        variables = {"projection": name, "version": 1, "after": after, "prove": prove}
+        variables = {"projection": name, "version": version, "after": after, "prove": prove}
         pages.append(asked(operated, DIGEST, who, **variables)["digest"])
     return pages
 
@@ -209,6 +211,36 @@ def test_a_digest_is_of_the_tokens_vehicles_and_a_proof_finds_what_the_log_does_
         connection.execute("UPDATE media_v1_plays SET title = 'never played' WHERE vehicle_id = %s", [AUDI.id])
     proved = digest_of(operated, "media", prove=True)[-1]
     assert proved["digest"] != proved["told"] == whole["digest"]
+
+
+@pytest.mark.parametrize("name", ["navigation", "media", "diagnostics"])
+def test_a_part_is_proved_by_what_it_was_filled_with(
+    operated: Operated, fleettwin: CommandLine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    begin = ("--from", str(operated.world.log.last_position() // 2))
+    parts = {2: ("--vehicles", AUDI.vin), 3: begin, 4: ("--vehicles", SKODA.vin, *begin)}
+    for version, arguments in parts.items():
+        assert fleettwin.run("rebuild", name, "--version", str(version), *arguments).status == 0
+    operated.write(full_car(4))
+
+    def proved(version: int) -> bool:
+        (last,) = (page for page in digest_of(operated, name, version=version, prove=True) if page["complete"])
+        assert last["vehicles"] <= (1 if "--vehicles" in parts[version] else 4)
+        return bool(last["rows"] and last["digest"] == last["told"])
+
+    assert [proved(version) for version in parts] == [True] * 3
+    with monkeypatch.context() as patched:
+        patched.setattr(version_pages, "PAGE_S", -1.0)
+        assert [proved(version) for version in parts] == [True] * 3
+    with psycopg.connect(str(fleettwin.database)) as connection:
+        moved = f"UPDATE {name}_v2_signals SET position = position + 1 WHERE vehicle_id = %s"
+        connection.execute(moved, [AUDI.id])
+        connection.execute(f"DELETE FROM {name}_v3_signals")
+        strange = f"INSERT INTO {name}_v4_signals SELECT * FROM {name}_v1_signals WHERE vehicle_id = %s"
+        connection.execute(strange, [AUDI.id])  # which it is not for
+    for version in parts:
+        (page,) = digest_of(operated, name, version=version, prove=True)
+        assert page["digest"] != page["told"], version
 
 
 def differences(operated: Operated, who: Access = OPERATOR) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

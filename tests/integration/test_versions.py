@@ -19,6 +19,7 @@ from rich.console import Console
 from adapters import demo, rebuild, versions_commands
 from adapters.clock import now
 from adapters.postgres.projection_versions import PostgresProjectionVersions
+from adapters.postgres.read_models import PostgresReadModels
 from adapters.postgres.twin_reader import PostgresTwins
 from adapters.projecting import advance
 from adapters.projection_versions import VersionState, at_version, followed_projections, named
@@ -29,6 +30,7 @@ from adapters.versions_commands import Budget, events_left
 from domain import events as e
 from domain.errors import BadInputError
 from projections.digest import digest
+from projections.navigation.model import TripRow
 from tests.support import halving_release
 from tests.support.command_line import CommandLine, Finished
 from tests.support.twins import CODEC, SECOND, T0, World, full_car, postgres_world
@@ -119,6 +121,18 @@ def test_a_version_is_discarded_when_no_view_is_open_that_may_show_it(
             "SELECT count(*) FROM pg_tables WHERE starts_with(tablename, 'navigation_v1_')"
         ).fetchone()
     assert tables == (0,)
+
+
+def test_what_is_read_at_one_moment_is_of_the_version_that_is_shown_then(world: World, fresh_database: str) -> None:
+    versions, live = PostgresProjectionVersions(fresh_database), named("navigation")
+    world.models.prepare(at_version(live, 2))  # empty
+    assert isinstance(world.models, PostgresReadModels)
+    with world.models.reading(live) as before:
+        versions.switch("navigation", 2, 1)
+        with world.models.reading(live) as after:
+            assert (after.projection.version, after.position, list(after.of(TripRow))) == (2, 0, [])
+        assert (before.projection.version, before.position) == (1, world.log.last_position())
+        assert {row.vehicle_id for row in before.of(TripRow)} == {*ids(world)}
 
 
 def test_rebuild_compare_switch_and_rollback_on_the_command_line(fleettwin: CommandLine) -> None:

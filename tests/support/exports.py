@@ -7,6 +7,7 @@ from uuid import UUID
 
 from adapters.event_log import DirectoryEntry, StoredRecord
 from adapters.parquet_export import whole_or_nothing, write_events, write_rows
+from adapters.projection_versions import ShownRows
 from projections.projection import Projection, Recorded
 
 
@@ -26,4 +27,4 @@ def export_rows(
 ) -> int:
     """Export rows of all times; return how many."""
     with whole_or_nothing(folder) as files:
-        return write_rows(files, projection, rows, (entries or {}).get, lambda _: True)
+        return write_rows(files, ShownRows(projection, 0, rows), (entries or {}).get, lambda _: True)
