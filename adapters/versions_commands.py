@@ -85,6 +85,7 @@ def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> Ver
     found = there.get(projection.version)
     where = f"{projection.name} --version {projection.version}"
     if found is None:
+        twin.versions.clear(projection)  # what was left behind under this number is not of what begins now
         twin.read_models.prepare(projection)
         return twin.versions.begin(wanted)
     otherwise = f"give a new number, or `fleettwin discard {projection.name} {projection.version}` first"
