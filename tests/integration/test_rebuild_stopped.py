@@ -69,7 +69,10 @@ def command(pid: int) -> bytes:
 @contextmanager
 def standing(fleettwin: CommandLine) -> Iterator["subprocess.Popen[str]"]:
     """Run a rebuild both of whose processes are about to write, and cannot."""
-    waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    waiting = (
+        "SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
+        f" WHERE l.locktype = 'advisory' AND l.objid = {STANDING} AND NOT l.granted AND d.datname = current_database()"
+    )
     with psycopg.connect(fleettwin.database or "") as held, psycopg.connect(fleettwin.database or "") as other:
         other.autocommit = True
         other.execute(
