@@ -98,6 +98,9 @@ class ProjectionVersions(Protocol):
     def discard(self, projection: Projection) -> None:
         """Forget a version, and delete its tables."""
 
+    def clear(self, projection: Projection) -> None:
+        """Do the same with what was left behind under a number that no version has, so that no view shows it."""
+
 
 def named(name: str, *others: str) -> Projection:
     """Return the projection of this name, with the version that the code names.

@@ -29,7 +29,9 @@ from adapters.postgres.read_models import PostgresReadModels
 from adapters.projection_versions import at_version, named
 from adapters.vehicle_log import VehicleLog
 from domain.errors import BadInputError
+from projections.folding import Folder
 from projections.ports import Commit
+from projections.projection import Projection
 
 PAGE_EVENTS: Final = 5_000  # read, folded and written at a time
 PAGE_EVENTS_BESIDE: Final = 1_000  # the same, where what is live comes first: it waits for no more than this
@@ -66,11 +68,35 @@ class Filler:
         Yields how many events were read, page by page, and rests in between if it has a share of the time only.
         """
         projection = at_version(named(job.projection), job.version)
-        known = self.store.versions(projection, vehicle_ids)
-        done = sorted(each for each in vehicle_ids if known.get(each, 0) > 0) if not job.after_position else []
-        # They are filled in this order: those before the last that was begun are whole.
-        place = (done[-1], known[done[-1]]) if done else (vehicle_ids[0], 0)
         folder = LoggedFolder(projection, self.log, self.store, now)
+        for place, last_id in self._stretches(job, projection, vehicle_ids):
+            yield from self._fill(job, folder, place, last_id)
+
+    def _stretches(
+        self, job: Job, projection: Projection, vehicle_ids: Sequence[UUID]
+    ) -> Iterator[tuple[tuple[UUID, int], UUID]]:
+        """Yield the places after which there is something to fill, each with the vehicle up to which it is filled.
+
+        One that was begun goes on after its own version, and what is whole is not read again: it does not matter which
+        vehicles were filled with which others before.
+        """
+        known = self.store.versions(projection, vehicle_ids)
+        first = {each: version - 1 for each, version in known.items() if version}
+        begun = first.keys() - self.log.behind(first, job.after_position)
+        whole = begun - self.log.behind({each: known[each] for each in begun}, job.until_position)
+        place: tuple[UUID, int] | None = None
+        last_id = vehicle_ids[0]
+        for vehicle_id in vehicle_ids:
+            if vehicle_id in begun and place:
+                yield place, last_id
+                place = None
+            if vehicle_id not in whole:
+                place = place or (vehicle_id, known[vehicle_id] if vehicle_id in begun else 0)
+                last_id = vehicle_id
+        if place:
+            yield place, last_id
+
+    def _fill(self, job: Job, folder: Folder, place: tuple[UUID, int], last_id: UUID) -> Iterator[int]:
         between = (job.after_position, job.until_position)
         beside = job.share < 1
         limit = PAGE_EVENTS_BESIDE if beside else PAGE_EVENTS
@@ -78,7 +104,7 @@ class Filler:
         while True:
             began_s = time.monotonic()
             with COLLECTOR.held(0):
-                events, blocks, page = self.log.by_vehicle(place, vehicle_ids[-1], between, limit, projection)
+                events, blocks, page = self.log.by_vehicle(place, last_id, between, limit, folder.projection)
                 if page.events:
                     folder.take(events, Commit(), page.reach, blocks)
                 place, gone_over = page.place, page.events

@@ -56,6 +56,9 @@ class RecordLog(Protocol):
     def places(self, positions: Collection[int]) -> Mapping[int, tuple[UUID, int]]:
         """Return vehicle and version of the events at some positions; absent: the log has not come there."""
 
+    def behind(self, versions: Mapping[UUID, int], position: int) -> set[UUID]:
+        """Return the vehicles that have an event after a version, up to a position."""
+
     def by_vehicle(
         self,
         place: tuple[UUID, int],
@@ -148,6 +151,10 @@ class VehicleLog:
     def places(self, positions: Collection[int]) -> Mapping[int, tuple[UUID, int]]:
         """Return vehicle and version of the events at some positions; absent: the log has not come there."""
         return self._records.places(positions)
+
+    def behind(self, versions: Mapping[UUID, int], position: int) -> set[UUID]:
+        """Return the vehicles that have an event after a version, up to a position."""
+        return self._records.behind(versions, position)
 
     def by_vehicle(
         self, place: tuple[UUID, int], last_id: UUID, between: tuple[int, int], limit: int, projection: Projection

@@ -85,6 +85,7 @@ def _begin(twin: FleetTwin, projection: Projection, wanted: VersionState) -> Ver
     found = there.get(projection.version)
     where = f"{projection.name} --version {projection.version}"
     if found is None:
+        twin.versions.clear(projection)  # what was left behind under this number is not of what begins now
         twin.read_models.prepare(projection)
         return twin.versions.begin(wanted)
     otherwise = f"give a new number, or `fleettwin discard {projection.name} {projection.version}` first"
@@ -188,20 +189,24 @@ class Budget:
 
 def switch(twin: FleetTwin, name: str, version: int) -> None:
     """Show another version: one moment all readers see the one, the next the other."""
+    _show(twin, name, version, shown_version(twin, name))
+
+
+def _show(twin: FleetTwin, name: str, version: int, shown: Shown) -> None:
+    """Show another version in place of the one that the caller saw. Raises BadInputError where it is not shown."""
     projection = at_version(named(name), version, where=f"{name} {version}")
     with twin.versions.held(name, version):
-        before = _check_can_be_shown(twin, projection)
+        before = _check_can_be_shown(twin, projection, shown)
         while twin.read_models.position(projection) < twin.read_models.position(before):
             advance(projection, twin.log, twin.read_models, now, twin.read_models.position(before))
         twin.versions.switch(name, version, before.version)
     out.print(f"{projection.id} is shown, {before.id} goes on beside it: fleettwin rollback {name}")
 
 
-def _check_can_be_shown(twin: FleetTwin, projection: Projection) -> Projection:
+def _check_can_be_shown(twin: FleetTwin, projection: Projection, shown: Shown) -> Projection:
     """Return what is shown in place of a version that can be. Raises BadInputError for one that cannot."""
     name, version = projection.name, projection.version
     where = f"{name} {version}"
-    shown = shown_version(twin, name)
     if version == shown.version:
         raise BadInputError("this version is shown already", where=where, remedy="nothing is to be done")
     state = versions_there(twin.versions, name).get(version)
@@ -222,7 +227,7 @@ def rollback(twin: FleetTwin, name: str) -> None:
     if shown.previous is None:
         remedy = "see `fleettwin status` for the versions that there are"
         raise BadInputError("no version was shown before", where=name, remedy=remedy)
-    switch(twin, name, shown.previous)
+    _show(twin, name, shown.previous, shown)
 
 
 def discard(twin: FleetTwin, name: str, version: int) -> None:
@@ -270,6 +275,7 @@ def verify_projections(
                 "kept": result.kept,
                 "told": result.told,
                 "equal": result.kept == result.told,
+                "parked": len(parked),
                 "first": None
                 if first is None or unknown is None
                 else difference_data(first, entries.get(first.vehicle_id, unknown)),
@@ -297,7 +303,7 @@ def digests_at(
         told = told_at(projection, twin.log, vehicle_ids, position, partial(tell, projection.id))
         numbers = {"position": position, "vehicles": len(vehicle_ids), "rows": told.rows}
         of = {"projection": projection.name, "version": projection.version}
-        found.append({**of, **numbers, "kept": None, "told": str(told), "equal": None, "first": None})
+        found.append({**of, **numbers, "kept": None, "told": str(told), "equal": None, "parked": None, "first": None})
     return found
 
 
@@ -312,6 +318,8 @@ def verify_screen(found: Iterable[Mapping[str, Any]]) -> RenderableType:
             rows.add_row(name, *counts, f"{each['told'][:16]}…", "what the log says; the rows are elsewhere")
             continue
         said = "as the log says" if each["equal"] else f"the log says {each['told'][:16]}…"
+        if each["parked"]:
+            said += f"; {counted(each['parked'], 'vehicle')} parked"
         rows.add_row(name, *counts, f"{each['kept'][:16]}…", said)
         if each["first"]:
             first = each["first"]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, cast
 from uuid import UUID
@@ -140,6 +140,11 @@ class MemoryEventLog(POPOApplicationRecorder):
         """Return vehicle and version of the events at some positions; absent: the log has not come there."""
         found = [each for position in positions for each in self.read(position - 1, 1) if each.position == position]
         return {each.position: (each.originator_id, each.version) for each in found}
+
+    def behind(self, versions: Mapping[UUID, int], position: int) -> set[UUID]:
+        """Return the vehicles that have an event after a version, up to a position."""
+        found = [each for vehicle_id, version in versions.items() for each in self.events_of(vehicle_id, version, 1)]
+        return {each.originator_id for each in found if each.position <= position}
 
     def by_vehicle(
         self,

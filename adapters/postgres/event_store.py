@@ -236,6 +236,18 @@ class PostgresEventLog(PostgresApplicationRecorder):
         with named_errors():
             return {row[0]: (row[1], row[2]) for row in self._rows(statement, [list(positions)])}
 
+    def behind(self, versions: Mapping[UUID, int], position: int) -> set[UUID]:
+        """Return the vehicles that have an event after a version, up to a position."""
+        statement: LiteralString = (
+            "SELECT k.vehicle_id FROM unnest(%b::uuid[], %b::bigint[]) AS k (vehicle_id, version)"
+            # Each is looked up by its key: OFFSET keeps the planner from another order.
+            " CROSS JOIN LATERAL (SELECT notification_id FROM stored_events WHERE originator_id = k.vehicle_id"
+            " AND originator_version = k.version + 1 OFFSET 0) AS e WHERE e.notification_id <= %s"
+        )
+        keys = [array("uuid", list(versions)), array("bigint", list(versions.values()))]
+        with named_errors():
+            return {row[0] for row in self._fetch(statement, [*keys, position], tuple_row, prepare=False)}
+
     def by_vehicle(
         self,
         place: tuple[UUID, int],

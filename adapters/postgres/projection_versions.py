@@ -130,6 +130,10 @@ class PostgresProjectionVersions:
         Raises BadInputError where one stays open.
         """
         self._await_views(f"{projection.name} {projection.version}")
+        self.clear(projection)
+
+    def clear(self, projection: Projection) -> None:
+        """Forget everything that is kept under a version, and delete its tables, all at once."""
         with self._connection() as connection:
             for table_of_all in _BOOKKEEPING:
                 connection.execute(

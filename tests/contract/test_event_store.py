@@ -418,6 +418,16 @@ def test_the_library_selects_by_version(log: EventLog) -> None:
     assert [found.originator_version for found in log.select_events(CAR, desc=True, limit=2)] == [4, 3]
 
 
+def test_who_has_an_event_after_a_version_is_told_up_to_a_position(log: EventLog) -> None:
+    log.append([event(1), event(2), event(1, OTHER_CAR), event(3)])
+    unheard_of = uuid5(NAMESPACE, "no car")
+    assert log.behind({CAR: 0, OTHER_CAR: 0, unheard_of: 0}, 2) == {CAR}
+    assert log.behind({CAR: 2, OTHER_CAR: 0}, 3) == {OTHER_CAR}
+    assert log.behind({CAR: 2, OTHER_CAR: 1}, 4) == {CAR}
+    assert log.behind({CAR: 3, OTHER_CAR: 1}, 4) == set()
+    assert log.behind({}, 4) == set()
+
+
 def test_what_is_passed_over_by_vehicle_is_only_counted(log: EventLog) -> None:
     first, second = sorted((CAR, OTHER_CAR))
     passed = [("a", b"\0\0\0\0\1")]

@@ -1,5 +1,6 @@
 """A rebuild that is stopped, killed, or met by another command: quiet, in one line, and it goes on."""
 
+import itertools
 import os
 import pickle
 import signal
@@ -9,20 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from adapters import rebuild
+from adapters.clock import now
 from adapters.postgres.projection_versions import PostgresProjectionVersions
+from adapters.projecting import advance
 from adapters.projection_versions import VersionState, at_version, named
 from adapters.rebuild import CHUNK_VEHICLES, Job, filler
+from adapters.vehicle_log import VehicleLog
 from domain.errors import BadInputError, InvalidVinError
 from projections.digest import digest
 from tests.support.command_line import CommandLine
-from tests.support.twins import World, full_car, postgres_world
+from tests.support.twins import CODEC, Car, World, full_car, postgres_world
 
 VEHICLES: Final = CHUNK_VEHICLES + 4  # so that two processes have work
 WITHIN_S: Final = 60
+STANDING: Final = 7  # an advisory lock
 REBUILD: Final = ("rebuild", "media", "--version", "2", "--workers", "2")
 
 
@@ -63,11 +70,19 @@ def command(pid: int) -> bytes:
 def standing(fleettwin: CommandLine) -> Iterator["subprocess.Popen[str]"]:
     """Run a rebuild both of whose processes are about to write, and cannot."""
     waiting = (
-        "SELECT count(DISTINCT pid) FROM pg_locks WHERE relation = 'projection_vehicles'::regclass AND NOT granted"
+        "SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
+        f" WHERE l.locktype = 'advisory' AND l.objid = {STANDING} AND NOT l.granted AND d.datname = current_database()"
     )
     with psycopg.connect(fleettwin.database or "") as held, psycopg.connect(fleettwin.database or "") as other:
-        held.execute("LOCK TABLE projection_vehicles IN SHARE MODE")
         other.autocommit = True
+        other.execute(
+            f"CREATE OR REPLACE FUNCTION stand() RETURNS trigger LANGUAGE plpgsql AS"
+            f" 'BEGIN PERFORM pg_advisory_xact_lock_shared({STANDING}); RETURN NULL; END'"
+        )
+        other.execute(
+            "CREATE OR REPLACE TRIGGER standing BEFORE INSERT ON projection_vehicles EXECUTE FUNCTION stand()"
+        )
+        held.execute("SELECT pg_advisory_xact_lock(%s)", [STANDING])
         with fleettwin.started(*REBUILD) as process:
             wait_for(lambda: other.execute(waiting).fetchone() == (2,))
             yield process
@@ -87,6 +102,56 @@ def test_workers_end_with_a_rebuild_that_is_killed_and_it_goes_on(world: World, 
     assert again.status == 0
     assert "goes on with media v2" in again.stderr
     assert same_rows(world)
+
+
+def car_before(vehicle_id: UUID) -> Car:
+    """Return a car that comes before all others, in the order of ids."""
+    return next(car for number in itertools.count(VEHICLES) if (car := full_car(number)).id < vehicle_id)
+
+
+@pytest.mark.parametrize("name", ["navigation", "media", "diagnostics"])
+def test_a_car_that_is_registered_before_a_rebuild_goes_on_takes_no_other_out_of_it(
+    world: World, fresh_database: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(rebuild, "CHUNK_VEHICLES", 4)
+    monkeypatch.setattr(rebuild, "PAGE_EVENTS", 7)
+    beside, versions = at_version(named(name), 2), PostgresProjectionVersions(fresh_database)
+    job = Job(name, 2, 0, world.log.last_position())
+    ids = [entry.vehicle_id for entry in world.log.vehicles()]
+    world.models.prepare(beside)
+    versions.begin(VersionState(name, 2, False, job.until_position))
+    with filler(fresh_database) as one, filler(fresh_database) as other:
+        next(one.fill(job, ids[:4]))  # is in the first car when both are killed
+        assert sum(other.fill(job, ids[4:8]))
+    world.write(car_before(ids[0]))
+    now_there = [entry.vehicle_id for entry in world.log.vehicles()]
+    assert now_there[1:] == ids
+    rebuild.fill_all(fresh_database, job, now_there, 1, lambda: False, lambda _: None)
+    versions.ready(name, 2)
+    advance(beside, VehicleLog(world.log, CODEC), world.models, now, world.log.last_position())
+    assert world.models.versions(beside, now_there) == world.models.versions(named(name), now_there)
+    assert digest(world.models, beside) == digest(world.models, named(name))
+
+
+def test_what_was_left_behind_under_a_number_is_cleared_before_it_is_filled(
+    world: World, fleettwin: CommandLine
+) -> None:
+    """As by a process that still followed a version when it was discarded."""
+    beside = at_version(named("media"), 2)
+    advance(beside, VehicleLog(world.log, CODEC), world.models, now, world.log.last_position() // 2)
+    with psycopg.connect(fleettwin.database or "") as connection:
+        connection.execute("UPDATE media_v2_plays SET title = 'of another release'")
+        connection.execute("UPDATE projection_positions SET position = position + 1000 WHERE version = 2")
+        connection.execute(
+            "INSERT INTO parked_vehicles SELECT projection, version, vehicle_id, 1, 1, '', 1, 0, 1"
+            " FROM projection_vehicles WHERE version = 2 LIMIT 1"
+        )
+        connection.execute("INSERT INTO projection_sources VALUES ('media', 2, 'events 0', 7, 7)")
+    assert fleettwin.run("rebuild", "media", "--version", "2").status == 0
+    assert same_rows(world)
+    assert world.models.position(beside) == world.log.last_position()
+    assert not world.models.parked(beside)
+    assert not world.models.consumed(beside, ["events 0"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -307,6 +307,76 @@ def test_a_vehicle_that_a_projection_has_left_out_is_found(fleettwin: CommandLin
     assert (finished.status, media["equal"], media["first"]["left"]) == (1, False, None)
 
 
+def test_what_a_version_lacks_although_it_has_passed_it_is_a_difference(world: World, fleettwin: CommandLine) -> None:
+    compared = ("compare", "media", "1", "2")
+    assert fleettwin.run("rebuild", "media", "--version", "2").status == 0
+    lacking, parked, *_ = ids(world)
+    world.write(full_car(90))  # version 2 has not come there: it is behind, as it may be
+    assert fleettwin.run(*compared).stdout == "no difference\n"
+    beside, last = at_version(named("media"), 2), world.models.versions(named("media"), ids(world))
+    with psycopg.connect(fleettwin.database or "") as connection:
+        for vehicle_id in (lacking, parked):
+            connection.execute("DELETE FROM media_v2_plays WHERE vehicle_id = %s", [vehicle_id])
+            connection.execute("DELETE FROM media_v2_signals WHERE vehicle_id = %s", [vehicle_id])
+            connection.execute(
+                "DELETE FROM projection_vehicles WHERE projection = 'media' AND version = 2 AND vehicle_id = %s",
+                [vehicle_id],
+            )
+        connection.execute(
+            "INSERT INTO parked_vehicles (projection, version, vehicle_id, event_version, position, error, attempts,"
+            " parked_at, newest_version) VALUES ('media', 2, %s, 1, 1, 'none', 1, 0, %s)",
+            [parked, last[parked]],
+        )
+    finished = fleettwin.run(*compared, "--json")
+    assert finished.status == 1
+    (found,) = json.loads(finished.stdout)
+    assert (found["vehicleId"], found["table"], found["key"]) == (str(lacking), "projection_vehicles", [])
+    assert (found["field"], found["left"], found["right"]) == ("last_version", last[lacking], 0)
+    assert (found["firstEvent"]["version"], found["lastEvent"]["version"]) == (1, last[lacking])
+    screen = fleettwin.run(*compared)
+    assert (screen.status, "last_version" in screen.stdout) == (1, True)
+    assert found["lastEvent"]["position"] <= world.models.position(beside)
+
+
+def test_what_is_parked_is_told_beside_what_was_proved(world: World, fleettwin: CommandLine) -> None:
+    first, second, *_ = ids(world)
+    with psycopg.connect(fleettwin.database or "") as connection:
+        for vehicle_id in (first, second):
+            connection.execute(
+                "INSERT INTO parked_vehicles (projection, version, vehicle_id, event_version, position, error,"
+                " attempts, parked_at, newest_version) VALUES ('media', 1, %s, 1, 1, 'none', 1, 0, 1)",
+                [vehicle_id],
+            )
+    assert {each["projection"]: each["parked"] for each in fleettwin.run("verify", "--json").json} == {
+        "navigation": 0, "media": 2, "diagnostics": 0
+    }  # fmt: skip
+    said = fleettwin.run("verify").stdout
+    assert said.count("as the log says; 2 vehicles parked") == 1
+    assert said.count("parked") == 1
+
+
+def test_a_rollback_goes_back_from_what_it_has_seen_to_be_shown(
+    world: World, fleettwin: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = PostgresProjectionVersions(fleettwin.database or "")
+    for version in ("2", "3"):
+        assert fleettwin.run("rebuild", "media", "--version", version).status == 0
+    versions.switch("media", 2, 1)
+    shown = versions_commands.shown_version
+    twin: Any = SimpleNamespace(versions=versions, read_models=world.models)
+
+    def seen_before_another_switches(twin: Any, name: str) -> Any:
+        found = shown(twin, name)
+        if found.version == 2:
+            versions.switch("media", 3, 2)
+        return found
+
+    monkeypatch.setattr(versions_commands, "shown_version", seen_before_another_switches)
+    with pytest.raises(BadInputError, match="another version than 2 is shown by now"):
+        versions_commands.rollback(twin, "media")
+    assert versions.shown()["media"].version == 3
+
+
 def test_a_row_of_a_vehicle_that_nobody_knows_is_found(fleettwin: CommandLine) -> None:
     ingest(fleettwin)
     with psycopg.connect(fleettwin.database or "") as connection:

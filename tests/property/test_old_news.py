@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, cast
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters import rebuild
 from adapters.avro import old_news
 from adapters.avro.codec import AvroCodec
 from adapters.avro.mapper import AvroMapper
@@ -16,6 +19,7 @@ from adapters.avro.shapes import SHAPES_MAX, Shapes
 from adapters.avro.wire import PREFIX
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
+from adapters.rebuild import Filler, Job
 from adapters.vehicle_log import VehicleLog
 from domain import events as e
 from domain import paths
@@ -24,7 +28,7 @@ from projections.diagnostics.projector import DIAGNOSTICS
 from projections.digest import digest
 from projections.folding import Folder
 from projections.navigation.projector import NAVIGATION
-from projections.ports import Commit
+from projections.ports import Commit, Moved
 from projections.projection import Fold, Projection, Recorded, Row, Rows
 from projections.runner import Runner
 from tests.property.test_projections import logs
@@ -113,6 +117,36 @@ def test_what_is_filled_without_old_news_is_what_was_folded_live(codec: AvroCode
         assert store.versions(beside, ids) == store.versions(live, ids)
         assert store.parked(beside) == store.parked(live)
         assert digest(store, beside) == digest(store, live)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_rebuild_that_was_stopped_anywhere_goes_on_with_any_chunks(codec: AvroCodec, data: st.DataObject) -> None:
+    events = data.draw(logs(vehicles=3))
+    log, store = log_of(codec, events), MemoryReadModels()
+    ids = sorted({event.originator_id for event in events})
+    projection = data.draw(st.sampled_from(PROJECTIONS))
+    stopped, at_once = replace(projection, version=2), replace(projection, version=3)
+    after = data.draw(st.sampled_from([0, len(events) // 3]))
+    begun = {each.originator_id: Moved(0, each.originator_version) for each in events[:after]}
+
+    def fill_some(version: Projection, vehicle_ids: list[UUID], pages: int | None = None) -> None:
+        job = Job(version.name, version.version, after, len(events))
+        for _ in islice(Filler(log, cast("Any", store)).fill(job, vehicle_ids), pages):
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rebuild, "PAGE_EVENTS", data.draw(st.integers(1, 8)))
+        for version in (stopped, at_once):
+            store.commit(version, Commit(versions={**begun}))
+        for chunk in [*([each] for each in ids), ids]:  # as workers leave them that are killed, and killed once more
+            fill_some(stopped, chunk, data.draw(st.integers(0, 6)))
+        border = data.draw(st.integers(1, len(ids)))
+        for chunk in filter(None, (ids[:border], ids[border:])):
+            fill_some(stopped, chunk)
+        fill_some(at_once, ids)
+    assert store.versions(stopped, ids) == store.versions(at_once, ids)
+    assert digest(store, stopped) == digest(store, at_once)
 
 
 def rows_of(store: MemoryReadModels, projection: Projection) -> list[Row]:

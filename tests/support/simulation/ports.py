@@ -100,6 +100,10 @@ class FaultyLog:
         self._read()
         return self._log.places(positions)
 
+    def behind(self, versions: Mapping[UUID, int], position: int) -> set[UUID]:
+        self._read()
+        return self._log.behind(versions, position)
+
     def by_vehicle(
         self,
         place: tuple[UUID, int],
