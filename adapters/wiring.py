@@ -352,6 +352,5 @@ def fleet_twin(config: Config) -> Iterator[FleetTwin]:
         twins = PostgresTwins(conninfo).open()
         stack.callback(twins.close)
         twin = FleetTwin(config, conninfo, records, read_models, twins)
-        for projection in twin.followed():
-            read_models.prepare(projection)
+        read_models.prepare_all(twin.followed)
         yield twin
