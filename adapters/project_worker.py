@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeVar, cast
 from uuid import UUID
 
 from adapters.avro.wire import UnreadableError
@@ -21,7 +21,7 @@ from adapters.projecting import advance
 from adapters.received import Received
 from adapters.recorded import PassedOver
 from adapters.set_aside import SetAside, SetAsideSaid, SetAsideStore
-from domain.errors import StoreError, UnknownEventError
+from domain.errors import StoreError, UnknownEventError, VersionGoneError
 from domain.events import EVENT_TYPES, VehicleEvent
 from domain.signals import INTEGER_MAX
 from domain.units import Micros
@@ -34,6 +34,7 @@ TIMES_REMEMBERED_MAX: Final = 1 << 10  # that are parsed once: events that were 
 
 FOLLOWED_S_MAX: Final = 20.0  # of the log at a time
 
+_T = TypeVar("_T")
 _log: Final = logging.getLogger(__name__)
 
 
@@ -67,7 +68,8 @@ class _Projector:
         self._positions: dict[str, int] = {}
 
     def begin(self, sources: Collection[str]) -> Mapping[str, int]:
-        """Begin with partitions; return where each was left."""
+        """Begin with partitions; return where each was left. Raises VersionGoneError."""
+        self._store.position(self.projection)  # of a version that is gone every partition would be new
         found = self._store.consumed(self.projection, sources)
         self._folder.begin()  # in this order: whoever is parked until then is known, whoever is later conflicts
         positions = {source: found.get(source, 0) for source in sources}
@@ -100,9 +102,9 @@ class ProjectWorker:
     """Implements `adapters.received.PartitionWorker` for projections, all of which read the same records.
 
     To read and decode a record costs as much as folding it, so that this is done once for all. Each projection is
-    written by itself, and has a thread: one folds while the database writes another. `exchange` gives the bytes of a
-    record ids of ours. `noted` tells up to which position of the log relays have noted that a partition is published,
-    0 where they have not. `now` gives the time of parking and setting aside.
+    written by itself, and has a thread: one folds while the database writes another. What is discarded is left out from
+    then on. `exchange` gives the bytes of a record ids of ours. `noted` tells up to which position of the log relays
+    have noted that a partition is published, 0 where they have not. `now` gives the time of parking and setting aside.
     """
 
     def __init__(
@@ -118,7 +120,6 @@ class ProjectWorker:
     ) -> None:
         self._projectors = [_Projector(each, log, store, now) for each in projections]
         self._threads = ThreadPoolExecutor(len(projections), "project")
-        self._names = ", ".join(each.id for each in projections)
         self._log = log
         self._store = store
         self._codec = codec
@@ -130,17 +131,26 @@ class ProjectWorker:
         folded = {each for projection in projections for each in projection.folds}
         self._passed_over = topics_of(each for each in EVENT_TYPES if each not in folded)
 
+    @property
+    def projections(self) -> Sequence[Projection]:
+        """What the records are folded into."""
+        return [each.projection for each in self._projectors]
+
     def assign(self, sources: Collection[str]) -> Mapping[str, int]:
         """Begin with partitions; return the position that each is to be read from.
 
         That is where the projection is that was furthest: the others take from the log what they lack.
         """
-        left = [each.begin(sources) for each in self._projectors]
-        furthest = {source: max(positions[source] for positions in left) for source in sources}
-        for projector, positions in zip(self._projectors, left, strict=True):
+        left = self._each(lambda each: each.begin(sources))
+        furthest = {source: max((positions[source] for positions in left.values()), default=0) for source in sources}
+
+        def follow(projector: _Projector) -> None:
+            positions = left[projector.projection.id]
             behind = {source: at for source, at in furthest.items() if positions[source] < at}
             if behind:
                 projector.follow(behind, "other projections have read already")
+
+        self._each(follow)
         return furthest
 
     def revoke(self, sources: Collection[str]) -> None:
@@ -151,8 +161,7 @@ class ProjectWorker:
 
     def restart(self, positions: Mapping[str, int]) -> None:
         """Read partitions from other positions on; what the topic does not hold any more is folded from the log."""
-        for projector in self._projectors:
-            projector.follow(positions, "the topic does not hold any more")
+        self._each(lambda each: each.follow(positions, "the topic does not hold any more"))
 
     def take(self, records: Sequence[Received]) -> None:
         """Fold records of assigned partitions, those of each in order.
@@ -160,6 +169,8 @@ class ProjectWorker:
         Raises PositionConflictError where another worker has one of the partitions, or one of the vehicles, StoreError
         for an event that the log does not have yet. Some projections may be written then: `assign` begins anew.
         """
+        if not self._projectors:
+            return
         events: list[Recorded] = []
         refused: list[SetAside] = []
         read: list[tuple[Received, Recorded]] = []
@@ -184,16 +195,26 @@ class ProjectWorker:
         for aside in self._set_aside.add(refused) if refused else ():
             self._said.say(aside, self._where(Received(aside.source, aside.position, aside.key, None)))
         after = {record.source: record.position + 1 for record in records}
-        writing = [self._threads.submit(each.take, events, after) for each in self._projectors]
-        wait(writing)  # also where one has failed: whoever begins anew must not meet another
-        for each in writing:
-            each.result()
+        writing = {each.projection.id: self._threads.submit(each.take, events, after) for each in self._projectors}
+        wait(writing.values())  # also where one has failed: whoever begins anew must not meet another
+        self._each(lambda each: writing[each.projection.id].result())
         SET_ASIDE.inc(len(refused))
 
     def published(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
         """Know up to which positions of the log all events of partitions are folded."""
+        self._each(lambda each: self._store.complete(each.projection, positions, sources))
+
+    def _each(self, do: Callable[[_Projector], _T]) -> dict[str, _T]:
+        """Return what is done with each projection, by its id; leave out those that are not there any more."""
+        done: dict[str, _T] = {}
         for projector in self._projectors:
-            self._store.complete(projector.projection, positions, sources)
+            name = projector.projection.id
+            try:
+                done[name] = do(projector)
+            except VersionGoneError:
+                self._projectors = [each for each in self._projectors if each is not projector]
+                _log.info("%s was discarded, and is left out of what is folded", name, extra={"projection": name})
+        return done
 
     def _read(self, record: Received) -> Recorded:
         """Return the event that a record holds. Raises UnreadableError for one that is none of the log's."""
@@ -233,7 +254,7 @@ class ProjectWorker:
         return SetAside.of(record.source, record.position, reason, record.key, record.value, self._now())
 
     def _where(self, record: Received) -> dict[str, object]:
-        return {**record.where(), "projection": self._names}
+        return {**record.where(), "projection": ", ".join(each.id for each in self.projections)}
 
 
 @lru_cache(maxsize=VEHICLES_REMEMBERED_MAX)

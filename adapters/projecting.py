@@ -15,9 +15,9 @@ from uuid import UUID
 
 from adapters.collector import COLLECTOR
 from adapters.fold_counter import FoldCounter
-from adapters.heartbeat import HeardStopping, Heartbeat
+from adapters.heartbeat import Heartbeat
 from adapters.logged_folding import LoggedRunner
-from domain.errors import BadInputError, FleettwinError, PositionConflictError, StoreError
+from domain.errors import BadInputError, FleettwinError, PositionConflictError, StoreError, VersionGoneError
 from domain.units import Micros
 from projections.ports import Feed, Parked, ReadModelStore
 from projections.projection import Projection, Recorded
@@ -34,6 +34,7 @@ _TWICE: Final = (
     "other processes fold into %s, too, which costs the work twice and changes no row: beside `run project`,"
     " `serve --no-project` is enough"
 )
+_DISCARDED: Final = "%s was discarded, and is not followed any more"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -80,7 +81,8 @@ def advance(
 ) -> None:
     """Move a projection until a position that the feed has, beside others who may do the same; `tell` is told where.
 
-    Raises StoreError where that takes longer than `within_s`: what was done is done.
+    Raises StoreError where that takes longer than `within_s`: what was done is done; VersionGoneError where it is not
+    there.
     """
     runner, counter = LoggedRunner(projection, feed, store, now), FoldCounter(projection)
     conflicts = 0
@@ -111,19 +113,20 @@ class Projecting:
     now: Callable[[], Micros]
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: dict[str, threading.Thread] = field(default_factory=dict)  # by the id of the projection
-    _heard: set[str] = field(default_factory=set)  # names of projections whose loop beats
-    _now_followed: Collection[str] = ()
+    _heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)  # by the name of the projection
+    _now_followed: Collection[str] = ()  # ids
+    _now_heard: Collection[str] = ()  # of these the versions that are shown: one of each projection beats
 
     def catch_up(self, tell: Callable[[int, int], None] = lambda *_: None) -> None:
         """Fold everything that the feed has now into every projection; `tell` is given events done and in all.
 
         Each projection has a thread: one folds while the database writes what another has folded, and what one has
-        read and decoded serves the others.
+        read and decoded serves the others. What is discarded meanwhile is left out.
         """
         until = self.feed.last_position()
         feed = _PagesKept(self.feed)
         projections = self.followed()
-        behind = {each.id: max(0, until - self.store.position(each)) for each in projections}
+        behind = {each.id: self._behind(each, until) for each in projections}
         total = sum(behind.values())
 
         def fold(projection: Projection) -> None:
@@ -131,11 +134,20 @@ class Projecting:
                 behind[projection.id] = max(0, until - position)
                 tell(total - sum(behind.values()), total)
 
-            advance(projection, feed, self.store, self.now, until, told)
+            try:
+                advance(projection, feed, self.store, self.now, until, told)
+            except VersionGoneError:
+                _log.info(_DISCARDED, projection.id, extra={"projection": projection.id})
 
         with ThreadPoolExecutor(len(projections), "project") as threads:
             for done in [threads.submit(fold, projection) for projection in projections]:
                 done.result()
+
+    def _behind(self, projection: Projection, until: int) -> int:
+        try:
+            return max(0, until - self.store.position(projection))
+        except VersionGoneError:
+            return 0
 
     def parked(self) -> list[tuple[Projection, Parked]]:
         """Return every vehicle that a projection has parked."""
@@ -157,8 +169,12 @@ class Projecting:
         raise BadInputError("no such version follows the log", where=f"{name} {version}", remedy=remedy)
 
     def start(self, wait: Wait, heartbeats: Mapping[str, Heartbeat] = MappingProxyType({})) -> None:
-        """Follow the feed in the background, a thread for each projection; `heartbeats` by its name hear each round."""
-        self._follow_all(wait, heartbeats)
+        """Follow the feed in the background, a thread for each projection.
+
+        `heartbeats` by its name hear each round of the version that is shown.
+        """
+        self._heartbeats = heartbeats
+        self._follow_all(wait)
         name = "versions"
         self._threads[name] = threading.Thread(target=self._look, args=(wait,), name=name, daemon=True)
         self._threads[name].start()
@@ -167,23 +183,19 @@ class Projecting:
         """Look now and then which projections there are to follow."""
         while not self._stopping.wait(LOOKED_S):
             try:
-                self._follow_all(wait, {})
+                self._follow_all(wait)
             except FleettwinError as error:
                 _log.warning("it is not known which versions there are: %s", error)
 
-    def _follow_all(self, wait: Wait, heartbeats: Mapping[str, Heartbeat]) -> None:
+    def _follow_all(self, wait: Wait) -> None:
         followed = {each.id: each for each in self.followed()}
         self._now_followed = followed.keys()  # a thread ends where its projection is not among them any more
+        self._now_heard = {each.name: each.id for each in reversed(followed.values())}.values()
         for projection in followed.values():
             thread = self._threads.get(projection.id)
             if thread and thread.is_alive():
                 continue
-            self.store.prepare(projection)
-            heartbeat = heartbeats.get(projection.name) if projection.name not in self._heard else None
-            if heartbeat:
-                self._heard.add(projection.name)
-            stopping = HeardStopping(self._stopping, heartbeat) if heartbeat else self._stopping
-            arguments = (projection, wait, stopping)
+            arguments = (projection, wait)
             thread = threading.Thread(target=self._follow, args=arguments, name=projection.id, daemon=True)
             self._threads[projection.id] = thread
             thread.start()
@@ -199,6 +211,8 @@ class Projecting:
         for conflicts in count(1):
             try:
                 return self._runner(projection).retry(vehicle_id)
+            except VersionGoneError:
+                return None
             except PositionConflictError:  # another process has left out more events of it: these too, then
                 if conflicts > CONFLICTS_MAX:
                     raise
@@ -207,11 +221,18 @@ class Projecting:
     def _runner(self, projection: Projection) -> Runner:
         return LoggedRunner(projection, self.feed, self.store, self.now)
 
-    def _follow(self, projection: Projection, wait: Wait, stopping: threading.Event) -> None:
+    def _goes_on(self, projection: Projection) -> bool:
+        """Whether a projection is still followed. Its loop, which asks, has come round."""
+        heartbeat = self._heartbeats.get(projection.name)
+        if heartbeat and projection.id in self._now_heard:
+            heartbeat.beat()
+        return projection.id in self._now_followed and not self._stopping.is_set()
+
+    def _follow(self, projection: Projection, wait: Wait) -> None:
         runner: Runner | None = None
         counter = FoldCounter(projection)
         conflicts = 0
-        while not stopping.is_set() and projection.id in self._now_followed:
+        while self._goes_on(projection):
             try:
                 if runner is None:
                     runner, counter = self._runner(projection), FoldCounter(projection)
@@ -225,11 +246,14 @@ class Projecting:
                 conflicts += 1
                 if conflicts == CONFLICTS_TOLD:
                     _log.info(_TWICE, projection.id, extra={"projection": projection.id})
+            except VersionGoneError:
+                _log.info(_DISCARDED, projection.id, extra={"projection": projection.id})
+                return
             except FleettwinError as error:
                 _log.warning("%s waits: %s", projection.id, error, extra={"projection": projection.id})
                 runner = None
-                stopping.wait(BACKOFF_S)
+                self._stopping.wait(BACKOFF_S)
             except Exception:  # noqa: BLE001  # standing still shows as lag; a thread that ended would not come back
                 _log.exception("%s failed and tries again", projection.id, extra={"projection": projection.id})
                 runner = None
-                stopping.wait(BACKOFF_S)
+                self._stopping.wait(BACKOFF_S)

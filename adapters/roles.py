@@ -81,11 +81,12 @@ def republish(twin: FleetTwin, *, recreate: bool) -> None:
 
 def run_project(twin: FleetTwin, only: Collection[str]) -> None:
     """Fold the events of the topic into rows: of all projections, or of these."""
-    consumer = twin.event_consumer(only)
+    worker = twin.project_worker(only)
+    consumer = twin.event_consumer(worker)
     trouble = lambda seen: consumer.trouble or (seen.relay and seen.relay.trouble)  # noqa: E731
     with running(twin, ["project"], trouble) as (stopping,):
         err.print(f"projects {', '.join(each.name for each in chosen_projections(only))}; Ctrl-C stops")
-        others = twin.projecting_others(only)
+        others = twin.projecting_others(only, worker)
         others.start(twin.records.wait)
         try:
             consumer.run(stopping)

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from adapters.kafka.relay import Relay
     from adapters.kafka.republish import Republish
     from adapters.over_kafka import FleetOverKafka
+    from adapters.project_worker import ProjectWorker
     from adapters.set_aside_retry import SetAsideRetry
     from adapters.tokens.keys import KeySource
     from adapters.whole_reads import WholeReads
@@ -132,24 +133,28 @@ class FleetTwin:
         worker = IngestWorker(self.fleet, codec, self.records, self.set_aside, now)
         return PartitionConsumer(connection, prefix + TELEMETRY, partitions, prefix + INGEST_GROUP, worker, BATCHES_MAX)
 
-    def event_consumer(self, only: Collection[str] = ()) -> "PartitionConsumer":
-        """Return one of those who fold the events of the topic: into all projections, or into these.
+    def project_worker(self, only: Collection[str] = ()) -> "ProjectWorker":
+        """Return who folds the events of the topic: into all projections, or into these.
 
-        Raises BadInputError where the topics are not ready, or there is no such projection.
+        Raises BadInputError where there is no such projection.
         """
-        from adapters.kafka.partition_consumer import PartitionConsumer  # noqa: PLC0415  # see above
-        from adapters.kafka.published import PublishedWatch  # noqa: PLC0415
-        from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
-        from adapters.project_worker import ProjectWorker  # noqa: PLC0415
+        from adapters.project_worker import ProjectWorker  # noqa: PLC0415  # see above
 
         names = {each.name for each in chosen_projections(only)}
         chosen = [each for each in self.followed() if each.name in names]
-        connection, prefix = self._kafka(), self.config.kafka_topic_prefix
         ids = self._external_ids(registering=False)
         exchange = ids.to_local if ids else bytes
         noted = self._kafka_positions().noted
-        worker = ProjectWorker(chosen, self.log, self.read_models, self.codec, self.set_aside, now, exchange, noted)
-        group = "-".join([prefix + PROJECT_GROUP, *(f"{each.name}-v{each.version}" for each in chosen)])
+        return ProjectWorker(chosen, self.log, self.read_models, self.codec, self.set_aside, now, exchange, noted)
+
+    def event_consumer(self, worker: "ProjectWorker") -> "PartitionConsumer":
+        """Return who reads the topic for such a worker. Raises BadInputError where the topics are not ready."""
+        from adapters.kafka.partition_consumer import PartitionConsumer  # noqa: PLC0415  # see above
+        from adapters.kafka.published import PublishedWatch  # noqa: PLC0415
+        from adapters.kafka.topics import VEHICLE_EVENTS  # noqa: PLC0415
+
+        connection, prefix = self._kafka(), self.config.kafka_topic_prefix
+        group = "-".join([prefix + PROJECT_GROUP, *(f"{each.name}-v{each.version}" for each in worker.projections)])
         topic, partitions = prefix + VEHICLE_EVENTS, self.config.kafka_partitions
         watch = PublishedWatch(prefix + RELAY_GROUP, partitions, worker.published)
         return PartitionConsumer(connection, topic, partitions, group, worker, BATCH_EVENTS, watch)
@@ -264,16 +269,15 @@ class FleetTwin:
         """Rows of vehicles as they were, now and then."""
         return Snapshotting(self.records, self.codec.decode, PostgresSnapshots(fetch_from(self.records.datastore)))
 
-    def projecting_others(self, only: Collection[str]) -> Projecting:
+    def projecting_others(self, only: Collection[str], worker: "ProjectWorker") -> Projecting:
         """Return what follows the log itself: versions that became ready after those were chosen that Kafka feeds."""
-        fed = {each.id for each in self.followed()}
         chosen = {each.name for each in chosen_projections(only)}
-        return Projecting(
-            lambda: [each for each in self.followed() if each.name in chosen and each.id not in fed],
-            self.log,
-            self.read_models,
-            now,
-        )
+
+        def others() -> list[Projection]:
+            fed = {each.id for each in worker.projections}
+            return [each for each in self.followed() if each.name in chosen and each.id not in fed]
+
+        return Projecting(others, self.log, self.read_models, now)
 
     def digests(self) -> dict[tuple[str, int], str]:
         """Return a fingerprint of the rows of each projection, by its name and version."""
@@ -352,6 +356,5 @@ def fleet_twin(config: Config) -> Iterator[FleetTwin]:
         twins = PostgresTwins(conninfo).open()
         stack.callback(twins.close)
         twin = FleetTwin(config, conninfo, records, read_models, twins)
-        for projection in twin.followed():
-            read_models.prepare(projection)
+        read_models.prepare_all(twin.followed)
         yield twin

@@ -113,6 +113,7 @@ def _fill(conninfo: str, codec: AvroCodec) -> str:
         ]
         fleet.take(batches)
         for projection in PROJECTIONS:
+            models.prepare(projection)
             Runner(projection, log, models, lambda: AT).run_until(log.last_position())
     return vins[0].text
 

@@ -117,6 +117,8 @@ def _follow(conninfo: str) -> None:
     """Follow the log with every projection."""
     records = PostgresEventLog.open(conninfo)
     models = PostgresReadModels(conninfo).open()
+    for projection in PROJECTIONS:
+        models.prepare(projection)
     following = Projecting(lambda: PROJECTIONS, VehicleLog(records, AvroCodec(SchemaRegistry.load())), models, now)
     settle()
     following.start(records.wait)

@@ -10,6 +10,7 @@ FleettwinError                 anything below; the CLI prints it as one line and
 └── StoreError                 what the log or a read model holds contradicts its own rules
     ├── VersionConflictError   another writer has used this version of this vehicle
     ├── PositionConflictError  another projector has moved this position (the writer is a zombie)
+    ├── VersionGoneError       a version of a projection that is not there any more: it was discarded
     ├── UnstorableError        what no column or record has a place for, whoever writes it and however often
     └── UnknownEventError      bytes of an event or schema that this code does not know
         └── UnreadableHistoryError  of a whole vehicle: nothing can be decided on it
@@ -73,6 +74,10 @@ class VersionConflictError(StoreError):
 
 class PositionConflictError(StoreError):
     """Another projector has moved the position of this projection: this writer must stop."""
+
+
+class VersionGoneError(StoreError):
+    """A version of a projection is not there, or not any more: whoever follows it ends."""
 
 
 class UnstorableError(StoreError):

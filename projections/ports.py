@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from domain.errors import PositionConflictError
+from domain.errors import PositionConflictError, VersionGoneError
 from domain.units import Micros
 from projections.projection import Key, Projection, R, Recorded, Row, row_key
 
@@ -105,14 +105,22 @@ def overtaken(projection: Projection, what: str) -> PositionConflictError:
     return PositionConflictError(f"{projection.id}: {what}: another process has been there")
 
 
+def gone(projection: Projection) -> VersionGoneError:
+    """Return the error about a version that nobody has begun, or that was discarded."""
+    return VersionGoneError(f"{projection.id} is not there")
+
+
 class ReadModelStore(Protocol):
-    """Rows, positions and parked vehicles of projections. A projection is told apart by name and version."""
+    """Rows, positions and parked vehicles of projections. A projection is told apart by name and version.
+
+    One that is prepared is there until it is discarded. Whoever moves it never makes it anew.
+    """
 
     def prepare(self, projection: Projection) -> None:
         """Create the tables of a projection where they are missing. Safe to call from several processes at once."""
 
     def position(self, projection: Projection) -> int:
-        """Return the position up to which a projection has taken the log; 0 for one that has not begun."""
+        """Return the position up to which a projection has taken the log. Raises `VersionGoneError`."""
 
     def versions(self, projection: Projection, vehicle_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """Return the last version folded of each of these vehicles; absent: none."""
@@ -120,7 +128,8 @@ class ReadModelStore(Protocol):
     def load(self, projection: Projection, row_type: type[R], keys: Collection[Key]) -> Mapping[Key, R]:
         """Return the rows with these keys; absent: no such row. One statement, however many keys.
 
-        Raises `UnstorableError` for a key that no table has a place for, or takes it that there is none.
+        Raises `UnstorableError` for a key that no table has a place for, or takes it that there is none, and
+        `VersionGoneError` where there are no tables any more, or takes it that they are empty.
         """
 
     def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
@@ -130,7 +139,7 @@ class ReadModelStore(Protocol):
         """Note up to which position of the log all events of partitions are folded.
 
         Where this is known of all `sources`, which are the partitions of the topic, the position of the projection
-        follows the lowest of them. No position goes back.
+        follows the lowest of them. No position goes back. Raises `VersionGoneError`.
         """
 
     def rows(self, projection: Projection, row_type: type[R]) -> Iterable[R]:
@@ -140,4 +149,7 @@ class ReadModelStore(Protocol):
         """Return the parked vehicles."""
 
     def commit(self, projection: Projection, commit: Commit) -> None:
-        """Write a step. Raises `PositionConflictError`, and `UnstorableError` for what no table has a place for."""
+        """Write a step.
+
+        Raises `PositionConflictError`, `UnstorableError` for what no table has a place for, and `VersionGoneError`.
+        """

@@ -16,13 +16,13 @@ BATCH_EVENTS: Final = 4_000  # events folded in one transaction
 class Runner:
     """Moves one projection along a feed.
 
-    `now` gives the time of parking; the only clock that a runner reads is the one it is given.
+    `now` gives the time of parking; the only clock that a runner reads is the one it is given. Raises
+    `VersionGoneError` where the projection is not there: somebody else makes it, and discards it.
     """
 
     folder_type: ClassVar[type[Folder]] = Folder
 
     def __init__(self, projection: Projection, feed: Feed, store: ReadModelStore, now: Callable[[], Micros]) -> None:
-        store.prepare(projection)
         self._feed = feed
         self._store = store
         self._position = store.position(projection)

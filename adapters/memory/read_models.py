@@ -11,7 +11,7 @@ from adapters.projection_versions import ShownRows
 from adapters.twins import Projected
 from domain.units import Micros
 from projections.history import Kept
-from projections.ports import Commit, Parked, overtaken
+from projections.ports import Commit, Parked, gone, overtaken
 from projections.projection import Key, Projection, R, Row, row_key, row_spec
 from projections.storable import check_row
 
@@ -19,7 +19,10 @@ _Name = tuple[str, int]
 
 
 class MemoryReadModels:
-    """Implements `projections.ports.ReadModelStore`, for any number of threads; `clock` dates what is written."""
+    """Implements `projections.ports.ReadModelStore`, for any number of threads; `clock` dates what is written.
+
+    Every version of a projection is there, but for those that are discarded.
+    """
 
     def __init__(self, clock: Callable[[], Micros] = now) -> None:
         self._clock = clock
@@ -31,13 +34,28 @@ class MemoryReadModels:
         self._consumed: defaultdict[_Name, dict[str, int]] = defaultdict(dict)
         self._complete: defaultdict[_Name, dict[str, int]] = defaultdict(dict)
         self._rows: defaultdict[tuple[_Name, type[Row]], dict[Key, Row]] = defaultdict(dict)
+        self._discarded: set[_Name] = set()
 
     def prepare(self, projection: Projection) -> None:
-        """Do nothing: there are no tables to make."""
+        """Let a version be there that was discarded: there are no tables to make."""
+        with self._lock:
+            self._discarded.discard(_name(projection))
+
+    def discard(self, projection: Projection) -> None:
+        """Forget a version."""
+        name = _name(projection)
+        with self._lock:
+            self._discarded.add(name)
+            self._positions.pop(name, None)
+            for kept in (self._versions, self._projected, self._parked, self._consumed, self._complete):
+                kept.pop(name, None)
+            for row_type in projection.row_types:
+                self._rows.pop((name, row_type), None)
 
     def position(self, projection: Projection) -> int:
-        """Return the position of a projection; 0 for one that has not begun."""
+        """Return the position of a projection. Raises VersionGoneError."""
         with self._lock:
+            self._check_there(projection)
             return self._positions[_name(projection)]
 
     def versions(self, projection: Projection, vehicle_ids: Collection[UUID]) -> Mapping[UUID, int]:
@@ -56,6 +74,7 @@ class MemoryReadModels:
         """Note up to which position of the log all events of partitions are folded."""
         name = _name(projection)
         with self._lock:
+            self._check_there(projection)
             known = self._complete[name]
             for source, position in positions.items():
                 known[source] = max(position, known.get(source, 0))
@@ -121,10 +140,11 @@ class MemoryReadModels:
             return dict(self._parked[_name(projection)])
 
     def commit(self, projection: Projection, commit: Commit) -> None:
-        """Write a step, or nothing. Raises PositionConflictError, UnstorableError."""
+        """Write a step, or nothing. Raises PositionConflictError, UnstorableError, VersionGoneError."""
         name = _name(projection)
         upserts = {row_type: [_typed(row) for row in rows] for row_type, rows in commit.upserts.items()}
         with self._lock:
+            self._check_there(projection)
             self._check(projection, commit)
             if commit.expected_position is not None:
                 self._positions[name] = commit.position
@@ -147,6 +167,10 @@ class MemoryReadModels:
             for each in commit.park:
                 known = parked.get(each.vehicle_id)
                 parked[each.vehicle_id] = _with_newest(each, known.newest_version) if known else each
+
+    def _check_there(self, projection: Projection) -> None:
+        if _name(projection) in self._discarded:
+            raise gone(projection)
 
     def _check(self, projection: Projection, commit: Commit) -> None:
         name = _name(projection)

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow, tuple_row
 
 from adapters.clock import now
 from adapters.postgres.conninfo import bounded
-from adapters.postgres.read_models import table_name
+from adapters.postgres.read_models import TABLES_LOCK, table_name
 from adapters.projection_versions import Shown, VersionState
 from domain.errors import BadInputError, StoreError
 from projections.projection import Projection, row_spec
@@ -24,7 +24,7 @@ _HELD_LOCK: Final = 0x666C_6565  # the class of the advisory locks of versions; 
 _INT4_MAX: Final = 0x7FFF_FFFF
 # Everything that is kept by projection and version, beside its rows.
 _BOOKKEEPING: Final[tuple[LiteralString, ...]] = (
-    "projection_positions",  # first: who follows waits for it before it writes rows
+    "projection_positions",  # first: whoever writes rows holds it until they are written, and without it writes none
     "projection_versions",
     "projection_vehicles",
     "projection_sources",
@@ -135,6 +135,7 @@ class PostgresProjectionVersions:
     def clear(self, projection: Projection) -> None:
         """Forget everything that is kept under a version, and delete its tables, all at once."""
         with self._connection() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [TABLES_LOCK])
             for table_of_all in _BOOKKEEPING:
                 connection.execute(
                     sql.SQL("DELETE FROM {} WHERE projection = %s AND version = %s").format(

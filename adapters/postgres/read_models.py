@@ -12,7 +12,14 @@ from uuid import UUID
 
 import psycopg
 from psycopg import Connection
-from psycopg.errors import DeadlockDetected, DiskFull, NotNullViolation, ProgramLimitExceeded, UniqueViolation
+from psycopg.errors import (
+    DeadlockDetected,
+    DiskFull,
+    NotNullViolation,
+    ProgramLimitExceeded,
+    UndefinedTable,
+    UniqueViolation,
+)
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
@@ -26,7 +33,7 @@ from adapters.projection_versions import ShownRows, at_version
 from adapters.twins import SEEN_ROWS
 from domain.errors import BadInputError, PositionConflictError, StoreError, UnstorableError
 from projections.history import Kept
-from projections.ports import Commit, Parked
+from projections.ports import Commit, Parked, gone
 from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_key, row_spec
 
 CONNECTIONS_MAX: Final = 4
@@ -34,7 +41,7 @@ ROWS_FETCHED: Final = 5_000  # from a server-side cursor at a time
 # In a page that is half empty a new version of a row finds room, so that it needs no entry in an index, and takes the
 # room of those that nobody sees any more: there is little to vacuum.
 _REWRITTEN: Final = "fillfactor = 50, autovacuum_vacuum_scale_factor = 1, autovacuum_analyze_scale_factor = 2"
-_TABLES_LOCK: Final = 0x666C_6565_0000_0001  # the advisory lock under which tables are made
+TABLES_LOCK: Final = 0x666C_6565_0000_0001  # the advisory lock under which tables are made, and discarded
 
 _TYPES: Final[Mapping[str, ElementType]] = {
     "uuid": "uuid",
@@ -75,24 +82,22 @@ class PostgresReadModels:
 
     def prepare(self, projection: Projection) -> None:
         """Create the tables of a projection where they are missing; they show the API what it may see of them."""
+        self.prepare_all(lambda: [projection])
+
+    def prepare_all(self, wanted: Callable[[], Iterable[Projection]]) -> None:
+        """Prepare what `wanted` returns: it is asked when nothing can be discarded until this is done."""
         with self._transaction() as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
-            for row_type in projection.row_types:
-                connection.execute(_create(projection, row_spec(row_type)))
-                _check(connection, projection, row_spec(row_type))
-                table = table_name(projection, row_spec(row_type))
-                connection.execute("SELECT protect_vehicles(%s::regclass, 'vehicle_id')", [table])
-            connection.execute(
-                "INSERT INTO projection_positions (projection, version, position) VALUES (%s, %s, 0)"
-                " ON CONFLICT DO NOTHING",
-                [projection.name, projection.version],
-            )
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [TABLES_LOCK])
+            for projection in wanted():
+                _prepare(connection, projection)
 
     def position(self, projection: Projection) -> int:
-        """Return the position of a projection; 0 for one that has not begun."""
+        """Return the position of a projection. Raises VersionGoneError."""
         statement: LiteralString = "SELECT position FROM projection_positions WHERE projection = %s AND version = %s"
         found = self._fetch(statement, [projection.name, projection.version])
-        return int(found[0][0]) if found else 0
+        if not found:
+            raise gone(projection)
+        return int(found[0][0])
 
     def versions(self, projection: Projection, vehicle_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """Return the last version folded of each of these vehicles; absent: none."""
@@ -115,9 +120,11 @@ class PostgresReadModels:
         name = [projection.name, projection.version]
         with self._transaction() as connection:
             # One after the other: the last of several processes that do this sees what the others have noted.
-            connection.execute(
+            there = connection.execute(
                 "SELECT FROM projection_positions WHERE projection = %s AND version = %s FOR NO KEY UPDATE", name
             )
+            if not there.rowcount:
+                raise gone(projection)
             connection.execute(
                 "INSERT INTO projection_sources AS s (projection, version, source, next, complete)"
                 " SELECT %s, %s, n.source, 0, n.complete FROM unnest(%b::text[], %b::bigint[]) AS n (source, complete)"
@@ -150,7 +157,8 @@ class PostgresReadModels:
         )
         parameters = [array(_TYPES[c.kind], list(values)) for c, values in zip(columns, of_keys, strict=True)]
         make = row_type._make  # type: ignore[attr-defined]  # a NamedTuple
-        rows = self._fetch(_sql(statement), parameters)
+        with self._gone_without_tables(projection):
+            rows = self._fetch(_sql(statement), parameters)
         return {tuple(row[place] for place in places): make(row) for row in rows}
 
     def rows(self, projection: Projection, row_type: type[R]) -> Iterable[R]:
@@ -211,9 +219,12 @@ class PostgresReadModels:
         return {row[0]: Parked._make(row) for row in found}
 
     def commit(self, projection: Projection, commit: Commit) -> None:
-        """Write a step in one transaction, or nothing. Raises PositionConflictError, UnstorableError."""
+        """Write a step in one transaction, or nothing.
+
+        Raises PositionConflictError, UnstorableError, VersionGoneError.
+        """
         timed = COMMIT_SECONDS.labels(projection_label(projection.name, projection.version)).time()
-        with timed, self._connection() as connection:
+        with timed, self._gone_without_tables(projection), self._connection() as connection:
             try:
                 # To look first whether there is a row with a key costs a third of writing one; hardly ever is there.
                 _write(connection, projection, commit, over_blocks=False)
@@ -224,6 +235,16 @@ class PostgresReadModels:
         with self._connection() as connection, connection.cursor(binary=True) as cursor:
             # A plan that is kept is one for a table as small as it was, until its statistics are taken.
             return cursor.execute(statement, parameters, prepare=False).fetchall()
+
+    @contextmanager
+    def _gone_without_tables(self, projection: Projection) -> Iterator[None]:
+        """Raise VersionGoneError where a table is not there because its version is not."""
+        try:
+            yield
+        except StoreError as error:
+            if isinstance(error.__cause__, UndefinedTable):
+                self.position(projection)
+            raise
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection[TupleRow]]:
@@ -267,6 +288,18 @@ def _check_if_heard(connection: Connection[TupleRow]) -> None:
         ConnectionPool.check_connection(connection)
 
 
+def _prepare(connection: Connection[TupleRow], projection: Projection) -> None:
+    for row_type in projection.row_types:
+        connection.execute(_create(projection, row_spec(row_type)))
+        _check(connection, projection, row_spec(row_type))
+        table = table_name(projection, row_spec(row_type))
+        connection.execute("SELECT protect_vehicles(%s::regclass, 'vehicle_id')", [table])
+    connection.execute(
+        "INSERT INTO projection_positions (projection, version, position) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING",
+        [projection.name, projection.version],
+    )
+
+
 def _check(connection: Connection[TupleRow], projection: Projection, spec: RowSpec) -> None:
     """Refuse a table that was made from a row type which has been changed since."""
     found = connection.execute(
@@ -297,6 +330,10 @@ def _write(connection: Connection[TupleRow], projection: Projection, commit: Com
     name = [projection.name, projection.version]
     with pipelined(connection) as answered:
         expected: list[Expected] = []
+        # First, as who discards it does: then it stays until this is written, or nothing of this is.
+        there = connection.execute(
+            "SELECT FROM projection_positions WHERE projection = %s AND version = %s FOR KEY SHARE", name
+        )
         if commit.expected_position is not None:
             moved = connection.execute(
                 "UPDATE projection_positions SET position = %s"
@@ -321,6 +358,8 @@ def _write(connection: Connection[TupleRow], projection: Projection, commit: Com
                 [*name, *parked],
             )
         answered()
+        if not there.rowcount:
+            raise gone(projection)
         for each in expected:
             each.check()
 

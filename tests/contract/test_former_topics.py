@@ -77,6 +77,7 @@ def write(place: Place, events: Sequence[Any], codec: AvroCodec) -> None:
     place.log.append(stored, (), [CAR.entry])
     feed = VehicleLog(place.log, codec)
     for projection in PROJECTIONS:
+        place.models.prepare(projection)
         Runner(projection, feed, place.models, lambda: T0).run_until(place.log.last_position())
 
 
@@ -151,6 +152,7 @@ def test_rows_of_the_old_log_are_those_of_a_log_that_was_always_new(
     write(new, [*map(as_told_later, CAR.events)], later)
     feed = VehicleLog(old.log, later)
     for projection in PROJECTIONS:
+        again.models.prepare(projection)
         Runner(projection, feed, again.models, lambda: T0).run_until(old.log.last_position())
         assert again.models.parked(projection) == {}
     assert digests(again.models) == digests(new.models) == digests(old.models)

@@ -10,8 +10,10 @@ import psycopg
 import pytest
 
 from adapters.postgres.event_store import PostgresEventLog
+from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.read_models import PostgresReadModels
-from domain.errors import PositionConflictError, StoreError, UnstorableError
+from adapters.projection_versions import VersionState
+from domain.errors import PositionConflictError, StoreError, UnstorableError, VersionGoneError
 from projections.ports import Commit, Moved
 from projections.projection import Projection, Row, table
 
@@ -96,6 +98,53 @@ def test_a_projection_that_was_changed_without_a_new_version_is_refused(store: P
     with pytest.raises(StoreError, match=r"sample v1: table readings .* needs a new version"):
         store.prepare(changed)
     store.prepare(Projection("sample", 2, (ChangedReadingRow,), {}, lambda _: ()))
+
+
+def test_what_is_being_discarded_is_neither_written_nor_made_anew(
+    fresh_database: str, store: PostgresReadModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last table cannot be deleted yet when a step of it comes, and a process starts."""
+    monkeypatch.setattr(PostgresProjectionVersions, "_await_views", lambda *_: None)
+    versions = PostgresProjectionVersions(fresh_database)
+    versions.begin(VersionState("sample", 1, False, 0))
+    with (
+        ThreadPoolExecutor(3) as threads,
+        psycopg.connect(fresh_database) as reading,
+        psycopg.connect(fresh_database, autocommit=True) as asking,
+    ):
+
+        def await_waiting(number: int) -> None:
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            while asking.execute(waiting).fetchone() != (number,):
+                assert not any(each.done() for each in begun)
+
+        reading.execute("LOCK TABLE sample_v1_readings IN ACCESS SHARE MODE")
+        begun: list[Future[None]] = [threads.submit(versions.discard, SAMPLE)]
+        await_waiting(1)
+        begun.append(threads.submit(store.commit, SAMPLE, Commit(versions={CAR: Moved(0, 1)})))
+        await_waiting(2)
+        begun.append(threads.submit(store.prepare_all, lambda: [SAMPLE for _ in versions.kept()]))
+        await_waiting(3)
+        reading.commit()
+        begun[0].result(ENDS_WITHIN_S)
+        with pytest.raises(VersionGoneError):
+            begun[1].result(ENDS_WITHIN_S)
+        begun[2].result(ENDS_WITHIN_S)
+        left = asking.execute(
+            "SELECT (SELECT count(*) FROM pg_tables WHERE starts_with(tablename, 'sample_v1_'))"
+            " + (SELECT count(*) FROM projection_positions) + (SELECT count(*) FROM projection_vehicles)"
+        )
+        assert left.fetchone() == (0,)
+
+
+def test_a_table_that_somebody_dropped_is_no_version_that_was_discarded(
+    fresh_database: str, store: PostgresReadModels
+) -> None:
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("DROP TABLE sample_v1_readings")
+    with pytest.raises(StoreError, match=r"relation .* does not exist") as raised:
+        store.commit(SAMPLE, Commit(0, 1, upserts={ReadingRow: ROWS}))
+    assert not isinstance(raised.value, VersionGoneError)
 
 
 def test_a_step_that_the_database_refuses_writes_nothing(store: PostgresReadModels) -> None:

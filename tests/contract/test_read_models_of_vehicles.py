@@ -94,6 +94,7 @@ def test_the_rows_of_a_vehicle_are_the_same_in_both_stores(
     for each in PROJECTIONS:
         projection: Projection = replace(each, version=version)
         runner(projection, feed, memory).run_until(feed.last_position())
+        postgres.prepare(projection)
         for size in itertools.cycle(sizes):  # a restart after each step
             if not runner(projection, feed, postgres).step(size):
                 break
@@ -107,6 +108,7 @@ def test_a_whole_number_comes_back_exactly(postgres: PostgresReadModels, number:
     car = Car()
     car.observe(Stream().batch(sample(CABIN_TEMPERATURE, 0, number)))
     projection: Projection = replace(DIAGNOSTICS, version=next(_versions))
+    postgres.prepare(projection)
     runner(projection, ListFeed(recorded(car.events)), postgres).step()
 
     (row,) = postgres.rows(projection, DiagnosticsSignalRow)

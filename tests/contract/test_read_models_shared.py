@@ -13,11 +13,11 @@ from uuid import UUID
 
 import pytest
 
-from domain.errors import PositionConflictError
+from domain.errors import PositionConflictError, VersionGoneError
 from domain.events import VehicleDecommissioned, VehicleEvent
 from domain.units import Micros
 from projections.ports import Commit, Moved, Parked, ReadModelStore
-from projections.projection import Recorded, Rows
+from projections.projection import Projection, Recorded, Rows
 from tests.support.batches import T0
 from tests.support.read_models import CAR, OTHER_CAR, SAMPLE, ReadingRow, projection
 from tests.support.read_side import ListFeed, recorded, runner
@@ -142,6 +142,42 @@ def test_a_version_that_stays_is_compared_and_not_moved(store: ReadModelStore) -
     assert store.versions(SAMPLE, [CAR]) == {CAR: 4}
     store.commit(SAMPLE, Commit(versions={CAR: Moved(4, 5), OTHER_CAR: Moved(0, 1)}))
     assert store.versions(SAMPLE, [CAR, OTHER_CAR]) == {CAR: 5, OTHER_CAR: 1}
+
+
+# --- versions that are discarded --------------------------------------------------------------------------------------
+
+TOO_LATE: Mapping[str, Commit] = {
+    "everything": full(),
+    "nothing": Commit(),
+    "the position": Commit(7, 9),
+    "a partition that is new": Commit(consumed={TWO: Moved(0, 3)}),
+    "a vehicle that is new": Commit(versions={OTHER_CAR: Moved(0, 2)}),
+    "rows": Commit(upserts={ReadingRow: [ReadingRow(OTHER_CAR, "Level")]}),
+    "a vehicle that is parked": Commit(park=[parked(OTHER_CAR)]),
+}
+
+
+@pytest.mark.parametrize("commit", TOO_LATE.values(), ids=TOO_LATE)
+def test_who_moves_a_version_that_is_discarded_writes_nothing(
+    store: ReadModelStore, discard: Callable[[Projection], None], commit: Commit
+) -> None:
+    begun(store).complete(SAMPLE, {ONE: 40}, [ONE])
+    moving = runner(SAMPLE, ListFeed([]), store)
+    discard(SAMPLE)
+    for late in (
+        partial(store.commit, SAMPLE, commit),
+        partial(store.complete, SAMPLE, {TWO: 40}, [TWO]),
+        partial(store.position, SAMPLE),
+        partial(runner, SAMPLE, ListFeed([]), store),
+        partial(moving.retry, CAR),
+    ):
+        with pytest.raises(VersionGoneError, match="sample v1 is not there"):
+            late()
+    store.prepare(SAMPLE)
+    assert everything(store) == (0, {}, {}, {}, [])
+    store.commit(SAMPLE, Commit(0, 1, consumed={ONE: Moved(0, 1)}))
+    store.complete(SAMPLE, {TWO: 40}, [ONE, TWO])
+    assert store.position(SAMPLE) == 1  # of the first nothing is known any more
 
 
 # --- parked vehicles --------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from adapters import demo, rebuild, versions_commands
+from adapters import demo, projecting, rebuild, versions_commands
 from adapters.clock import now
 from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.read_models import PostgresReadModels
@@ -133,6 +133,61 @@ def test_what_is_read_at_one_moment_is_of_the_version_that_is_shown_then(world: 
             assert (after.projection.version, after.position, list(after.of(TripRow))) == (2, 0, [])
         assert (before.projection.version, before.position) == (1, world.log.last_position())
         assert {row.vehicle_id for row in before.of(TripRow)} == {*ids(world)}
+
+
+def test_whoever_follows_a_version_that_is_discarded_does_not_make_it_anew(
+    world: World, fresh_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "adapters.projecting")
+    monkeypatch.setattr(projecting, "LOOKED_S", 3_600.0)  # what is remembered of the versions is old
+    versions, (live, beside) = (
+        PostgresProjectionVersions(fresh_database),
+        (named("media"), at_version(named("media"), 2)),
+    )
+    world.models.prepare(beside)
+    versions.begin(VersionState("media", 2, False, 0))
+    versions.ready("media", 2)
+    feed = VehicleLog(world.log, CODEC)
+    following = projecting.Projecting(lambda: followed_projections(versions), feed, world.models, now)
+    following.start(world.log.wait)
+    try:
+        versions.switch("media", 2, 1)
+        discarding = threading.Thread(target=versions.discard, args=(live,))
+        discarding.start()
+        car = full_car(90)
+        for number in itertools.count(500):  # while it is discarded, and once afterwards
+            at_it = discarding.is_alive()
+            car.play(T0 + number * SECOND, f"title {number}")
+            world.append(car)
+            if not at_it:
+                break
+        ending = following._threads[live.id]
+        ending.join(60)
+        assert not ending.is_alive()
+    finally:
+        following.stop()
+    following.catch_up()
+    assert versions_left(fresh_database, "media") == {2}
+    assert world.models.position(beside) == world.log.last_position()
+    said = [each.getMessage() for each in caplog.records if each.levelname != "INFO" or live.id in each.getMessage()]
+    assert said == ["media v1 was discarded, and is not followed any more"]
+
+
+def versions_left(database: str, name: str) -> set[int]:
+    """Return the versions of a projection that there is anything of."""
+    kept = ("projection_positions", "projection_versions", "projection_vehicles", "projection_sources")
+    with psycopg.connect(database) as connection:
+        found = [
+            *connection.execute(
+                " UNION ".join(f"SELECT version FROM {each} WHERE projection = %(name)s" for each in kept).encode(),
+                {"name": name},
+            ).fetchall(),
+            *connection.execute(
+                "SELECT substring(tablename FROM '_v([0-9]+)_')::int FROM pg_tables WHERE starts_with(tablename, %s)",
+                [f"{name}_v"],
+            ).fetchall(),
+        ]
+    return {version for (version,) in found}
 
 
 def test_rebuild_compare_switch_and_rollback_on_the_command_line(fleettwin: CommandLine) -> None:

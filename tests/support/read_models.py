@@ -1,6 +1,6 @@
 """A projection with every kind of column, and the stores of its rows, in memory and on PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from uuid import UUID
 
@@ -9,6 +9,7 @@ import pytest
 
 from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.event_store import PostgresEventLog
+from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.postgres.read_models import PostgresReadModels
 from projections.ports import ReadModelStore
 from projections.projection import Projection, table
@@ -62,6 +63,14 @@ def postgres_store(database: str) -> Iterator[PostgresReadModels]:
 @pytest.fixture(params=["memory", "postgres"])
 def store(request: pytest.FixtureRequest) -> ReadModelStore:
     return new_store(request, request.param)
+
+
+@pytest.fixture
+def discard(request: pytest.FixtureRequest, store: ReadModelStore) -> Callable[[Projection], None]:
+    """Give what discards a version of a projection."""
+    if isinstance(store, MemoryReadModels):
+        return store.discard
+    return PostgresProjectionVersions(request.getfixturevalue("database")).discard
 
 
 def new_store(request: pytest.FixtureRequest, kind: str) -> ReadModelStore:

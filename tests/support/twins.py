@@ -223,6 +223,8 @@ class World:
         self.twins = twins
         self.api = Api(twins, CATALOGUE, CODEC.decode)
         feed = VehicleLog(log, CODEC)
+        for projection in PROJECTIONS:
+            models.prepare(projection)
         self._runners = [Runner(projection, feed, models, lambda: T0) for projection in PROJECTIONS]
         self._written: dict[UUID, int] = {}  # the version of each car; a car may be written to other worlds as well
 

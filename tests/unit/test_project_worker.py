@@ -18,7 +18,7 @@ from adapters.projecting import Projecting
 from adapters.received import Received
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
-from domain.errors import PositionConflictError, StoreError
+from domain.errors import PositionConflictError, StoreError, VersionGoneError
 from domain.events import EVENT_TYPES, VehicleEvent, VehicleRegistered
 from domain.units import Micros
 from projections.digest import digest
@@ -288,6 +288,61 @@ def test_a_projection_that_is_behind_the_others_takes_from_the_log_what_it_lacks
     for projection in PROJECTIONS:
         assert digest(rows, projection) == digest(expected, projection)
         assert rows.consumed(projection, [SOURCE]) == {SOURCE: everything[-1].position + 1}
+
+
+def test_a_version_that_is_discarded_is_left_out_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log, everything, expected = published()
+    rows, (discarded, *others) = MemoryReadModels(), PROJECTIONS
+    worker = ProjectWorker(PROJECTIONS, log, rows, codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    worker.take(everything[:1])
+    rows.discard(discarded)
+    monkeypatch.setattr(project_worker, "FOLLOWED_S_MAX", -1.0)  # what would go through the log
+    with caplog.at_level("INFO"):
+        worker.take(everything[1:3])
+        worker.published({SOURCE: everything[2].position}, [SOURCE])
+        worker.revoke([SOURCE])
+        assert worker.assign([SOURCE]) == {SOURCE: everything[2].position + 1}
+        worker.take(everything[3:])
+    said = f"{discarded.id} was discarded, and is left out of what is folded"
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [("INFO", said)]
+    assert worker.projections == others
+    for projection in others:
+        assert digest(rows, projection) == digest(expected, projection)
+    with pytest.raises(VersionGoneError):
+        rows.position(discarded)
+
+
+@pytest.mark.parametrize("begins", ["assign", "restart", "published"])
+def test_what_is_discarded_is_not_begun_anew(begins: str) -> None:
+    log, everything, _ = published()
+    rows, (discarded, *others) = MemoryReadModels(), PROJECTIONS
+    worker = ProjectWorker(PROJECTIONS, log, rows, codec(), MemorySetAside(), now)
+    worker.assign([SOURCE])
+    worker.take(everything[:3])
+    rows.discard(discarded)
+    if begins == "assign":
+        assert worker.assign([SOURCE]) == {SOURCE: everything[2].position + 1}
+    elif begins == "restart":
+        worker.restart({SOURCE: everything[-1].position})
+    else:
+        worker.published({SOURCE: 1}, [SOURCE])
+    assert worker.projections == others
+    assert rows.versions(discarded, [VEHICLE_ID]) == {}
+
+
+def test_where_everything_is_discarded_records_are_passed_over() -> None:
+    log, everything, _ = published()
+    rows, counting = MemoryReadModels(), Counting()
+    worker = ProjectWorker(PROJECTIONS[:1], log, rows, counting, MemorySetAside(), now)
+    rows.discard(PROJECTIONS[0])
+    assert worker.assign([SOURCE]) == {SOURCE: 0}
+    worker.take(everything)
+    worker.published({SOURCE: 1}, [SOURCE])
+    worker.restart({SOURCE: 1})
+    assert (counting.decoded, worker.projections) == ([], [])
 
 
 def test_where_one_projection_is_overtaken_the_others_begin_anew_with_it() -> None:
