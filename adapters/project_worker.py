@@ -88,6 +88,10 @@ class _Projector:
         self._folder.begin()
         self.take([], positions)
 
+    def complete(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
+        """Note up to which positions of the log partitions are folded."""
+        self._store.complete(self.projection, positions, self._positions, sources)
+
     def take(self, events: Sequence[Recorded], after: Mapping[str, int]) -> None:
         """Fold events, after which partitions are read from `after` on."""
         consumed = {source: Moved(self._positions[source], position) for source, position in after.items()}
@@ -120,7 +124,6 @@ class ProjectWorker:
         self._threads = ThreadPoolExecutor(len(projections), "project")
         self._names = ", ".join(each.id for each in projections)
         self._log = log
-        self._store = store
         self._codec = codec
         self._set_aside = set_aside
         self._said = SetAsideSaid(_log)
@@ -191,9 +194,12 @@ class ProjectWorker:
         SET_ASIDE.inc(len(refused))
 
     def published(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
-        """Know up to which positions of the log all events of partitions are folded."""
+        """Know up to which positions of the log all events of partitions are folded.
+
+        Raises PositionConflictError where the store does not have what was read of them, or another worker has more.
+        """
         for projector in self._projectors:
-            self._store.complete(projector.projection, positions, sources)
+            projector.complete(positions, sources)
 
     def _read(self, record: Received) -> Recorded:
         """Return the event that a record holds. Raises UnreadableError for one that is none of the log's."""

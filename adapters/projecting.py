@@ -207,6 +207,12 @@ class Projecting:
     def _runner(self, projection: Projection) -> Runner:
         return LoggedRunner(projection, self.feed, self.store, self.now)
 
+    def _lost(self, runner: Runner) -> bool:
+        """Whether the database has crashed, which nobody sees who waits for events, and has lost what was written."""
+        # A version that is not followed any more has no position because it was deleted.
+        of = runner.projection
+        return self.store.position(of) < runner.position and of.id in {each.id for each in self.followed()}
+
     def _follow(self, projection: Projection, wait: Wait, stopping: threading.Event) -> None:
         runner: Runner | None = None
         counter = FoldCounter(projection)
@@ -218,8 +224,8 @@ class Projecting:
                 with COLLECTOR.held():
                     taken = runner.step()
                 counter.tell(runner.counts)
-                if not taken:
-                    wait(runner.position, WAIT_MS)
+                if not taken and wait(runner.position, WAIT_MS) <= runner.position and self._lost(runner):
+                    runner = None
             except PositionConflictError:
                 runner = None  # another process does the same work: go on from where it is
                 conflicts += 1

@@ -13,7 +13,9 @@ from adapters.projecting import CONFLICTS_TOLD, Projecting
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
 from domain.errors import PositionConflictError
-from tests.support.events import codec
+from projections.digest import digest
+from tests.support.events import codec, example_events
+from tests.support.read_side import kept_of, put_back
 
 
 @pytest.mark.parametrize(("conflicts", "told"), [(CONFLICTS_TOLD - 1, 0), (2 * CONFLICTS_TOLD, 1)])
@@ -43,3 +45,26 @@ def test_that_others_do_the_same_work_all_the_time_is_said_once(
         following.stop()
     said = [each.getMessage() for each in caplog.records if each.name == "adapters.projecting"]
     assert [each.startswith("other processes fold into navigation v1, too,") for each in said] == [True] * told
+
+
+def test_what_the_database_has_lost_while_nothing_happened_is_folded_again() -> None:
+    projection, rows, expected = PROJECTIONS[0], MemoryReadModels(), MemoryReadModels()
+    log = VehicleLog(MemoryEventLog(now), codec())
+    log.append(example_events())
+    end = log.last_position()
+    Projecting(lambda: [projection], log, expected, now).catch_up()
+    before, lost, again = kept_of(rows), threading.Event(), threading.Event()
+
+    def wait(after_position: int, timeout_ms: int) -> int:
+        (again if lost.is_set() else lost).set()
+        if not again.is_set():
+            put_back(rows, before)
+        threading.Event().wait(timeout_ms / 100_000)
+        return after_position
+
+    following = Projecting(lambda: [projection], log, rows, now)
+    following.start(wait)
+    assert again.wait(60)
+    following.stop()
+    assert rows.position(projection) == end
+    assert digest(rows, projection) == digest(expected, projection)
