@@ -90,6 +90,10 @@ class _Projector:
         self._folder.begin()
         self.take([], positions)
 
+    def complete(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
+        """Note up to which positions of the log partitions are folded."""
+        self._store.complete(self.projection, positions, self._positions, sources)
+
     def take(self, events: Sequence[Recorded], after: Mapping[str, int]) -> None:
         """Fold events, after which partitions are read from `after` on."""
         consumed = {source: Moved(self._positions[source], position) for source, position in after.items()}
@@ -121,7 +125,6 @@ class ProjectWorker:
         self._projectors = [_Projector(each, log, store, now) for each in projections]
         self._threads = ThreadPoolExecutor(len(projections), "project")
         self._log = log
-        self._store = store
         self._codec = codec
         self._set_aside = set_aside
         self._said = SetAsideSaid(_log)
@@ -201,8 +204,11 @@ class ProjectWorker:
         SET_ASIDE.inc(len(refused))
 
     def published(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
-        """Know up to which positions of the log all events of partitions are folded."""
-        self._each(lambda each: self._store.complete(each.projection, positions, sources))
+        """Know up to which positions of the log all events of partitions are folded.
+
+        Raises PositionConflictError where the store does not have what was read of them, or another worker has more.
+        """
+        self._each(lambda each: each.complete(positions, sources))
 
     def _each(self, do: Callable[[_Projector], _T]) -> dict[str, _T]:
         """Return what is done with each projection, by its id; leave out those that are not there any more."""

@@ -228,6 +228,10 @@ class Projecting:
             heartbeat.beat()
         return projection.id in self._now_followed and not self._stopping.is_set()
 
+    def _lost(self, runner: Runner) -> bool:
+        """Whether the database has crashed, which nobody sees who waits for events, and has lost what was written."""
+        return self.store.position(runner.projection) < runner.position
+
     def _follow(self, projection: Projection, wait: Wait) -> None:
         runner: Runner | None = None
         counter = FoldCounter(projection)
@@ -239,8 +243,8 @@ class Projecting:
                 with COLLECTOR.held():
                     taken = runner.step()
                 counter.tell(runner.counts)
-                if not taken:
-                    wait(runner.position, WAIT_MS)
+                if not taken and wait(runner.position, WAIT_MS) <= runner.position and self._lost(runner):
+                    runner = None
             except PositionConflictError:
                 runner = None  # another process does the same work: go on from where it is
                 conflicts += 1

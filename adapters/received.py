@@ -61,4 +61,7 @@ class Published(Protocol):
     """Is told how much of the log a reader of its topic has seen."""
 
     def __call__(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
-        """Know that partitions are read up to positions of the log; `sources` are all partitions of the topic."""
+        """Know that partitions are read up to positions of the log; `sources` are all partitions of the topic.
+
+        Raises PositionConflictError where that is not so any more: they are to be read anew.
+        """

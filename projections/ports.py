@@ -102,7 +102,8 @@ class Commit:
 
 def overtaken(projection: Projection, what: str) -> PositionConflictError:
     """Return the error of a commit that comes too late."""
-    return PositionConflictError(f"{projection.id}: {what}: another process has been there")
+    why = "another process has been there, or the database has crashed"
+    return PositionConflictError(f"{projection.id}: {what}: {why}")
 
 
 def gone(projection: Projection) -> VersionGoneError:
@@ -135,11 +136,20 @@ class ReadModelStore(Protocol):
     def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
         """Return what a projection reads next in each of these partitions; absent: nothing has been read yet."""
 
-    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
+    def complete(
+        self,
+        projection: Projection,
+        positions: Mapping[str, int],
+        consumed: Mapping[str, int],
+        sources: Collection[str],
+    ) -> None:
         """Note up to which position of the log all events of partitions are folded.
 
         Where this is known of all `sources`, which are the partitions of the topic, the position of the projection
-        follows the lowest of them. No position goes back. Raises `VersionGoneError`.
+        follows the lowest of them. No position goes back. Raises `PositionConflictError`, and notes nothing, if what
+        is read next in one of these partitions is not what `consumed` says, as `commit` does: else a partition that
+        was read, and lost in a crash of the database, would count as folded. Absent: nothing has been read yet.
+        Raises `VersionGoneError`.
         """
 
     def rows(self, projection: Projection, row_type: type[R]) -> Iterable[R]:

@@ -198,13 +198,13 @@ class PartitionConsumer:
             consumer.resume(partition)
 
     def _say_overtaken(self, error: FleettwinError) -> None:
-        """Say, once in a while, that another process has been quicker: one that does the same work always is."""
+        """Say, once in a while, that the store has another position: always so where others do the same work."""
         if time.monotonic() < self._overtaken_said_s + SAID_AGAIN_S:
             return
         self._overtaken_said_s = time.monotonic()
         hint = _TWICE if isinstance(error, PositionConflictError) else ""
-        said = "another process has taken records of these partitions, which are read anew: %s%s"
-        _log.warning(said, error, hint)
+        said = "another process has taken records of these partitions, or the database has crashed; they are read anew"
+        _log.warning("%s: %s%s", said, error, hint)
 
     def _received(self, partition: TopicPartition, records: Sequence[Any]) -> list[Received]:
         source, begin = self._source(partition), self._next[partition]

@@ -18,6 +18,7 @@ from adapters.kafka.sources import identity_in, source_of
 from adapters.received import Published
 
 ASKED_S: Final = 0.25  # how long a position that was heard is believed to be the newest
+TOLD_AGAIN_S: Final = 10.0  # after which what was told is told once more: a crash of the database may have lost it
 
 
 class PublishedWatch(PartitionWatch):
@@ -30,6 +31,7 @@ class PublishedWatch(PartitionWatch):
         self._asked_at_s = 0.0
         self._heard: dict[TopicPartition, tuple[int, int]] = {}  # position of the log, and the end of the partition
         self._told: dict[str, int] = {}  # by source
+        self._told_since_s = 0.0
 
     def look(self, client: KafkaAdminClient, sources: Mapping[TopicPartition, str], consumer: KafkaConsumer) -> None:
         """Tell what is known by now, and ask for more."""
@@ -57,6 +59,8 @@ class PublishedWatch(PartitionWatch):
 
         The ends are those of all records, also of transactions whose end the partition has not been told yet.
         """
+        if time.monotonic() - self._told_since_s > TOLD_AGAIN_S:
+            self._told, self._told_since_s = {}, time.monotonic()
         said = client.list_group_offsets({self._group: list(sources)})[self._group]
         noted = {each: position_in(said.get(each), identity_in(source)) or 0 for each, source in sources.items()}
         positions = {each: at for each, at in noted.items() if at > self._told.get(sources[each], 0)}

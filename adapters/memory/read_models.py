@@ -70,11 +70,18 @@ class MemoryReadModels:
             known = self._consumed[_name(projection)]
             return {source: known[source] for source in sources if source in known}
 
-    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
-        """Note up to which position of the log all events of partitions are folded."""
+    def complete(
+        self,
+        projection: Projection,
+        positions: Mapping[str, int],
+        consumed: Mapping[str, int],
+        sources: Collection[str],
+    ) -> None:
+        """Note up to which position of the log all events of partitions are folded. Raises PositionConflictError."""
         name = _name(projection)
         with self._lock:
             self._check_there(projection)
+            self._check_consumed(projection, {source: consumed.get(source, 0) for source in positions})
             known = self._complete[name]
             for source, position in positions.items():
                 known[source] = max(position, known.get(source, 0))
@@ -176,9 +183,7 @@ class MemoryReadModels:
         name = _name(projection)
         if commit.expected_position not in {None, self._positions[name]}:
             raise overtaken(projection, f"the position is not {commit.expected_position} any more")
-        for source, moved in commit.consumed.items():
-            if self._consumed[name].get(source, 0) != moved.before:
-                raise overtaken(projection, f"{source} is not at {moved.before} any more")
+        self._check_consumed(projection, {source: moved.before for source, moved in commit.consumed.items()})
         versions, parked = self._versions[name], self._parked[name]
         for vehicle_id, moved in commit.versions.items():
             if versions.get(vehicle_id, 0) != moved.before:
@@ -188,6 +193,12 @@ class MemoryReadModels:
         for vehicle_id, newest in commit.unpark.items():
             if vehicle_id not in parked or parked[vehicle_id].newest_version != newest:
                 raise overtaken(projection, f"{vehicle_id} is not parked at version {newest} any more")
+
+    def _check_consumed(self, projection: Projection, expected: Mapping[str, int]) -> None:
+        known = self._consumed[_name(projection)]
+        for source, position in expected.items():
+            if known.get(source, 0) != position:
+                raise overtaken(projection, f"{source} is not at {position} any more")
 
 
 def _with_newest(parked: Parked, version: int) -> Parked:

@@ -48,6 +48,7 @@ VERSIONS: Final = Numbers(
     "projection_vehicles", "vehicle_id", "uuid", "last_version", "at version ", "projected_at", "seen_at"
 )
 CONSUMED: Final = Numbers("projection_sources", "source", "text", "next", "at ")
+COMPLETE: Final = CONSUMED._replace(raised="complete")
 
 
 def move(

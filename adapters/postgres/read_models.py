@@ -25,7 +25,7 @@ from psycopg_pool import ConnectionPool
 
 from adapters.metrics import COMMIT_SECONDS, projection_label
 from adapters.postgres.arrays import ArrayParameter, ElementType, ItemType, array, joined, list_elements
-from adapters.postgres.compare_and_set import CONSUMED, VERSIONS, Expected, leave_out, move, unpark
+from adapters.postgres.compare_and_set import COMPLETE, CONSUMED, VERSIONS, Expected, leave_out, move, unpark
 from adapters.postgres.conninfo import bounded
 from adapters.postgres.pipelined import pipelined
 from adapters.postgres.priority import give_way
@@ -33,7 +33,7 @@ from adapters.projection_versions import ShownRows, at_version
 from adapters.twins import SEEN_ROWS
 from domain.errors import BadInputError, PositionConflictError, StoreError, UnstorableError
 from projections.history import Kept
-from projections.ports import Commit, Parked, gone
+from projections.ports import Commit, Moved, Parked, gone
 from projections.projection import Column, Key, Projection, R, Row, RowSpec, row_key, row_spec
 
 CONNECTIONS_MAX: Final = 4
@@ -115,8 +115,14 @@ class PostgresReadModels:
         )
         return dict(self._fetch(statement, [projection.name, projection.version, list(sources)]))
 
-    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
-        """Note up to which position of the log all events of partitions are folded."""
+    def complete(
+        self,
+        projection: Projection,
+        positions: Mapping[str, int],
+        consumed: Mapping[str, int],
+        sources: Collection[str],
+    ) -> None:
+        """Note up to which position of the log all events of partitions are folded. Raises PositionConflictError."""
         name = [projection.name, projection.version]
         with self._transaction() as connection:
             # One after the other: the last of several processes that do this sees what the others have noted.
@@ -125,13 +131,9 @@ class PostgresReadModels:
             )
             if not there.rowcount:
                 raise gone(projection)
-            connection.execute(
-                "INSERT INTO projection_sources AS s (projection, version, source, next, complete)"
-                " SELECT %s, %s, n.source, 0, n.complete FROM unnest(%b::text[], %b::bigint[]) AS n (source, complete)"
-                " ON CONFLICT (projection, version, source) DO UPDATE SET complete = excluded.complete"
-                " WHERE s.complete < excluded.complete",
-                [*name, array("text", list(positions)), array("bigint", list(positions.values()))],
-            )
+            stay = {source: Moved(consumed.get(source, 0), consumed.get(source, 0)) for source in positions}
+            for each in move(connection, projection, COMPLETE, stay, raises=positions):
+                each.check()
             connection.execute(
                 "UPDATE projection_positions AS p SET position = s.lowest FROM ("
                 " SELECT min(complete) AS lowest, count(*) AS found FROM projection_sources"
@@ -271,7 +273,8 @@ class PostgresReadModels:
 
 def _configure(connection: Connection[TupleRow], nice: int) -> None:
     # What a crash of the server takes away goes together with its position, and is folded again: nobody need wait for
-    # the disk. What is on it is never newer than the log that it came from.
+    # the disk. What is on it is never newer than the log that it came from. Who had written it may see no error, as
+    # the pool gives him another connection: whatever he writes next says where he believes to be.
     connection.execute("SET synchronous_commit = off")
     if nice:
         give_way(connection, nice)

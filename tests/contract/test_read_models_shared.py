@@ -106,7 +106,7 @@ def test_who_was_overtaken_in_one_thing_writes_nothing(store: ReadModelStore, sa
         store.commit(SAMPLE, commit)
     what, _, _ = says.partition(": ")
     assert str(raised.value).startswith(f"sample v1: {what}")
-    assert str(raised.value).endswith(": another process has been there")
+    assert str(raised.value).endswith(": another process has been there, or the database has crashed")
     assert everything(store) == before
 
 
@@ -161,12 +161,12 @@ TOO_LATE: Mapping[str, Commit] = {
 def test_who_moves_a_version_that_is_discarded_writes_nothing(
     store: ReadModelStore, discard: Callable[[Projection], None], commit: Commit
 ) -> None:
-    begun(store).complete(SAMPLE, {ONE: 40}, [ONE])
+    begun(store).complete(SAMPLE, {ONE: 40}, store.consumed(SAMPLE, [ONE]), [ONE])
     moving = runner(SAMPLE, ListFeed([]), store)
     discard(SAMPLE)
     for late in (
         partial(store.commit, SAMPLE, commit),
-        partial(store.complete, SAMPLE, {TWO: 40}, [TWO]),
+        partial(store.complete, SAMPLE, {TWO: 40}, {}, [TWO]),
         partial(store.position, SAMPLE),
         partial(runner, SAMPLE, ListFeed([]), store),
         partial(moving.retry, CAR),
@@ -176,7 +176,7 @@ def test_who_moves_a_version_that_is_discarded_writes_nothing(
     store.prepare(SAMPLE)
     assert everything(store) == (0, {}, {}, {}, [])
     store.commit(SAMPLE, Commit(0, 1, consumed={ONE: Moved(0, 1)}))
-    store.complete(SAMPLE, {TWO: 40}, [ONE, TWO])
+    store.complete(SAMPLE, {TWO: 40}, {}, [ONE, TWO])
     assert store.position(SAMPLE) == 1  # of the first nothing is known any more
 
 
@@ -278,10 +278,10 @@ def test_projections_read_partitions_each_for_itself(store: ReadModelStore) -> N
     second = projection(2)
     store.prepare(second)
     store.commit(SAMPLE, Commit(consumed={ONE: Moved(0, 4)}))
-    store.complete(SAMPLE, {ONE: 40}, [ONE])
+    store.complete(SAMPLE, {ONE: 40}, {ONE: 4}, [ONE])
     assert (store.consumed(second, [ONE]), store.position(second)) == ({}, 0)
     store.commit(second, Commit(consumed={ONE: Moved(0, 3)}))
-    store.complete(second, {ONE: 30}, [ONE])
+    store.complete(second, {ONE: 30}, {ONE: 3}, [ONE])
     assert (store.consumed(SAMPLE, [ONE]), store.position(SAMPLE)) == ({ONE: 4}, 40)
     assert (store.consumed(second, [ONE]), store.position(second)) == ({ONE: 3}, 30)
 
@@ -290,49 +290,69 @@ def test_the_position_follows_the_lowest_partition_when_all_are_known(store: Rea
     every = [ONE, TWO, THREE]
     positions = []
     for told in ({ONE: 40}, {TWO: 25}, {ONE: 41, TWO: 31}, {THREE: 60}, {TWO: 50}, {ONE: 70, TWO: 70}, {THREE: 71}):
-        store.complete(SAMPLE, told, every)
+        store.complete(SAMPLE, told, {}, every)
         positions.append(store.position(SAMPLE))
     assert positions == [0, 0, 0, 31, 41, 60, 70]
 
 
 def test_no_position_goes_back(store: ReadModelStore) -> None:
-    store.complete(SAMPLE, {ONE: 40, TWO: 50}, [ONE, TWO])
-    store.complete(SAMPLE, {ONE: 30, TWO: 45}, [ONE, TWO])
+    store.complete(SAMPLE, {ONE: 40, TWO: 50}, {}, [ONE, TWO])
+    store.complete(SAMPLE, {ONE: 30, TWO: 45}, {}, [ONE, TWO])
     assert store.position(SAMPLE) == 40
-    store.complete(SAMPLE, {ONE: 60}, [ONE, TWO])
+    store.complete(SAMPLE, {ONE: 60}, {}, [ONE, TWO])
     assert store.position(SAMPLE) == 50  # of the second, which did not go back to 45
     store.commit(SAMPLE, Commit(50, 90))
-    store.complete(SAMPLE, {ONE: 70, TWO: 80}, [ONE, TWO])
+    store.complete(SAMPLE, {ONE: 70, TWO: 80}, {}, [ONE, TWO])
     assert store.position(SAMPLE) == 90  # somebody who follows the log has come further
 
 
 def test_nothing_told_is_nothing_moved(store: ReadModelStore) -> None:
-    store.complete(SAMPLE, {}, [])
-    store.complete(SAMPLE, {}, [ONE])
+    store.complete(SAMPLE, {}, {}, [])
+    store.complete(SAMPLE, {}, {}, [ONE])
     assert store.position(SAMPLE) == 0
-    store.complete(SAMPLE, {ONE: 40}, [ONE])
-    store.complete(SAMPLE, {}, [ONE])
+    store.complete(SAMPLE, {ONE: 40}, {}, [ONE])
+    store.complete(SAMPLE, {}, {}, [ONE])
     assert store.position(SAMPLE) == 40
 
 
 def test_the_last_of_several_that_tell_at_once_sees_all(store: ReadModelStore) -> None:
     every = [f"events {number}" for number in range(4)]
     for position in range(1, ROUNDS):
-        at_once(*(partial(store.complete, SAMPLE, {each: position}, every) for each in every))
+        at_once(*(partial(store.complete, SAMPLE, {each: position}, {}, every) for each in every))
         assert store.position(SAMPLE) == position
 
 
 def test_a_partition_of_which_only_is_known_that_it_is_complete_is_new(store: ReadModelStore) -> None:
-    store.complete(SAMPLE, {ONE: 40}, [ONE])
+    store.complete(SAMPLE, {ONE: 40}, {}, [ONE])
     assert store.consumed(SAMPLE, [ONE]) == {}
     with pytest.raises(PositionConflictError, match=f"{ONE} is not at 1 any more"):
         store.commit(SAMPLE, Commit(consumed={ONE: Moved(1, 2)}))
     store.commit(SAMPLE, Commit(consumed={ONE: Moved(0, 7)}))
     assert store.consumed(SAMPLE, [ONE]) == {ONE: 7}
-    store.complete(SAMPLE, {ONE: 50}, [ONE])
+    store.complete(SAMPLE, {ONE: 50}, {ONE: 7}, [ONE])
     assert (store.consumed(SAMPLE, [ONE]), store.position(SAMPLE)) == ({ONE: 7}, 50)
     with pytest.raises(PositionConflictError, match=f"{ONE} is not at 0 any more"):
         store.commit(SAMPLE, Commit(consumed={ONE: Moved(0, 8)}))
+
+
+@pytest.mark.parametrize(
+    "believed",
+    [{ONE: 4}, {ONE: 4, TWO: 2}, {ONE: 4, TWO: 3, THREE: 1}],
+    ids=["nothing was read of what was", "less", "a partition of which there is nothing"],
+)
+def test_a_partition_that_is_not_where_it_is_believed_to_be_is_not_complete(
+    store: ReadModelStore, believed: Mapping[str, int]
+) -> None:
+    """Who idled while the database crashed does not know what it has lost."""
+    every = [ONE, TWO, THREE]
+    store.commit(SAMPLE, Commit(consumed={ONE: Moved(0, 4), TWO: Moved(0, 3)}))
+    with pytest.raises(PositionConflictError, match=r"is not at [0-4] any more"):
+        store.complete(SAMPLE, dict.fromkeys(every, 40), believed, every)
+    assert store.consumed(SAMPLE, every) == {ONE: 4, TWO: 3}
+    store.complete(SAMPLE, {THREE: 60}, {}, every)
+    assert store.position(SAMPLE) == 0  # nothing was noted of the others
+    store.complete(SAMPLE, {ONE: 40, TWO: 50}, {ONE: 4, TWO: 3, THREE: 9}, every)
+    assert (store.position(SAMPLE), store.consumed(SAMPLE, every)) == (40, {ONE: 4, TWO: 3})
 
 
 def test_a_vehicle_whose_row_no_table_takes_is_parked_and_the_others_go_on(store: ReadModelStore) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import psycopg
 import pytest
 from kafka import KafkaProducer, TopicPartition
+from psycopg import sql
 
 from adapters import demo
 from adapters.clock import now
@@ -78,6 +79,34 @@ class Rig:
         """Return how many cars' recordings are in the log to their end."""
         return int(self.ask("SELECT count(*) FROM stream_progress WHERE final")[0][0])
 
+    def read_models(self) -> dict[str, bytes]:
+        """Return everything that projections have written, by table."""
+        found: dict[str, bytes] = {}
+        assert self.fleettwin.database is not None
+        with psycopg.connect(self.fleettwin.database) as connection, connection.cursor() as cursor:
+            for table in self._tables():
+                with cursor.copy(sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))) as copy:
+                    found[table] = b"".join(copy)
+        return found
+
+    def put_back(self, kept: dict[str, bytes]) -> None:
+        """Take away in one transaction what projections have written since."""
+        assert self.fleettwin.database is not None
+        with psycopg.connect(self.fleettwin.database) as connection, connection.cursor() as cursor:
+            for table, rows in kept.items():
+                cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+                with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
+                    copy.write(rows)
+
+    def _tables(self) -> list[str]:
+        own = [f"{each.name}_v{each.version}_%" for each in PROJECTIONS]
+        names = ["projection_positions", "projection_sources", "projection_vehicles", "parked_vehicles"]
+        statement = (
+            "SELECT relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace WHERE relkind = 'r'"
+            " AND n.nspname = current_schema() AND (relname = ANY (%s) OR relname LIKE ANY (%s)) ORDER BY relname"
+        )
+        return [name for (name,) in self.ask(statement, names, own)]
+
     def ask(self, statement: str, *parameters: object) -> list[Any]:
         """Return rows of the database."""
         assert self.fleettwin.database is not None
@@ -88,6 +117,10 @@ class Rig:
 
 def vin(number: int) -> str:
     return f"WVWZZZE1ZTP{number:06d}"
+
+
+def partition(number: int) -> int:
+    return partition_of(id_of(number).encode(), PARTITIONS)
 
 
 def id_of(number: int) -> str:
@@ -228,3 +261,17 @@ def test_with_two_relays_a_partition_in_which_nothing_happens_holds_nothing_up(r
         rig.filling(1),
     ):
         assert rig.wait(other_relay, worker, cars=1) == rig.folded()
+
+
+def test_what_a_crash_of_the_database_took_from_an_idle_worker_is_folded_again(rig: Rig) -> None:
+    """Put back as a crash leaves it: the worker has no statement under way, and sees no error."""
+    lost, other = 2, next(n for n in range(3, 99) if partition(n) != partition(2))
+    with rig.fleettwin.started("run", "project") as worker:
+        with rig.filling(1):
+            rig.wait(worker, cars=1)
+        kept = rig.read_models()
+        with rig.filling(lost):
+            rig.wait(worker, cars=2)
+        rig.put_back(kept)
+        with rig.filling(other):
+            assert rig.wait(worker, cars=3) == rig.folded()

@@ -1,4 +1,7 @@
-"""Processes that fold the partitions of a topic, and die, and lose them to each other: each event is folded once."""
+"""Processes that fold the partitions of a topic, and die, and lose them to each other: each event is folded once.
+
+Now and then the database crashes, and has lost what was written last; who was not at it then sees no error.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,13 +25,14 @@ from projections.projection import Key, Projection, R, Recorded, Rows, table
 from projections.runner import Runner
 from tests.support.batches import DOOR, T0, Stream, sample
 from tests.support.given import Car
-from tests.support.read_side import ListFeed, recorded
+from tests.support.read_side import ListFeed, kept_of, put_back, recorded
 
 VEHICLES: Final = tuple(UUID(int=number) for number in (1, 2, 3, 4))
 EVENTS_MAX: Final = 16  # of a vehicle
 READ_MAX: Final = 5  # records at once
 SHOWN_MAX: Final = 3  # events that the log gets at once
 ACTS_MAX: Final = 100
+LOST_MAX: Final = 3  # writes that a crash of the database takes away
 DEPTH_MAX: Final = 2  # of processes that come between what another reads and what it writes
 ROUNDS_MAX: Final = 20  # in which everything must come to rest once nothing goes wrong any more
 SELDOM, REBALANCED, OFTEN, EVENLY = 40, 6, 3, 2  # once in so many times
@@ -136,6 +140,7 @@ class Rig:
     owners: dict[str, "Worker"] = field(default_factory=dict)
     actors: list["Actor"] = field(default_factory=list)
     busy: list["Actor"] = field(default_factory=list)
+    kept: list[Mapping[str, dict[Any, Any]]] = field(default_factory=list)  # what the store held before its last writes
 
     def happens(self, once_in: int) -> bool:
         """Draw whether something happens."""
@@ -148,6 +153,15 @@ class Rig:
             self.act(self.rng.choice(free))
         if self.happens(SELDOM):
             raise Crash
+
+    def keep(self) -> None:
+        """Remember what is in the store now."""
+        self.kept = [*self.kept[-LOST_MAX:], kept_of(self.store)]
+
+    def lose(self) -> None:
+        """Let the database crash while nobody is at it: it has lost what was written last."""
+        del self.kept[self.rng.randint(1, len(self.kept)) :]
+        put_back(self.store, self.kept[-1])
 
     def act(self, actor: "Actor") -> None:
         self.busy.append(actor)
@@ -235,14 +249,21 @@ class Connection(MemoryReadModels):
         if rig.happens(SELDOM):
             raise Crash
 
-    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
+    def complete(
+        self,
+        projection: Projection,
+        positions: Mapping[str, int],
+        consumed: Mapping[str, int],
+        sources: Collection[str],
+    ) -> None:
         self._rig.elsewhere()
-        self._forward(lambda: MemoryReadModels.complete(self, projection, positions, sources))
+        self._forward(lambda: MemoryReadModels.complete(self, projection, positions, consumed, sources))
 
     def _forward(self, write: Callable[[], None]) -> None:
         position = super().position(TALLIES)
         write()
         assert super().position(TALLIES) >= position, "no position goes back"
+        self._rig.keep()
 
 
 class Actor(ABC):
@@ -308,7 +329,7 @@ class Worker(Actor):
             self._folder.see_parked()
             self._folder.take(batch, commit)
             self._offsets.update({source: moved.after for source, moved in commit.consumed.items()})
-        self.store.complete(TALLIES, complete, rig.partitions)
+        self.store.complete(TALLIES, complete, self._offsets, rig.partitions)
 
 
 class Tail(Actor):
@@ -341,6 +362,7 @@ class Retrier(Actor):
 
 def happen(rig: Rig, acts: int) -> None:
     """Let things happen, until nothing goes wrong any more."""
+    rig.keep()
     rng, sources = rig.rng, sorted(rig.partitions)
     workers = [actor for actor in rig.actors if isinstance(actor, Worker)]
     for source in sources:
@@ -350,10 +372,13 @@ def happen(rig: Rig, acts: int) -> None:
         if rig.happens(REBALANCED):
             rng.choice(workers).own(rng.choice(sources))
         rig.act(rng.choice(rig.actors))
+        if rig.happens(SELDOM):
+            rig.lose()
 
 
 def rest(rig: Rig) -> None:
-    """Let everybody go on until there is nothing left to do."""
+    """Let everybody go on until there is nothing left to do; then the database crashes once more."""
+    crashed = False
     rig.calm, rig.visible = True, len(rig.events)
     ends = {source: len(records) for source, records in rig.partitions.items() if records}
     for _ in range(ROUNDS_MAX):
@@ -364,7 +389,10 @@ def rest(rig: Rig) -> None:
             and rig.store.position(TALLIES) == len(rig.events)
             and not rig.store.parked(TALLIES)
         ):
-            return
+            if crashed:
+                return
+            crashed = True
+            rig.lose()
     raise AssertionError("nothing goes wrong any more, but all is not at rest")
 
 

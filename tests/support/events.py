@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from adapters.avro.codec import AvroCodec
 from adapters.avro.registry import SCHEMAS, RegisteredSchema, SchemaRegistry
 from adapters.avro.wire import PREFIX
+from adapters.event_log import StoredRecord
+from adapters.kafka.cloud_events import cloud_event_headers
+from adapters.received import Received
 from adapters.vehicle_log import VehicleLog
 from domain import events as e
 from domain.signals import Quality, SignalValue
@@ -140,6 +143,17 @@ def example_events() -> list[e.VehicleEvent]:
     schemas = [schema for schema in registry().by_id.values() if schema.topic in topics]
     stored = [(schema.topic, data) for schema in schemas for data in example_bytes(schema)]
     return [codec().decode(topic, data, VEHICLE_ID, version) for version, (topic, data) in enumerate(stored, start=1)]
+
+
+def as_published(record: StoredRecord, source: str) -> Received:
+    """Return an event as a relay publishes it, at its position of the log in a partition."""
+    key, version = str(record.originator_id).encode(), str(record.version)
+    headers = [
+        *cloud_event_headers(key, version, record.topic, record.recorded_at),
+        ("version", version.encode()),
+        ("position", str(record.position).encode()),
+    ]
+    return Received(source, record.position, key, record.state, headers)
 
 
 def whole_history(log: VehicleLog, vehicle_id: UUID) -> list[e.VehicleEvent]:

@@ -1,6 +1,7 @@
 """The read side in memory, over a feed whose faults a test chooses."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -58,6 +59,18 @@ def project(events: Iterable[VehicleEvent]) -> MemoryReadModels:
     for projection in PROJECTIONS:
         runner(projection, feed, store).run_until(feed.last_position())
     return store
+
+
+def kept_of(store: MemoryReadModels) -> Mapping[str, dict[Any, Any]]:
+    """Return all that a store holds now."""
+    return deepcopy({name: held for name, held in vars(store).items() if isinstance(held, dict)})
+
+
+def put_back(store: MemoryReadModels, kept: Mapping[str, dict[Any, Any]]) -> None:
+    """Have a store lose what was written since, as a crash takes it from a database that does not wait for the disk."""
+    for name, held in deepcopy(dict(kept)).items():
+        vars(store)[name].clear()
+        vars(store)[name].update(held)
 
 
 def rows_of(store: ReadModelStore, row_type: type[R]) -> list[R]:

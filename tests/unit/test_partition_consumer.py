@@ -111,7 +111,10 @@ def test_that_another_is_quicker_is_said_once_in_a_while(
 
     PartitionConsumer(Connection("127.0.0.1:1"), "telemetry", 12, "a group", worker, 1).run(stopping)
 
-    said = f"another process has taken records of these partitions, which are read anew: {conflict}{hint}"
+    said = (
+        "another process has taken records of these partitions, or the database has crashed; they are read anew:"
+        f" {conflict}{hint}"
+    )
     (told,) = caplog.messages
     assert told.startswith(said)
 

@@ -8,7 +8,6 @@ import pytest
 
 from adapters import project_worker
 from adapters.event_log import StoredRecord
-from adapters.kafka.cloud_events import cloud_event_headers
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
 from adapters.memory.set_aside import MemorySetAside
@@ -23,7 +22,8 @@ from domain.events import EVENT_TYPES, VehicleEvent, VehicleRegistered
 from domain.units import Micros
 from projections.digest import digest
 from projections.projection import Projection
-from tests.support.events import VEHICLE_ID, codec, example_events
+from tests.support.events import VEHICLE_ID, as_published, codec, example_events
+from tests.support.read_side import kept_of, put_back
 
 SOURCE: Final = "vehicle-events/0#1"
 AT: Final = Micros(1_770_000_000_000_000)
@@ -34,14 +34,7 @@ def now() -> Micros:
 
 
 def received(record: StoredRecord) -> Received:
-    """Return an event as a relay publishes it."""
-    key, version = str(record.originator_id).encode(), str(record.version)
-    headers = [
-        *cloud_event_headers(key, version, record.topic, record.recorded_at),
-        ("version", version.encode()),
-        ("position", str(record.position).encode()),
-    ]
-    return Received(SOURCE, record.position, key, record.state, headers)
+    return as_published(record, SOURCE)
 
 
 class Counting:
@@ -360,3 +353,28 @@ def test_where_one_projection_is_overtaken_the_others_begin_anew_with_it() -> No
     worker.take([each for each in everything if each.position >= begin])
     for projection in PROJECTIONS:
         assert digest(rows, projection) == digest(expected, projection)
+
+
+def test_a_partition_that_the_database_has_lost_is_not_complete_and_is_read_again() -> None:
+    """Nothing of it was under way when the database crashed: who reads it has seen no error."""
+    log, everything, expected = published()
+    end, idle, busy = len(everything), SOURCE, SOURCE.replace("/0", "/1")
+    rows = MemoryReadModels()
+    worker = ProjectWorker(PROJECTIONS, log, rows, codec(), MemorySetAside(), now)
+    worker.assign([idle, busy])
+    worker.take(everything[:-1])
+    before = kept_of(rows)
+    worker.take(everything[-1:])
+    put_back(rows, before)
+
+    worker.take([Received(busy, 0, None, None)])
+    with pytest.raises(PositionConflictError, match=f"{idle} is not at {end + 1} any more"):
+        worker.published({idle: end, busy: end}, [idle, busy])
+    assert [rows.position(each) for each in PROJECTIONS] == [0] * len(PROJECTIONS)
+
+    worker.revoke([idle, busy])
+    assert worker.assign([idle, busy]) == {idle: end, busy: 1}
+    worker.take(everything[-1:])
+    worker.published({idle: end, busy: end}, [idle, busy])
+    assert [rows.position(each) for each in PROJECTIONS] == [end] * len(PROJECTIONS)
+    assert [digest(rows, each) for each in PROJECTIONS] == [digest(expected, each) for each in PROJECTIONS]

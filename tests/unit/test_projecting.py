@@ -20,9 +20,11 @@ from adapters.projecting import CONFLICTS_TOLD, Projecting
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
 from domain.errors import PositionConflictError, VersionGoneError
+from projections.digest import digest
 from projections.projection import Projection
 from tests.support.clocks import Clock
 from tests.support.events import codec, example_events
+from tests.support.read_side import kept_of, put_back
 
 
 @pytest.mark.parametrize(("conflicts", "told"), [(CONFLICTS_TOLD - 1, 0), (2 * CONFLICTS_TOLD, 1)])
@@ -149,3 +151,26 @@ def test_whoever_follows_a_version_that_is_discarded_ends_and_says_so_once(
     said = [(each.levelname, each.getMessage(), each.__dict__["projection"]) for each in caplog.records]
     assert said == [("INFO", f"{FIRST.id} was discarded, and is not followed any more", FIRST.id)] * 2  # and `catch_up`
     assert following.store.position(SECOND) == following.log.last_position()
+
+
+def test_what_the_database_has_lost_while_nothing_happened_is_folded_again() -> None:
+    projection, rows, expected = PROJECTIONS[0], MemoryReadModels(), MemoryReadModels()
+    log = VehicleLog(MemoryEventLog(now), codec())
+    log.append(example_events())
+    end = log.last_position()
+    Projecting(lambda: [projection], log, expected, now).catch_up()
+    before, lost, again = kept_of(rows), threading.Event(), threading.Event()
+
+    def wait(after_position: int, timeout_ms: int) -> int:
+        (again if lost.is_set() else lost).set()
+        if not again.is_set():
+            put_back(rows, before)
+        threading.Event().wait(timeout_ms / 100_000)
+        return after_position
+
+    following = Projecting(lambda: [projection], log, rows, now)
+    following.start(wait)
+    assert again.wait(60)
+    following.stop()
+    assert rows.position(projection) == end
+    assert digest(rows, projection) == digest(expected, projection)

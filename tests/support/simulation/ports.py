@@ -232,8 +232,14 @@ class FaultyStore:
     def consumed(self, projection: Projection, sources: Collection[str]) -> Mapping[str, int]:
         return self._store.consumed(projection, sources)
 
-    def complete(self, projection: Projection, positions: Mapping[str, int], sources: Collection[str]) -> None:
-        self._store.complete(projection, positions, sources)
+    def complete(
+        self,
+        projection: Projection,
+        positions: Mapping[str, int],
+        consumed: Mapping[str, int],
+        sources: Collection[str],
+    ) -> None:
+        self._store.complete(projection, positions, consumed, sources)
 
     def commit(self, projection: Projection, commit: Commit) -> None:
         self._others.overtake()
