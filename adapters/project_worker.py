@@ -26,7 +26,7 @@ from domain.events import EVENT_TYPES, VehicleEvent
 from domain.signals import INTEGER_MAX
 from domain.units import Micros
 from domain.upcasts import topics_of
-from projections.ports import Commit, Feed, Moved, ReadModelStore
+from projections.ports import Commit, Feed, Moved, ReadModelStore, overtaken
 from projections.projection import Projection, Recorded
 
 VEHICLES_REMEMBERED_MAX: Final = 1 << 16  # whose ids are parsed once
@@ -88,7 +88,10 @@ class _Projector:
         # A group, and whoever wants to end this process, must hear of it in the meantime: then it goes on.
         advance(self.projection, self._log, self._store, self._now, end, within_s=FOLLOWED_S_MAX)
         self._folder.begin()
-        self.take([], positions)
+        reached = self._store.position(self.projection)  # others may have come further
+        if reached < end:
+            raise overtaken(self.projection, f"the position is not {end} any more")
+        self._take([], positions, Commit(reached, reached))
 
     def complete(self, positions: Mapping[str, int], sources: Collection[str]) -> None:
         """Note up to which positions of the log partitions are folded."""
@@ -96,8 +99,11 @@ class _Projector:
 
     def take(self, events: Sequence[Recorded], after: Mapping[str, int]) -> None:
         """Fold events, after which partitions are read from `after` on."""
-        consumed = {source: Moved(self._positions[source], position) for source, position in after.items()}
-        self._folder.take(events, Commit(consumed=consumed))
+        self._take(events, after, Commit())
+
+    def _take(self, events: Sequence[Recorded], after: Mapping[str, int], commit: Commit) -> None:
+        commit.consumed = {source: Moved(self._positions[source], position) for source, position in after.items()}
+        self._folder.take(events, commit)
         self._counter.tell(self._folder.counts)
         self._positions.update(after)
 

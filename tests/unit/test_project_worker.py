@@ -1,5 +1,6 @@
 """A projector decodes what its projection folds, and counts the versions of everything else."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -21,6 +22,7 @@ from domain.errors import PositionConflictError, StoreError, VersionGoneError
 from domain.events import EVENT_TYPES, VehicleEvent, VehicleRegistered
 from domain.units import Micros
 from projections.digest import digest
+from projections.ports import Parked
 from projections.projection import Projection
 from tests.support.events import VEHICLE_ID, as_published, codec, example_events
 from tests.support.read_side import kept_of, put_back
@@ -378,3 +380,25 @@ def test_a_partition_that_the_database_has_lost_is_not_complete_and_is_read_agai
     worker.published({idle: end, busy: end}, [idle, busy])
     assert [rows.position(each) for each in PROJECTIONS] == [end] * len(PROJECTIONS)
     assert [digest(rows, each) for each in PROJECTIONS] == [digest(expected, each) for each in PROJECTIONS]
+
+
+def test_what_is_lost_while_a_projection_takes_from_the_log_what_it_lacks_is_not_passed_over() -> None:
+    log, everything, _ = published()
+    end, behind = len(everything), PROJECTIONS[0]
+
+    class Crashing(MemoryReadModels):
+        """Loses what was taken from the log when it is asked the next thing."""
+
+        def parked(self, projection: Projection) -> Mapping[UUID, Parked]:
+            if self.position(projection) == end:
+                put_back(self, before)
+            return super().parked(projection)
+
+    rows = Crashing()
+    others = ProjectWorker(PROJECTIONS[1:], log, rows, codec(), MemorySetAside(), now)
+    others.assign([SOURCE])
+    others.take(everything)
+    before = kept_of(rows)
+    with pytest.raises(PositionConflictError, match=f"the position is not {end} any more"):
+        ProjectWorker(PROJECTIONS, log, rows, codec(), MemorySetAside(), now).assign([SOURCE])
+    assert rows.consumed(behind, [SOURCE]) == {}
