@@ -32,6 +32,7 @@ from projections.projection import Projection
 GIVES_WAY: Final = 19  # the lowest priority that a process can have (nice(2))
 SHARE_BESIDE: Final = 1 / 8  # of the time, while events come in: the slowest of a hundred must not wait for it
 LAG_ASKED_S: Final = 0.25  # how old an answer about the live lag may be
+LOOKED_AGAIN_MAX: Final = 5  # times, whether everything is there that was filled
 WAIT_TOLD_S: Final = 10.0  # after which it is said what a rebuild waits for
 
 
@@ -127,7 +128,17 @@ def _fill(
         def lag() -> int:
             return twin.records.last_position() - twin.read_models.position(shown)
 
-        fill_all(twin.conninfo, job, vehicle_ids, wish.workers, Budget(lag, shown, wish.max_live_lag), tell)
+        over_budget = Budget(lag, shown, wish.max_live_lag)
+        fill_all(twin.conninfo, job, vehicle_ids, wish.workers, over_budget, tell)
+        # A database that crashed meanwhile may have lost the last of a vehicle, and no process have seen it.
+        for _ in range(LOOKED_AGAIN_MAX):
+            before = events
+            fill_all(twin.conninfo, job, vehicle_ids, 1, over_budget, tell)
+            if events == before:
+                break
+        else:
+            remedy = "see why it crashes, then do the same again: it goes on"
+            raise BadInputError("the database lost what was filled each time", where=projection.id, remedy=remedy)
     twin.versions.ready(projection.name, projection.version)
     if not state.partial:
         advance(projection, twin.log, twin.read_models, now, twin.records.last_position())

@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from adapters import rebuild
+from adapters import rebuild, versions_commands
 from adapters.clock import now
 from adapters.postgres.projection_versions import PostgresProjectionVersions
 from adapters.projecting import advance
@@ -138,6 +140,7 @@ def test_what_was_left_behind_under_a_number_is_cleared_before_it_is_filled(
 ) -> None:
     """As by a process that still followed a version when it was discarded."""
     beside = at_version(named("media"), 2)
+    world.models.prepare(beside)
     advance(beside, VehicleLog(world.log, CODEC), world.models, now, world.log.last_position() // 2)
     with psycopg.connect(fleettwin.database or "") as connection:
         connection.execute("UPDATE media_v2_plays SET title = 'of another release'")
@@ -152,6 +155,40 @@ def test_what_was_left_behind_under_a_number_is_cleared_before_it_is_filled(
     assert world.models.position(beside) == world.log.last_position()
     assert not world.models.parked(beside)
     assert not world.models.consumed(beside, ["events 0"])
+
+
+@pytest.mark.parametrize("crashes", [1, versions_commands.LOOKED_AGAIN_MAX + 1])
+def test_what_a_crash_took_that_no_process_has_seen_is_filled_again(
+    world: World, fleettwin: CommandLine, monkeypatch: pytest.MonkeyPatch, crashes: int
+) -> None:
+    """What is written is on the disk a moment later, and only then."""
+    database = fleettwin.database or ""
+    lost = iter(range(crashes))
+
+    def filled_and_lost(*arguments: Any) -> None:
+        rebuild.fill_all(*arguments)
+        if next(lost, None) is not None:
+            with psycopg.connect(database) as connection:
+                for table in ("projection_vehicles", "media_v2_plays", "media_v2_signals"):
+                    where = "vehicle_id = %s" + " AND version = 2" * (table == "projection_vehicles")
+                    statement = sql.SQL("DELETE FROM {} WHERE ").format(sql.Identifier(table)) + sql.SQL(where)
+                    connection.execute(statement, [max(entry.vehicle_id for entry in world.log.vehicles())])
+
+    monkeypatch.setattr(versions_commands, "fill_all", filled_and_lost)
+    twin: Any = SimpleNamespace(
+        versions=PostgresProjectionVersions(database),
+        read_models=world.models,
+        records=world.log,
+        log=VehicleLog(world.log, CODEC),
+        conninfo=database,
+    )
+    wish = versions_commands.Wish("media", 2)
+    if crashes > 1:
+        with pytest.raises(BadInputError, match="media v2: the database lost what was filled each time"):
+            versions_commands.rebuild(twin, wish)
+        monkeypatch.undo()
+    versions_commands.rebuild(twin, wish)
+    assert same_rows(world)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
