@@ -54,7 +54,7 @@ ROWS = [ReadingRow(CAR, "Speed", 1.5)]
 LONG = "".join(chr(0x4E00 + 7 * number) for number in range(2_000))  # for an index, however it is compressed
 
 
-REWRITINGS_MAX = 5  # while the database looks after its tables by itself, what was deleted cannot give room
+REWRITINGS_MAX = 100  # while the database looks after its tables by itself, what was deleted cannot give room
 
 
 @pytest.fixture
