@@ -174,7 +174,7 @@ class Projecting:
         `heartbeats` by its name hear each round of the version that is shown.
         """
         self._heartbeats = heartbeats
-        self._follow_all(wait)
+        self._follow_known(wait)
         name = "versions"
         self._threads[name] = threading.Thread(target=self._look, args=(wait,), name=name, daemon=True)
         self._threads[name].start()
@@ -182,10 +182,14 @@ class Projecting:
     def _look(self, wait: Wait) -> None:
         """Look now and then which projections there are to follow."""
         while not self._stopping.wait(LOOKED_S):
-            try:
-                self._follow_all(wait)
-            except FleettwinError as error:
-                _log.warning("it is not known which versions there are: %s", error)
+            self._follow_known(wait)
+
+    def _follow_known(self, wait: Wait) -> None:
+        """Follow what there is, where that is known: whoever works does not end because the database has gone away."""
+        try:
+            self._follow_all(wait)
+        except FleettwinError as error:
+            _log.warning("it is not known which versions there are: %s", error)
 
     def _follow_all(self, wait: Wait) -> None:
         followed = {each.id: each for each in self.followed()}

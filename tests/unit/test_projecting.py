@@ -19,7 +19,7 @@ from adapters.memory.read_models import MemoryReadModels
 from adapters.projecting import CONFLICTS_TOLD, Projecting
 from adapters.twins import PROJECTIONS
 from adapters.vehicle_log import VehicleLog
-from domain.errors import PositionConflictError, VersionGoneError
+from domain.errors import PositionConflictError, StoreError, VersionGoneError
 from projections.digest import digest
 from projections.projection import Projection
 from tests.support.clocks import Clock
@@ -130,6 +130,23 @@ def test_a_version_that_is_shown_and_hangs_is_found_though_another_one_goes_on(m
         following.clock.at += SILENT_S_MAX + 1
         following.come_round(FIRST.id)
         assert following.heartbeat.complaint() is not None
+
+
+def test_who_begins_while_the_database_is_away_follows_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    following = Followed(FIRST, looked_s=0.01, monkeypatch=monkeypatch)
+    away = iter([True, True])
+
+    def followed() -> Sequence[Projection]:
+        if next(away, False):
+            msg = "the versions of projections cannot be reached"
+            raise StoreError(msg)
+        return following.followed()
+
+    following.projecting = replace(following.projecting, followed=followed)
+    with following:
+        following.log.append(example_events())
+        following.come_round(FIRST.id)
+    assert following.store.position(FIRST) == following.log.last_position()
 
 
 def test_whoever_follows_a_version_that_is_discarded_ends_and_says_so_once(
