@@ -279,13 +279,11 @@ def cpu_s(pid: int) -> float:
 def cpu_with_children_s(pid: int) -> float:
     """Return the same, with that of the children that live."""
     children = [int(path.name) for path in _PROC.iterdir() if path.name.isdigit()]
-    return cpu_s(pid) + sum(cpu_s(each) for each in children if _parent(each) == pid)
-
-
-def _parent(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        return _stat(pid)[1]
-    return 0
+    used_s = cpu_s(pid)
+    for child in children:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            used_s += cpu_s(child) if _stat(child)[1] == pid else 0
+    return used_s
 
 
 def _stat(pid: int) -> list[int]:
