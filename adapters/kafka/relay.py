@@ -269,9 +269,8 @@ class Relay:
         group: Any,
         same: SameTopic,
     ) -> None:
-        offsets = {
-            each: noted(position, self._topic_id, mark_of(self._noted[position])) for each, position in reached.items()
-        }
+        marks = {position: mark_of(self._noted[position]) for position in set(reached.values())}
+        offsets = {each: noted(position, self._topic_id, marks[position]) for each, position in reached.items()}
         producer = self._producer = self._producer or self._open_producer()
         try:
             with RELAY_SECONDS.time():
