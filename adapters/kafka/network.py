@@ -5,6 +5,7 @@ over; says only that it is over; and waits for a TLS handshake without end.
 """
 
 import logging
+import socket
 import time
 from functools import partial
 from typing import Any, Final
@@ -13,7 +14,7 @@ from weakref import WeakSet
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
-from kafka.net.inet import create_connection
+from kafka.net.inet import KafkaNetSocket, create_connection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
@@ -46,6 +47,20 @@ class _PlainTransport(_All):
 
 class _TlsTransport(_All, KafkaSSLTransport):  # type: ignore[misc]
     """Over TLS."""
+
+
+class _Socket(KafkaNetSocket):  # type: ignore[misc]
+    """A connection that does not come to be leaves no socket open, as kafka-python does until Python finds it."""
+
+    SCHEMES: Final = ("direct",)  # of the proxy it goes by
+
+    async def sock_connect(self, net: Any, sock: socket.socket, *where: Any, **options: Any) -> socket.socket:
+        try:
+            connected: socket.socket = await super().sock_connect(net, sock, *where, **options)
+        except BaseException:  # the end of the client is one
+            sock.close()
+            raise
+        return connected
 
 
 class Network(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python ships no types
@@ -92,7 +107,8 @@ class Network(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python shi
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> KafkaTCPTransport:
         """Return what carries a connection; as kafka-python's own, but it ends, and leaves no socket behind."""
         options, within_ms = self.config["socket_options"], self.socket_connection_setup_timeout_ms(node.node_id)
-        sock = await create_connection(self._net, node.host, node.port, options, timeout_at=timeout_at)
+        by = f"{_Socket.SCHEMES[0]}://"
+        sock = await create_connection(self._net, node.host, node.port, options, by, timeout_at)
         if not self.ssl_enabled:
             return _PlainTransport(self._net, sock, node.host)
         transport = _TlsTransport(self._net, sock, node.host, ssl_context=self.config["ssl_context"])
