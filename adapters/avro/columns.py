@@ -1,90 +1,232 @@
-"""Copies fields of records that lie alike to rows, a column at a time: no value of them becomes an object."""
+"""Finds the fields of many records of one schema at once: each step over a field is taken with all of the records.
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+No value becomes an object, and no two records have to lie alike. What lies otherwise than our writer writes it, and
+what is damaged, is seen as in `quick`: such a record is not `sound`, and is left to whoever reads records one by one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.avro.quick import MORE, MORE_BITS, NAMES, Odd, number
-from adapters.avro.shapes import Place, Shape
-from adapters.avro.wire import RecordReader
-from adapters.event_log import StoredRecord
-from adapters.row_block import RowBlock
-from projections.projection import Copied, row_spec
+from adapters.avro.quick import COLUMN_KEY_BYTES, KEPT_MAX, MORE, MORE_BITS, NAMES, Kept, Odd, names
 
-Copier = Callable[[Sequence[StoredRecord]], RowBlock | None]  # None: some of them have to be decoded
-_Bytes = NDArray[np.uint8]  # a record a line
-_Column = Callable[[_Bytes, Sequence[StoredRecord]], Any]
+ITEMS_MAX: Final = 1_024  # of a list: each is a step, for all records
+RECORD_BYTES_MAX: Final = 32_768  # so that a page of records is not copied as a whole where they are long
+TIME: Final = {"type": "long", "logicalType": "timestamp-micros"}
+WORD_BYTES: Final = 8
+_OPTION_BYTES: Final = 9  # that is no null
+_LONG_BYTES_MAX: Final = 9
+_EACH_BYTE: Final = np.arange(WORD_BYTES)
 
-_OF_RECORD: Final[dict[str, _Column]] = {
-    "vehicle_id": lambda _, records: [record.originator_id for record in records],
-    "event_version": lambda _, records: np.array([record.version for record in records]),
-    "position": lambda _, records: np.array([record.position for record in records]),
-}
+Numbers = NDArray[np.int64]
+Words = NDArray[np.uint64]
+Flags = NDArray[np.bool_]
 
 
-def copier(copied: Copied, shape: Shape, reader: RecordReader) -> Copier | None:
-    """Return what copies records of a shape; None where that has a field which only decoding gives."""
-    columns: list[_Column] = []
-    for column in row_spec(copied.row_type).columns:
-        field, item = copied.items.get(column.name, (column.name, None))
-        made = _OF_RECORD.get(column.name) or _column(shape.places.get(field), reader.kinds.get(field), item)
-        if made is None:
-            return None
-        columns.append(made)
+class Span(NamedTuple):
+    """Where a field lies, of each record: its bytes from `at` up to `end`; of a list those of its items."""
 
-    def copy(records: Sequence[StoredRecord]) -> RowBlock | None:
-        whole = np.frombuffer(b"".join([record.state for record in records]), np.uint8).reshape(len(records), -1)
-        try:
-            return RowBlock(copied.row_type, tuple(column(whole, records) for column in columns))
-        except (Odd, ValueError):  # a time of another age, or a text that is none
-            return None
-
-    return copy
+    at: Numbers
+    end: Numbers
+    items: Numbers  # how many; 1, unless it is a list
 
 
-def _column(place: Place | None, kind: Any, item: int | None) -> _Column | None:
-    """Return what reads a field at a place, or one item of it."""
-    if place is None or not place.items:
-        return None
-    at, end, items = place
-    if item is not None:
-        kind, at = kind["items"], (at, end - 8)[item]
-        end = at + 8
-    if kind == "string":
-        return lambda _, records: [NAMES[record.state[at:end]] for record in records]
-    read = next((read for known, read in _READ if known == kind), None)
-    return None if read is None else lambda whole, _: read(whole[:, at:end], items)
+class Columns:
+    """Fields of records, by their names. `kinds` are their types in order; the bytes of a prefix are not looked at."""
+
+    def __init__(self, states: Sequence[bytes], kinds: Mapping[str, Any], prefix_bytes: int) -> None:
+        self.kinds = kinds
+        self.data = b"".join(states)
+        self._bytes = np.frombuffer(self.data, np.uint8)
+        ends = np.cumsum([len(state) for state in states])
+        self.sound = np.ones(len(states), bool)
+        self.spans: dict[str, Span] = {}
+        self.names: dict[str, Sequence[tuple[str, ...]]] = {}  # of lists of texts
+        self._at = np.concatenate(([0], ends[:-1])) + prefix_bytes
+        every = np.arange(len(states))
+        for field, kind in kinds.items():
+            self.spans[field] = self._field(field, kind, every)
+        self.sound &= self._at == ends
+
+    def slices(self, field: str, places: Numbers) -> list[bytes]:
+        """Return the bytes of a field, of some records."""
+        span = self.spans[field]
+        data = self.data
+        return [data[at:end] for at, end in zip(span.at[places].tolist(), span.end[places].tolist(), strict=True)]
+
+    def words(self, at: Numbers) -> Words:
+        """Return eight bytes from each place on."""
+        found: Words = self._bytes.take(at[:, None] + _EACH_BYTE, mode="clip").view("<u8")[:, 0]
+        return found
+
+    def _field(self, field: str, kind: Any, which: Numbers) -> Span:
+        match kind:
+            case {"type": "array", "items": items}:
+                return self._list(field, items, which)
+            case "string" | {"logicalType": "uuid"}:
+                return self._text(kind == "string", which)
+            case _:
+                at = self._at.copy()
+                self._value(kind, which)
+                return Span(at, self._at.copy(), np.ones_like(at))
+
+    def _value(self, kind: Any, which: Numbers) -> None:
+        """Pass a value of the records at some places."""
+        match kind:
+            case "boolean":
+                self._at[which] += 1
+            case "double":
+                self._at[which] += WORD_BYTES
+            case "int" | "long":
+                self._long(which)
+            case {"logicalType": "timestamp-micros"}:
+                self._wrong(which, (self.words(self._at[which]) & MORE_BITS) != MORE)
+                self._at[which] += WORD_BYTES
+            case ["null", option]:
+                branch = self._byte(which)
+                self._wrong(which, (branch != 0) & (branch != 2))  # noqa: PLR2004  # branches are counted by twos
+                self._value(option, which[branch == 2])  # noqa: PLR2004
+            case _:
+                self.sound[:] = False  # a type that is not known here
+
+    def _byte(self, which: Numbers) -> NDArray[np.uint8]:
+        """Pass a byte, and return it."""
+        found: NDArray[np.uint8] = self._bytes.take(self._at[which], mode="clip")
+        self._at[which] += 1
+        return found
+
+    def _long(self, which: Numbers) -> Numbers:
+        """Pass a number, and return it."""
+        byte = self._byte(which)
+        word = (byte & 0x7F).astype(np.int64)
+        more = np.flatnonzero(byte >= 0x80)  # noqa: PLR2004  # another byte follows
+        for place in range(1, _LONG_BYTES_MAX):
+            if not len(more):
+                break
+            byte = self._byte(which[more])
+            word[more] |= (byte & 0x7F).astype(np.int64) << 7 * place
+            more = more[byte >= 0x80]  # noqa: PLR2004
+        self.sound[which[more]] = False
+        return (word >> 1) ^ -(word & 1)
+
+    def _size(self, which: Numbers, size_max: int) -> Numbers:
+        """Pass a number of things, and return it: 0 where there cannot be so many."""
+        size = self._long(which)
+        wrong = (size < 0) | (size > size_max)
+        self._wrong(which, wrong)
+        size[wrong] = 0
+        return size
+
+    def _wrong(self, which: Numbers, wrong: Flags) -> None:
+        self.sound[which[wrong]] = False
+
+    def _text(self, plain: bool, which: Numbers) -> Span:  # else an id
+        size = self._size(which, len(self.data))
+        span = Span(self._at.copy(), self._at + size, np.ones_like(size))
+        self._at = span.end.copy()
+        for place, (at, end) in enumerate(zip(span.at.tolist(), span.end.tolist(), strict=True)):
+            try:
+                (NAMES if plain else _IDS)[self.data[at:end]]
+            except ValueError:
+                self.sound[place] = False
+        return span
+
+    def _list(self, field: str, items: Any, which: Numbers) -> Span:
+        start = self._at.copy()
+        count = self._size(which, ITEMS_MAX)
+        at = self._at.copy()
+        if items == "string":
+            self.names[field] = self._names(start, count)
+        else:
+            self._items(items, at, count)
+        end = self._at.copy()
+        closed = which[count > 0]
+        self._wrong(closed, self._byte(closed) != 0)
+        return Span(at, end, count)
+
+    def _items(self, items: Any, at: Numbers, count: Numbers) -> None:
+        """Pass the items of a list."""
+        if items == "boolean":
+            self._at += count
+        elif items == "double":
+            self._at += count * WORD_BYTES
+        elif items == "int":
+            self._at += count
+            self._wrong_of(count, self._bytes.take(each(at, count, 1), mode="clip") >= 0x80)  # noqa: PLR2004
+        elif items == TIME:
+            self._at += count * WORD_BYTES
+            self._wrong_of(count, (self.words(each(at, count, WORD_BYTES)) & MORE_BITS) != MORE)
+        else:
+            self._branches(items, at, count)
+
+    def _branches(self, items: Any, at: Numbers, count: Numbers) -> None:
+        """Pass items of several types, each behind a byte that says of which it is: all are numbers, mostly."""
+        branch = 2 * items.index("double") if "double" in items else -1
+        others = self._bytes.take(each(at, count, _OPTION_BYTES), mode="clip") != branch
+        mixed = np.zeros(len(count), bool)
+        mixed[np.repeat(np.arange(len(count)), count)[others]] = True
+        self._at += np.where(mixed, 0, count * _OPTION_BYTES)
+        left = np.flatnonzero(mixed)
+        for item in range(int(count[left].max(initial=0))):
+            which = left[count[left] > item]
+            found = self._byte(which)
+            self._wrong(which, (found & 1 != 0) | (found >= 2 * len(items)))
+            for number, kind in enumerate(items):
+                of_kind = which[found == 2 * number]
+                if kind == "string":
+                    self._texts(of_kind)
+                elif kind != "null":
+                    self._value(kind, of_kind)
+
+    def _texts(self, which: Numbers) -> None:
+        """Pass a text of the records at some places; what it says is not kept."""
+        size = self._size(which, len(self.data))
+        at = self._at[which]
+        self._at[which] = end = at + size
+        for place, begins, ends in zip(which.tolist(), at.tolist(), end.tolist(), strict=True):
+            try:
+                str(self.data[begins:ends], "utf-8")
+            except ValueError:
+                self.sound[place] = False
+
+    def _names(self, start: Numbers, count: Numbers) -> Sequence[tuple[str, ...]]:
+        """Pass lists of texts, and return them."""
+        found: list[tuple[str, ...]] = []
+        places = self._at.tolist()
+        for place, (begins, at, items) in enumerate(zip(start.tolist(), places, count.tolist(), strict=True)):
+            key = self.data[begins : begins + COLUMN_KEY_BYTES]
+            known = _COLUMNS.get(key)
+            if known is None or not self.data.startswith(known[0], begins):
+                try:
+                    told, end = names(self.data, at, items)
+                except (Odd, IndexError, ValueError):
+                    self.sound[place] = False
+                    found.append(())
+                    continue
+                known = (self.data[begins:end], tuple(told))
+                if len(_COLUMNS) >= KEPT_MAX:
+                    _COLUMNS.clear()
+                _COLUMNS[key] = known
+            places[place] = begins + len(known[0])
+            found.append(known[1])
+        self._at = np.array(places)
+        return found
+
+    def _wrong_of(self, count: Numbers, wrong: Flags) -> None:
+        """Note of which records some item is wrong."""
+        if wrong.any():
+            self.sound[np.repeat(np.arange(len(count)), count)[wrong]] = False
 
 
-def _times(part: _Bytes, _: int) -> NDArray[np.int64]:
-    """Return times of eight bytes each, as `quick` reads one."""
-    words: NDArray[np.uint64] = _lines(part, "<u8")
-    if ((words & MORE_BITS) != MORE).any():
-        raise Odd
-    numbers: NDArray[np.int64] = number(words).view(np.int64)
-    return numbers
+def each(at: Numbers, count: Numbers, stride: int) -> Numbers:
+    """Return where the items of lists lie that begin at `at`, one list after another."""
+    ends = np.cumsum(count)
+    found: Numbers = np.repeat(at - (ends - count) * stride, count) + np.arange(count.sum()) * stride
+    return found
 
 
-def _options(part: _Bytes, items: int) -> Any:
-    """Return numbers, or nulls: behind a byte that says so, which all records have alike."""
-    size = part.shape[1]
-    if size == items:
-        return np.full((len(part), items), None)
-    if size != 9 * items:
-        raise Odd
-    return _lines(part.reshape(-1, items, 9)[:, :, 1:], "<f8")[:, :, 0]
-
-
-def _lines(part: _Bytes, kind: str) -> Any:
-    return np.ascontiguousarray(part).view(kind)
-
-
-_TIME: Final = {"type": "long", "logicalType": "timestamp-micros"}
-_READ: Final[Sequence[tuple[Any, Callable[[_Bytes, int], Any]]]] = (
-    (_TIME, lambda part, items: _times(part, items)[:, 0]),
-    ({"type": "array", "items": _TIME}, _times),
-    ({"type": "array", "items": "double"}, lambda part, _: _lines(part, "<f8")),
-    ({"type": "array", "items": ["null", "double"]}, _options),
-)
+_COLUMNS: Final[dict[bytes, tuple[bytes, tuple[str, ...]]]] = {}  # what was read, by how it begins
+_IDS: Final = Kept(lambda raw: UUID(str(raw, "ascii")))

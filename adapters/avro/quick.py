@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # the module's own name of it says nothing
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from adapters.avro.shapes import Shapes
@@ -25,7 +25,7 @@ class Odd(Exception):  # noqa: N818  # no error
     """What only fastavro reads."""
 
 
-class _Kept(dict[Any, V]):
+class Kept(dict[Any, V]):
     """What was made of some bytes before; forgets everything when there is too much of it."""
 
     def __init__(self, make: Callable[[Any], V], kept_max: int = KEPT_MAX) -> None:
@@ -119,24 +119,24 @@ def _numbers(data: bytes, at: int, count: int) -> tuple[list[float | None], int]
     return numbers, at
 
 
-def _names(data: bytes, at: int, count: int) -> tuple[list[str], int]:
+def names(data: bytes, at: int, count: int) -> tuple[list[str], int]:
     """Return texts, and where they end."""
-    names = []
+    found = []
     for _ in range(count):
         length, at = (data[at] >> 1, at + 1) if not data[at] & 0x81 else _long(data, at)
         if length < 0:
             raise Odd
-        names.append(NAMES[data[at : at + length]])
+        found.append(NAMES[data[at : at + length]])
         at += length
-    return names, at
+    return found, at
 
 
 _DOUBLE: Final = Struct("<d").unpack_from
 _FLAGS: Final = (False, True)
 _EVEN: Final = bytes(range(0, 128, 2))  # numbers from 0 to 63, as one byte each
 _HALVES: Final = bytes(byte >> 1 for byte in range(256))
-NAMES: Final = _Kept(lambda raw: sys.intern(str(raw, "utf-8")))
-_TIMES: Final = _Kept(_time)  # by their bytes; raises Odd for those of another age
+NAMES: Final = Kept(lambda raw: sys.intern(str(raw, "utf-8")))
+_TIMES: Final = Kept(_time)  # by their bytes; raises Odd for those of another age
 _IN_CODE: Final[Mapping[str, Any]] = {
     "Odd": Odd,
     "EVEN": _EVEN,
@@ -144,15 +144,15 @@ _IN_CODE: Final[Mapping[str, Any]] = {
     "NULL": b"\0",
     "columns": {},  # of names
     "double": _DOUBLE,
-    "doubles": _Kept(lambda count: Struct(f"<{count}d").unpack_from, LENGTHS_KEPT_MAX),
-    "tagged": _Kept(lambda count: Struct("<" + "xd" * count).unpack_from, LENGTHS_KEPT_MAX),
+    "doubles": Kept(lambda count: Struct(f"<{count}d").unpack_from, LENGTHS_KEPT_MAX),
+    "tagged": Kept(lambda count: Struct("<" + "xd" * count).unpack_from, LENGTHS_KEPT_MAX),
     "flag": _FLAGS.__getitem__,
     "long": _long,
-    "names": _names,
+    "names": names,
     "numbers": _numbers,
     "text": NAMES,
     "time": _TIMES,
-    "uuid": _Kept(lambda raw: UUID(str(raw, "ascii"))),
+    "uuid": Kept(lambda raw: UUID(str(raw, "ascii"))),
     "values": _values,
 }
 
@@ -271,15 +271,11 @@ at = end
 }
 
 
-class QuickReader(NamedTuple):
-    """Reads records of a schema; None for bytes that it does not understand."""
+def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> Read | None:
+    """Return what reads records with these fields, after a prefix; None where it does not know a type.
 
-    read: Read
-    shapes: Shapes  # how those lie that it has read
-
-
-def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> QuickReader | None:
-    """Return what reads records with these fields, after a prefix; None where it does not know a type."""
+    It returns None for bytes that it does not understand.
+    """
     lines = [f"at = {prefix_bytes}"]
     for number, field in enumerate(fields):
         code = _code(field["type"])
@@ -302,7 +298,7 @@ def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> Quic
             known = of_length(len(data))
             if known:
                 number = as_number(data, "little")
-                for mask, pattern, read_shape, _, _ in known:
+                for mask, pattern, read_shape in known:
                     if number & mask == pattern:
                         found = read_shape(data)
                         return found
@@ -312,7 +308,7 @@ def quick_reader(fields: Sequence[Mapping[str, Any]], prefix_bytes: int) -> Quic
         shapes.missed(data)
         return found
 
-    return QuickReader(quick, shapes)
+    return quick
 
 
 def _code(kind: Any) -> str | None:

@@ -19,22 +19,12 @@ _MORE: Final = 0x80  # of a number: whether another byte follows
 _NONE: Final = 0
 
 
-class Place(NamedTuple):
-    """Where a value lies in a record, its bytes alone: from `at` up to `end`; a list has so many items."""
-
-    at: int
-    end: int
-    items: int = 1
-
-
 class Shape(NamedTuple):
     """How some records of one length lie."""
 
     mask: int
     pattern: int
     read: Callable[[bytes], dict[str, Any]]
-    places: Mapping[str, Place]  # of each field
-    names: Mapping[str, Sequence[str]]  # of each column of names, what all these records have there
 
 
 class Shapes:
@@ -71,14 +61,14 @@ class Shapes:
 
     def _learned(self, data: bytes) -> Shape:
         walk = _Walk(data, self._prefix_bytes, self._space)
-        made = ", ".join([f"{field['name']!r}: {walk.field(field['name'], field['type'])}" for field in self._fields])
+        made = ", ".join([f"{field['name']!r}: {walk.value(field['type'])}" for field in self._fields])
         names = "".join(f"v{number}, " for number in range(walk.values))
         walk.space["unpack"] = Struct("<" + "".join(walk.format)).unpack
         code = f"def read(data):\n    {names or '()'} = unpack(data)\n    return {{{made}}}"
         exec(code, walk.space)  # noqa: S102  # made of the text in this module and of names of our schemas
         mask = int.from_bytes(walk.mask, "little")
         pattern = int.from_bytes(data, "little") & mask
-        return Shape(mask, pattern, walk.space["read"], walk.places, walk.names)
+        return Shape(mask, pattern, walk.space["read"])
 
 
 class _Walk:
@@ -89,24 +79,10 @@ class _Walk:
         self.mask = bytearray(at)
         self.format = [f"{at}x"]
         self.values = 0
-        self.places: dict[str, Place] = {}
-        self.names: dict[str, Sequence[str]] = {}
         self._data = data
-        self._place = Place(at, at)  # of the value that was passed last
-
-    def field(self, name: str, kind: Any) -> str:
-        """Pass a field; return the code that makes its value."""
-        at = len(self.mask)
-        code = self.value(kind)
-        self.places[name] = self._place
-        if code == f"[*column{at}]" and isinstance(kind, dict) and kind["items"] == "string":
-            self.names[name] = self.space[f"column{at}"]
-        return code
 
     def value(self, kind: Any) -> str:
         """Pass a value; return the code that makes it."""
-        at = len(self.mask)
-        self._place = Place(at, at)
         match kind:
             case "null":
                 code = "None"
@@ -119,10 +95,8 @@ class _Walk:
             case "string" | {"logicalType": "uuid"}:
                 size = self._mark()
                 code = f"{'text' if kind == 'string' else 'uuid'}[{self._pass(size, _NONE, f'{size}s')}]"
-                self._place = Place(len(self.mask) - size, len(self.mask))
             case {"logicalType": _}:  # a time, which says itself where its bytes are not just eight
                 code = f"time[{self._pass(8, _NONE, '8s')}]"
-                self._place = Place(at, len(self.mask))
             case {"items": items}:
                 code = self._column(items)
             case _:  # of several types
@@ -132,13 +106,11 @@ class _Walk:
     def _column(self, items: Any) -> str:
         at = len(self.mask)
         count = self._mark()
-        first = len(self.mask)
         if items in ("int", "string"):  # names and qualities: as they were, mostly
             self.space[f"column{at}"] = [self._mark() if items == "int" else self._name() for _ in range(count)]
             code = f"*column{at}"
         else:
             code = ", ".join([self.value(items) for _ in range(count)])
-        self._place = Place(first, len(self.mask), count)
         if count:
             self._mark()  # of its end
         return f"[{code}]"

@@ -19,7 +19,6 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from adapters.avro.fit import fits
 from adapters.avro.quick import quick_reader
 from adapters.avro.registry import RegisteredSchema, SchemaRegistry
-from adapters.avro.shapes import Shape
 
 PREFIX: Final = Struct(">BI")
 UUIDS_KEPT: Final = 4096  # parsed ids of trips and charging sessions: many events name the same one
@@ -69,7 +68,7 @@ class RecordReader:
         fields = schema.definition["fields"]
         names = {field["name"] for field in fields}
         self.topic = schema.topic
-        self.kinds = {field["name"]: field["type"] for field in fields}  # by field
+        self.kinds = {field["name"]: field["type"] for field in fields}  # by field, in their order
         self._schema = _in_process(schema)
         self._quick = quick_reader(fields, PREFIX.size)
         self._conversions = _conversions(fields, uuid=_parsed_uuid, names=_shared, union=None)
@@ -79,16 +78,12 @@ class RecordReader:
 
     def read(self, data: bytes) -> dict[str, Any]:
         """Return the fields of a record, whose prefix is not looked at. Raises `UnreadableError`."""
-        fields = self._quick.read(data) if self._quick else None
+        fields = self._quick(data) if self._quick else None
         if fields is None:
             fields = self._read(data)
         if self._defaults:
             fields.update(copy.deepcopy(self._defaults))
         return fields
-
-    def shapes_of(self, length: int) -> Sequence[Shape]:
-        """Return how records of a length lie, as far as that is known: then they can be read."""
-        return self._quick.shapes.by_length.get(length, ()) if self._quick else ()
 
     def _read(self, data: bytes) -> dict[str, Any]:
         stream = BytesIO(data)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from adapters.memory.read_models import MemoryReadModels
 from adapters.postgres.read_models import PostgresReadModels
-from adapters.row_block import RowBlock
+from adapters.row_block import Lists, RowBlock
 from domain.errors import PositionConflictError, UnstorableError
 from domain.units import Micros
 from projections.digest import digest
@@ -76,17 +76,20 @@ def test_rows_by_columns_are_written_with_others_and_replace_those_with_their_ke
     numbers = np.array([-3, 2**62])
     columns: list[Any] = [
         [CAR, OTHER_CAR], ["Speed", "Lével"], numbers, numbers / 4, [True, False], [CAR, None], [None, "x"], numbers,
-        numbers / 8, [None, True], np.array([[0.5, -1.0], [math.nan, math.inf]]), numbers.reshape(2, 1),
+        numbers / 8, [None, True], Lists(np.array([3, 1]), np.array([0.5, -1.0, math.nan, math.inf])),
+        Lists(np.array([0, 2]), numbers),
     ]  # fmt: skip
     block = RowBlock(ReadingRow, tuple(columns))
-    nulls = RowBlock(ReadingRow, (*[each[:1] for each in columns[:-2]], np.full((1, 2), None), [None]))
+    nulls = RowBlock(ReadingRow, (*[each[:1] for each in columns[:-2]], Lists(np.array([2]), None), [None]))
     nulls.columns[1][:] = ["Nulls"]
     other = ReadingRow(CAR, "Level", levels=[1.5, None], moments=[])
     store.commit(SAMPLE, Commit(1, 2, upserts={ReadingRow: [other]}, blocks=[block, nulls]))
     expected = [other, *nulls.rows(), *block.rows()]
     assert repr(readings(store)) == repr(expected)
     assert [row.number for row in readings(store)] == [0, -3, -3, 2**62]
-    assert block.without({CAR}).rows()[0].vehicle_id == OTHER_CAR
+    assert repr(block.without({CAR}).rows()) == repr(block.rows()[1:])
+    assert repr(block.without({OTHER_CAR}).rows()) == repr(block.rows()[:1])
+    assert nulls.without({CAR}).rows() == []
     assert block.without({UUID(int=7)}) is block
 
 

@@ -27,10 +27,9 @@ def name(schema: RegisteredSchema) -> str:
 def check(schema: RegisteredSchema, data: bytes, read: Read | None = None) -> dict[str, Any] | None:
     """Return what the quick reader reads, which must be what fastavro reads."""
     if read is None:
-        reader = quick_reader(schema.definition["fields"], PREFIX.size)
-        if reader is None:
+        read = quick_reader(schema.definition["fields"], PREFIX.size)
+        if read is None:
             return None
-        read = reader.read
     found = read(data)
     if found is not None:
         told = RecordReader(schema, schema)._read(data)
@@ -40,8 +39,8 @@ def check(schema: RegisteredSchema, data: bytes, read: Read | None = None) -> di
 
 def that_knows(schema: RegisteredSchema, data: bytes) -> Read | None:
     """Return a quick reader that has read a record often enough to know how it lies; None where it cannot read it."""
-    reader = quick_reader(schema.definition["fields"], PREFIX.size)
-    return reader.read if reader and all(reader.read(data) is not None for _ in range(MISSES_MIN)) else None
+    read = quick_reader(schema.definition["fields"], PREFIX.size)
+    return read if read and all(read(data) is not None for _ in range(MISSES_MIN)) else None
 
 
 def of_this_century(draw: st.DrawFn, schema: RegisteredSchema, fields: dict[str, Any]) -> dict[str, Any]:
