@@ -4,14 +4,15 @@ No value becomes an object, and no two records have to lie alike. What lies othe
 what is damaged, is seen as in `quick`: such a record is not `sound`, and is left to whoever reads records one by one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.avro.quick import COLUMN_KEY_BYTES, KEPT_MAX, MORE, MORE_BITS, NAMES, Kept, Odd, names
+from adapters.avro.quick import MORE, MORE_BITS, NAMES, Kept, Odd, names
 
 ITEMS_MAX: Final = 1_024  # of a list: each is a step, for all records
 RECORD_BYTES_MAX: Final = 32_768  # so that a page of records is not copied as a whole where they are long
@@ -19,6 +20,7 @@ TIME: Final = {"type": "long", "logicalType": "timestamp-micros"}
 WORD_BYTES: Final = 8
 _OPTION_BYTES: Final = 9  # that is no null
 _LONG_BYTES_MAX: Final = 9
+LISTS_KEPT_MAX: Final = 8_192  # of texts
 _EACH_BYTE: Final = np.arange(WORD_BYTES)
 
 Numbers = NDArray[np.int64]
@@ -34,6 +36,13 @@ class Span(NamedTuple):
     items: Numbers  # how many; 1, unless it is a list
 
 
+class Names(NamedTuple):
+    """Lists of texts of records: those that there are, and which of them each record has."""
+
+    lists: Sequence[tuple[str, ...]]
+    of_record: Numbers
+
+
 class Columns:
     """Fields of records, by their names. `kinds` are their types in order; the bytes of a prefix are not looked at."""
 
@@ -44,11 +53,11 @@ class Columns:
         ends = np.cumsum([len(state) for state in states])
         self.sound = np.ones(len(states), bool)
         self.spans: dict[str, Span] = {}
-        self.names: dict[str, Sequence[tuple[str, ...]]] = {}  # of lists of texts
+        self.names: dict[str, Names] = {}  # of lists of texts
         self._at = np.concatenate(([0], ends[:-1])) + prefix_bytes
-        every = np.arange(len(states))
+        self._every = np.arange(len(states))
         for field, kind in kinds.items():
-            self.spans[field] = self._field(field, kind, every)
+            self.spans[field] = self._field(field, kind)
         self.sound &= self._at == ends
 
     def slices(self, field: str, places: Numbers) -> list[bytes]:
@@ -62,15 +71,17 @@ class Columns:
         found: Words = self._bytes.take(at[:, None] + _EACH_BYTE, mode="clip").view("<u8")[:, 0]
         return found
 
-    def _field(self, field: str, kind: Any, which: Numbers) -> Span:
+    def _field(self, field: str, kind: Any) -> Span:
         match kind:
             case {"type": "array", "items": items}:
-                return self._list(field, items, which)
-            case "string" | {"logicalType": "uuid"}:
-                return self._text(kind == "string", which)
+                return self._list(field, items)
+            case "string":
+                return self._text(NAMES.__getitem__)
+            case {"logicalType": "uuid"}:
+                return self._text(_IDS.__getitem__)
             case _:
                 at = self._at.copy()
-                self._value(kind, which)
+                self._value(kind, self._every)
                 return Span(at, self._at.copy(), np.ones_like(at))
 
     def _value(self, kind: Any, which: Numbers) -> None:
@@ -112,8 +123,8 @@ class Columns:
         self.sound[which[more]] = False
         return (word >> 1) ^ -(word & 1)
 
-    def _size(self, which: Numbers, size_max: int) -> Numbers:
-        """Pass a number of things, and return it: 0 where there cannot be so many."""
+    def _size(self, which: Numbers, size_max: int = RECORD_BYTES_MAX) -> Numbers:
+        """Pass a number of bytes or items, and return it: 0 where there cannot be so many."""
         size = self._long(which)
         wrong = (size < 0) | (size > size_max)
         self._wrong(which, wrong)
@@ -123,27 +134,36 @@ class Columns:
     def _wrong(self, which: Numbers, wrong: Flags) -> None:
         self.sound[which[wrong]] = False
 
-    def _text(self, plain: bool, which: Numbers) -> Span:  # else an id
-        size = self._size(which, len(self.data))
+    def _text(self, make: Callable[[bytes], Any]) -> Span:
+        size = self._size(self._every)
         span = Span(self._at.copy(), self._at + size, np.ones_like(size))
         self._at = span.end.copy()
-        for place, (at, end) in enumerate(zip(span.at.tolist(), span.end.tolist(), strict=True)):
-            try:
-                (NAMES if plain else _IDS)[self.data[at:end]]
-            except ValueError:
-                self.sound[place] = False
+        self._readable(span.at, span.end, self._every, make)
         return span
 
-    def _list(self, field: str, items: Any, which: Numbers) -> Span:
-        start = self._at.copy()
-        count = self._size(which, ITEMS_MAX)
+    def _readable(self, at: Numbers, end: Numbers, which: Numbers, make: Callable[[bytes], Any]) -> None:
+        """Note of which records nothing can be made of their bytes."""
+        data = self.data
+        found = [data[begins:ends] for begins, ends in zip(at.tolist(), end.tolist(), strict=True)]
+        wrong = set()
+        for raw in set(found):
+            try:
+                make(raw)
+            except ValueError:
+                wrong.add(raw)
+        if wrong:
+            self._wrong(which, np.array([raw in wrong for raw in found]))
+
+    def _list(self, field: str, items: Any) -> Span:
+        count = self._size(self._every, ITEMS_MAX)
         at = self._at.copy()
         if items == "string":
-            self.names[field] = self._names(start, count)
+            self._texts(count)
+            self.names[field] = self._names(at, self._at, count)
         else:
             self._items(items, at, count)
         end = self._at.copy()
-        closed = which[count > 0]
+        closed = np.flatnonzero(count)
         self._wrong(closed, self._byte(closed) != 0)
         return Span(at, end, count)
 
@@ -159,10 +179,12 @@ class Columns:
         elif items == TIME:
             self._at += count * WORD_BYTES
             self._wrong_of(count, (self.words(each(at, count, WORD_BYTES)) & MORE_BITS) != MORE)
-        else:
+        elif isinstance(items, list) and set(items) <= _OF_BRANCHES.keys():
             self._branches(items, at, count)
+        else:
+            self.sound[:] = False  # a type that is not known here
 
-    def _branches(self, items: Any, at: Numbers, count: Numbers) -> None:
+    def _branches(self, items: Sequence[str], at: Numbers, count: Numbers) -> None:
         """Pass items of several types, each behind a byte that says of which it is: all are numbers, mostly."""
         branch = 2 * items.index("double") if "double" in items else -1
         others = self._bytes.take(each(at, count, _OPTION_BYTES), mode="clip") != branch
@@ -170,50 +192,49 @@ class Columns:
         mixed[np.repeat(np.arange(len(count)), count)[others]] = True
         self._at += np.where(mixed, 0, count * _OPTION_BYTES)
         left = np.flatnonzero(mixed)
+        sizes = np.zeros(_BRANCHES, np.int64)
+        sizes[: 2 * len(items) : 2] = [_OF_BRANCHES[kind] for kind in items]
+        known = np.zeros(_BRANCHES, bool)
+        known[: 2 * len(items) : 2] = True
         for item in range(int(count[left].max(initial=0))):
             which = left[count[left] > item]
             found = self._byte(which)
-            self._wrong(which, (found & 1 != 0) | (found >= 2 * len(items)))
-            for number, kind in enumerate(items):
-                of_kind = which[found == 2 * number]
-                if kind == "string":
-                    self._texts(of_kind)
-                elif kind != "null":
-                    self._value(kind, of_kind)
+            self._wrong(which, ~known[found])
+            self._at[which] += sizes[found]
+            if "long" in items:
+                self._long(which[found == 2 * items.index("long")])
+            if "string" in items:
+                of_texts = which[found == 2 * items.index("string")]
+                size = self._size(of_texts)
+                begins = self._at[of_texts]
+                self._at[of_texts] += size
+                self._readable(begins, begins + size, of_texts, _utf_8)
 
-    def _texts(self, which: Numbers) -> None:
-        """Pass a text of the records at some places; what it says is not kept."""
-        size = self._size(which, len(self.data))
-        at = self._at[which]
-        self._at[which] = end = at + size
-        for place, begins, ends in zip(which.tolist(), at.tolist(), end.tolist(), strict=True):
+    def _texts(self, count: Numbers) -> None:
+        """Pass lists of texts; whether they are any is not seen."""
+        for item in range(int(count.max(initial=0))):
+            some = np.flatnonzero(count > item)
+            size = self._size(some)  # which moves what is added to
+            self._at[some] += size
+
+    def _names(self, at: Numbers, end: Numbers, count: Numbers) -> Names:
+        """Return the lists of texts that lie there."""
+        data = self.data
+        found = [
+            (items, data[begins:ends])
+            for begins, ends, items in zip(at.tolist(), end.tolist(), count.tolist(), strict=True)
+        ]
+        lists: list[tuple[str, ...]] = []
+        numbers: dict[tuple[int, bytes], int] = {}
+        for key in set(found):
             try:
-                str(self.data[begins:ends], "utf-8")
-            except ValueError:
-                self.sound[place] = False
-
-    def _names(self, start: Numbers, count: Numbers) -> Sequence[tuple[str, ...]]:
-        """Pass lists of texts, and return them."""
-        found: list[tuple[str, ...]] = []
-        places = self._at.tolist()
-        for place, (begins, at, items) in enumerate(zip(start.tolist(), places, count.tolist(), strict=True)):
-            key = self.data[begins : begins + COLUMN_KEY_BYTES]
-            known = _COLUMNS.get(key)
-            if known is None or not self.data.startswith(known[0], begins):
-                try:
-                    told, end = names(self.data, at, items)
-                except (Odd, IndexError, ValueError):
-                    self.sound[place] = False
-                    found.append(())
-                    continue
-                known = (self.data[begins:end], tuple(told))
-                if len(_COLUMNS) >= KEPT_MAX:
-                    _COLUMNS.clear()
-                _COLUMNS[key] = known
-            places[place] = begins + len(known[0])
-            found.append(known[1])
-        self._at = np.array(places)
-        return found
+                lists.append(_LISTS[key])
+                numbers[key] = len(lists) - 1
+            except (Odd, IndexError, ValueError):
+                numbers[key] = -1
+        of_record = np.array([numbers[each] for each in found])
+        self.sound &= of_record >= 0
+        return Names(lists, of_record)
 
     def _wrong_of(self, count: Numbers, wrong: Flags) -> None:
         """Note of which records some item is wrong."""
@@ -228,5 +249,8 @@ def each(at: Numbers, count: Numbers, stride: int) -> Numbers:
     return found
 
 
-_COLUMNS: Final[dict[bytes, tuple[bytes, tuple[str, ...]]]] = {}  # what was read, by how it begins
+_BRANCHES: Final = 256  # that a byte can say
+_OF_BRANCHES: Final = {"null": 0, "boolean": 1, "long": 0, "double": WORD_BYTES, "string": 0}  # bytes, or as is told
 _IDS: Final = Kept(lambda raw: UUID(str(raw, "ascii")))
+_LISTS: Final = Kept(lambda key: tuple(names(key[1], 0, key[0])[0]), LISTS_KEPT_MAX)
+_utf_8: Final = partial(str, encoding="utf-8")  # of values, of which hardly one comes twice

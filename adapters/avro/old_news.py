@@ -8,24 +8,21 @@ stays. A record whose last time is before its first, of which that would not fol
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, compress
-from operator import attrgetter, itemgetter, ne
+from operator import ne
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from adapters.avro.columns import RECORD_BYTES_MAX, Columns, Flags, Numbers, Words
+from adapters.avro.columns import RECORD_BYTES_MAX, WORD_BYTES, Columns, Flags, Names, Numbers, Words, each
 from adapters.avro.copies import copies
 from adapters.avro.wire import PREFIX, RecordReader, RecordReaders, UnreadableError
 from adapters.event_log import StoredRecord
 from adapters.row_block import RowBlock
 from projections.projection import Renewed
 
-_TIME_BYTES: Final = 8
 _BEFORE_1970: Final = np.uint64(1)  # a bit of a time as eight bytes; without it the later is the greater word
-_TOPIC: Final = attrgetter("topic")
-_START: Final = itemgetter(slice(PREFIX.size))  # of a record: what says of which schema it is
 
 
 class _Alike(NamedTuple):
@@ -35,7 +32,7 @@ class _Alike(NamedTuple):
     columns: Columns
     of_columns: Numbers  # where each of them is in `columns`
     places: Numbers  # and in the page
-    signals: Sequence[tuple[str, ...]]  # that each of them tells
+    signals: Names  # that each of them tells
     first: Words  # when they were measured, the later the greater
     last: Words
 
@@ -64,28 +61,27 @@ def pass_over(
 def _alike(records: Sequence[StoredRecord], renewed: Mapping[str, Renewed], readers: RecordReaders) -> Iterator[_Alike]:
     """Give the records of which there is a rule, by their schemas; those that cannot be read so are decoded."""
     of_schema: dict[tuple[str, bytes], list[int]] = defaultdict(list)
-    for place, key in enumerate(zip(map(_TOPIC, records), (_START(each.state) for each in records), strict=True)):
-        if key[0] in renewed and len(records[place].state) <= RECORD_BYTES_MAX:
-            of_schema[key].append(place)
+    for place, (_, _, _, topic, state, _) in enumerate(records):
+        if topic in renewed and len(state) <= RECORD_BYTES_MAX:
+            of_schema[topic, state[: PREFIX.size]].append(place)
     for (topic, start), found in of_schema.items():
         rule, reader = renewed[topic], _reader(readers, topic, start)
         if not reader or not _fits(rule, reader.kinds):
             continue
         columns = Columns([records[place].state for place in found], reader.kinds, PREFIX.size)
         times = columns.spans[rule.measured_at]
-        last = columns.words(times.end - _TIME_BYTES)
+        last = columns.words(times.end - WORD_BYTES)
         # Of what is always told together there is but one moment that counts.
         first = columns.words(times.at) if rule.paths else last
         usable = columns.sound & (times.items > 0) & ((first | last) & _BEFORE_1970 == 0) & (first <= last)
-        told: Sequence[tuple[str, ...]] = [rule.signals] * len(found)
+        told = Names([rule.signals], np.zeros(len(found), np.int64))
         if rule.paths:
             told = columns.names[rule.paths]
             usable &= columns.spans[rule.paths].items == times.items
         chosen = np.flatnonzero(usable)
         if len(chosen):
-            signals = [told[place] for place in chosen.tolist()]
-            places = np.array(found)[chosen]
-            yield _Alike(rule, columns, chosen, places, signals, first[chosen], last[chosen])
+            signals = Names(told.lists, told.of_record[chosen])
+            yield _Alike(rule, columns, chosen, np.array(found)[chosen], signals, first[chosen], last[chosen])
 
 
 def _fits(rule: Renewed, kinds: Mapping[str, Any]) -> bool:
@@ -101,8 +97,7 @@ def _measured_again(records: Sequence[StoredRecord], alike: Sequence[_Alike]) ->
     words = np.concatenate([one.first for one in alike] + [one.last for one in alike])
     ranks = np.unique(words, return_inverse=True)[1]
     first, last = ranks[: len(places)][order], ranks[len(places) :][order]
-    told = [signals for one in alike for signals in one.signals]
-    signals, count = _numbered([told[place] for place in order.tolist()])
+    signals, count = _numbered([one.signals for one in alike], order)
     # One number for signal, vehicle and time: greater for a signal or a vehicle before, so that the greatest of those
     # behind is of the same ones, or smaller than all of these.
     by_signal = np.argsort(signals, kind="stable")
@@ -119,19 +114,16 @@ def _measured_again(records: Sequence[StoredRecord], alike: Sequence[_Alike]) ->
     return passed
 
 
-def _numbered(told: Iterable[tuple[str, ...]]) -> tuple[Numbers, Numbers]:
-    """Return the signals of records as numbers, those of one after those of another, each but once; and how many."""
+def _numbered(told: Sequence[Names], order: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the signals of records, in an order, as numbers, those of a record once each; and how many it has."""
     numbers: dict[str, int] = {}
-    known: dict[tuple[str, ...], Sequence[int]] = {}
-    found: list[int] = []
-    count: list[int] = []
-    for signals in told:
-        of_record = known.get(signals)
-        if of_record is None:
-            of_record = known[signals] = sorted({numbers.setdefault(signal, len(numbers)) for signal in signals})
-        found += of_record
-        count.append(len(of_record))
-    return np.array(found, np.int64), np.array(count, np.int64)
+    lists = [{numbers.setdefault(each, len(numbers)) for each in names} for one in told for names in one.lists]
+    found = np.array([signal for of_list in lists for signal in of_list], np.int64)
+    counts = np.array([len(of_list) for of_list in lists])
+    before = accumulate([len(one.lists) for one in told], initial=0)
+    of_record = np.concatenate([one.of_record + first for one, first in zip(told, before, strict=False)])[order]
+    count = counts[of_record]
+    return found[each((np.cumsum(counts) - counts)[of_record], count, 1)], count
 
 
 def _last_of_rows(records: Sequence[StoredRecord], alike: Sequence[_Alike]) -> Flags:

@@ -61,7 +61,7 @@ def columns_of(schema: RegisteredSchema, states: Sequence[bytes]) -> Columns:
             assert found is None or repr(found) == repr(read[field]), field
             assert items == (len(read[field]) if isinstance(read[field], list) else 1)
         for field, names in columns.names.items():
-            assert list(names[place]) == read[field]
+            assert list(names.lists[names.of_record[place]]) == read[field]
     return columns
 
 
