@@ -31,7 +31,8 @@ from adapters.twins import Between, Box, Circle, PageOf
 from adapters.twins import VehicleFilter as Chosen
 from adapters.vehicle_order import VehicleOrder as InOrder
 from domain import paths
-from domain.errors import BadInputError
+from domain.errors import BadInputError, did_you_mean
+from domain.trouble_codes import check_code
 from domain.units import Micros
 from domain.vin import VIN_LENGTH, Vin
 from domain.warnings import WARNING_NAMES
@@ -143,14 +144,21 @@ class VehicleFilter:
     vins: list[str] | None = strawberry.field(
         default=None, description=f"These, at most {VINS_MAX}: one page has them all."
     )
-    brands: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
-    models: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
+    brands: list[str] | None = strawberry.field(
+        default=None,
+        description="As the vehicles were registered. One that no vehicle has, or none of yours, finds none.",
+    )
+    models: list[str] | None = strawberry.field(
+        default=None, description="As the vehicles were registered. One that no vehicle has finds none."
+    )
     regions: list[Region] | None = strawberry.field(default=None, description="Vehicle.region is one of these.")
     has_trouble_code: bool | None = strawberry.field(
         default=None, description="Whether some ECU holds a code now. Scope: diagnostics:read."
     )
     trouble_codes: list[str] | None = strawberry.field(
-        default=None, description='Some ECU holds one of these now, e.g. ["P0D59"]. Scope: diagnostics:read.'
+        default=None,
+        description='Some ECU holds one of these now, e.g. ["P0D59"]: without failure type. One that no ECU holds finds'
+        " none. Scope: diagnostics:read.",
     )
     last_seen_after: Micros | None = strawberry.field(default=None, description="lastSeenAt is later than this.")
     last_seen_before: Micros | None = strawberry.field(
@@ -194,6 +202,8 @@ class VehicleFilter:
             ("warnings", self.warnings, FILTER_VALUES_MAX),
         )
         _check_warnings(self.warnings or ())
+        for code in self.trouble_codes or ():
+            check_code(code, where="filter.troubleCodes")
         return Chosen(
             vins=None if self.vins is None else tuple(Vin.parse(vin).text for vin in self.vins),
             brands=None if self.brands is None else tuple(self.brands),
@@ -215,7 +225,7 @@ def _check_warnings(names: Sequence[str]) -> None:
     for name in names:
         if name not in WARNING_NAMES:
             near = get_close_matches(name[:NAME_CHARACTERS_MAX].upper(), WARNING_NAMES)
-            remedy = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(WARNING_NAMES)}"
+            remedy = did_you_mean(near, f"there are {', '.join(WARNING_NAMES)}")
             what = f"{name[:NAME_CHARACTERS_MAX]!r} is no warning"
             raise BadInputError(what, where="filter.warnings", remedy=remedy)
 
