@@ -281,11 +281,14 @@ def vehicle_key(text: str, *, where: str) -> UUID:
     return key.vehicle_id
 
 
-def named_vehicle(seen: Seen, text: str, *, where: str = "vehicle") -> DirectoryEntry | None:
-    """Return the vehicle with a VIN or an id, which is longer. Raises `BadInputError` for what is neither."""
-    if len(text.strip()) <= VIN_LENGTH:
-        return seen.read.vehicle_by_vin(Vin.parse(text).text)
-    return seen.read.vehicle(vehicle_key(text, where=where))
+def vehicle_name(text: str, *, where: str) -> str | UUID:
+    """Return the VIN, or the key of the id, which is longer. Raises `BadInputError` for what is neither."""
+    return Vin.parse(text).text if len(text.strip()) <= VIN_LENGTH else vehicle_key(text, where=where)
+
+
+def _named_vehicle(seen: Seen, text: str) -> DirectoryEntry | None:
+    name = vehicle_name(text, where="vehicle")
+    return seen.read.vehicle_by_vin(name) if isinstance(name, str) else seen.read.vehicle(name)
 
 
 @strawberry.type(
@@ -339,7 +342,7 @@ class Query:
     ) -> Explanation | None:
         """Return where a value comes from."""
         seen = info.context.seen(as_of, known_at, position)
-        entry = named_vehicle(seen, str(vehicle))
+        entry = _named_vehicle(seen, str(vehicle))
         return None if entry is None else explained(_cohort(info, seen, entry).twins()[0], path)
 
     @resolved(
