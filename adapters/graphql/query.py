@@ -339,8 +339,10 @@ class Query:
         as_of: AsOf = None,
         known_at: KnownAt = None,
         position: Position = None,
+        at_least: AtLeast = None,
     ) -> Explanation | None:
         """Return where a value comes from."""
+        info.context.check_reached(at_least)
         seen = info.context.seen(as_of, known_at, position)
         entry = _named_vehicle(seen, str(vehicle))
         return None if entry is None else explained(_cohort(info, seen, entry).twins()[0], path)
@@ -395,8 +397,10 @@ class Query:
         self,
         info: Info[Context, None],
         filter: Filter = None,  # noqa: A002  # its name in the schema
+        at_least: AtLeast = None,
     ) -> Fleet:
         """Return counts."""
+        info.context.check_reached(at_least)
         return fleet_of(info.context, filter.chosen(info.context.permits) if filter else Chosen())
 
     @resolved("Whatever has this id: a vehicle, a trip or an event; null: it is not there (any more).")

@@ -29,6 +29,7 @@ from adapters.graphql.trusted import TrustedDocuments
 from adapters.memory.twin_reader import MemoryTwinReader
 from domain.errors import StoreError
 from domain.events import IgnitionTurnedOn
+from domain.paths import SPEED
 from tests.support.asgi import HOST, Events, initiated, streaming, talking
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, SECOND, T0, Car, World, full_car, memory_world
 
@@ -572,7 +573,6 @@ def test_a_store_that_is_away_for_a_moment_costs_no_event(monkeypatch: pytest.Mo
     asyncio.run(run())
 
 
-def test_a_store_that_stays_away_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_event_is_told_whole_or_not_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the store goes away between the log and what is asked of an event's vehicle, both are asked again."""
     monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
@@ -621,6 +621,7 @@ def test_a_look_that_took_too_long_has_cost_all_that_it_might_have() -> None:
     assert throttle.available == 100 - 2 * positions()
 
 
+def test_a_store_that_stays_away_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
     monkeypatch.setattr(streams, "STORE_AWAY_S_MAX", 0.02)
 
@@ -789,6 +790,13 @@ def test_a_query_waits_until_the_read_models_have_come_so_far(monkeypatch: pytes
     refused = _post(app_of(world), query % (end + 1), "application/json").json()
     assert code_of(refused) == "POSITION_NOT_REACHED"
     assert f"the read models are at position {end}, not at {end + 1}" in refused["errors"][0]["message"]
+    for root in (
+        "fleet(atLeast: %d) { vehicles }",
+        f'explain(vehicle: "{car.vin}", path: "{SPEED}", atLeast: %d) {{ event {{ id }} }}',
+    ):
+        assert "errors" not in _post(app_of(world), f"{{ {root % end} }}", "application/json").json()
+        refused = _post(app_of(world), f"{{ {root % (end + 1)} }}", "application/json").json()
+        assert code_of(refused) == "POSITION_NOT_REACHED"
     monkeypatch.setattr(waiting_room, "AT_LEAST_S_MAX", 60.0)
 
     async def run() -> Any:
