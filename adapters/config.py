@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from adapters.kafka.security import PLAINTEXT, Secret, Security
 from adapters.secret_file import kept_secret
-from domain.errors import BadInputError
+from domain.errors import BadInputError, did_you_mean
 
 PREFIX: Final = "FLEETTWIN_"
 DEFAULT_FILE: Final = "fleettwin.toml"
@@ -31,7 +31,6 @@ ANY_DOCUMENTS: Final = "any"
 TRUSTED_ONLY: Final = "trusted"
 QUERY_POINTS_MAX: Final = 1_000_000_000
 NUMBER_DIGITS_MAX: Final = 20
-NEAREST_NAMES: Final = 2  # told of a setting that is none
 LOG_FORMATS: Final = ("logfmt", "json")
 TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,200}")  # Kafka allows 249 characters, the topic's own among them
 
@@ -423,6 +422,6 @@ def _security(values: Mapping[str, Value]) -> Security:
 
 
 def _no_such_setting(name: str, where: str, known: Collection[str]) -> BadInputError:
-    near = get_close_matches(name, known, n=NEAREST_NAMES, cutoff=0.8)
-    meant = f"did you mean {' or '.join(near)}?" if near else "see `fleettwin config` for all there are"
-    return BadInputError("no such setting", where=where, remedy=meant)
+    near = get_close_matches(name, known, cutoff=0.8)
+    remedy = did_you_mean(near, "see `fleettwin config` for all there are")
+    return BadInputError("no such setting", where=where, remedy=remedy)

@@ -1,7 +1,7 @@
 """The server as a process: the API and the projections side by side, until Ctrl-C."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import uvicorn
@@ -20,6 +20,14 @@ from adapters.wiring import FleetTwin
 from domain.errors import BadInputError
 
 FINISHED_WITHIN_S: Final = 15  # what is being answered when the end comes; longer than a request may take
+CONNECTIONS: Final[Mapping[str, Any]] = {  # how they are bounded, in the words of uvicorn
+    "http": BoundedConnection,
+    "ws": BoundedSocket,
+    "ws_ping_interval": PING_EVERY_S,
+    "ws_ping_timeout": PONG_S,
+    "ws_max_size": BODY_BYTES_MAX,
+    "timeout_keep_alive": KEEP_ALIVE_S,
+}
 
 
 def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str] = (), *, project: bool = True) -> None:
@@ -38,13 +46,8 @@ def serve_twins(twin: FleetTwin, listener: socket.socket, queries: Sequence[str]
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=BoundedConnection,
-        ws=BoundedSocket,
-        ws_ping_interval=PING_EVERY_S,
-        ws_ping_timeout=PONG_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=FINISHED_WITHIN_S,
-        ws_max_size=BODY_BYTES_MAX,
+        **CONNECTIONS,
     )
     with operation.observing():
         if project:

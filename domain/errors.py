@@ -18,6 +18,7 @@ FleettwinError                 anything below; the CLI prints it as one line and
 Mistakes of our own code are assertions, never one of these.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,11 @@ class BadInputError(FleettwinError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), where=self.where, remedy=self.remedy), (self.what,)  # from process to process
+
+
+def did_you_mean(near: Sequence[str], otherwise: str) -> str:
+    """Return what to do about a name of nothing, of which these are near, the nearest first."""
+    return f"did you mean {' or '.join(near[:3])}?" if near else otherwise
 
 
 class InvalidVinError(BadInputError):

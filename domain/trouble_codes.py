@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from domain.errors import BadInputError
+from domain.errors import BadInputError, did_you_mean
 
 CODE_BYTES: Final = 2
+_SHOWN_CHARACTERS_MAX: Final = 60  # of what is none
 
 Origin = Literal["generic", "manufacturer", "reserved"]
 
@@ -180,13 +181,17 @@ def parse_code(code: bytes) -> str:
     return f"{_LETTERS[value >> 14]}{value >> 12 & 0x3}{value & 0xFFF:03X}"
 
 
+def check_code(code: str, *, where: str) -> None:
+    """Raise BadInputError for what is no trouble code, whoever defines it: such as "P99" or "p0d59"."""
+    if not _CODE.fullmatch(code):
+        near = [code.upper()] if _CODE.fullmatch(code.upper()) else []
+        remedy = did_you_mean(near, "give a letter P, C, B or U, a digit 0 to 3 and three hexadecimal digits")
+        raise BadInputError(f"{code[:_SHOWN_CHARACTERS_MAX]!r} is no trouble code", where=where, remedy=remedy)
+
+
 def explain(code: str, failure_type: int | None = None) -> TroubleCodeText:
     """Return what a code such as "P0D59" says by itself; raises BadInputError if it is none."""
-    if not _CODE.fullmatch(code):
-        what = f"{code!r} is no trouble code"
-        raise BadInputError(
-            what, where="trouble code", remedy="give a letter P, C, B or U, a digit 0 to 3 and three hexadecimal digits"
-        )
+    check_code(code, where="trouble code")
     origin = _origin(code)
     return TroubleCodeText(
         _SYSTEMS[code[0]],

@@ -143,7 +143,8 @@ class _App:
         limits: Limits,
     ) -> None:
         self._limits = limits
-        self._streams = Streams(api, limits.live.wait, limits.live.times.patience)
+        self._endings = ThreadPoolExecutor(ENDINGS, "endings")
+        self._streams = Streams(api, limits.live.wait, limits.live.times.patience, self._endings, limits.request_s)
         self._lines = Lines()
         self._socket_server = SocketServer(
             self._let_in_socket, self._operation_of_socket, limits.live.times, self._lines
@@ -156,7 +157,6 @@ class _App:
         self._operation = operation
         self._static = graphiql.load()
         self._threads = ThreadPoolExecutor(THREADS, "graphql")
-        self._endings = ThreadPoolExecutor(ENDINGS, "endings")
         self._bulk = Bulk(api, self._endings, page_s=limits.request_s)
         self._waiting = 0
 

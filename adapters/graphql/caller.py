@@ -126,6 +126,31 @@ async def in_time(
             await asyncio.wait(waited_for, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return done.result() if done.done() else None
     finally:
-        if not done.done():
-            done.cancel()  # if it still waits for a thread
-            endings.submit(ending.end)
+        _end_unless_done(done, ending, endings)
+
+
+async def in_turn(threads: Executor, endings: Executor, seconds: float, work: Callable[[Ending], T]) -> T | None:
+    """Return what one of the `threads` does; None: it was ended, for it took longer once it had a thread.
+
+    Whoever waits for this cancels it. To wait for a thread does not count: others are slow then.
+    """
+    loop = asyncio.get_running_loop()
+    ending, begun = Ending(), asyncio.Event()
+
+    def begin() -> T:
+        loop.call_soon_threadsafe(begun.set)
+        return work(ending)
+
+    done = asyncio.wrap_future(threads.submit(begin))
+    try:
+        await begun.wait()
+        await asyncio.wait({done}, timeout=seconds)
+        return done.result() if done.done() else None
+    finally:
+        _end_unless_done(done, ending, endings)
+
+
+def _end_unless_done(done: "asyncio.Future[Any]", ending: Ending, endings: Executor) -> None:
+    if not done.done():
+        done.cancel()  # if it still waits for a thread
+        endings.submit(ending.end)

@@ -7,7 +7,7 @@ is never shown: the caller gets an id, and the log has the rest under that id.
 import logging
 from collections.abc import Sequence
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from uuid import uuid4
 
 from graphql import GraphQLError
@@ -152,10 +152,15 @@ def fault(cause: BaseException, place: str) -> dict[str, Any]:
     return {"message": message, "extensions": extensions}
 
 
+def is_of_store(cause: BaseException | None) -> TypeGuard[StoreError]:
+    """Whether the store did not answer: it may do so when it is asked again."""
+    return isinstance(cause, StoreError) and not isinstance(cause, UnknownEventError)
+
+
 def _masked(cause: BaseException, place: str) -> tuple[str, dict[str, Any]]:
     error_id = str(uuid4())
     _log.error("error %s at %s", error_id, place, exc_info=cause)
-    if isinstance(cause, StoreError) and not isinstance(cause, UnknownEventError):
+    if is_of_store(cause):
         remedy = "try again in some seconds; if it goes on, tell the operator the id"
         return "the store does not answer", {"code": ErrorCode.SERVICE_UNAVAILABLE, "id": error_id, "remedy": remedy}
     remedy = "tell the operator the id: the log has the cause under it"

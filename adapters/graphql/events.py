@@ -15,7 +15,7 @@ from adapters.graphql.node import OWN_ID, Node
 from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64, Json
 from adapters.graphql.scopes import lacking, of_event
-from domain.errors import BadInputError
+from domain.errors import BadInputError, did_you_mean
 from domain.events import EVENT_TYPES, LateSamplesRecorded, SignalsSampled, VehicleEvent
 from domain.units import Micros
 from domain.upcasts import today, topics_of
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from adapters.graphql.vehicle import Vehicle
 
 TOPICS: Final = tuple(event_type.TOPIC for event_type in EVENT_TYPES)
-NEAREST_TYPES: Final = 3  # that an error names
 
 
 def chosen_topics(types: list[str] | None) -> tuple[str, ...] | None:
@@ -34,10 +33,7 @@ def chosen_topics(types: list[str] | None) -> tuple[str, ...] | None:
     """
     for topic in types or ():
         if today(topic) not in TOPICS:
-            near = _near(topic)
-            remedy = (
-                f"did you mean {' or '.join(map(repr, near))}?" if near else "leave it out: every event tells its type"
-            )
+            remedy = did_you_mean(_near(topic), "leave it out: every event tells its type")
             raise BadInputError(f"{topic[:60]!r} is no type of event", where="types", remedy=remedy)
     named = {today(topic) for topic in types or ()}
     return None if types is None else tuple(sorted(topics_of(each for each in EVENT_TYPES if each.TOPIC in named)))
@@ -48,7 +44,7 @@ def _near(topic: str) -> list[str]:
     within = [
         each for each in TOPICS if letters and letters in _letters(each)
     ]  # TripStarted is vehicle.trip_started.v1
-    return (get_close_matches(topic, TOPICS) or within)[:NEAREST_TYPES]
+    return get_close_matches(topic, TOPICS) or within
 
 
 def _letters(text: str) -> str:

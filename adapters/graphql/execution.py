@@ -26,7 +26,7 @@ from adapters.graphql.checking import CHECKED, check
 from adapters.graphql.cohort import Context, Operating
 from adapters.graphql.cost import points_of, price, too_complex
 from adapters.graphql.ending import Ending
-from adapters.graphql.errors import ErrorCode, Step, error_body, told
+from adapters.graphql.errors import ErrorCode, Step, error_body, is_of_store, told
 from adapters.graphql.outline import outline
 from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, JsonObject, Operations, Twins, View
@@ -185,12 +185,13 @@ class Api:
         access: Access,
         request_id: UUID | None = None,
         after: str | None = None,
+        ending: Ending | None = None,
     ) -> "Subscribed | Answer":
-        """Return what a subscription asks for, or why there is nothing that it can be told.
+        """Return what a subscription asks for, or why there is nothing that it can be told, until it is ended.
 
         It begins after the cursor `after`, or where it says itself. Raises StoreError.
         """
-        call = _Call(variables, operation_name, access, request_id or uuid4(), Ending())
+        call = _Call(variables, operation_name, access, request_id or uuid4(), ending or Ending())
         ready = self._ready(document, call, OperationType.SUBSCRIPTION)
         if isinstance(ready, Answer):
             return ready
@@ -199,15 +200,20 @@ class Api:
             what = f"one event may cost {points:,.0f} points, and there are never more than {self.budgets.maximum:,}"
             return Answer({"errors": [error_body(ErrorCode.MAX_COST_EXCEEDED, what, "ask for less")]}, executed=False)
         root = Opening(after)
-        with self.twins.reading(access.brands) as read:
+        with self.twins.reading(access.brands) as read, call.ending.cancelling(read.cancel):
+            permits = Permits(access)
             result = execute_sync(
                 CORE_SCHEMA,
                 parsed,
                 root_value=root,
-                context_value=Context(read, self.catalogue, self.decode, parsed, FIELD_PATHS, Permits(access)),
+                context_value=Context(
+                    read, self.catalogue, self.decode, parsed, FIELD_PATHS, permits, ending=call.ending
+                ),
                 variable_values=call.variables,
                 operation_name=call.operation_name,
             )
+            if call.ending.ended:
+                return TIME_IS_UP
             if root.asked is not None:
                 start = read.positions().reached if root.asked.after is None else root.asked.after
                 return Subscribed(self, parsed, call, points, root.asked, start)
@@ -242,13 +248,13 @@ class Subscribed(NamedTuple):
     asked: Asked
     start: int  # position
 
-    def delivered(self, read: View, roots: Sequence[Delivered]) -> list[JsonObject]:
-        """Return what is told of each of these.
+    def delivered(self, read: View, roots: Sequence[Delivered], ending: Ending) -> list[JsonObject]:
+        """Return what is told of each of these, until it is ended.
 
-        What is shown of personal data is on record by then. Raises StoreError: then nothing is to be shown.
+        What is shown of personal data is on record by then. Raises StoreError, EndedError: then nothing is to be shown.
         """
         permits = Permits(self.call.access)
-        context = Context(read, self.api.catalogue, self.api.decode, self.parsed, FIELD_PATHS, permits)
+        context = Context(read, self.api.catalogue, self.api.decode, self.parsed, FIELD_PATHS, permits, ending=ending)
         events = [each for root in roots for each in (root.event, *(change.logged for change in root.changes)) if each]
         entries = {each.entry.vehicle_id: each.entry for each in events}
         context.know([*entries.values()], self.call.variables or {})
@@ -263,6 +269,10 @@ class Subscribed(NamedTuple):
                 variable_values=self.call.variables,
                 operation_name=self.call.operation_name,
             )
+            ending.check()
+            for error in result.errors or ():
+                if is_of_store(error.original_error):  # what is told is told whole: it is read again
+                    raise error.original_error
             body: JsonObject = {"errors": told(result.errors, Step.EXECUTE)} if result.errors else {}
             body["data"] = result.data
             if permits.withheld:

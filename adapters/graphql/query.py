@@ -31,7 +31,8 @@ from adapters.twins import Between, Box, Circle, PageOf
 from adapters.twins import VehicleFilter as Chosen
 from adapters.vehicle_order import VehicleOrder as InOrder
 from domain import paths
-from domain.errors import BadInputError
+from domain.errors import BadInputError, did_you_mean
+from domain.trouble_codes import check_code
 from domain.units import Micros
 from domain.vin import VIN_LENGTH, Vin
 from domain.warnings import WARNING_NAMES
@@ -143,14 +144,21 @@ class VehicleFilter:
     vins: list[str] | None = strawberry.field(
         default=None, description=f"These, at most {VINS_MAX}: one page has them all."
     )
-    brands: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
-    models: list[str] | None = strawberry.field(default=None, description="As the vehicles were registered.")
+    brands: list[str] | None = strawberry.field(
+        default=None,
+        description="As the vehicles were registered. One that no vehicle has, or none of yours, finds none.",
+    )
+    models: list[str] | None = strawberry.field(
+        default=None, description="As the vehicles were registered. One that no vehicle has finds none."
+    )
     regions: list[Region] | None = strawberry.field(default=None, description="Vehicle.region is one of these.")
     has_trouble_code: bool | None = strawberry.field(
         default=None, description="Whether some ECU holds a code now. Scope: diagnostics:read."
     )
     trouble_codes: list[str] | None = strawberry.field(
-        default=None, description='Some ECU holds one of these now, e.g. ["P0D59"]. Scope: diagnostics:read.'
+        default=None,
+        description='Some ECU holds one of these now, e.g. ["P0D59"]: without failure type. One that no ECU holds finds'
+        " none. Scope: diagnostics:read.",
     )
     last_seen_after: Micros | None = strawberry.field(default=None, description="lastSeenAt is later than this.")
     last_seen_before: Micros | None = strawberry.field(
@@ -194,6 +202,8 @@ class VehicleFilter:
             ("warnings", self.warnings, FILTER_VALUES_MAX),
         )
         _check_warnings(self.warnings or ())
+        for code in self.trouble_codes or ():
+            check_code(code, where="filter.troubleCodes")
         return Chosen(
             vins=None if self.vins is None else tuple(Vin.parse(vin).text for vin in self.vins),
             brands=None if self.brands is None else tuple(self.brands),
@@ -215,7 +225,7 @@ def _check_warnings(names: Sequence[str]) -> None:
     for name in names:
         if name not in WARNING_NAMES:
             near = get_close_matches(name[:NAME_CHARACTERS_MAX].upper(), WARNING_NAMES)
-            remedy = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(WARNING_NAMES)}"
+            remedy = did_you_mean(near, f"there are {', '.join(WARNING_NAMES)}")
             what = f"{name[:NAME_CHARACTERS_MAX]!r} is no warning"
             raise BadInputError(what, where="filter.warnings", remedy=remedy)
 
@@ -271,11 +281,14 @@ def vehicle_key(text: str, *, where: str) -> UUID:
     return key.vehicle_id
 
 
-def named_vehicle(seen: Seen, text: str, *, where: str = "vehicle") -> DirectoryEntry | None:
-    """Return the vehicle with a VIN or an id, which is longer. Raises `BadInputError` for what is neither."""
-    if len(text.strip()) <= VIN_LENGTH:
-        return seen.read.vehicle_by_vin(Vin.parse(text).text)
-    return seen.read.vehicle(vehicle_key(text, where=where))
+def vehicle_name(text: str, *, where: str) -> str | UUID:
+    """Return the VIN, or the key of the id, which is longer. Raises `BadInputError` for what is neither."""
+    return Vin.parse(text).text if len(text.strip()) <= VIN_LENGTH else vehicle_key(text, where=where)
+
+
+def _named_vehicle(seen: Seen, text: str) -> DirectoryEntry | None:
+    name = vehicle_name(text, where="vehicle")
+    return seen.read.vehicle_by_vin(name) if isinstance(name, str) else seen.read.vehicle(name)
 
 
 @strawberry.type(
@@ -326,10 +339,12 @@ class Query:
         as_of: AsOf = None,
         known_at: KnownAt = None,
         position: Position = None,
+        at_least: AtLeast = None,
     ) -> Explanation | None:
         """Return where a value comes from."""
+        info.context.check_reached(at_least)
         seen = info.context.seen(as_of, known_at, position)
-        entry = named_vehicle(seen, str(vehicle))
+        entry = _named_vehicle(seen, str(vehicle))
         return None if entry is None else explained(_cohort(info, seen, entry).twins()[0], path)
 
     @resolved(
@@ -382,8 +397,10 @@ class Query:
         self,
         info: Info[Context, None],
         filter: Filter = None,  # noqa: A002  # its name in the schema
+        at_least: AtLeast = None,
     ) -> Fleet:
         """Return counts."""
+        info.context.check_reached(at_least)
         return fleet_of(info.context, filter.chosen(info.context.permits) if filter else Chosen())
 
     @resolved("Whatever has this id: a vehicle, a trip or an event; null: it is not there (any more).")

@@ -5,8 +5,8 @@ So a reader that is slow keeps nobody waiting and misses nothing: what it has no
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from functools import partial
@@ -15,9 +15,11 @@ from uuid import UUID
 
 from adapters.access import Access
 from adapters.clock import now
+from adapters.graphql.caller import in_turn
 from adapters.graphql.cost import LIST_POINTS, points_of
+from adapters.graphql.ending import REQUEST_S, Ending
 from adapters.graphql.errors import ErrorCode, error_body
-from adapters.graphql.execution import POINTS_MIN, Answer, Api, Subscribed, unavailable
+from adapters.graphql.execution import POINTS_MIN, TIME_IS_UP, Answer, Api, Subscribed, unavailable
 from adapters.graphql.http import Call
 from adapters.graphql.ids import cursor_of
 from adapters.graphql.port import JsonObject, View
@@ -103,11 +105,17 @@ class _Step(NamedTuple):
 
 
 class Stream:
-    """One subscription of somebody."""
+    """One subscription of somebody; `in_turn` has a thread look for it, and returns None where that took too long."""
 
-    def __init__(self, subscribed: Subscribed, threads: ThreadPoolExecutor, live: Tide, ending: asyncio.Event) -> None:
+    def __init__(
+        self,
+        subscribed: Subscribed,
+        in_turn: Callable[[Callable[[Ending], _Step]], Awaitable[_Step | None]],
+        live: Tide,
+        ending: asyncio.Event,
+    ) -> None:
         self._subscribed = subscribed
-        self._threads = threads
+        self._in_turn = in_turn
         self._live = live
         self._ending = ending
         self._unanswered = asyncio.Event()
@@ -138,13 +146,16 @@ class Stream:
         while True:
             self._check()
             try:
-                step = await loop.run_in_executor(self._threads, look)
+                step = await self._in_turn(look)
             except StoreError as error:
                 if loop.time() - answered_at_s > STORE_AWAY_S_MAX:
                     what, remedy = "the store does not answer", "try again in a minute"
                     raise StreamEndedError(ErrorCode.SERVICE_UNAVAILABLE, what, remedy, self._taken) from error
                 await self._until(None, STORE_RETRY_S)
                 continue
+            if step is None:
+                what, remedy = "to read on took longer than a request may", "ask for less of each, or try again later"
+                raise StreamEndedError(ErrorCode.TIMEOUT, what, remedy, self._taken)
             for delivery in step.deliveries:
                 self._check()
                 yield delivery
@@ -188,26 +199,26 @@ class Stream:
 
     # --- in a thread --------------------------------------------------------------------------------------------------
 
-    def _look_for_events(self) -> _Step:
+    def _look_for_events(self, ending: Ending) -> _Step:
         api, call = self._subscribed.api, self._subscribed.call
         affordable = EVENTS_A_PAGE
         if api.budgets and call.access.metered:
             _, throttle = api.budgets.spend((call.access.client, call.access.brands), 0)
             affordable = max(1, int(throttle.available // self._subscribed.points))
-        with api.twins.reading(call.access.brands) as read:
+        with api.twins.reading(call.access.brands) as read, ending.cancelling(read.cancel):
             page = read.log_page(self._reached, None, min(EVENTS_A_PAGE, affordable), self._subscribed.asked.chosen)
             roots = [Delivered(each.record.position, each) for each in page.events]
             try:
-                deliveries = self._paid(read, roots)
+                deliveries = self._paid(read, roots, ending)
             except _ThrottledError as throttled:
                 return _Step([], self._reached, more=True, wait_s=throttled.wait_s)
         return _Step(deliveries, page.reached, more=page.reached < page.end)
 
-    def _look_for_changes(self) -> _Step:
+    def _look_for_changes(self, ending: Ending) -> _Step:
         """Look through some of what the read models have reached; tell what has changed once there is no more of it."""
         api, call, asked = self._subscribed.api, self._subscribed.call, self._subscribed.asked
         assert asked.per_second is not None
-        with api.twins.reading(call.access.brands) as read:
+        with api.twins.reading(call.access.brands) as read, ending.cancelling(read.cancel):
             until = read.positions().reached
             reached, most = self._reached, self._changes_max()
             if len(self._changes) < most:  # else they wait for points
@@ -223,7 +234,7 @@ class Stream:
             if not self._changes or (more and len(self._changes) < most):
                 return _Step([], reached, more)
             try:
-                deliveries = self._paid(read, [Delivered(reached, None, [*self._changes.values()])])
+                deliveries = self._paid(read, [Delivered(reached, None, [*self._changes.values()])], ending)
             except _ThrottledError as throttled:
                 return _Step([], reached, more=True, wait_s=throttled.wait_s)
         self._changes = {}
@@ -244,8 +255,8 @@ class Stream:
                 known = self._changes.get(key)
                 self._changes[key] = Change(logged, model, known.events + 1 if known else 1)
 
-    def _paid(self, read: View, roots: Sequence[Delivered]) -> list[Delivery]:
-        """Return what is told of these, paid for by the client. Raises _ThrottledError, StoreError."""
+    def _paid(self, read: View, roots: Sequence[Delivered], ending: Ending) -> list[Delivery]:
+        """Return what is told of these, paid for by the client. Raises _ThrottledError, StoreError, EndedError."""
         if not roots:
             return []
         api, access = self._subscribed.api, self._subscribed.call.access
@@ -260,10 +271,10 @@ class Stream:
                 raise _ThrottledError(min(THROTTLE_S_MAX, throttle.wait_s(requested)))
         actual = 0.0
         try:
-            bodies = self._subscribed.delivered(read, roots)
+            bodies = self._subscribed.delivered(read, roots, ending)
             actual = sum(max(POINTS_MIN, points_of(body["data"])) for body in bodies)
         finally:
-            if budgets:
+            if budgets and not ending.ended:  # else it has cost what it may cost
                 budgets.spend(client, actual - requested)
         return [Delivery(body, root.position) for body, root in zip(bodies, roots, strict=True)]
 
@@ -275,12 +286,14 @@ def _changes(model: ReadModel, event: VehicleEvent) -> bool:
 
 
 class Streams:
-    """The subscriptions of a server process. `wait` waits for the log."""
+    """The subscriptions of a server process. `wait` waits for the log; a look at it may take `look_s`."""
 
-    def __init__(self, api: Api, wait: Wait, patience: Patience) -> None:
+    def __init__(self, api: Api, wait: Wait, patience: Patience, endings: Executor, look_s: float = REQUEST_S) -> None:
         self.patience = patience
         self._api = api
         self._threads = ThreadPoolExecutor(THREADS, "streams")
+        self._endings = endings
+        self._look_s = look_s
         self._log = Tide(wait, "waits for the log")
         self._projected = Tide(projected(self._positions, wait), "waits for the read models")
         self.waiting_room = WaitingRoom(self._projected)
@@ -322,23 +335,26 @@ class Streams:
                     self._all_closed.set()
 
     async def _begun(self, document: str, call: Call, access: Access, request_id: UUID) -> Stream | Answer:
-        ask = partial(
-            self._api.subscribed,
-            document,
-            call.variables,
-            call.operation_name,
-            access=access,
-            request_id=request_id,
-            after=call.after,
-        )
+        def ask(ending: Ending) -> Subscribed | Answer:
+            return self._api.subscribed(
+                document,
+                call.variables,
+                call.operation_name,
+                access=access,
+                request_id=request_id,
+                after=call.after,
+                ending=ending,
+            )
+
+        looking = partial(in_turn, self._threads, self._endings, self._look_s)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+            found = await looking(ask) or TIME_IS_UP
         except StoreError:
             return unavailable("the store does not answer")
         if isinstance(found, Answer):
             return found
         live = self._log if found.asked.per_second is None else self._projected
-        return Stream(found, self._threads, live, self._ending)
+        return Stream(found, looking, live, self._ending)
 
     def _positions(self) -> Positions:
         with self._api.twins.reading() as read:

@@ -13,13 +13,13 @@ import strawberry
 from strawberry import ID, Info
 
 from adapters.event_log import check_position
-from adapters.graphql.cohort import Context, Seen
+from adapters.graphql.cohort import Context
 from adapters.graphql.errors import ForbiddenError
 from adapters.graphql.events import Event, chosen_topics
 from adapters.graphql.fields import computed, resolved
-from adapters.graphql.ids import cursor_of, read_cursor, vehicle_id_of
+from adapters.graphql.ids import cursor_of, read_cursor, shortened, vehicle_id_of
 from adapters.graphql.paging import Edge
-from adapters.graphql.query import FILTER_VALUES_MAX, check_lengths, named_vehicle
+from adapters.graphql.query import FILTER_VALUES_MAX, check_lengths, vehicle_name
 from adapters.graphql.scalars import Int64
 from adapters.graphql.scopes import DIAGNOSTICS, EVENTS, MEDIA, NAVIGATION, Scopes, lacking
 from adapters.graphql.vehicle import Vehicle, event_node
@@ -105,19 +105,28 @@ class EventFilterInput:
             ("types", self.types, FILTER_VALUES_MAX),
         )
         return EventFilter(
-            vehicle_ids=None if self.vehicles is None else [_vehicle(context, str(each)) for each in self.vehicles],
+            vehicle_ids=None if self.vehicles is None else _vehicles(context, [*map(str, self.vehicles)]),
             brands=None if self.brands is None else tuple(self.brands),
             models=None if self.models is None else tuple(self.models),
             topics=chosen_topics(self.types),
         )
 
 
-def _vehicle(context: Context, text: str) -> UUID:
-    entry = named_vehicle(Seen(context.read), text, where="filter.vehicles")
-    if entry is None:
-        what = f"{text[:60]!r}: there is no such vehicle"
-        raise BadInputError(what, where="filter.vehicles", remedy="leave it out, or wait until it is registered")
-    return entry.vehicle_id
+def _vehicles(context: Context, texts: Sequence[str]) -> list[UUID]:
+    """Return the vehicles with these VINs or ids. Raises `BadInputError` where one is not there."""
+    names = [vehicle_name(text, where="filter.vehicles") for text in texts]
+    found = context.read.vehicles_named(
+        [each for each in names if isinstance(each, UUID)], [each for each in names if isinstance(each, str)]
+    )
+    by_name = {name: each.vehicle_id for each in found for name in (each.vehicle_id, each.vin)}
+    for text, name in zip(texts, names, strict=True):
+        if name not in by_name:
+            what, remedy = (
+                f"{shortened(text)}: there is no such vehicle",
+                "leave it out, or wait until it is registered",
+            )
+            raise BadInputError(what, where="filter.vehicles", remedy=remedy)
+    return [by_name[name] for name in names]
 
 
 def _position(context: Context, after: str | None) -> int | None:

@@ -13,9 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from domain.errors import BadInputError, UnknownSignalError
+from domain.errors import BadInputError, UnknownSignalError, did_you_mean
 
-NEAREST_NAMES: Final = 3  # names offered for one that is unknown
 NEAR_CHARACTERS_MAX: Final = 200  # of an unknown path for which names are looked for: that takes milliseconds
 NEAR_REMEMBERED_MAX: Final = 1_024  # unknown paths
 
@@ -71,16 +70,14 @@ class Catalogue:
         near = list(self.near(path)) if len(path) <= NEAR_CHARACTERS_MAX else []
         leaf = path.rsplit(".", 1)[-1].lower()
         near += [known for known in self._by_leaf.get(leaf, ()) if known not in near]
-        if near:
-            return f"did you mean {' or '.join(near[:NEAREST_NAMES])}?"
-        return "correct the path, or give a catalogue file that has it"
+        return did_you_mean(near, "correct the path, or give a catalogue file that has it")
 
     @cached_property
     def near(self) -> "_lru_cache_wrapper[tuple[str, ...]]":
         """What returns the names nearest to an unknown path, each path worked out once: clients ask in thousands."""
 
         def near(path: str) -> tuple[str, ...]:
-            return tuple(get_close_matches(path, self.facts, n=NEAREST_NAMES, cutoff=0.75))
+            return tuple(get_close_matches(path, self.facts, cutoff=0.75))
 
         return lru_cache(NEAR_REMEMBERED_MAX)(near)
 

@@ -15,14 +15,40 @@ from graphql import build_schema, parse, validate
 from packaging.requirements import Requirement
 from prometheus_client.metrics import MetricWrapperBase
 
+from adapters import fleet_counts, http_connections, past
 from adapters.access import Scope
 from adapters.can.recordings import FORMATS as CAN_FORMATS
 from adapters.cli import app
 from adapters.config import PREFIX, SETTINGS
+from adapters.graphql import app as graphql_app
+from adapters.graphql import (
+    bulk,
+    caller,
+    checking,
+    cost,
+    delivered,
+    ending,
+    errors,
+    execution,
+    federation,
+    http,
+    lines,
+    lookahead,
+    navigation,
+    outline,
+    paging,
+    query,
+    socket,
+    streams,
+    subscription,
+    vehicle,
+    waiting_room,
+)
 from adapters.graphql.envelope import ValueStatus
 from adapters.graphql.errors import ErrorCode
 from adapters.logs import FIELDS
 from adapters.metrics import OBSERVED, REGISTRY
+from adapters.socket_connections import PONG_S
 from domain.events import EVENT_TYPES, StreamEvent
 from domain.warnings import WARNINGS
 from tests.support.events import record_name
@@ -255,6 +281,55 @@ def test_every_error_code_and_every_status_of_a_value_is_explained() -> None:
     assert [named(cells) for cells in rows_of(GRAPHQL, "Errors")] == list(ErrorCode)
     envelope = GRAPHQL.partition("## The envelope of a value")[2].partition("## Pages")[0]
     assert {status.value for status in ValueStatus} == set(re.findall(r"^\| `([A-Z_]+)` \|", envelope, re.MULTILINE))
+
+
+LIMITS: Final = [
+    f"`first`: 1 to {paging.PAGE_MAX}, and needed",
+    f"{cost.DEPTH_MAX} fields within each other, {cost.ALIASES_MAX} aliases, {cost.FIELDS_MAX:,} fields",
+    f"{cost.FRAGMENTS_MAX} fragments, {cost.OPERATIONS_MAX} operations, {cost.REPEATED_MAX} fields that stand beside",
+    f"{cost.WRITTEN_FIELDS_MAX} fields of an object",
+    f"{checking.COMPARISONS_MAX // 2:,} pairs of fields",  # two comparisons each
+    f"{outline.DOCUMENT_TOKENS_MAX:,} tokens",
+    f"a body of {http.BODY_BYTES_MAX:,} bytes",
+    f"{http_connections.HEAD_BYTES_MAX:,} bytes of the head",
+    f"{query.VINS_MAX} VINs of a filter, {subscription.VEHICLES_MAX} vehicles of a subscription's",
+    f"{query.FILTER_VALUES_MAX:,} values of another list",
+    f"{vehicle.PATHS_MAX:,} `paths` of `signals`, {navigation.POINTS_MAX:,} `maxPoints`",
+    f"`perSecond` of a subscription: 1 to {subscription.PER_SECOND_MAX} |",
+    f"{fleet_counts.GROUPS_MAX} groups of each kind",
+    f"a point for each {execution.CHARACTERS_A_POINT} characters",
+    f"more than {lookahead.KEPT_CHARACTERS_MAX:,} characters",
+    f"`delivered` of {delivered.VEHICLES_MAX} vehicles",
+    f"{past.ORDERED_MAX:,} vehicles of the past",
+    f"{federation.ENTITIES_MAX:,} representations",
+    f"{errors.ERRORS_MAX} errors told",
+    f"{graphql_app.REQUESTS_MAX} requests at once",
+    f"{waiting_room.WAITING_MAX} that wait for a position (`atLeast`), {waiting_room.WAITING_OF_CLIENT_MAX} of one",
+    f"{bulk.STREAMS_MAX} whole fleets, {bulk.STREAMS_A_CLIENT_MAX} of one client",
+    f"{ending.REQUEST_S:g} s for a request, for a page of a whole fleet, or for what a subscription reads at a time",
+    f"{http_connections.HEAD_S:g} s for the head of an HTTP request, {caller.BODY_S:g} s for its body",
+    f"{http_connections.WRITE_S:g} s in which a client reads nothing of an answer",
+    f"{http_connections.KEEP_ALIVE_S} s between two requests",
+    f"{http_connections.CONNECTIONS_MAX} connections of a server process",
+    f"{lines.LINES_MAX} WebSockets and streams of events of a server process, {lines.LINES_OF_CLIENT_MAX} of a client",
+    f"{lines.NEW_OF_ADDRESS_MAX} WebSockets of one address before",
+    f"{streams.STREAMS_MAX:,} subscriptions of a server process, {streams.STREAMS_OF_CLIENT_MAX} of a client",
+    f"{socket.OPERATIONS_MAX} operations of a socket, {socket.ID_CHARACTERS_MAX} characters of the id",
+    f"{streams.PATIENCE.stalled_s:g} s in which a subscription's reader takes nothing, {PONG_S:g} s in which",
+    f"| another list without pages | {cost.LIST_POINTS} times",
+    f"`paths`, else {cost.SIGNAL_POINTS} times",
+    f"| {fleet_counts.GROUPS_MAX} times, and {cost.FLEET_POINTS} for `fleet` itself",
+    f"| {cost.DELIVERED_POINTS} more, with its `signals` {cost.SIGNAL_POINTS} times",
+    f"| {cost.WHOLE_TABLE_POINTS:,} more |",
+    f"| `orderBy` | {cost.ORDER_POINTS} more; of the past",
+    f"(`LAST_SEEN` and all after it) {cost.PAST_ORDER_POINTS:,} more",
+    f"`position`) | {cost.PAST_POINTS} more",
+]
+
+
+@pytest.mark.parametrize("said", LIMITS)
+def test_a_limit_and_a_price_that_partners_are_told_is_in_force(said: str) -> None:
+    assert said in PARTNERS
 
 
 def test_every_scope_is_explained() -> None:

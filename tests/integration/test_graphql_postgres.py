@@ -5,8 +5,8 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import Any, Final, LiteralString
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -17,12 +17,17 @@ from psycopg_pool import ConnectionPool
 from adapters.graphql.execution import Api
 from adapters.graphql.schema import CORE_SCHEMA
 from adapters.postgres import twin_reader
+from adapters.postgres.schema import API_ROLE, BRANDS_SEPARATOR, BRANDS_SETTING
 from adapters.postgres.server import EmbeddedServer
 from adapters.postgres.twin_reader import PostgresTwinReader, PostgresTwins
-from adapters.twins import ANY_VEHICLE, PageOf, Span, VehicleFilter
+from adapters.postgres.whole_statements import whole_statement
+from adapters.twins import ANY_VEHICLE, PROJECTIONS, PageOf, Span, VehicleFilter
+from adapters.whole_reads import Asked, Asker, By, Wanted
 from domain import paths
 from domain.errors import StoreError
 from domain.units import Micros
+from projections.diagnostics.model import QualityRow, TroubleCodeRow, WarningRow
+from projections.navigation.model import DestinationRow, TripRow
 from projections.signal_rows import SignalRow
 from tests.support.databases import database, new_database, server
 from tests.support.twins import (
@@ -236,6 +241,34 @@ def test_no_question_about_fifty_vehicles_reads_a_table_of_the_whole_fleet(
         if f'_{table}"' in plan or f'"{table}"' in plan:
             assert not _scanned(json.loads(plan), table), f"{statement}\n{plan}"
     assert _rows_read(json.loads(plan)) < 5_000, f"{statement}\n{plan}"
+
+
+READ_WHOLE: Final = ("directory", "signals", "trips", "destinations", "trouble_codes", "warnings", "quality")
+OF_VEHICLE: Final = (TripRow, DestinationRow, TroubleCodeRow, WarningRow, QualityRow)
+
+
+@pytest.mark.parametrize("brands", [{"Skoda"}, {"Skoda", "Audi"}], ids=["one brand", "two brands"])
+@pytest.mark.parametrize(("by", "key"), [(By.PAGE, SOME_CAR), (By.ID, SOME_CAR), (By.VIN, "VIN00000000000008")])
+def test_a_compiled_document_reads_no_table_of_the_whole_fleet(
+    many: PostgresTwins, by: By, key: Any, brands: set[str]
+) -> None:
+    """The vehicles are found first, and then what is theirs: with a plan for any values, as it is executed."""
+    signals = (paths.SPEED, paths.MEDIA_TITLE, "Vehicle.Signal3")
+    wanted = Wanted(by, signals, provenance=True, last_seen=True, rows=OF_VEHICLE, on_record=(paths.SPEED,))
+    versions = frozenset((each.name, each.version) for each in PROJECTIONS)
+    statement = whole_statement(wanted, versions, by_brand=len(brands) == 1)
+    asker = Asker(uuid4(), "an app", "somebody", brands)
+    with many._pool.connection() as connection, closing(psycopg.RawCursor(connection)) as cursor:
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(f"SET LOCAL ROLE {API_ROLE}")
+        cursor.execute("SELECT set_config($1, $2, true)", [BRANDS_SETTING, BRANDS_SEPARATOR.join(brands)])
+        explain: LiteralString = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {statement.text}"
+        ((found,),) = cursor.execute(explain, statement.parameters(Asked(wanted, key, 51, 50), asker)).fetchall()
+        connection.rollback()
+    plan = found[0]["Plan"]
+    assert plan["Actual Rows"] == (51 if by is By.PAGE else 1)
+    assert not any(_scanned(plan, table) for table in READ_WHOLE), plan
+    assert _rows_read(plan) < 5_000, plan
 
 
 def _scanned(plan: Any, table: str) -> bool:

@@ -4,18 +4,23 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import pytest
 
 from adapters.access import DEVELOPMENT
+from adapters.graphql import streams
 from adapters.graphql.app import NO_LIMITS, THREADS, build_app
 from adapters.graphql.budgets import Budgets
 from adapters.graphql.ending import Ending
 from adapters.graphql.execution import Api
 from adapters.graphql.http import NDJSON
+from adapters.graphql.ids import cursor_of
+from adapters.postgres import twin_reader
 from adapters.postgres.lanes import ANSWER_TIMEOUT_S, LANES_MAX
 from adapters.postgres.whole_reader import PostgresWholeReads
+from tests.support.asgi import Events, streaming
 from tests.support.locks import standing_still, waiting
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, World, full_car, postgres_world, vin_of
 
@@ -24,13 +29,16 @@ PATIENCE_S: Final = 60.0
 ASKED: Final = f'{{ vehicle(vin: "{vin_of(1)}") {{ vin }} status {{ logPosition }} }}'
 FLEET: Final = "query ($a: String) { vehicles(first: 1, after: $a) {"
 COMPILED: Final = f'{{ vehicle(vin: "{vin_of(1)}") {{ vin diagnostics {{ odometer {{ value }} }} }} }}'
+EVENTS: Final = "subscription { events { cursor node { position } } }"
 PAGES: Final = f"{FLEET} edges {{ cursor node {{ vin }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
 
 
 @pytest.fixture(scope="module")
 def world(database: str) -> Iterator[World]:
-    with postgres_world(database, full_car(1), full_car(2), full_car(3)) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:  # so that nothing ends a statement but who cancels it
+        patch.setattr(twin_reader, "STATEMENT_TIMEOUT_MS", 0)
+        with postgres_world(database, full_car(1), full_car(2), full_car(3)) as found:
+            yield found
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -207,6 +215,84 @@ def test_a_stream_whose_client_goes_in_the_middle_of_a_page_ends(world: World, d
         return client
 
     assert len(asyncio.run(asked()).text.splitlines()) == 1
+
+
+async def ended(events: Events) -> tuple[list[str], Any]:
+    """Return the cursors of what a stream still delivers, and the error that ends it."""
+    cursors = []
+    while "errors" not in (body := (await events.heard())[2]):
+        cursors.append(body["data"]["events"]["cursor"])
+    assert (await events.heard())[0] == "complete"
+    (error,) = body["errors"]
+    return cursors, error
+
+
+def test_a_stream_whose_look_at_the_log_takes_too_long_says_where_to_go_on(
+    world: World, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "EVENTS_A_PAGE", 3)
+
+    async def asked() -> None:
+        app = app_of(world, SHORT_S)
+        async with streaming(app, EVENTS, 1) as events:  # which has not taken the first page before it is read
+            await events.next()
+            with standing_still(database):
+                cursors, error = await ended(events)
+                await until(lambda: waiting(database) == 0)
+        assert (len(cursors), error["extensions"]["code"]) == (2, "TIMEOUT")
+        assert error["extensions"]["cursor"] == cursors[-1]
+        assert "go on after the cursor" in error["extensions"]["remedy"]
+        async with streaming(app, EVENTS, headers={"last-event-id": cursors[-1]}) as events:
+            assert (await events.next())["events"]["node"]["position"] == 4
+
+    asyncio.run(asked())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        f'subscription {{ vehicleChanged(after: "{cursor_of("the log", 0)}") {{ cursor }} }}',
+        f'subscription {{ events(filter: {{ vehicles: ["{vin_of(1)}"] }}) {{ cursor }} }}',  # as soon as it begins
+    ],
+)
+def test_every_look_of_a_subscription_has_its_time(world: World, database: str, document: str) -> None:
+    async def asked() -> Any:
+        with standing_still(database):
+            async with streaming(app_of(world, SHORT_S), document) as events:
+                _, error = await ended(events)
+                await until(lambda: waiting(database) == 0)
+        return error
+
+    assert asyncio.run(asked())["extensions"]["code"] == "TIMEOUT"
+
+
+def test_those_who_leave_a_stream_leave_no_statement_and_no_thread(world: World, database: str) -> None:
+    async def asked() -> None:
+        app = app_of(world)
+        with standing_still(database):
+            async with AsyncExitStack() as opened:
+                for _ in range(streams.THREADS * 2):
+                    await opened.enter_async_context(streaming(app, EVENTS))
+                await until(lambda: waiting(database) == streams.THREADS)
+            await until(lambda: waiting(database) == 0)
+
+    asyncio.run(asked())
+
+
+def test_a_stream_that_waits_for_others_is_not_slow(world: World, database: str) -> None:
+    """Its time begins when it has a thread."""
+
+    async def asked() -> None:
+        app = app_of(world, SHORT_S)
+        async with AsyncExitStack() as opened:
+            with standing_still(database):
+                first = [await opened.enter_async_context(streaming(app, EVENTS)) for _ in range(streams.THREADS)]
+                await until(lambda: waiting(database) == streams.THREADS)
+                late = await opened.enter_async_context(streaming(app, EVENTS))
+                assert [(await ended(each))[1]["extensions"]["code"] for each in first] == ["TIMEOUT"] * streams.THREADS
+            assert await late.next()
+
+    asyncio.run(asked())
 
 
 def test_what_ended_early_has_cost_all_that_it_might_have(world: World) -> None:

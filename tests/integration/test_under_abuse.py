@@ -133,6 +133,24 @@ def test_slow_clients_do_not_slow_others_and_are_cut_off(driven: CommandLine) ->
     assert statistics.median(after) < SLOWER_MAX * statistics.median(alone)
 
 
+@pytest.mark.slow
+def test_the_times_of_a_server_as_it_is_started_are_in_force(driven: CommandLine) -> None:
+    """A request ends, and so does a connection on which there is none."""
+    database = driven.database
+    assert database is not None
+    with serving(driven) as (_, address), connected(address) as idle, ThreadPoolExecutor() as threads:
+        idle.sendall(b"".join(request_bytes({"query": "{ __typename }"})))
+        assert idle.recv(20).startswith(b"HTTP/1.1 200 ")
+        left = threads.submit(rest_of, idle)
+        ask_often(address, COMPILED)
+        with standing_still(database):
+            answers = [threads.submit(httpx.post, address, json=each, timeout=PATIENCE_S) for each in (ASKED, COMPILED)]
+            for each in answers:
+                (error,) = each.result().json()["errors"]
+                assert (each.result().status_code, error["extensions"]["code"]) == (503, "TIMEOUT")
+        assert left.result(PATIENCE_S).endswith(b'{"data":{"__typename":"Query"}}')
+
+
 def ask_often(address: str, asked: Any) -> None:
     """Ask until it is compiled, if it is."""
     for _ in range(3):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 from adapters.access import Access, Scope
 from adapters.clock import iso_time
 from adapters.graphql.app import build_app
+from adapters.graphql.caller import in_turn
+from adapters.graphql.ending import REQUEST_S
 from adapters.graphql.execution import Answer
 from adapters.graphql.ids import cursor_of, event_id_of, trip_id_of, vehicle_id_of
 from adapters.graphql.schema import CORE_SCHEMA
@@ -294,7 +297,8 @@ async def streamed(world: World, document: str, access: Access, threads: ThreadP
     live: Any = _End(ending)
     bodies: list[Any] = []
     with suppress(ServerEndingError):
-        async for delivery in Stream(found, threads, live, ending).deliveries():
+        looking = partial(in_turn, threads, threads, REQUEST_S)
+        async for delivery in Stream(found, looking, live, ending).deliveries():
             bodies.append(delivery.body)  # noqa: PERF401  # what came before the end is kept
     return bodies
 

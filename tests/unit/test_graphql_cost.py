@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.access import DEVELOPMENT, OPERATOR, Access, Scope
+from adapters.config import Config
 from adapters.graphql.budgets import CLIENTS_MAX, Budgets
 from adapters.graphql.checking import CHECKED, COMPARISONS_MAX, check
 from adapters.graphql.cost import (
@@ -287,6 +288,21 @@ def test_of_very_many_errors_the_first_are_told() -> None:
 
 POINTS = 20_000  # as a server has it without a setting
 PAGE = "{ vehicles(first: 20) { edges { node { vin } } } }"  # 41 points, and of one vehicle 3
+
+
+def test_without_a_setting_a_query_may_cost_twenty_thousand_points_and_a_thousand_come_back_a_second() -> None:
+    config = Config.read({})
+    of_server = Api(TWINS, CATALOGUE, CODEC.decode, Budgets(config.query_points, config.query_points_restored))
+    page = "vehicles(first: {}) {{ edges {{ node {{ signals {{ unit }} }} }} }}"  # 1, and 52 for each
+    pages = " ".join(
+        f"{alias}: {page.format(first)}" for alias, first in [("a", 100), ("b", 100), ("c", 100), ("d", "$n")]
+    )
+    document = f"query ($n: Int!) {{ {pages} }}"
+    assert priced(document, n=84).points == 19_972
+    assert ask(of_server, document, n=84).executed
+    answer = ask(of_server, document, n=85)
+    assert (error_of(answer)[0], cost_of(answer)["requestedQueryCost"]) == ("MAX_COST_EXCEEDED", 20_024)
+    assert cost_of(answer)["throttleStatus"]["restoreRate"] == 1_000
 
 
 def test_what_was_not_taken_is_given_back() -> None:

@@ -93,7 +93,7 @@ def world() -> World:
             of('events(first: 9, types: ["TripStarted"]) { edges { cursor } }'),
             "BAD_USER_INPUT",
             "",
-            "'vehicle.trip_started.v1'",
+            "did you mean vehicle.trip_started.v1?",
         ),
         (of('events(first: 9, types: ["nonsense"]) { edges { cursor } }'), "BAD_USER_INPUT", "", "leave it out"),
         (of('events(first: 9, types: [""]) { edges { cursor } }'), "BAD_USER_INPUT", "'' is no type", "leave it out"),
@@ -115,6 +115,18 @@ def world() -> World:
             "BAD_USER_INPUT",
             "'OIL' is no warning",
             "there are STATE_OF_CHARGE_LOW, FUEL_LEVEL_LOW",
+        ),
+        (
+            '{ vehicles(first: 1, filter: { troubleCodes: ["P0D59", "P99"] }) { edges { cursor } } }',
+            "BAD_USER_INPUT",
+            "filter.troubleCodes: 'P99' is no trouble code",
+            "three hexadecimal digits",
+        ),
+        (
+            '{ fleet(filter: { troubleCodes: ["p0d59"] }) { vehicles } }',
+            "BAD_USER_INPUT",
+            "'p0d59' is no trouble code",
+            "did you mean P0D59?",
         ),
         (
             '{ vehicles(first: 1, filter: { vins: ["x"] }) { edges { cursor } } }',

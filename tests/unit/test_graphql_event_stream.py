@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
@@ -17,16 +17,19 @@ from adapters.graphql import app as app_module
 from adapters.graphql import caller, lines, streams, waiting_room
 from adapters.graphql.app import NO_LIMITS, AsgiApp, Limits, Live, build_app
 from adapters.graphql.budgets import Budgets
-from adapters.graphql.execution import Answer, Subscribed
+from adapters.graphql.ending import EndedError, Ending
+from adapters.graphql.errors import ErrorCode
+from adapters.graphql.execution import Answer, Api, Subscribed
 from adapters.graphql.ids import cursor_of
 from adapters.graphql.outline import outline
 from adapters.graphql.socket import TIMES, SocketTimes
-from adapters.graphql.streams import Patience
+from adapters.graphql.streams import Patience, Stream, StreamEndedError
 from adapters.graphql.subscription import Change, Delivered, ReadModel
 from adapters.graphql.trusted import TrustedDocuments
 from adapters.memory.twin_reader import MemoryTwinReader
 from domain.errors import StoreError
 from domain.events import IgnitionTurnedOn
+from domain.paths import SPEED
 from tests.support.asgi import HOST, Events, initiated, streaming, talking
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, SECOND, T0, Car, World, full_car, memory_world
 
@@ -237,7 +240,7 @@ def test_what_is_withheld_is_told_of_each_event_anew() -> None:
         (logged,) = read.log_page(0, None, 1, found.asked.chosen).events
         some = [Change(logged, ReadModel.DIAGNOSTICS, 1)]
         roots = [Delivered(number, None, changes) for number, changes in enumerate([some, [], some], 1)]
-        told = [body.get("extensions", {}).get("withheld", []) for body in found.delivered(read, roots)]
+        told = [body.get("extensions", {}).get("withheld", []) for body in found.delivered(read, roots, Ending())]
     assert [[each["field"] for each in withheld] for withheld in told] == [
         ["Navigation.trips"],
         [],
@@ -570,6 +573,54 @@ def test_a_store_that_is_away_for_a_moment_costs_no_event(monkeypatch: pytest.Mo
     asyncio.run(run())
 
 
+def test_an_event_is_told_whole_or_not_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the store goes away between the log and what is asked of an event's vehicle, both are asked again."""
+    monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
+    signals = MemoryTwinReader.signals
+    failed: list[bool] = []
+
+    def once_away(self: MemoryTwinReader, *asked: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise StoreError("away")
+        return signals(self, *asked)
+
+    monkeypatch.setattr(MemoryTwinReader, "signals", once_away)
+    document = "subscription { events { node { position vehicle { navigation { speed { value } } } } } }"
+
+    async def run() -> None:
+        async with streaming(app_of(WORLD), document) as events:
+            for position in range(1, positions() + 1):
+                node = (await events.next())["events"]["node"]
+                assert (node["position"], node["vehicle"]["navigation"]) == (position, {"speed": {"value": 50.5}})
+
+    asyncio.run(run())
+    assert failed
+
+
+def test_a_look_that_took_too_long_has_cost_all_that_it_might_have() -> None:
+    budgets = Budgets(100, 1, lambda: 0.0)
+    access = OPERATOR._replace(metered=True)
+    found = Api(WORLD.twins, CATALOGUE, CODEC.decode, budgets).subscribed(EVENTS, access=access)
+    assert isinstance(found, Subscribed)
+
+    async def looked(look: Callable[[Ending], Any]) -> None:
+        ending = Ending()
+        ending.end()
+        with pytest.raises(EndedError):
+            look(ending)
+
+    async def run() -> None:
+        tide: Any = None
+        with pytest.raises(StreamEndedError) as raised:
+            await anext(Stream(found, looked, tide, asyncio.Event()).deliveries())
+        assert raised.value.code is ErrorCode.TIMEOUT
+
+    asyncio.run(run())
+    _, throttle = budgets.spend((access.client, access.brands), 0)
+    assert throttle.available == 100 - 2 * positions()
+
+
 def test_a_store_that_stays_away_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
     monkeypatch.setattr(streams, "STORE_AWAY_S_MAX", 0.02)
@@ -700,11 +751,11 @@ def test_what_was_noted_before_the_store_went_away_is_counted_once(monkeypatch: 
     delivered = Subscribed.delivered
     failed: list[bool] = []
 
-    def once_away(self: Subscribed, read: Any, roots: Any) -> Any:
+    def once_away(self: Subscribed, *asked: Any) -> Any:
         if not failed:
             failed.append(True)
             raise StoreError("away")
-        return delivered(self, read, roots)
+        return delivered(self, *asked)
 
     monkeypatch.setattr(Subscribed, "delivered", once_away)
     car = Car(1)
@@ -739,6 +790,13 @@ def test_a_query_waits_until_the_read_models_have_come_so_far(monkeypatch: pytes
     refused = _post(app_of(world), query % (end + 1), "application/json").json()
     assert code_of(refused) == "POSITION_NOT_REACHED"
     assert f"the read models are at position {end}, not at {end + 1}" in refused["errors"][0]["message"]
+    for root in (
+        "fleet(atLeast: %d) { vehicles }",
+        f'explain(vehicle: "{car.vin}", path: "{SPEED}", atLeast: %d) {{ event {{ id }} }}',
+    ):
+        assert "errors" not in _post(app_of(world), f"{{ {root % end} }}", "application/json").json()
+        refused = _post(app_of(world), f"{{ {root % (end + 1)} }}", "application/json").json()
+        assert code_of(refused) == "POSITION_NOT_REACHED"
     monkeypatch.setattr(waiting_room, "AT_LEAST_S_MAX", 60.0)
 
     async def run() -> Any:

@@ -116,6 +116,8 @@ def test_vehicles_are_chosen_by_a_filter(world: World) -> None:
     assert chosen(lastSeenAfter="2026-02-02T04:50:04Z") == {vin_of(5)}
     assert chosen() == {vin_of(number) for number in (1, 2, 3, 4, 5, 99)}
     assert chosen(troubleCodes=["P0D59"], models=["ID.3"], brands=None) == {vin_of(number) for number in range(1, 6)}
+    for nobodys in ({"troubleCodes": ["U3FFF"]}, {"brands": ["audi"]}, {"models": ["ID.33"]}):
+        assert chosen(**nobodys) == set()
 
 
 def test_navigation_tells_place_motion_and_destination(world: World) -> None:

@@ -59,9 +59,9 @@ async def talk(scope: Any, receive: Any, send: Any) -> None:
 class Server(uvicorn.Server):
     """A server that says when it listens."""
 
-    def __init__(self, http: type[BoundedConnection], **settings: Any) -> None:
+    def __init__(self, http: type[BoundedConnection], served: Any = app, **settings: Any) -> None:
         settings = {"ws": BoundedSocket, **settings}
-        super().__init__(uvicorn.Config(app, port=0, lifespan="off", log_config=None, http=http, **settings))
+        super().__init__(uvicorn.Config(served, port=0, lifespan="off", log_config=None, http=http, **settings))
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: Any = None) -> None:

@@ -70,6 +70,19 @@ def test_a_token_names_as_many_brands_as_allowed_and_no_more() -> None:
     assert "the token names no brand" in refused(EC.token(brand=brands))
 
 
+def test_a_set_has_as_many_keys_as_are_looked_at_and_those_beyond_verify_nothing() -> None:
+    others = [{**EC.jwk(), "kid": f"other {number}"} for number in range(64)]
+    assert TokenVerifier(keys_of(*others[:63], EC.jwk()), ISSUER, AUDIENCE).verify(EC.token())
+    assert refused(EC.token(), TokenVerifier(keys_of(*others, EC.jwk()), ISSUER, AUDIENCE)) == NOT_VALID
+
+
+@pytest.mark.parametrize("claim", ["client_id", "sub", "brand"])
+def test_a_name_in_a_token_has_two_hundred_characters_at_most(claim: str) -> None:
+    good, long = ({claim: "x" * length} for length in (200, 201))
+    assert VERIFIER.verify(EC.token({}, **good))
+    assert refused(EC.token({}, **long))
+
+
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
 def test_a_key_that_names_no_algorithm_serves_those_of_its_kind(algorithm: str) -> None:
     assert VERIFIER.verify(SigningKey("rsa", algorithm, RSA.private).token()).client == "client"
