@@ -95,12 +95,12 @@ def test_order_page_and_time_bar_outlive_a_reload(browser: Browser) -> None:
     for number in range(60):
         cars[0].play(T0 + number * SECOND, f"Piece {number}")
     vins = [car.vin for car in cars]
-    first = {"ascending": vins[0], "descending": vins[-1]}
+    pages = {"ascending": vins[:50], "descending": vins[:1:-1]}
     chosen = [("How far back", "7d"), ("Speed", "600")]
     with console_of(memory_world(*cars).twins) as address:
         id_ = vehicle_id_of(cars[0].id)
-        found = browser.run("fleet.outlived", address, at=NOW, chosen=chosen, first=first, id=id_)
-    assert found["sorted"] == {"ascending": vins[:50], "descending": vins[:1:-1]}
+        found = browser.run("fleet.outlived", address, at=NOW, chosen=chosen, pages=pages, id=id_)
+    assert found["sorted"] == pages
     assert found["next"] == vins[1::-1]
     assert found["versions"] == list(range(1, 63))
 

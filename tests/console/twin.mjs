@@ -196,8 +196,8 @@ export async function closedExplained({ open, given, check }) {
   const page = await open({ at: given.at, hash: at(given.id, "", "explain=Vehicle.Speed") });
   await page.getByRole("dialog").locator(".way").waitFor();
   await page.getByRole("button", { name: "Close" }).press("Enter");
-  await page.getByRole("dialog").waitFor({ state: "detached" });
-  check(!await page.evaluate(() => location.href.includes("explain")), "the address keeps what was closed");
+  await page.getByRole("dialog").waitFor({ state: "detached" }); // by its role, it is not there from when it begins to close
+  await page.waitForFunction(() => !location.href.includes("explain"));
   await page.waitForFunction(() => document.activeElement !== document.body);
 }
 
