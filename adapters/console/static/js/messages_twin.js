@@ -34,6 +34,7 @@ export const MESSAGES = {
 
   "explain.open": ["Where does it come from?", "Woher kommt das?"],
   "explain.title": ["Where this value comes from", "Woher dieser Wert kommt"],
+  "explain.none": ["Nothing is known of this: there is no such vehicle or event, or there was none yet at this moment.", "Hierüber ist nichts bekannt: Dieses Fahrzeug oder Ereignis gibt es nicht, oder zu diesem Zeitpunkt noch nicht."],
   "explain.value": ["Value", "Wert"],
   "explain.event": ["Event", "Ereignis"],
   "explain.batch": ["Batch", "Paket"],
@@ -99,7 +100,9 @@ export const MESSAGES = {
   "diag.charging.found": ["It was found charging and may have begun before", "Lud schon und kann früher begonnen haben"],
   "diag.charging.now": ["charging", "lädt"],
   "diag.quality": ["Telemetry", "Telemetrie"],
-  "diag.quality.text": ["{gaps} {gaps|gap|gaps} ({missingBatches} {missingBatches|batch|batches}), {lateSamples} late {lateSamples|sample|samples}, {clockCorrections} clock {clockCorrections|correction|corrections}", "{gaps} {gaps|Lücke|Lücken} ({missingBatches} {missingBatches|Paket|Pakete}), {lateSamples} {lateSamples|verspäteter Wert|verspätete Werte}, {clockCorrections} {clockCorrections|Uhrkorrektur|Uhrkorrekturen}"],
+  "quality.gaps": ["{gaps} {gaps|gap|gaps} ({missingBatches} {missingBatches|batch|batches})", "{gaps} {gaps|Lücke|Lücken} ({missingBatches} {missingBatches|Paket|Pakete})"],
+  "quality.late": ["{lateSamples} late {lateSamples|sample|samples}", "{lateSamples} {lateSamples|verspäteter Wert|verspätete Werte}"],
+  "quality.clock": ["{clockCorrections} clock {clockCorrections|correction|corrections}", "{clockCorrections} {clockCorrections|Uhrkorrektur|Uhrkorrekturen}"],
   "diag.stateOfCharge": ["State of charge", "Ladestand"],
   "diag.isCharging": ["Charging", "Lädt"],
   "diag.batteryEnergy": ["Energy in the battery", "Energie in der Batterie"],
