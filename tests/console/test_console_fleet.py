@@ -276,6 +276,13 @@ def test_a_page_that_is_first_opened_while_the_server_is_away_comes_once_it_is_b
     browser.run("fleet.lostAtFirst", fleet, at=NOW)
 
 
+def test_a_server_that_is_away_from_the_start_is_said_once_and_with_what_to_do(browser: Browser, fleet: str) -> None:
+    twin = f"#/vehicle/{vehicle_id_of(Car(1).id)}"
+    rows = "table.vehicles tbody tr"
+    pages = {"#/fleet": rows, "#/fleet?state=fault": rows, twin: ".twin .value", f"{twin}/media": ".twin .value"}
+    browser.run("fleet.neverThere", fleet, at=NOW, pages=pages | {"#/pipeline": "table.versions tbody tr"})
+
+
 def test_what_is_refused_is_told_with_what_to_do_and_tried_again(browser: Browser, fleet: str) -> None:
     text = browser.run("fleet.refused", fleet, at=NOW)
     assert "Too much was asked at once." in text
