@@ -184,6 +184,30 @@ def test_no_vehicle_of_a_small_fleet_lies_unseen_under_another(browser: Browser)
     assert found == "1 ■ parked, 1 ✖ fault"
 
 
+def test_a_circle_of_vehicles_at_one_place_lists_them(browser: Browser) -> None:
+    cars = [placed(Car(number), 52.4, 10.7) for number in (1, 2)] + [placed(Car(3), 52.401, 10.7)]
+    with console_of(memory_world(*cars).twins) as address:
+        found = browser.run("fleet.onePlace", address, at=NOW, view="20000,10.7,52.4", here=2, all=3)
+    assert {name: set(vins) for name, vins in found.items()} == {
+        "pointer": {vin_of(1), vin_of(2)},
+        "keys": {vin_of(1), vin_of(2)},
+    }
+
+
+def test_more_vehicles_in_one_yard_than_the_map_can_show_apart_are_listed(browser: Browser) -> None:
+    cars = [placed(Car(number), 52.4 + number % 10 * 2e-5, 10.7 + number // 10 * 3e-5) for number in range(70)]
+    with console_of(memory_world(*cars).twins) as address:
+        asked = {"view": "20000,10.70012,52.40009", "here": 50, "all": 70}
+        found = browser.run("fleet.yard", address, at=NOW, **asked)
+    assert found == ["70", 50]
+
+
+def test_a_circle_of_vehicles_that_are_apart_is_gone_nearer_to_until_one_is_opened(browser: Browser) -> None:
+    cars = [placed(Car(1), 52.4, 10.7), placed(Car(2), 52.401, 10.7)]
+    with console_of(memory_world(*cars).twins) as address:
+        assert browser.run("fleet.apart", address, at=NOW, view="40,10.7,52.4005") in [car.vin for car in cars]
+
+
 @pytest.mark.parametrize(
     ("number", "said"), [(1, "▲ driving: Volkswagen ID.3"), (2, "◆ charging: Audi Q4"), (3, "✖ fault: Škoda Enyaq")]
 )

@@ -1,5 +1,23 @@
 /** What the pages of a twin say, which comes with them: [English, German]. */
 export const MESSAGES = {
+  "vehicle.none": ["There is no such vehicle, or there was none yet at this moment.", "Dieses Fahrzeug gibt es nicht, oder zu diesem Zeitpunkt noch nicht."],
+  "vehicle.none.hint": ["Choose a later moment, or look at the fleet.", "Einen späteren Zeitpunkt wählen oder zur Flotte gehen."],
+  "twin.parts": ["Parts of the twin", "Teile des Zwillings"],
+  "twin.navigation": ["Navigation", "Navigation"],
+  "twin.media": ["Media", "Medien"],
+  "twin.diagnostics": ["Diagnostics", "Diagnose"],
+  "twin.signals": ["Signals", "Signale"],
+  "twin.events": ["Events", "Ereignisse"],
+  "twin.compare": ["Compare", "Vergleich"],
+  "twin.seen": ["last seen", "zuletzt gehört"],
+  "twin.never": ["never", "nie"],
+  "end.ignition off": ["ignition off", "Zündung aus"],
+  "end.standstill": ["standstill", "Stillstand"],
+  front: ["front", "vorn"],
+  rear: ["rear", "hinten"],
+  left: ["left", "links"],
+  right: ["right", "rechts"],
+
   "signal.find": ["Path", "Pfad"],
   "signal.none": ["No signal fits: shorten what is searched for, or choose a later moment.", "Kein Signal passt: die Suche kürzen oder einen späteren Zeitpunkt wählen."],
   "signal.none.yet": ["It has sent no signal until this moment: choose a later one, or wait for its next telemetry.", "Bis zu diesem Zeitpunkt hat es kein Signal gesendet: einen späteren wählen oder auf die nächste Telemetrie warten."],

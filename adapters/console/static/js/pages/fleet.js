@@ -15,6 +15,8 @@ import { FleetTable } from "../parts/fleet_table.js";
 import { MapView } from "../parts/map_view.js";
 import { Empty, Failed, Loading, StateMark } from "../parts/states.js";
 
+/** Two metres, in degrees: so far beyond its edges is looked for the vehicles of a place. */
+const PLACE_DEGREES = 0.00002;
 /** States depend on the time that has gone by: so often they are told anew. */
 const STATES_EVERY_MS = 15_000;
 
@@ -24,6 +26,11 @@ export function FleetPage() {
   const counts = useMemo(() => countsOf(fleet.rows), [fleet.rows]);
   const shown = useMemo(() => (params.state ? fleet.rows.filter((row) => row.state === params.state) : fleet.rows), [fleet.rows, params.state]);
   const open = (row) => go(["vehicle", row.id]);
+  const list = ([south, west, north, east]) => {
+    const box = [south - PLACE_DEGREES, west - PLACE_DEGREES, north + PLACE_DEGREES, east + PLACE_DEGREES];
+    change({ box: box.map((each) => each.toFixed(6)).join(","), after: null }, { replace: false });
+    document.querySelector(".beside .scroll")?.focus();
+  };
   const label = t("map.label", { count: number(shown.length) });
   return html`<div class="fleet">
     <h1 class="hidden">${t("page.fleet")}</h1>
