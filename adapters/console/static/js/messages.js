@@ -8,7 +8,7 @@ export const MESSAGES = {
   "page.none": ["There is no such page.", "Diese Seite gibt es nicht."],
   "page.none.hint": ["Choose one of those above.", "Eine der Seiten oben wählen."],
   theme: ["Light", "Helligkeit"],
-  "theme.auto": ["As the system", "Wie das System"],
+  "theme.auto": ["System", "System"],
   "theme.light": ["Light", "Hell"],
   "theme.dark": ["Dark", "Dunkel"],
   language: ["Language", "Sprache"],
