@@ -9,7 +9,7 @@ from uuid import UUID
 from graphql import DocumentNode
 
 from adapters.access import Access
-from adapters.event_log import DirectoryEntry
+from adapters.event_log import DirectoryEntry, OriginFrom
 from adapters.graphql.ending import Ending
 from adapters.graphql.envelope import MeasuredValue, forbidden, measured
 from adapters.graphql.errors import NotReachedError
@@ -19,6 +19,7 @@ from adapters.graphql.permits import Permits
 from adapters.graphql.port import Catalogue, Decode, Operations, TwinReader, View
 from adapters.past import PastReader, resolved_position
 from adapters.twins import Span, newest
+from domain.signals import Origin
 from domain.units import Micros
 from projections.navigation.model import Fix, TrackRow, merge_track
 from projections.signal_rows import SignalRow
@@ -59,6 +60,7 @@ class Context:
     ending: Ending = field(default_factory=Ending)
     known: dict[UUID, "Twin"] = field(default_factory=dict)  # vehicles of the present that have been read
     _past: dict[Moment, Seen] = field(default_factory=dict)
+    _origins: dict[tuple[UUID, str], Sequence[OriginFrom]] = field(default_factory=dict)  # of streams that were read
     _asked: Summary | None = None
 
     @property
@@ -79,6 +81,12 @@ class Context:
         if moment not in self._past:
             self._past[moment] = Seen(PastReader(self.read, self.decode, moment), moment)
         return self._past[moment]
+
+    def origin_of(self, stream: tuple[UUID, str], sequence: int) -> Origin | None:
+        """Return what a batch of a stream of a vehicle came from; None: the stream has not told."""
+        if stream not in self._origins:
+            self._origins[stream] = self.read.origins(*stream)
+        return next((told.origin for told in reversed(self._origins[stream]) if told.sequence <= sequence), None)
 
     def check_reached(self, position: int | None) -> None:
         """Raise NotReachedError where the read models have not come to a position; None: wherever they are."""

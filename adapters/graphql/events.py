@@ -8,6 +8,7 @@ import strawberry
 from strawberry import ID, Info
 
 from adapters.event_log import StoredRecord, own_fields
+from adapters.graphql.batch import Batch, TelemetryBatch
 from adapters.graphql.cohort import Context
 from adapters.graphql.fields import computed, resolved
 from adapters.graphql.ids import event_id_of, vehicle_id_of
@@ -16,7 +17,7 @@ from adapters.graphql.permits import Permits
 from adapters.graphql.scalars import Int64, Json
 from adapters.graphql.scopes import lacking, of_event
 from domain.errors import BadInputError, did_you_mean
-from domain.events import EVENT_TYPES, LateSamplesRecorded, SignalsSampled, VehicleEvent
+from domain.events import EVENT_TYPES, LateSamplesRecorded, SignalsSampled, StreamEvent, VehicleEvent
 from domain.units import Micros
 from domain.upcasts import today, topics_of
 
@@ -103,6 +104,17 @@ class Event(Node):
     withheld: str | None = computed(
         lambda each: _shown(each).withheld, "Why data has not everything that the event holds; null: it has."
     )
+
+    @resolved("The batch of telemetry that it was decided with. Null: none was, as when its vehicle was registered.")
+    def batch(self, info: Info[Context, None]) -> TelemetryBatch | None:
+        """Return the batch of the event."""
+        event, context = self.event, info.context
+        if not isinstance(event, StreamEvent):
+            return None
+        stream = (event.originator_id, event.stream_id)
+        return TelemetryBatch(
+            batch=Batch(event.stream_id, event.sequence, lambda: context.origin_of(stream, event.sequence))
+        )
 
     @resolved("Its vehicle, as it is now.")
     def vehicle(

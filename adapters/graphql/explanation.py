@@ -4,15 +4,14 @@ from functools import cached_property
 
 import strawberry
 
+from adapters.graphql.batch import Batch, TelemetryBatch
 from adapters.graphql.cohort import Twin
 from adapters.graphql.envelope import Signal
 from adapters.graphql.events import Event
 from adapters.graphql.fields import computed
-from adapters.graphql.scalars import Int64
 from adapters.graphql.vehicle import event_node, signal_of
 from adapters.twins import Hops
 from domain.events import StreamEvent
-from domain.signals import Origin
 from domain.units import Micros
 from projections.signal_rows import SignalRow
 
@@ -46,39 +45,6 @@ class Way:
         """Whether the vehicle was written last for the event of this value."""
         projected = self.hops and self.hops.projected
         return projected is not None and projected.version == self.row.event_version
-
-
-@strawberry.type(description="What turned what a car sent into samples, as its stream told.")
-class BatchOrigin:
-    """What turned what a car sent into samples."""
-
-    origin: strawberry.Private[Origin]
-
-    decoder: str = computed(
-        lambda each: each.origin.decoder,
-        "The program with its version, the format, and each file that it decoded with, by name and SHA-256.",
-    )
-    mapping: str = computed(
-        lambda each: each.origin.mapping,
-        'Each mapping file by name and SHA-256; "none": rows that name VSS paths themselves.',
-    )
-
-
-@strawberry.type(description="A piece of what a vehicle sent.")
-class TelemetryBatch:
-    """A piece of what a vehicle sent."""
-
-    way: strawberry.Private[Way]
-
-    stream_id: str = computed(lambda batch: batch.way.row.stream_id, "A recording, or a session of a live bus.")
-    sequence: Int64 = computed(lambda batch: batch.way.row.sequence, "1, 2, 3 … in its stream.")
-    origin: BatchOrigin | None = computed(
-        lambda batch: _origin(batch.way.hops), "Null: it was not recorded; nothing is guessed."
-    )
-
-
-def _origin(hops: Hops | None) -> BatchOrigin | None:
-    return None if hops is None or hops.origin is None else BatchOrigin(origin=hops.origin)
 
 
 @strawberry.type(description="When a value was where, in the order of its way.")
@@ -118,7 +84,7 @@ class Explanation:
         lambda each: _event_of(each.way), "The event that told it. Null: it was never received. Scope: events:read."
     )
     batch: TelemetryBatch | None = computed(
-        lambda each: each.way and TelemetryBatch(way=each.way),
+        lambda each: each.way and _batch_of(each.way),
         "The batch with which this event was decided. Null: it was never received.",
     )
     times: ValueTimes | None = computed(
@@ -128,6 +94,10 @@ class Explanation:
 
 def _event_of(way: Way | None) -> Event | None:
     return way.event if way and way.twin.may_show("Explanation.event") else None
+
+
+def _batch_of(way: Way) -> TelemetryBatch:
+    return TelemetryBatch(batch=Batch(way.row.stream_id, way.row.sequence, lambda: way.hops and way.hops.origin))
 
 
 def explained(twin: Twin, path: str) -> Explanation:

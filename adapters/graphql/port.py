@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from adapters.access import Access, Shown
-from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.event_log import DirectoryEntry, OriginFrom, StoredRecord
 from adapters.fleet_counts import Counted, GroupBy
 from adapters.lag import Observation
 from adapters.parked_events import ParkedEvent, ParkedPlace
@@ -135,6 +135,9 @@ class View(TwinReader, Protocol):
 
         Looks through `POSITIONS_A_PAGE` at most: a page may be empty, and others follow it.
         """
+
+    def origins(self, vehicle_id: UUID, stream_id: str) -> Sequence[OriginFrom]:
+        """Return what the batches of a stream come from, in order of the first that do."""
 
     def parked(
         self,

@@ -14,6 +14,7 @@ from adapters.event_log import (
     PREFIX_BYTES,
     ConsumedChange,
     DirectoryEntry,
+    OriginFrom,
     ProgressChange,
     StoredRecord,
     VehiclePage,
@@ -197,6 +198,12 @@ class MemoryEventLog(POPOApplicationRecorder):
         with self._database_lock:
             told = self._origins.get((vehicle_id, stream_id), {})
             return told.get(max((each for each in told if each <= sequence), default=0))
+
+    def origins_of(self, vehicle_id: UUID, stream_id: str) -> list[OriginFrom]:
+        """Return what the batches of a stream came from, in order of the first that did."""
+        with self._database_lock:
+            told = self._origins.get((vehicle_id, stream_id), {})
+            return [OriginFrom(sequence, told[sequence]) for sequence in sorted(told)]
 
     def _note_origins(self, change: ProgressChange) -> None:
         stream_id = change.after.stream_id

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from adapters.access import Shown
-from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.event_log import DirectoryEntry, OriginFrom, StoredRecord
 from adapters.fleet_counts import Counted, GroupBy, counted
 from adapters.memory.event_store import MemoryEventLog
 from adapters.memory.read_models import MemoryReadModels
@@ -134,6 +134,10 @@ class MemoryTwinReader(RowsReader):
             return None
         origin = self._log.origin_of(row.vehicle_id, row.stream_id, row.sequence)
         return Hops(record, origin, self._store.projected(projection_of(signal_table(row.path)), row.vehicle_id))
+
+    def origins(self, vehicle_id: UUID, stream_id: str) -> Sequence[OriginFrom]:
+        """Return what the batches of a stream come from."""
+        return self._log.origins_of(vehicle_id, stream_id) if self._sees(vehicle_id) else []
 
     def events(self, vehicle_ids: Sequence[UUID], page: PageOf, topics: Sequence[str] | None) -> Sequence[StoredRecord]:
         """Return events in order of (version,)."""

@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from adapters.access import Shown
 from adapters.clock import iso_time
-from adapters.event_log import DirectoryEntry, StoredRecord
+from adapters.event_log import DirectoryEntry, OriginFrom, StoredRecord
 from adapters.fleet_counts import Counted, Group, GroupBy, greatest
 from adapters.parked_events import BEFORE_ALL, ParkedEvent, ParkedPlace, projection_place
 from adapters.postgres.access_records import INSERT, insert_parameters
@@ -34,6 +34,7 @@ from adapters.postgres.twin_statements import (
     HOPS,
     LOG_END,
     NAMED,
+    ORIGINS,
     PARKED,
     POSITIONS,
     RECORDED_AT,
@@ -320,6 +321,10 @@ class PostgresTwinReader:
         }
         return next(iter(self._rows(_hops, HOPS, asked)), None)
 
+    def origins(self, vehicle_id: UUID, stream_id: str) -> Sequence[OriginFrom]:
+        """Return what the batches of a stream come from."""
+        return self._rows(_origin_from, ORIGINS, [vehicle_id, stream_id])
+
     def shown(self, projection: Projection) -> Projection:
         """Return a projection as it is shown."""
         return at_version(projection, self._statements.version(projection))
@@ -478,6 +483,11 @@ _RECORD_COLUMNS: Final = len(StoredRecord._fields)
 
 def _logged(found: Sequence[Any]) -> Logged:
     return Logged(StoredRecord._make(found[:_RECORD_COLUMNS]), DirectoryEntry._make(found[_RECORD_COLUMNS:]))
+
+
+def _origin_from(found: Sequence[Any]) -> OriginFrom:
+    sequence, *origin = found
+    return OriginFrom(sequence, Origin._make(origin))
 
 
 def _hops(found: Sequence[Any]) -> Hops:

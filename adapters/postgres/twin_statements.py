@@ -138,6 +138,12 @@ HOPS: Final[LiteralString] = (
     " ON p.projection = %(projection)s AND p.version = %(version)s AND p.vehicle_id = %(id)s"
 )
 
+# What the batches of a stream come from, in order of the first that do.
+ORIGINS: Final[LiteralString] = (
+    "SELECT s.from_sequence, s.decoder, s.mapping FROM stream_origins AS s"
+    " WHERE s.vehicle_id = %s AND s.stream_id = %s ORDER BY s.from_sequence"
+)
+
 
 _OK: Final[LiteralString] = "0"  # domain.signals.Quality.OK
 _PLACE: Final[tuple[tuple[str, LiteralString], ...]] = ((LATITUDE, "latitude"), (LONGITUDE, "longitude"))

@@ -94,8 +94,24 @@ export async function compared({ open, given }) {
     seen[all ? "all" : "only"] = {
       count: await page.locator("main p[role=status]:not(.loading)").innerText(),
       rows: Object.fromEntries(await page.locator("main table tbody tr").evaluateAll((found) => found.map((row) => [row.cells[0].innerText, row.cells[1].innerText.trim()]))),
+      values: Object.fromEntries(await page.locator("main table tbody tr").evaluateAll((found) => found.map((row) => [row.cells[0].innerText, row.cells[2].innerText.trim()]))),
       text: await page.locator("main").innerText(),
     };
+  }
+  return seen;
+}
+
+/** What an explanation says to a token. */
+export async function explained({ open, given }) {
+  const seen = {};
+  for (const what of given.explained) {
+    const page = await open({
+      at: given.at,
+      hash: `#/vehicle/${given.id}/diagnostics?explain=${what}`,
+      prepare: (page) => page.addInitScript((token) => sessionStorage.setItem("fleettwin.token", token), given.token),
+    });
+    await page.locator("dialog .way, dialog .note:not(.loading)").first().waitFor();
+    seen[what] = await page.locator("dialog").innerText();
   }
   return seen;
 }

@@ -79,7 +79,7 @@ export async function outlived({ open, given, check }) {
   for (const order of ["ascending", "descending"]) {
     await page.getByRole("button", { name: "Charge" }).click();
     await page.locator(`th[aria-sort="${order}"]`).waitFor();
-    await page.locator("table.vehicles tbody th small").filter({ hasText: given.first[order] }).first().waitFor();
+    await page.waitForFunction((vins) => JSON.stringify([...document.querySelectorAll("table.vehicles tbody th small")].map((each) => each.textContent)) === JSON.stringify(vins), given.pages[order]);
     sorted[order] = await asIs("table.vehicles tbody th small");
     check(await page.locator("th[aria-sort]").getAttribute("aria-sort") === order, `not ${order} after a reload`);
   }
@@ -552,8 +552,8 @@ export async function lostAtFirst({ open, given, expected, check }) {
   await page.route("**/*", away);
   await rows(page).first().getByRole("link").click();
   await page.locator("main").getByRole("alert").getByText("The server does not answer.").waitFor();
-  await page.getByText("The server does not answer. What you see").waitFor();
   await page.locator(".time-bar").getByRole("button", { name: "Live, not connected" }).waitFor();
+  check((await page.locator("body").innerText()).match(/does not answer/g).length === 1, "that the server is away is said twice");
   check(!/fetch/i.test(await page.locator("main").innerText()), "what the browser says of a module is told to people");
   await page.unroute("**/*", away);
   await page.locator(".twin h1").waitFor();
@@ -565,4 +565,73 @@ export async function lostAtFirst({ open, given, expected, check }) {
   await page.unroute("**/*", away);
   await page.getByRole("heading", { name: "Pipeline" }).waitFor();
   check(await page.evaluate(() => window.untouched), "the page was loaded anew");
+}
+
+/** Where the server is away from the start one thing is said, with what to do, and nothing is said to load; it comes once the server is back. */
+export async function neverThere({ open, given, expected, check }) {
+  expected.push(/ERR_FAILED|ERR_CONNECTION|Failed to load resource/);
+  const away = (route) => route.abort();
+  for (const [hash, there] of Object.entries(given.pages)) {
+    const page = await open({ at: given.at, hash, prepare: (page) => page.route("**/graphql", away) });
+    await page.locator("main").getByRole("alert").getByText("Is it running").waitFor();
+    const said = (await page.locator("body").innerText()).match(/does not answer/g).length;
+    check(said === 1, `${hash}: that the server is away is said ${said} times`);
+    check(await page.locator(".loading").count() === 0, `${hash}: it is said to load`);
+    await page.unroute("**/graphql", away);
+    await page.locator(there).first().waitFor();
+    await page.locator(".lost").first().waitFor({ state: "detached" });
+    await page.context().close();
+  }
+}
+
+/** Vehicles at one place, which no zoom takes apart, are listed by a click on their circle and by keys; the way back leads to all. */
+export async function onePlace({ open, given, check }) {
+  const page = await open({ at: given.at, hash: `#/fleet?view=${given.view}` });
+  const map = page.locator(".map canvas");
+  const listed = (count) => page.waitForFunction((wanted) => document.querySelectorAll("table.vehicles tbody tr").length === wanted, count);
+  await page.waitForFunction((count) => document.querySelector(".map canvas").dataset.seen === count, String(given.all));
+  await listed(given.all);
+  const pick = { pointer: () => map.click(), keys: () => map.press("Enter") };
+  const seen = {};
+  for (const [name, picked] of Object.entries(pick)) {
+    await picked();
+    await listed(given.here);
+    check(await page.evaluate(() => document.activeElement.matches(".beside .scroll")), "the focus is not on the table");
+    check(page.url().includes("box="), "what is listed has no address");
+    await page.reload();
+    await listed(given.here);
+    seen[name] = await names(page);
+    await page.goBack();
+    await listed(given.all);
+  }
+  return seen;
+}
+
+/** A circle of vehicles that are apart is gone nearer to, by a click and by keys, until each is by itself; keys open the one in the middle. */
+export async function apart({ open, given }) {
+  const page = await open({ at: given.at, hash: `#/fleet?view=${given.view}` });
+  const map = page.locator(".map canvas");
+  const clusters = () => map.getAttribute("data-clusters");
+  await page.waitForFunction(() => document.querySelector(".map canvas").dataset.clusters === "1");
+  await map.focus();
+  for (let turn = 0; turn < 40 && await clusters() !== "0"; turn += 1) {
+    const before = page.url();
+    await (turn % 2 ? page.keyboard.press("Enter") : map.click());
+    await page.waitForURL((url) => String(url) !== before);
+  }
+  await page.keyboard.press("Enter");
+  await page.locator(".twin h1").waitFor();
+  return page.locator(".head code").innerText();
+}
+
+/** As near as the map goes there are still more vehicles in a circle than can be told apart: a click lists them. */
+export async function yard({ open, given }) {
+  const page = await open({ at: given.at, hash: `#/fleet?view=${given.view}` });
+  const map = page.locator(".map canvas");
+  await page.waitForFunction((count) => document.querySelector(".map canvas").dataset.seen === count, String(given.all));
+  await map.click();
+  await page.waitForURL(/box=/);
+  await page.locator(".counts[aria-busy=false]").waitFor();
+  await page.locator("main .loading").first().waitFor({ state: "detached" });
+  return [await page.locator(".counts b").first().innerText(), await rows(page).count()];
 }

@@ -19,7 +19,8 @@ export async function accessible({ open, given, axe, expected }) {
   };
   for (const [name, hash] of Object.entries(given.pages)) {
     const page = await open({ at: given.at, hash, colorScheme: given.scheme, prepare });
-    await (given.shows ? page.getByText(given.shows).first().waitFor() : settled(page));
+    await (given.shows ? page.locator("main").getByText(given.shows).first().waitFor() : settled(page));
+    await page.evaluate(() => document.styleSheets[0].insertRule(".scroll, .beside { background: none !important; }", document.styleSheets[0].cssRules.length)); // contrast is not told on a shade
     await page.evaluate(script); // the page itself may load nothing that is not the console's
     const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
@@ -27,6 +28,31 @@ export async function accessible({ open, given, axe, expected }) {
     await page.context().close();
   }
   return found;
+}
+
+/** What of each page the tabulator does not reach, or nobody sees that it does: what can be clicked, chosen or scrolled. */
+export async function unreached({ open, given }) {
+  const left = {};
+  for (const [name, hash] of Object.entries(given.pages)) {
+    const page = await open({ at: given.at, hash });
+    await settled(page);
+    const count = await page.evaluate(() => {
+      const wanted = [...document.querySelectorAll("a[href], button:not(:disabled), select, input:not(:disabled), summary, canvas[tabindex], .scroll")];
+      window.wanted = new Set(wanted.filter((each) => each.checkVisibility() && !(document.querySelector("dialog") && !each.closest("dialog"))));
+      return window.wanted.size;
+    });
+    for (let turn = 0; turn < 8 * count && await page.evaluate(() => window.wanted.size); turn += 1) { // a field for a date has stops of its own
+      await page.keyboard.press("Tab");
+      await page.evaluate(() => {
+        const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+        if (outlineStyle !== "none" && outlineWidth !== "0px") window.wanted.delete(document.activeElement);
+      });
+    }
+    const missed = await page.evaluate(() => [...window.wanted].map((each) => each.outerHTML.slice(0, 120)));
+    if (missed.length || !count) left[name] = missed;
+    await page.context().close();
+  }
+  return left;
 }
 
 /** With the tabulator alone everything is reached, and what is reached is seen. */
@@ -62,6 +88,34 @@ export async function narrow({ open, given }) {
     await page.context().close();
   }
   return wide;
+}
+
+/** Of a narrow screen: how high the time bar is, which choices are cut off, and of which tables that go on sideways nothing says so. */
+export async function compact({ open, given }) {
+  const seen = {};
+  for (const [name, hash] of Object.entries(given.pages)) {
+    const page = await open({ at: given.at, hash, size: [390, 844], locale: given.locale });
+    await settled(page);
+    seen[name] = await page.evaluate(() => {
+      const cut = [...document.querySelectorAll(".choices select, .time-bar :is(select, input)")].filter((each) => {
+        const { width, right } = each.getBoundingClientRect();
+        each.style.cssText = "max-width: none; width: max-content; flex: none;";
+        const whole = each.getBoundingClientRect().width;
+        each.style.cssText = "";
+        return right > innerWidth || (each.type !== "range" && width < whole - 0.5);
+      });
+      const wide = [...document.querySelectorAll("main .scroll")].filter((each) => each.scrollWidth > each.clientWidth);
+      return {
+        rows: [...document.querySelector(".time-bar").children].map((each) => each.getBoundingClientRect()).map(({ top, bottom }) => (top + bottom) / 2)
+          .sort((a, b) => a - b).filter((middle, index, all) => !index || middle - all[index - 1] > 10).length,
+        cut: cut.map((each) => each.outerHTML.slice(0, 90)),
+        wide: wide.length,
+        unsaid: wide.filter((each) => !getComputedStyle(each).backgroundAttachment.startsWith("local, local, scroll, scroll")).length,
+      };
+    });
+    await page.context().close();
+  }
+  return seen;
 }
 
 /** Write a picture of a page. */

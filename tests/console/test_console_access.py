@@ -5,13 +5,14 @@ from typing import Any, Final
 import pytest
 
 from adapters.access import Scope
-from adapters.graphql.ids import vehicle_id_of
+from adapters.graphql.ids import event_id_of, vehicle_id_of
 from tests.support.console import Browser, Keeper, console_of
 from tests.support.twins import SECOND, T0, Car, full_car, memory_world, vin_of
 
 pytestmark = pytest.mark.browser
 
 NOW: Final = "2026-02-02T06:40:00Z"
+FUEL: Final = "Vehicle.Powertrain.FuelSystem.RelativeLevel"
 
 
 def test_two_brands_see_two_fleets(browser: Browser) -> None:
@@ -88,6 +89,22 @@ def test_a_plot_of_what_is_hidden_says_so(browser: Browser, scopes: set[Scope], 
     assert "Signals that the token does not show are not named" in found["unnamed"]
 
 
+def test_an_explanation_says_what_the_token_does_not_show_of_it(browser: Browser) -> None:
+    car = full_car(1)
+    event = event_id_of(car.id, 2)
+    with console_of(memory_world(car).twins, Keeper(Scope.DIAGNOSTICS_READ)) as address:
+        asked = {"id": vehicle_id_of(car.id), "explained": [FUEL, event, event_id_of(car.id, 999)]}
+        found = browser.run("access.explained", address, at=NOW, token="token-of-Volkswagen", **asked)
+    for text in found.values():
+        assert "It lacks the scope events:read" in text
+    assert "83 % · stale" in found[FUEL]
+    assert "drive, sequence 2" in found[FUEL]
+    with console_of(memory_world(car).twins, Keeper(Scope.EVENTS_READ)) as address:
+        found = browser.run("access.explained", address, at=NOW, token="token-of-Volkswagen", **asked)
+    assert "vehicle.signals_sampled.v1" in found[event]
+    assert "Nothing is known of this" in found[event_id_of(car.id, 999)]
+
+
 def compared(browser: Browser, left: str, right: str) -> Any:
     """Return how two moments of a day are shown beside each other to a token that may read media only."""
     car = full_car(1)
@@ -103,6 +120,7 @@ def test_what_a_token_does_not_show_is_neither_equal_nor_different(browser: Brow
     assert rows["Cabin.Infotainment.Media.Played.Track"] == "≠"
     for hidden in ("Signals", "Trouble codes", "Warnings"):
         assert rows[hidden].split("\n") == ["×", "not shown for want of a scope"], rows
+        assert found["all"]["values"][hidden].startswith("–"), found["all"]["values"]
     count = found["only"]["count"]
     assert "not shown for want of a scope" in count
     for scope in ("navigation:read", "navigation:history", "diagnostics:read"):

@@ -95,12 +95,12 @@ def test_order_page_and_time_bar_outlive_a_reload(browser: Browser) -> None:
     for number in range(60):
         cars[0].play(T0 + number * SECOND, f"Piece {number}")
     vins = [car.vin for car in cars]
-    first = {"ascending": vins[0], "descending": vins[-1]}
+    pages = {"ascending": vins[:50], "descending": vins[:1:-1]}
     chosen = [("How far back", "7d"), ("Speed", "600")]
     with console_of(memory_world(*cars).twins) as address:
         id_ = vehicle_id_of(cars[0].id)
-        found = browser.run("fleet.outlived", address, at=NOW, chosen=chosen, first=first, id=id_)
-    assert found["sorted"] == {"ascending": vins[:50], "descending": vins[:1:-1]}
+        found = browser.run("fleet.outlived", address, at=NOW, chosen=chosen, pages=pages, id=id_)
+    assert found["sorted"] == pages
     assert found["next"] == vins[1::-1]
     assert found["versions"] == list(range(1, 63))
 
@@ -182,6 +182,30 @@ def test_no_vehicle_of_a_small_fleet_lies_unseen_under_another(browser: Browser)
     with console_of(memory_world(over, under, apart).twins) as address:
         found = browser.run("fleet.pointed", address, at=NOW, latitude=52.4, longitude=10.7)
     assert found == "1 ■ parked, 1 ✖ fault"
+
+
+def test_a_circle_of_vehicles_at_one_place_lists_them(browser: Browser) -> None:
+    cars = [placed(Car(number), 52.4, 10.7) for number in (1, 2)] + [placed(Car(3), 52.401, 10.7)]
+    with console_of(memory_world(*cars).twins) as address:
+        found = browser.run("fleet.onePlace", address, at=NOW, view="20000,10.7,52.4", here=2, all=3)
+    assert {name: set(vins) for name, vins in found.items()} == {
+        "pointer": {vin_of(1), vin_of(2)},
+        "keys": {vin_of(1), vin_of(2)},
+    }
+
+
+def test_more_vehicles_in_one_yard_than_the_map_can_show_apart_are_listed(browser: Browser) -> None:
+    cars = [placed(Car(number), 52.4 + number % 10 * 2e-5, 10.7 + number // 10 * 3e-5) for number in range(70)]
+    with console_of(memory_world(*cars).twins) as address:
+        asked = {"view": "20000,10.70012,52.40009", "here": 50, "all": 70}
+        found = browser.run("fleet.yard", address, at=NOW, **asked)
+    assert found == ["70", 50]
+
+
+def test_a_circle_of_vehicles_that_are_apart_is_gone_nearer_to_until_one_is_opened(browser: Browser) -> None:
+    cars = [placed(Car(1), 52.4, 10.7), placed(Car(2), 52.401, 10.7)]
+    with console_of(memory_world(*cars).twins) as address:
+        assert browser.run("fleet.apart", address, at=NOW, view="40,10.7,52.4005") in [car.vin for car in cars]
 
 
 @pytest.mark.parametrize(
@@ -274,6 +298,13 @@ def test_a_page_that_is_first_opened_while_the_server_is_away_comes_once_it_is_b
     browser: Browser, fleet: str
 ) -> None:
     browser.run("fleet.lostAtFirst", fleet, at=NOW)
+
+
+def test_a_server_that_is_away_from_the_start_is_said_once_and_with_what_to_do(browser: Browser, fleet: str) -> None:
+    twin = f"#/vehicle/{vehicle_id_of(Car(1).id)}"
+    rows = "table.vehicles tbody tr"
+    pages = {"#/fleet": rows, "#/fleet?state=fault": rows, twin: ".twin .value", f"{twin}/media": ".twin .value"}
+    browser.run("fleet.neverThere", fleet, at=NOW, pages=pages | {"#/pipeline": "table.versions tbody tr"})
 
 
 def test_what_is_refused_is_told_with_what_to_do_and_tried_again(browser: Browser, fleet: str) -> None:

@@ -87,6 +87,10 @@ def test_everything_is_reached_with_keys_and_seen_when_it_is(browser: Browser, f
         assert any(name in each for each in reached), (name, reached)
 
 
+def test_nothing_of_any_page_is_out_of_reach_of_keys(browser: Browser, fleet: str) -> None:
+    assert browser.run("people.unreached", fleet, at=NOW, pages=PAGES) == {}
+
+
 def test_a_browser_that_keeps_nothing_shows_it_too(browser: Browser, fleet: str) -> None:
     assert browser.run("people.forgetful", fleet, at=NOW).split() == ["2", "Fahrzeuge"]
 
@@ -103,3 +107,14 @@ def test_an_address_that_no_page_gives_is_told_of(browser: Browser, fleet: str) 
 def test_a_narrow_screen_is_wide_enough(browser: Browser, fleet: str, locale: str) -> None:
     seen = {"comparison": "main table tr > *", "diagnostics": ".values > *"}
     assert browser.run("people.narrow", fleet, at=NOW, pages=PAGES, seen=seen, locale=locale) == {}
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_on_a_narrow_screen_time_takes_two_rows_and_nothing_is_cut_off_in_silence(
+    browser: Browser, fleet: str, locale: str
+) -> None:
+    pages = {name: PAGES[name] for name in ("fleet", "past", "diagnostics", "events")}
+    found = browser.run("people.compact", fleet, at=NOW, pages=pages, locale=locale)
+    assert {name: (seen["rows"], seen["cut"]) for name, seen in found.items()} == dict.fromkeys(pages, (2, []))
+    assert sum(seen["wide"] for seen in found.values()) > 0
+    assert [seen["unsaid"] for seen in found.values()] == [0] * len(pages)

@@ -1,14 +1,19 @@
 """The pages of a twin in a browser."""
 
+import json
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import pytest
 
+from adapters.access import Scope
+from adapters.event_log import OriginFrom, ProgressChange
 from adapters.graphql.ids import vehicle_id_of
 from domain import events as e
+from domain.signals import Origin
+from domain.streams import StreamProgress
 from domain.units import Micros
-from tests.support.console import Browser, changing, console_of
+from tests.support.console import Browser, Keeper, changing, console_of
 from tests.support.twins import SECOND, T0, Car, full_car, memory_world
 
 pytestmark = pytest.mark.browser
@@ -23,6 +28,7 @@ ENGINE_SPEED: Final = "Vehicle.Powertrain.CombustionEngine.Speed"
 CHARGING: Final = "Vehicle.Powertrain.TractionBattery.Charging.IsCharging"
 TITLE: Final = "Vehicle.Cabin.Infotainment.Media.Played.Track"
 TEMPERATURE: Final = "Vehicle.Exterior.AirTemperature"
+ORIGIN: Final = Origin("fleettwin 0.1.0, candump text: car.dbc sha256:001122334455", "vw_meb sha256:66778899aabb")
 TYRE: Final = "Vehicle.Chassis.Axle.Row2.Wheel.Right.Tire.Pressure"
 
 
@@ -41,7 +47,10 @@ def twin() -> Iterator[Served]:
     car.sample(late_at, {TEMPERATURE: 19.0}, received_at=late_at + 120 * MINUTE)
     car.play(T0 + 130 * MINUTE, SCRIPT)
     car.sample(T0 + 130 * MINUTE, {TYRE: 231.0})
-    with console_of(memory_world(car).twins) as address:
+    world, stream = memory_world(car), StreamProgress("drive")
+    taken = stream.taken(len(car.events), final=False)
+    world.log.append([], [ProgressChange(car.id, stream, taken, (OriginFrom(1, ORIGIN),))])
+    with console_of(world.twins) as address:
         yield Served(address, vehicle_id_of(car.id))
 
 
@@ -162,7 +171,19 @@ def test_a_value_is_explained_back_to_its_batch(browser: Browser, twin: Served) 
     text = browser.run("twin.explain", twin.address, at=NOW, id=twin.id)
     assert "vehicle.track_extended.v1" in text or "vehicle.signals_sampled.v1" in text
     assert "drive, sequence" in text
-    assert "not recorded" in text  # its stream has not told a decoder
+    assert ORIGIN.decoder in text
+    assert ORIGIN.mapping in text
+
+
+def test_a_clock_that_was_ahead_is_told_with_the_value(browser: Browser) -> None:
+    car = Car(1)
+    car.sample(T0, {TEMPERATURE: 7.0}, clock_offset_us=-7200 * SECOND)
+    with console_of(memory_world(car).twins) as address:
+        found = browser.run("twin.way", address, at=NOW, id=vehicle_id_of(car.id), path=TEMPERATURE)
+    assert found["By the car's clock"] == "2 Feb 2026, 04:40:00"
+    assert found["Captured"] == "2 Feb 2026, 02:40:00 (−2 h 0 min)"
+    assert found["Received"] == "2 Feb 2026, 02:40:01 (+1 s)"
+    assert found["Decoder"] == "not recorded"  # its stream has not told
 
 
 def test_back_closes_an_explanation(browser: Browser, twin: Served) -> None:
@@ -174,6 +195,51 @@ def test_every_value_is_explained(browser: Browser, twin: Served) -> None:
     parts = ["navigation", "media", "diagnostics"]
     found = browser.run("twin.explained", twin.address, at=NOW, id=twin.id, parts=parts)
     assert found == {"navigation": 8, "media": 6, "diagnostics": 14}
+
+
+def test_what_an_event_told_leads_back_to_it(browser: Browser, twin: Served) -> None:
+    compared = "at=2026-02-02T06:30:00.000Z&vs=2026-02-02T02:40:00.000Z"
+    parts = {"navigation": "", "media": "", "diagnostics": "", "compare": compared}
+    found = browser.run("twin.told", twin.address, at=NOW, id=twin.id, parts=parts)
+    explained = {part: [(text, event) for text, event, *_ in rows] for part, rows in found.items()}
+    ends = "vehicle.trip_ended.v1"
+    assert explained["navigation"] == [("3 km", ends), ("2 km", ends), ("1 km", ends)]
+    titles = [SCRIPT, "Piece 2", "Piece 1", "Piece 0"]
+    assert explained["media"] == [(title, "vehicle.media_track_started.v1") for title in titles]
+    assert explained["diagnostics"] == [
+        ("P0D59-1A", "vehicle.trouble_code_raised.v1"),
+        ("U0100", "vehicle.trouble_code_cleared.v1"),
+        ("FUEL_LEVEL_LOW", "vehicle.warning_raised.v1"),
+        *[("40 → 80 %", "vehicle.charging_ended.v1")] * 3,
+    ]
+    data = {part: [json.loads(each) for _, _, each, _ in rows] for part, rows in found.items()}
+    assert [each["distance_m"] for each in data["navigation"]] == [3000.0, 2000.0, 1000.0]
+    assert [each["title"] for each in data["media"]] == titles
+    assert [each["code"] for each in data["diagnostics"][:2]] == ["P0D59", "U0100"]
+    ways = [way for rows in found.values() for *_, way in rows]
+    assert [way for way in ways if "drive, sequence" not in way or ORIGIN.decoder not in way] == []
+    held = [event for text, event in explained["compare"] if text == "yes"]
+    assert held == ["vehicle.trouble_code_raised.v1", "vehicle.warning_raised.v1"]
+
+
+def test_what_is_counted_of_the_telemetry_leads_to_its_events(browser: Browser, told: Served) -> None:
+    found = browser.run("twin.counted", told.address, at=NOW, id=told.id, link="1 gap")
+    assert found == ["vehicle.telemetry_gap_detected.v1"]
+
+
+def test_the_current_trip_is_listed_beside_older_ones_and_where_older_ones_are_hidden(browser: Browser) -> None:
+    car = Car(1)
+    for number in range(1, 13):
+        car.trip(number, T0 + number * 15 * MINUTE, ended=number < 12)
+    world, asked = memory_world(car), {"at": NOW, "id": vehicle_id_of(car.id)}
+    with console_of(world.twins) as address:
+        first, _, second = browser.run("twin.trips", address, next=3, **asked)
+    assert first == ["▲under way", *["ignition off"] * 9]
+    assert second == ["▲under way", *["ignition off"] * 2]
+    with console_of(world.twins, Keeper(Scope.NAVIGATION_READ)) as address:
+        listed, text = browser.run("twin.trips", address, next=0, token="token-of-Volkswagen", **asked)
+    assert listed == ["▲under way"]
+    assert "It lacks the scope navigation:history" in text
 
 
 def test_ages_grow_while_nothing_is_told(browser: Browser, twin: Served) -> None:

@@ -18,7 +18,7 @@ export async function navigation({ open, given, check }) {
   const speed = await value(page, "Speed").innerText();
   const rows = page.locator("main table tbody tr");
   check(await rows.count() === given.trips, `${await rows.count()} trips`);
-  await rows.last().getByRole("button").click();
+  await rows.last().getByRole("button").first().click();
   await page.waitForURL(/trip=/);
   await page.reload();
   await page.locator('tr[aria-current="true"]').waitFor();
@@ -196,8 +196,8 @@ export async function closedExplained({ open, given, check }) {
   const page = await open({ at: given.at, hash: at(given.id, "", "explain=Vehicle.Speed") });
   await page.getByRole("dialog").locator(".way").waitFor();
   await page.getByRole("button", { name: "Close" }).press("Enter");
-  await page.getByRole("dialog").waitFor({ state: "detached" });
-  check(!await page.evaluate(() => location.href.includes("explain")), "the address keeps what was closed");
+  await page.getByRole("dialog").waitFor({ state: "detached" }); // by its role, it is not there from when it begins to close
+  await page.waitForFunction(() => !location.href.includes("explain"));
   await page.waitForFunction(() => document.activeElement !== document.body);
 }
 
@@ -290,6 +290,60 @@ export async function explained({ open, given, check }) {
     }
   }
   return found;
+}
+
+/** The steps of the way of a value. */
+export async function way({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id, "signals", `explain=${given.path}`) });
+  await page.locator("dialog .way").waitFor();
+  return Object.fromEntries(await page.locator("dialog .way > div").evaluateAll((steps) => steps.map((step) => [...step.children].map((each) => each.innerText))));
+}
+
+/** What events told leads back to them, with keys alone: of each part what is clicked, and what it is explained by. */
+export async function told({ open, given, check }) {
+  const seen = {};
+  for (const [part, query] of Object.entries(given.parts)) {
+    const page = await open({ at: given.at, hash: at(given.id, part, query) });
+    await page.locator("main table tbody tr").first().waitFor();
+    const buttons = page.locator("main table button[title]");
+    seen[part] = [];
+    for (let index = 0; index < await buttons.count(); index += 1) {
+      const button = buttons.nth(index);
+      await button.press("Enter");
+      await page.locator("dialog .way, dialog .failed").waitFor();
+      check(await page.locator("dialog .failed").count() === 0, `${page.url()}: ${await page.locator("dialog").innerText()}`);
+      await page.reload(); // it has an address
+      await page.locator("dialog .way").waitFor();
+      await page.locator("dialog summary").click();
+      seen[part].push([await button.innerText(), await page.locator("dialog .way a").innerText(), await page.locator("dialog pre").innerText(), await page.locator("dialog .way").innerText()]);
+      await page.keyboard.press("Escape");
+      await page.locator("dialog").waitFor({ state: "detached" });
+      await page.waitForFunction(() => !location.href.includes("explain"));
+    }
+  }
+  return seen;
+}
+
+/** What is counted of the telemetry leads to the events that tell it. */
+export async function counted({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id, "diagnostics") });
+  await page.getByRole("link", { name: given.link }).click();
+  await page.locator("main table tbody tr").first().waitFor();
+  return page.locator("main table tbody th").allInnerTexts();
+}
+
+/** The trips that are listed. */
+export async function trips({ open, given }) {
+  const page = await open({ at: given.at, hash: at(given.id), prepare: (page) => page.addInitScript((token) => token && sessionStorage.setItem("fleettwin.token", token), given.token ?? null) });
+  const listed = async () => {
+    await page.locator("main table tbody tr").first().waitFor();
+    return page.locator("main table tbody tr").evaluateAll((rows) => rows.map((row) => row.cells[4].innerText));
+  };
+  const seen = [await listed(), await page.locator(".beside").innerText()];
+  if (!given.next) return seen;
+  await page.getByRole("button", { name: "Next page" }).click();
+  await page.waitForFunction((count) => document.querySelectorAll("main table tbody tr").length === count, given.next);
+  return [...seen, await listed()];
 }
 
 /** Ages grow while a vehicle tells nothing. */

@@ -8,9 +8,12 @@ from uuid import UUID
 import pytest
 
 from adapters.clock import now
+from adapters.event_log import OriginFrom, ProgressChange
 from adapters.past import PastReader
 from adapters.twins import ANY_VEHICLE, PageOf, Span, VehicleFilter
 from domain import paths
+from domain.signals import Origin
+from domain.streams import StreamProgress
 from domain.units import Micros
 from projections.snapshots import Moment, Range
 from tests.support.databases import new_database
@@ -114,6 +117,14 @@ def test_a_vehicle_of_another_brand_is_as_one_that_does_not_exist(shown: dict[st
 def test_the_way_of_a_value_of_another_brand_is_not_told(shown: dict[str, Any]) -> None:
     for row in shown["all"].signals(EVERY, [paths.SPEED], []):
         assert (shown["Audi"].hops(row) is not None) == (row.vehicle_id in OWN)
+
+
+def test_what_the_batches_of_another_brand_come_from_is_not_told(world: World) -> None:
+    stream, origin = StreamProgress("told"), OriginFrom(1, Origin("car.dbc", "a mapping"))
+    steps = [ProgressChange(car.id, stream, stream.taken(1, final=False), (origin,)) for car in CARS[:2]]
+    world.log.append([], steps)
+    with world.twins.reading(AUDI) as read:
+        assert [list(read.origins(car.id, "told")) for car in CARS[:2]] == [[origin], []]
 
 
 def test_the_own_vehicles_are_found_by_id_and_by_vin(shown: dict[str, Any]) -> None:

@@ -318,18 +318,21 @@ def test_the_way_of_a_value_is_its_event_its_origin_and_when_its_projection_wrot
     car.code(T0 + SECOND)  # is not of navigation, and yet an event of the vehicle
     before = now()
     world.write(car)
+    twins: object = world.twins
     with world.twins.reading() as read:
         for row in rows:
             record, origin, projected = read.hops(row)
             assert (record.originator_id, record.version, record.position) == (car.id, 2, row.position)
             assert record == read.event(car.id, 2)
             assert origin == Origin("car.dbc", "a mapping")
-            twins: object = world.twins
             if isinstance(twins, PastTwins):
                 assert projected is None  # no read model holds the past
             else:
                 assert projected.version == 3
                 assert before - CLOCKS_APART_US <= projected.at <= now() + CLOCKS_APART_US
+        if not isinstance(twins, PastTwins):  # where batches come from is no matter of a moment
+            assert read.origins(car.id, stream.stream_id) == [*told("car.dbc", 1), *told("too late", 3)]
+            assert read.origins(car.id, "never heard of") == []
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])

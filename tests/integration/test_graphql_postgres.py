@@ -217,6 +217,7 @@ QUESTIONS: dict[str, tuple[str, Sequence[Any]]] = {
         "hops",
         (SignalRow(SOME_CAR, paths.SPEED, "number", 1, None, None, 0, T0, T0, "s7", 1, 7, 1),),
     ),
+    "origins": ("origins", (SOME_CAR, "s7")),
 }
 OF_VEHICLES = {"signals", "last_seen", "trips", "current_trips", "plays", "trouble_codes", "events"}
 

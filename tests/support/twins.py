@@ -140,7 +140,15 @@ class Car:
         """Add a piece of music."""
         self.tell(e.TrackStarted, at, title=title, artist=artist, album=None, source="BLUETOOTH", initial=initial)
 
-    def code(self, at: int, code: str = "P0D59", *, failure_type: int | None = 0x1A, status: int | None = 0x2F) -> None:
+    def code(
+        self,
+        at: int,
+        code: str = "P0D59",
+        *,
+        failure_type: int | None = 0x1A,
+        status: int | None = 0x2F,
+        **fields: Any,
+    ) -> None:
         """Add a trouble code."""
         self.tell(
             e.TroubleCodeRaised,
@@ -152,6 +160,7 @@ class Car:
             status=status,
             active=bool(status and status & 0x0D),
             freeze_frame={"Vehicle.Speed": 12.5},
+            **fields,
         )
 
     def clear(self, at: int, code: str = "P0D59", *, failure_type: int | None = 0x1A) -> None:

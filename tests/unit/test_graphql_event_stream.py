@@ -13,6 +13,7 @@ import pytest
 from adapters.access import OPERATOR, Access, Scope
 from adapters.clock import now
 from adapters.documents import Documents, sha256_of
+from adapters.event_log import OriginFrom, ProgressChange
 from adapters.graphql import app as app_module
 from adapters.graphql import caller, lines, streams, waiting_room
 from adapters.graphql.app import NO_LIMITS, AsgiApp, Limits, Live, build_app
@@ -30,6 +31,8 @@ from adapters.memory.twin_reader import MemoryTwinReader
 from domain.errors import StoreError
 from domain.events import IgnitionTurnedOn
 from domain.paths import SPEED
+from domain.signals import Origin
+from domain.streams import StreamProgress
 from tests.support.asgi import HOST, Events, initiated, streaming, talking
 from tests.support.twins import CATALOGUE, CODEC, REGISTRY, SECOND, T0, Car, World, full_car, memory_world
 
@@ -76,6 +79,21 @@ def positions(cars: int = 1) -> int:
 
 async def told(events: Events, count: int) -> list[int]:
     return [(await events.next())["events"]["node"]["position"] for _ in range(count)]
+
+
+def test_a_delivered_event_tells_its_batch() -> None:
+    async def run() -> None:
+        car = Car(1)
+        car.code(T0)
+        world, stream = memory_world(car), StreamProgress("drive")
+        origin = OriginFrom(1, Origin("a decoder", "a mapping"))
+        world.log.append([], [ProgressChange(car.id, stream, stream.taken(2, final=False), (origin,))])
+        query = "subscription { events { node { batch { sequence origin { decoder } } } } }"
+        async with streaming(app_of(world), query) as events:
+            found = [(await events.next())["events"]["node"]["batch"] for _ in car.events]
+        assert found == [None, {"sequence": 2, "origin": {"decoder": "a decoder"}}]
+
+    asyncio.run(run())
 
 
 def test_the_past_comes_and_then_the_live() -> None:

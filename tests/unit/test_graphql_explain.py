@@ -161,10 +161,57 @@ def test_a_value_of_the_past_is_explained_as_it_was() -> None:
     assert explained(world, asOf=text(T0 - SECOND)) is None
 
 
+EVENTS: Final = """
+query ($vin: String!) {
+  vehicle(vin: $vin) {
+    events(first: 9) { edges { node { type batch { streamId sequence origin { decoder mapping } } } } }
+  }
+}
+"""
+
+
+def test_an_event_tells_the_batch_that_it_was_decided_with() -> None:
+    other = Origin("fleettwin 0.2.0, candump text: car.dbc", "obd2 sha256:ffffffffffff")
+    car = Car(1)
+    car.code(T0)  # with the batch 2
+    car.clear(T0 + SECOND)  # with the batch 3
+    car.code(T0 + 2 * SECOND, stream_id="dongle")
+    world = memory_world(car)
+    told(world, car, 9, (1, ORIGIN), (3, other))
+    edges = world.ask(EVENTS, vin=vin_of(1))["vehicle"]["events"]["edges"]
+    assert [edge["node"] for edge in edges] == [
+        {"type": e.VehicleRegistered.TOPIC, "batch": None},
+        {
+            "type": e.TroubleCodeRaised.TOPIC,
+            "batch": {"streamId": "drive", "sequence": 2, "origin": ORIGIN._asdict()},
+        },
+        {
+            "type": e.TroubleCodeCleared.TOPIC,
+            "batch": {"streamId": "drive", "sequence": 3, "origin": other._asdict()},
+        },
+        {"type": e.TroubleCodeRaised.TOPIC, "batch": {"streamId": "dongle", "sequence": 4, "origin": None}},
+    ]
+
+
+def test_what_batches_come_from_is_asked_once_a_stream_and_only_when_it_is_wanted() -> None:
+    car = Car(1)
+    for seconds in range(5):
+        car.code(T0 + seconds * SECOND)
+    world = memory_world(car)
+    whole = {"vin": vin_of(1)}
+    assert asked_of(world, EVENTS, **whole) == ["vehicle_by_vin", "events", "origins"]
+    assert asked_of(world, EVENTS.replace("origin { decoder mapping }", ""), **whole) == ["vehicle_by_vin", "events"]
+
+
 def test_it_takes_one_question_more_than_the_value_alone() -> None:
     car = Car(1)
     car.sample(T0, {paths.SPEED: 50.5})
-    world = memory_world(car)
+    asked = asked_of(memory_world(car), ASK, vehicle=vin_of(1), path=paths.SPEED)
+    assert asked == ["vehicle_by_vin", "signals", "last_seen", "hops"]
+
+
+def asked_of(world: World, document: str, **variables: Any) -> list[str]:
+    """Return what a document asks of the reader of twins."""
     asked: list[str] = []
     reader = world.twins
 
@@ -188,6 +235,6 @@ def test_it_takes_one_question_more_than_the_value_alone() -> None:
             return self
 
     api = type(world.api)(Counting(), world.api.catalogue, world.api.decode)
-    answer = api.execute(ASK, {"vehicle": vin_of(1), "path": paths.SPEED})
-    assert "errors" not in answer
-    assert asked == ["vehicle_by_vin", "signals", "last_seen", "hops"]
+    answer = api.execute(document, variables)
+    assert "errors" not in answer, answer
+    return asked

@@ -69,8 +69,11 @@ async function bodyOf(response) {
   }
 }
 
+/** Whether there was no answer at all. */
+export const isLost = ({ code }) => code === "CONNECTION_LOST";
+
 /** Whether it may go well when it is tried again. */
-export const passing = ({ code, retryAfterS }) => retryAfterS > 0 || code === "CONNECTION_LOST" || code === "SERVICE_UNAVAILABLE";
+export const passing = (error) => error.retryAfterS > 0 || isLost(error) || error.code === "SERVICE_UNAVAILABLE";
 
 /** @returns {ApiError} what an answer without data says */
 export async function refusal(response) {

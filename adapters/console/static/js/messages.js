@@ -8,7 +8,7 @@ export const MESSAGES = {
   "page.none": ["There is no such page.", "Diese Seite gibt es nicht."],
   "page.none.hint": ["Choose one of those above.", "Eine der Seiten oben wählen."],
   theme: ["Light", "Helligkeit"],
-  "theme.auto": ["As the system", "Wie das System"],
+  "theme.auto": ["System", "System"],
   "theme.light": ["Light", "Hell"],
   "theme.dark": ["Dark", "Dunkel"],
   language: ["Language", "Sprache"],
@@ -79,6 +79,7 @@ export const MESSAGES = {
   "map.role": ["map", "Karte"],
   "map.label": ["Map of {count} {count|vehicle|vehicles}.", "Karte mit {count} {count|Fahrzeug|Fahrzeugen}."],
   "map.keys": ["Arrow keys move it, plus and minus zoom, 0 shows all.", "Pfeiltasten verschieben, Plus und Minus vergrößern, 0 zeigt alles."],
+  "map.keys.open": ["Enter opens what is in the middle.", "Eingabe öffnet, was in der Mitte ist."],
   "map.in": ["Zoom in", "Vergrößern"],
   "map.out": ["Zoom out", "Verkleinern"],
   "map.fit": ["Show all", "Alles zeigen"],
@@ -128,26 +129,7 @@ export const MESSAGES = {
   "time.clock": ["By which clock", "Nach welcher Uhr"],
   "time.known.hint": ["True: by the cars' clock, late data included. Knew: by our clock, only what had reached us.", "Wahr: nach der Uhr der Autos, samt verspäteter Daten. Wussten: nach unserer Uhr, nur was schon da war."],
 
-  "vehicle.none": ["There is no such vehicle, or there was none yet at this moment.", "Dieses Fahrzeug gibt es nicht, oder zu diesem Zeitpunkt noch nicht."],
-  "vehicle.none.hint": ["Choose a later moment, or look at the fleet.", "Einen späteren Zeitpunkt wählen oder zur Flotte gehen."],
-  "twin.parts": ["Parts of the twin", "Teile des Zwillings"],
-  "twin.navigation": ["Navigation", "Navigation"],
-  "twin.media": ["Media", "Medien"],
-  "twin.diagnostics": ["Diagnostics", "Diagnose"],
-  "twin.signals": ["Signals", "Signale"],
-  "twin.events": ["Events", "Ereignisse"],
-  "twin.compare": ["Compare", "Vergleich"],
-  "twin.seen": ["last seen", "zuletzt gehört"],
-  "twin.never": ["never", "nie"],
   "twin.gone": ["left the fleet {at}", "aus der Flotte seit {at}"],
-
-  "end.ignition off": ["ignition off", "Zündung aus"],
-  "end.standstill": ["standstill", "Stillstand"],
-
-  front: ["front", "vorn"],
-  rear: ["rear", "hinten"],
-  left: ["left", "links"],
-  right: ["right", "rechts"],
 
   "explain.version": ["version {version}, position {position}", "Version {version}, Position {position}"],
 };

@@ -6,7 +6,7 @@ const FRAGMENTS = {
   F: `on FloatValue { ${ENVELOPE} value }`,
   S: `on StringValue { ${ENVELOPE} value }`,
   B: `on BooleanValue { ${ENVELOPE} value }`,
-  T: "on Trip { id startedAt endedAt ended endReason distanceM durationS energyKwh receivedAt }",
+  T: "on Trip { id startedAt endedAt ended endReason distanceM durationS energyKwh receivedAt eventId }",
   P: "on Track { points { capturedAt latitude longitude speed } }",
 };
 /** A document with the fragments that it uses, and no others: GraphQL refuses those that are not used. */
@@ -32,7 +32,7 @@ export const NAVIGATION = complete(`${OF}, $after: String, $tracks: Boolean!) { 
 
 export const MEDIA = complete(`${OF}, $after: String) { ${VEHICLE} { media {
     source { ...S } title { ...S } artist { ...S } album { ...S } playback { ...S } volume { ...F }
-    playHistory(first: 25, after: $after) { edges { node { startedAt title artist album source foundPlaying receivedAt } } pageInfo { hasNextPage endCursor } }
+    playHistory(first: 25, after: $after) { edges { node { startedAt title artist album source foundPlaying receivedAt eventId } } pageInfo { hasNextPage endCursor } }
   } } }`);
 
 const TYRES = ["Row1.Wheel.Left", "Row1.Wheel.Right", "Row2.Wheel.Left", "Row2.Wheel.Right"].map((wheel) => `Vehicle.Chassis.Axle.${wheel}.Tire.Pressure`);
@@ -41,11 +41,11 @@ export const DIAGNOSTICS = complete(`${OF}) { ${VEHICLE} { diagnostics {
     odometer { ...F } ignition { ...B } lowVoltage { ...F } stateOfCharge { ...F } batteryEnergy { ...F } isCharging { ...B } fuelLevel { ...F }
     engineSpeed { ...F } coolantTemperature { ...F } outsideTemperature { ...F }
     telemetryQuality { gaps missingBatches lateSamples clockCorrections }
-    troubleCodes { code failureType ecu service active held firstSeenAt lastSeenAt clearedAt receivedAt capturedAt
+    troubleCodes { code failureType ecu service active held firstSeenAt lastSeenAt clearedAt receivedAt capturedAt eventId
       status { byte testFailed pending confirmed warningIndicatorRequested } freezeFrame { path value unit }
       explanation { system group category failureType } }
-    warnings { warning raised value limit unit capturedAt receivedAt }
-    chargingSessions(first: 10) { edges { node { startedAt endedAt foundCharging startPercent endPercent energyAddedKwh receivedAt } } }
+    warnings { warning raised value limit unit capturedAt receivedAt eventId }
+    chargingSessions(first: 10) { edges { node { startedAt endedAt foundCharging startPercent endPercent energyAddedKwh receivedAt eventId } } }
   } tyres: signals(paths: ${JSON.stringify(TYRES)}) { ${ENVELOPE} value } } }`);
 
 export const SIGNALS = `${OF}) { ${VEHICLE} { signals { ${ENVELOPE} value } } }`;
@@ -54,7 +54,7 @@ export const SIGNALS = `${OF}) { ${VEHICLE} { signals { ${ENVELOPE} value } } }`
 export const unnamedOf = (withheld) => withheld.find(({ field }) => field === "Vehicle.signals")?.reason ?? null;
 
 export const COMPARED = `${OF}) { ${VEHICLE} { signals { ${ENVELOPE} value }
-    diagnostics { troubleCodes(active: true) { ecu code capturedAt receivedAt } warnings(raised: true) { warning capturedAt receivedAt } } } }`;
+    diagnostics { troubleCodes(active: true) { ecu code capturedAt receivedAt eventId } warnings(raised: true) { warning capturedAt receivedAt eventId } } } }`;
 
 export const EVENTS = `${OF}, $first: Int!, $after: String, $types: [String!], $order: Order!) { ${VEHICLE} {
     events(first: $first, after: $after, types: $types, order: $order) {

@@ -1,13 +1,15 @@
 /** A map on a canvas: land below, vehicles and tracks on it; it is moved by pointer, wheel and keys. */
 import { STATES } from "../fleet.js";
 import { LandLayer } from "./land.js";
-import { cluster, drawAlone, drawClusters, radiusOf } from "./marks.js";
+import { cluster, drawAlone, drawClusters, isOnePlace, radiusOf } from "./marks.js";
 import { drawScale } from "./scale.js";
-import { View } from "./view.js";
-import { WORLD, project } from "./world.js";
+import { View, ZOOM_MAX } from "./view.js";
+import { WORLD, degreesOf, project } from "./world.js";
 
 const NEAR_PX = 14;
 const STEP_PX = 60;
+/** So near the middle is what keys open: wherever it is, a step leads there. */
+const MIDDLE_PX = 45;
 const STEP_ZOOM = 1.5;
 /** Two vehicles are no reason to go nearer than a town. */
 const FIT_ZOOM_MOST = 600;
@@ -17,7 +19,8 @@ const KEPT_PX = 40;
 export class FleetMap {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{onPick: (row: object) => void, onMoved: () => void, nameOf: (found: object) => string}} heard
+   * @param {{opens: boolean, onPick: (row: object) => void, onPlace: (box: number[]) => void, onMoved: () => void, nameOf: (found: object) => string}} heard
+   *   opens: what is picked leads somewhere; onPlace: vehicles are picked that no zoom takes apart, with the edges of their place in degrees
    */
   constructor(canvas, heard) {
     this.canvas = canvas;
@@ -97,6 +100,7 @@ export class FleetMap {
     drawAlone(context, alone, colours);
     drawClusters(context, clusters, colours);
     drawScale(context, view, colours, WORLD);
+    if (this.heard.opens && canvas.matches(":focus-visible")) drawMiddle(context, view, colours);
     canvas.dataset.drawMs = (performance.now() - begun).toFixed(1);
     canvas.dataset.seen = String(seen);
     canvas.dataset.clusters = String(clusters.length);
@@ -117,6 +121,7 @@ export class FleetMap {
     this.sizes.observe(canvas);
     this.resize();
     addEventListener("repaint", () => this.redraw(), { signal });
+    for (const turn of ["focus", "blur"]) canvas.addEventListener(turn, () => this.redraw(), { signal });
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.moved(() => this.view.zoomAt(event.offsetX, event.offsetY, Math.exp(-event.deltaY / 300)));
@@ -188,26 +193,39 @@ export class FleetMap {
       "-": () => view.zoomAt(x, y, 1 / STEP_ZOOM),
       0: () => this.fit(),
     };
-    const move = moves[event.key];
-    if (!move || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = event.key === "Enter" ? () => this.pick(x, y, MIDDLE_PX) : moves[event.key] && (() => this.moved(moves[event.key]));
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    this.moved(move);
+    act();
   }
 
-  /** The vehicle or cluster at a pixel. */
-  at(x, y) {
-    const group = this.clusters.find((each) => Math.hypot(each.x - x, each.y - y) <= radiusOf(each));
-    if (group) return { group };
-    const near = this.marks
-      .map((mark) => ({ mark, far: Math.hypot(mark.x - x, mark.y - y) }))
-      .filter(({ far }) => far <= NEAR_PX)
-      .sort((a, b) => a.far - b.far);
-    return near.length ? { mark: near[0].mark } : null;
+  /** The vehicle or cluster at a pixel, or so near it. */
+  at(x, y, nearPx = 0) {
+    const farFrom = (each) => Math.hypot(each.x - x, each.y - y);
+    const [nearest] = [
+      ...this.clusters.map((group) => ({ found: { group }, far: farFrom(group), most: Math.max(nearPx, radiusOf(group)) })),
+      ...this.marks.map((mark) => ({ found: { mark }, far: farFrom(mark), most: Math.max(nearPx, NEAR_PX) })),
+    ].filter(({ far, most }) => far <= most).sort((a, b) => a.far - b.far);
+    return nearest?.found ?? null;
   }
 
-  pick(x, y) {
-    const found = this.at(x, y);
-    if (found?.mark) this.heard.onPick(found.mark.row);
-    else if (found?.group) this.moved(() => this.view.zoomAt(found.group.x, found.group.y, 2.5));
+  pick(x, y, nearPx) {
+    const { mark, group } = this.at(x, y, nearPx) ?? {};
+    if (mark) this.heard.onPick(mark.row);
+    else if (group && (isOnePlace(group) || this.view.zoom === ZOOM_MAX)) this.heard.onPlace(degreesOf(group.box));
+    else if (group) this.moved(() => this.view.zoomAt(group.x, group.y, 2.5));
   }
+}
+
+/** A cross in the middle, where keys open what is there. */
+function drawMiddle(context, { width, height }, colours) {
+  const [x, y] = [width / 2, height / 2];
+  context.strokeStyle = colours.text;
+  context.lineWidth = 1.5;
+  context.beginPath();
+  for (const [dx, dy] of [[MIDDLE_PX / 3, 0], [0, MIDDLE_PX / 3]]) {
+    context.moveTo(x - dx, y - dy);
+    context.lineTo(x + dx, y + dy);
+  }
+  context.stroke();
 }

@@ -1,5 +1,6 @@
 /** Vehicles as marks: one shape a state, batched by state; near each other they are one circle with their number. */
 import { STATES } from "../fleet.js";
+import { ZOOM_MAX } from "./view.js";
 
 const RADIUS_PX = 5;
 /** Of the ring around a cluster, to each side of its radius. */
@@ -14,7 +15,7 @@ const COVERED_PX = 8;
 const TAU = Math.PI * 2;
 
 /** @typedef {{row: object, worldX: number, worldY: number, x: number, y: number}} Mark a vehicle, with its pixels */
-/** @typedef {{x: number, y: number, count: number, counts: number[], mark: Mark}} Group counts: by the order of STATES */
+/** @typedef {{x: number, y: number, count: number, counts: number[], mark: Mark, box: number[]}} Group counts: by the order of STATES; box: edges in units of the world */
 
 /**
  * What of the vehicles is seen, those that are near each other put together. The cells for that are fixed to the world, so
@@ -38,7 +39,7 @@ export function cluster(places, view) {
     const cell = Math.floor((mark.worldX * zoom) / CELL_PX) - column0 + (Math.floor((mark.worldY * zoom) / CELL_PX) - line0) * columns;
     let group = cells[cell];
     if (!group) {
-      group = { x: 0, y: 0, count: 0, counts: STATES.map(() => 0), mark };
+      group = { x: 0, y: 0, count: 0, counts: STATES.map(() => 0), mark, box: [mark.worldX, mark.worldY, mark.worldX, mark.worldY] };
       cells[cell] = group;
       groups.push(group);
     }
@@ -46,6 +47,7 @@ export function cluster(places, view) {
     group.y += mark.y;
     group.count += 1;
     group.counts[mark.rank] += 1;
+    widen(group.box, mark.worldX, mark.worldY);
   }
   for (const group of groups) {
     group.x /= group.count;
@@ -56,7 +58,15 @@ export function cluster(places, view) {
 }
 
 /** A vehicle by itself, as a group. */
-const groupOf = (mark) => ({ x: mark.x, y: mark.y, count: 1, counts: STATES.map((_, rank) => Number(rank === mark.rank)), mark });
+const groupOf = (mark) => ({ x: mark.x, y: mark.y, count: 1, counts: STATES.map((_, rank) => Number(rank === mark.rank)), mark, box: [mark.worldX, mark.worldY, mark.worldX, mark.worldY] });
+
+/** Let a box have a point. */
+function widen(box, x, y) {
+  if (x < box[0]) box[0] = x;
+  if (y < box[1]) box[1] = y;
+  if (x > box[2]) box[2] = x;
+  if (y > box[3]) box[3] = y;
+}
 
 /** So near a circle covers another, or a vehicle; two single vehicles stay apart. */
 const nearOf = (one, other) => (one.count + other.count > 2 ? APART_PX : 0);
@@ -75,9 +85,14 @@ function joined(groups, nearPx) {
     near.y = (near.y * near.count + group.y * group.count) / count;
     near.count = count;
     group.counts.forEach((each, rank) => (near.counts[rank] += each));
+    widen(near.box, group.box[0], group.box[1]);
+    widen(near.box, group.box[2], group.box[3]);
   }
   return kept;
 }
+
+/** Whether a circle stays one however near the map goes. */
+export const isOnePlace = ({ box: [x0, y0, x1, y1] }) => Math.max(x1 - x0, y1 - y0) * ZOOM_MAX < COVERED_PX;
 
 /** The radius of a cluster in pixels. */
 export const radiusOf = ({ count }) => 11 + Math.min(14, Math.log2(count) * 1.6);

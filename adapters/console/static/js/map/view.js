@@ -1,7 +1,7 @@
 /** Where a map looks at: a zoom and the point of the world that is in the corner. */
-import { WORLD, place, project } from "./world.js";
+import { WORLD, degreesOf, place, project } from "./world.js";
 
-const ZOOM_MAX = 20_000;
+export const ZOOM_MAX = 20_000;
 const MARGIN_PX = 52;
 
 export class View {
@@ -81,12 +81,7 @@ export class View {
 
   /** Edges in degrees: [south, west, north, east]. */
   box() {
-    const [west, north] = place(Math.max(0, this.left), Math.max(0, this.top));
-    const [east, south] = place(
-      Math.min(WORLD, this.left + this.width / this.zoom),
-      Math.min(WORLD, this.top + this.height / this.zoom),
-    );
-    return [south, west, north, east];
+    return degreesOf([Math.max(0, this.left), Math.max(0, this.top), Math.min(WORLD, this.left + this.width / this.zoom), Math.min(WORLD, this.top + this.height / this.zoom)]);
   }
 
   /** As an address says it: zoom, longitude and latitude of the middle. */

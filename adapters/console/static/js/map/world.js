@@ -25,6 +25,13 @@ export function place(x, y) {
   return [longitude / RADIANS, latitude / RADIANS];
 }
 
+/** The edges of a box of the world in degrees: [south, west, north, east]. */
+export function degreesOf([x0, y0, x1, y1]) {
+  const [west, north] = place(x0, y0);
+  const [east, south] = place(x1, y1);
+  return [south, west, north, east];
+}
+
 let land = null;
 
 /**

@@ -4,7 +4,7 @@ import { html } from "../html.js";
 import { t } from "../i18n.js";
 import { address, change, go, useRoute } from "../router.js";
 import { useStore } from "../store.js";
-import { connection } from "../api.js";
+import { connection, isLost } from "../api.js";
 import { HIDDEN, SCOPES, SIGNS, STATES, countsOf, filterOf, rowOf, stateOf } from "../fleet.js";
 import { number } from "../format.js";
 import { collect, watchFleet } from "../live.js";
@@ -15,6 +15,8 @@ import { FleetTable } from "../parts/fleet_table.js";
 import { MapView } from "../parts/map_view.js";
 import { Empty, Failed, Loading, StateMark } from "../parts/states.js";
 
+/** Two metres, in degrees: so far beyond its edges is looked for the vehicles of a place. */
+const PLACE_DEGREES = 0.00002;
 /** States depend on the time that has gone by: so often they are told anew. */
 const STATES_EVERY_MS = 15_000;
 
@@ -24,14 +26,19 @@ export function FleetPage() {
   const counts = useMemo(() => countsOf(fleet.rows), [fleet.rows]);
   const shown = useMemo(() => (params.state ? fleet.rows.filter((row) => row.state === params.state) : fleet.rows), [fleet.rows, params.state]);
   const open = (row) => go(["vehicle", row.id]);
+  const list = ([south, west, north, east]) => {
+    const box = [south - PLACE_DEGREES, west - PLACE_DEGREES, north + PLACE_DEGREES, east + PLACE_DEGREES];
+    change({ box: box.map((each) => each.toFixed(6)).join(","), after: null }, { replace: false });
+    document.querySelector(".beside .scroll")?.focus();
+  };
   const label = t("map.label", { count: number(shown.length) });
   return html`<div class="fleet">
     <h1 class="hidden">${t("page.fleet")}</h1>
     <${Filters} />
-    <${Counts} counts=${counts} total=${fleet.rows.length} params=${params} loading=${fleet.loading} answered=${fleet.answered} />
-    ${fleet.error && html`<${Failed} error=${fleet.error} again=${fleet.reload} />`}
+    <${Counts} counts=${counts} total=${fleet.rows.length} params=${params} busy=${fleet.busy} loading=${fleet.loading} answered=${fleet.answered} />
+    ${fleet.error && !(isLost(fleet.error) && fleet.answered) && html`<${Failed} error=${fleet.error} again=${fleet.reload} />`}
     <div class="split">
-      <${MapView} rows=${shown} hidden=${shown.length > 0 && shown.every(({ placeStatus }) => placeStatus === HIDDEN)} label=${label} place=${params.view ?? ""} onPick=${open} onMoved=${(view) => change({ view: view.toText() })} />
+      <${MapView} rows=${shown} hidden=${shown.length > 0 && shown.every(({ placeStatus }) => placeStatus === HIDDEN)} label=${label} place=${params.view ?? ""} onPick=${open} onPlace=${list} onMoved=${(view) => change({ view: view.toText() })} />
       <div class="beside">
         ${params.state && fleet.loading && !fleet.rows.length && html`<${Loading} />`}
         ${!fleet.loading && !fleet.rows.length && !fleet.error && html`<${Empty} text=${t("fleet.none")} hint=${t(filterOf(params) ? "fleet.none.filter" : params.at ? "fleet.none.past" : "fleet.none.hint")} />`}
@@ -41,11 +48,11 @@ export function FleetPage() {
   </div>`;
 }
 
-/** How many are in which state; before the first answer nobody knows, and while another loads those of the one before are marked. */
-function Counts({ counts, total, params, loading, answered }) {
+/** How many are in which state; before the first answer nobody knows, and until another comes those of the one before are marked. */
+function Counts({ counts, total, params, busy, loading, answered }) {
   const of = (state) => address(["fleet"], { ...params, state, after: null });
   const figure = (count) => (answered ? html`<b>${number(count)}</b>` : html`<span aria-hidden="true">–</span>`);
-  return html`<div class="counts" role="group" aria-busy=${String(loading)} aria-label=${t("fleet.counts")}>
+  return html`<div class="counts" role="group" aria-busy=${String(busy)} aria-label=${t("fleet.counts")}>
     <a href=${of(null)} aria-current=${params.state ? null : "true"}>${figure(total)} ${t("fleet.all", { count: total })}</a>
     ${STATES.filter((state) => state !== "withheld" || counts[state]).map((state) => html`<a key=${state} href=${of(params.state === state ? null : state)} title=${answered && counts[state] === null ? `${t("withheld")} ${SCOPES[state]}` : null} aria-current=${params.state === state ? "true" : null}>
       ${figure(counts[state])} <${StateMark} state=${state} sign=${SIGNS[state]} /></a>`)}
@@ -112,5 +119,6 @@ function useFleet(params) {
     };
   }, [key, round, link === "closed"]);
   const rows = useMemo(() => [...state.byId.values()], [state.byId]);
-  return { rows, atMs: state.atMs, answered: state.key !== null, loading: state.loading || state.key !== key, error: state.error, reload: () => setRound(round + 1) };
+  const busy = state.loading || state.key !== key;
+  return { rows, atMs: state.atMs, answered: state.key !== null, busy, loading: busy && !state.error, error: state.error, reload: () => setRound(round + 1) };
 }

@@ -7,7 +7,7 @@ import { address, change, useRoute } from "../router.js";
 import { number } from "../format.js";
 import { useLoad } from "../load.js";
 import { walk } from "../walk.js";
-import { Empty, Failed, Loaded, Loading, Withheld } from "../parts/states.js";
+import { Empty, Failed, Loaded, Withheld } from "../parts/states.js";
 
 const FIRST = 100;
 const SHOWN_MAX = 500; // before somebody asks for more
@@ -70,7 +70,6 @@ function Comparison({ projection, left, right }) {
   return html`<p role="status">${running && html`<span class="loading">${t("versions.running")}</span>`}
       ${state.vehicles !== null && html` ${t(running || state.next ? "versions.so.far" : "versions.found", { count: number(nodes.length), compared: number(state.compared), vehicles: number(state.vehicles) })}`}</p>
     ${error && html`<${Failed} error=${error} again=${state.next ? more : () => setRound({ after: null, max: SHOWN_MAX })} />`}
-    ${running && state.vehicles === null && html`<${Loading} />`}
     ${state.notCompared.map((line) => html`<p key=${line} class="note">${line}</p>`)}
     ${state.outside > 0 && html`<p class="note">${t("versions.outside", { count: number(state.outside) })}</p>`}
     ${state.leftOut > 0 && html`<p class="note late">${t("versions.leftOut", { count: number(state.leftOut) })} <code>fleettwin compare</code></p>`}

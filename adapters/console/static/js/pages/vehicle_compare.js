@@ -10,7 +10,7 @@ import { COMPARED, unnamedOf } from "../twin.js";
 import { useNowMs, useWhen, whenOf } from "../time.js";
 import { MomentField } from "../parts/moment_field.js";
 import { Empty, Loaded } from "../parts/states.js";
-import { Explained, Provenance } from "../parts/value.js";
+import { Explained, Provenance, Told } from "../parts/value.js";
 import { followed } from "./vehicle.js";
 
 const HOUR_MS = 3_600_000;
@@ -67,7 +67,11 @@ function Differences({ found, all }) {
   const count = found.rows.filter(({ differs }) => differs).length;
   const hidden = found.rows.filter((row) => row.hidden);
   const vs = new Date(left.atMs).toISOString();
-  const side = (value, when) => (value ? html`${value.held ? t("yes") : html`<${Explained} value=${value} more=${when === left ? { side: "vs", vs } : {}} />`}<${Provenance} value=${value} at=${when.atMs ?? now} />` : "–");
+  const explained = (value, when) => {
+    if (!value.held) return html`<${Explained} value=${value} more=${when === left ? { side: "vs", vs } : {}} />`;
+    return value.eventId ? html`<${Told} by=${value.eventId}>${t("yes")}<//>` : "–";
+  };
+  const side = (value, when) => (value ? html`${explained(value, when)}<${Provenance} value=${value} at=${when.atMs ?? now} />` : "–");
   return html`<p role="status">${t("compare.count", { count, all: found.rows.length })} ${found.before === null && t("compare.before")}
       ${hidden.length > 0 && html` <span class="status">× ${t("compare.hidden.count", { count: hidden.length, scopes: lackingOf(hidden).join(", ") })}</span>`}</p>
     ${rows.length ? html`<div class="scroll" tabindex="0" role="region" aria-label=${t("twin.compare")}><table>

@@ -7,7 +7,7 @@ import { MEDIA } from "../twin.js";
 import { Late } from "../parts/late.js";
 import { Paging } from "../parts/paging.js";
 import { Empty, Loaded } from "../parts/states.js";
-import { Value } from "../parts/value.js";
+import { Told, Value } from "../parts/value.js";
 import { useTwin } from "./vehicle.js";
 
 const NAMES = ["title", "artist", "album", "source", "playback", "volume"];
@@ -29,6 +29,6 @@ function History({ page }) {
     <thead><tr><th scope="col">${t("media.started")}</th><th scope="col">${t("media.title")}</th><th scope="col">${t("media.artist")}</th>
       <th scope="col">${t("media.album")}</th><th scope="col">${t("media.source")}</th></tr></thead>
     <tbody>${page.edges.map(({ node }) => html`<tr key=${node.startedAt}><td>${node.foundPlaying && html`<span title=${t("media.found")}>≤ </span>`}${moment(node.startedAt)} <${Late} from=${node.startedAt} to=${node.receivedAt} /></td>
-      <th scope="row">${node.title}</th><td>${node.artist}</td><td>${node.album}</td><td>${node.source}</td></tr>`)}</tbody></table></div>
+      <th scope="row"><${Told} by=${node.eventId}>${node.title}<//></th><td>${node.artist}</td><td>${node.album}</td><td>${node.source}</td></tr>`)}</tbody></table></div>
     <${Paging} info=${page.pageInfo} />`;
 }

@@ -9,10 +9,10 @@ import { useNowMs } from "../time.js";
 import { NAVIGATION } from "../twin.js";
 import { boxOf, legend, trackOverlay } from "../map/track.js";
 import { MapView } from "../parts/map_view.js";
-import { Empty, Loaded } from "../parts/states.js";
+import { Empty, Loaded, Withheld } from "../parts/states.js";
 import { Late } from "../parts/late.js";
 import { Paging } from "../parts/paging.js";
-import { Value } from "../parts/value.js";
+import { Told, Value } from "../parts/value.js";
 import { useTwin } from "./vehicle.js";
 
 export function NavigationPart({ id, vehicle }) {
@@ -51,7 +51,9 @@ function Shown({ navigation, vehicle, row, chosen }) {
         <${Destination} value=${destination} />
       </dl>
       <h2>${t("nav.trips")}</h2>
-      ${trips === null ? html`<${Empty} text=${t("withheld")} hint="navigation:history" />` : html`<${Trips} trips=${trips} shown=${trip?.id} />`}
+      ${trips?.edges.length === 0 && !currentTrip && html`<${Empty} text=${t("nav.trips.none")} />`}
+      <${Trips} trips=${currentTrip && !listed.some(({ id }) => id === currentTrip.id) ? [currentTrip, ...listed] : listed} shown=${trip?.id} />
+      ${trips === null ? html`<${Withheld} scope="navigation:history" />` : html`<${Paging} info=${trips.pageInfo} />`}
     </div>
   </div>`;
 }
@@ -60,15 +62,15 @@ function Destination({ value }) {
   return html`<${Value} label=${value.state ? `${t("nav.destination")} (${t(`destination.${value.state}`)})` : t("nav.destination")} value=${value} />`;
 }
 
+/** @param {{trips: object[], shown: string | undefined}} shown also where older ones are listed, or none may be, the current one is the first */
 function Trips({ trips, shown }) {
-  if (!trips.edges.length) return html`<${Empty} text=${t("nav.trips.none")} />`;
+  if (!trips.length) return null;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("nav.trips")}><table>
     <thead><tr><th scope="col">${t("trip.started")}</th><th scope="col" class="number">${t("trip.duration")}</th><th scope="col" class="number">${t("trip.distance")}</th>
       <th scope="col" class="number">${t("trip.energy")}</th><th scope="col">${t("trip.end")}</th></tr></thead>
-    <tbody>${trips.edges.map(({ node }) => html`<tr key=${node.id} aria-current=${node.id === shown ? "true" : null}>
+    <tbody>${trips.map((node) => html`<tr key=${node.id} aria-current=${node.id === shown ? "true" : null}>
       <th scope="row"><button type="button" class="plain" aria-pressed=${node.id === shown} onClick=${() => change({ trip: node.id })}>${moment(node.startedAt)}</button> <${Late} from=${node.endedAt} to=${node.receivedAt} /></th>
-      <td class="number">${duration(node.durationS)}</td><td class="number">${quantity(node.distanceM / 1000, "km")}</td>
+      <td class="number">${duration(node.durationS)}</td><td class="number"><${Told} by=${node.eventId}>${quantity(node.distanceM / 1000, "km")}<//></td>
       <td class="number">${quantity(node.energyKwh, "kWh")}</td>
-      <td>${node.ended ? t(`end.${node.endReason}`) : html`<span class="state driving"><span class="sign" aria-hidden="true">▲</span>${t("trip.going")}</span>`}</td></tr>`)}</tbody></table></div>
-    <${Paging} info=${trips.pageInfo} />`;
+      <td>${node.ended ? t(`end.${node.endReason}`) : html`<span class="state driving"><span class="sign" aria-hidden="true">▲</span>${t("trip.going")}</span>`}</td></tr>`)}</tbody></table></div>`;
 }

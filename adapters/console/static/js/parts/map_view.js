@@ -15,15 +15,15 @@ let newest = null;
 export const shownBox = () => newest?.view.box() ?? null;
 
 /**
- * @param {{rows: object[], label: string, hidden?: boolean, place?: string, onPick?: (row: object) => void,
+ * @param {{rows: object[], label: string, hidden?: boolean, place?: string, onPick?: (row: object) => void, onPlace?: (box: number[]) => void,
  *   onMoved?: (view: import("../map/view.js").View) => void, overlay?: Function | null, box?: number[] | null,
  *   subject?: string}} shown box: what is to be seen of the subject; where it grows the map follows, unless somebody has moved it
  */
-export function MapView({ rows, label, hidden = false, place = "", onPick = () => {}, onMoved = () => {}, overlay = null, box = null, subject = "" }) {
+export function MapView({ rows, label, hidden = false, place = "", onPick = null, onPlace = null, onMoved = () => {}, overlay = null, box = null, subject = "" }) {
   const canvas = useRef(null);
   const map = useRef(null);
   const heard = useRef({});
-  heard.current = { onPick, onMoved };
+  heard.current = { onPick, onPlace, onMoved };
   const placed = useRef(false);
   const seen = useRef(null); // the subject that was looked at last
   const followed = useRef(null); // the subject whose box the map keeps to
@@ -31,7 +31,9 @@ export function MapView({ rows, label, hidden = false, place = "", onPick = () =
     let timer = null;
     map.current = new FleetMap(canvas.current, {
       nameOf,
-      onPick: (row) => heard.current.onPick(row),
+      opens: onPick !== null,
+      onPick: (row) => heard.current.onPick?.(row),
+      onPlace: (box) => heard.current.onPlace?.(box),
       onMoved() {
         placed.current = true;
         followed.current = null;
@@ -67,7 +69,7 @@ export function MapView({ rows, label, hidden = false, place = "", onPick = () =
     seen.current = followed.current = subject;
   };
   return html`<div class="map">
-    <canvas ref=${canvas} tabindex="0" role="application" aria-roledescription=${t("map.role")} aria-label=${`${label} ${t("map.keys")}`}></canvas>
+    <canvas ref=${canvas} tabindex="0" role="application" aria-roledescription=${t("map.role")} aria-label=${`${label} ${t("map.keys")} ${onPick ? t("map.keys.open") : ""}`}></canvas>
     ${hidden && html`<div class="map-note"><${Withheld} scope="navigation:read" /></div>`}
     <div class="map-buttons">
       <button type="button" aria-label=${t("map.in")} onClick=${() => press(map, "+")}>+</button>

@@ -18,11 +18,24 @@ const WORDS_MAX = 8;
 const LETTERS_MAX = 24;
 const CHANGES_MAX = 200;
 
+let style = null;
+
+/** The library, with its style sheet. */
+async function fetched() {
+  style ??= new Promise((done, failed) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/console/vendor/uplot/uPlot.min.css", onload: done, onerror: failed });
+    document.head.append(link);
+  });
+  style.catch(() => (style = null));
+  const [library] = await Promise.all([import("uplot"), style]);
+  return library;
+}
+
 /** @param {{id: string, path: string, unit: string | null}} shown */
 export function Plot({ id, path, unit }) {
   const when = useWhen();
   const load = useLoad(`plot ${id} ${path} ${when.key}`, async (signal) => {
-    const [library, history] = await Promise.all([moduleOf(() => import("uplot"), signal), signalHistory(id, path, when, signal)]);
+    const [library, history] = await Promise.all([moduleOf(fetched, signal), signalHistory(id, path, when, signal)]);
     return { Library: library.default, ...history };
   }, { followed: when.atMs === null ? every(EVERY_MS) : null, group: id });
   const points = load.data?.points ?? [];

@@ -45,7 +45,7 @@ export function TimeBar() {
   return html`<section class=${`time-bar ${lost ? "is-lost" : live ? "is-live" : "is-past"}`} aria-label=${t("time")}>
     <button type="button" class="live" aria-pressed=${live} onClick=${() => goTo(Infinity)}><span aria-hidden="true">${lost ? "○" : "●"}</span> ${t(lost ? "time.lost" : "time.live")}</button>
     <button type="button" class="play" aria-disabled=${live ? "true" : null} aria-pressed=${playing && !live} onClick=${() => live || setPlaying(!playing)}>
-      <span aria-hidden="true">${playing && !live ? "❚❚" : "▶"}</span> ${t(playing && !live ? "time.pause" : "time.play")}</button>
+      <span aria-hidden="true">${playing && !live ? "❚❚" : "▶"}</span> <span>${t(playing && !live ? "time.pause" : "time.play")}</span></button>
     <label class="scrub"><span class="hidden">${t("time.scrub")}</span>
       <input type="range" min="0" max=${STEPS} value=${slider} aria-valuetext=${shown}
         onInput=${(event) => setDragged(scrubbed(event))} onChange=${(event) => {

@@ -27,8 +27,11 @@ function textOf(value) {
 /** The path that explains a value: a place has its latitude's, and comes with it. */
 const pathOf = (value) => ("latitude" in value ? `${value.path}.Latitude` : value.path);
 
-/** The text of a value; a click explains it. @param {{value: object, more?: object}} shown more: parameters that say which moment it is of */
-export const Explained = ({ value, more }) => html`<button type="button" class="plain" title=${t("explain.open")} onClick=${() => change({ explain: pathOf(value), ...more }, { over: true })}>${textOf(value)}</button>`;
+/** What a click explains. @param {{by: string, more?: object}} shown by: the path of a signal, or the id of the event that told it; more: parameters that say which moment it is of */
+export const Told = ({ by, more, children }) => html`<button type="button" class="plain" title=${t("explain.open")} onClick=${() => change({ explain: by, ...more }, { over: true })}>${children}</button>`;
+
+/** The text of a value; a click explains it. @param {{value: object, more?: object}} shown */
+export const Explained = ({ value, more }) => html`<${Told} by=${pathOf(value)} more=${more}>${textOf(value)}<//>`;
 
 /** @param {{label: string, value: object}} shown a value in its envelope */
 export function Value({ label, value }) {
