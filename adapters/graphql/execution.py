@@ -25,6 +25,7 @@ from adapters.graphql.budgets import Budgets, Throttle
 from adapters.graphql.checking import CHECKED, check
 from adapters.graphql.cohort import Context, Operating
 from adapters.graphql.cost import points_of, price, too_complex
+from adapters.graphql.delivered import VEHICLES_MAX as DELIVERED_VEHICLES_MAX
 from adapters.graphql.ending import Ending
 from adapters.graphql.errors import ErrorCode, Step, error_body, is_of_store, told
 from adapters.graphql.outline import outline
@@ -256,8 +257,10 @@ class Subscribed(NamedTuple):
         permits = Permits(self.call.access)
         context = Context(read, self.api.catalogue, self.api.decode, self.parsed, FIELD_PATHS, permits, ending=ending)
         events = [each for root in roots for each in (root.event, *(change.logged for change in root.changes)) if each]
-        entries = {each.entry.vehicle_id: each.entry for each in events}
-        context.know([*entries.values()], self.call.variables or {})
+        entries = [*{each.entry.vehicle_id: each.entry for each in events}.values()]
+        together = DELIVERED_VEHICLES_MAX if "delivered" in context.asked.names else len(entries)
+        for begin in range(0, len(entries), together or 1):
+            context.know(entries[begin : begin + together], self.call.variables or {})
         bodies: list[JsonObject] = []
         for root in roots:
             permits.withhold_anew()

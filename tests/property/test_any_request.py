@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adapters.graphql.app import Limits, build_app
@@ -64,6 +64,12 @@ requests = st.fixed_dictionaries(
     },
 )
 bodies = st.binary() | (any_json | requests).map(lambda each: json.dumps(each).encode())
+LIKELY: Final = [
+    (b"host", b"localhost"),
+    (b"content-type", b"application/json"),
+    (b"authorization", b"Bearer " + TOKEN),
+]
+EVENTS: Final = b"text/event-stream; charset=utf-8"
 names = st.sampled_from([b"accept", b"content-type", b"authorization", b"host", b"accept-encoding"]) | st.binary()
 kinds = [JSON, GRAPHQL_RESPONSE, NDJSON, HTML, "*/*", "application/*;q=0.1", "text/event-stream", "a;q=\ud8ff;q=nan"]
 contents = st.binary() | st.sampled_from(
@@ -77,9 +83,8 @@ paths = st.sampled_from(
 @st.composite
 def any_request(draw: st.DrawFn) -> tuple[dict[str, Any], bytes]:
     """Give what a server hands to an application, and the body."""
-    likely = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"authorization", b"Bearer " + TOKEN)]
     kept = draw(st.sets(st.sampled_from(range(3)), min_size=2))
-    headers = [likely[each] for each in sorted(kept)] + draw(st.lists(st.tuples(names, contents), max_size=4))
+    headers = [LIKELY[each] for each in sorted(kept)] + draw(st.lists(st.tuples(names, contents), max_size=4))
     method = draw(st.sampled_from(["POST", "POST", "GET", "HEAD", "OPTIONS"]) | st.text())
     path = draw(paths | st.text().map(lambda each: f"/{each}"))
     query = draw(
@@ -101,25 +106,35 @@ def app(database: str) -> Iterator[Any]:
 
 
 def answer(app: Any, scope: dict[str, Any], body: bytes) -> tuple[int, bytes]:
+    """Return status and body; of a stream of events, which may have no end, what comes first."""
     told = [{"type": "http.request", "body": body}]
     sent: list[Any] = []
+    gone = asyncio.Event()
 
     async def receive() -> Any:
         if told:
             return told.pop()
-        return await asyncio.Event().wait()
+        await gone.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
+        if message.get("more_body") and (b"content-type", EVENTS) in sent[0]["headers"]:
+            gone.set()
 
     asyncio.run(app(scope, receive, send))
     begun, *parts = sent
     assert all(isinstance(each, bytes) for pair in begun["headers"] for each in pair)
     assert not any(b"\n" in value or b"\r" in value for _, value in begun["headers"])
-    assert not parts[-1].get("more_body", False)
+    assert gone.is_set() or not parts[-1].get("more_body", False)
     return begun["status"], b"".join(each["body"] for each in parts)
 
 
+OF_NO_END: Final = json.dumps({"query": DOCUMENTS[-1]}).encode()
+ASKED: Final = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "headers": LIKELY}
+
+
+@example(asked=(ASKED, OF_NO_END))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(asked=any_request())
 def test_no_request_is_a_fault_of_ours(app: Any, asked: tuple[dict[str, Any], bytes]) -> None:

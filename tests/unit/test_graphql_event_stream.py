@@ -764,6 +764,26 @@ def test_no_more_changes_are_told_at_once_than_may_be_and_than_are_paid_for(
     assert sorted(vin for each in found for vin in each) == sorted(car.vin for car in cars)
 
 
+def test_what_many_vehicles_deliver_is_told_a_few_vehicles_at_a_time() -> None:
+    """Nobody who subscribes can ask for fewer, as who asks for a page can."""
+    cars = [full_car(number) for number in range(1, 24)]
+    after = cursor_of("the log", 0)
+    document = (
+        f'subscription {{ vehicleChanged(after: "{after}") {{'
+        " changes { vehicle { vin delivered { signals { path } } } } } }"
+    )
+
+    async def run() -> Any:
+        async with streaming(app_of(memory_world(*cars)), document) as events:
+            return (await events.heard())[2]
+
+    body = asyncio.run(run())
+    assert "errors" not in body, body["errors"][0]
+    told = [each["vehicle"] for each in body["data"]["vehicleChanged"]["changes"]]
+    assert {each["vin"] for each in told} == {car.vin for car in cars}
+    assert all(each["delivered"]["signals"] for each in told)
+
+
 def test_what_was_noted_before_the_store_went_away_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
     delivered = Subscribed.delivered
