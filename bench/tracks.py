@@ -49,7 +49,7 @@ from domain.fleet import Fleet
 from domain.vin import Vin
 from projections.digest import digest
 
-COPIES: Final = 40
+COPIES: Final = 160
 REBUILT: Final = 9  # the version that is compared with the live one
 TRACKS: Final = Path(os.environ.get("FLEETTWIN_TEST_DATA", ROOT.parent / "shared/data")) / "envirocar-tracks"
 _ASKED: Final = """query ($vin: String!, $asOf: DateTime) { vehicle(vin: $vin, asOf: $asOf) {
