@@ -54,6 +54,7 @@ class Columns:
         self.sound = np.ones(len(states), bool)
         self.spans: dict[str, Span] = {}
         self.names: dict[str, Names] = {}  # of lists of texts
+        self.texts: dict[str, list[bytes]] = {}  # of single texts and ids
         self._at = np.concatenate(([0], ends[:-1])) + prefix_bytes
         self._every = np.arange(len(states))
         for field, kind in kinds.items():
@@ -76,9 +77,9 @@ class Columns:
             case {"type": "array", "items": items}:
                 return self._list(field, items)
             case "string":
-                return self._text(NAMES.__getitem__)
+                return self._text(field, NAMES.__getitem__)
             case {"logicalType": "uuid"}:
-                return self._text(_IDS.__getitem__)
+                return self._text(field, _IDS.__getitem__)
             case _:
                 at = self._at.copy()
                 self._value(kind, self._every)
@@ -134,15 +135,15 @@ class Columns:
     def _wrong(self, which: Numbers, wrong: Flags) -> None:
         self.sound[which[wrong]] = False
 
-    def _text(self, make: Callable[[bytes], Any]) -> Span:
+    def _text(self, field: str, make: Callable[[bytes], Any]) -> Span:
         size = self._size(self._every)
         span = Span(self._at.copy(), self._at + size, np.ones_like(size))
         self._at = span.end.copy()
-        self._readable(span.at, span.end, self._every, make)
+        self.texts[field] = self._readable(span.at, span.end, self._every, make)
         return span
 
-    def _readable(self, at: Numbers, end: Numbers, which: Numbers, make: Callable[[bytes], Any]) -> None:
-        """Note of which records nothing can be made of their bytes."""
+    def _readable(self, at: Numbers, end: Numbers, which: Numbers, make: Callable[[bytes], Any]) -> list[bytes]:
+        """Return bytes, and note of which records nothing can be made of them."""
         data = self.data
         found = [data[begins:ends] for begins, ends in zip(at.tolist(), end.tolist(), strict=True)]
         wrong = set()
@@ -153,6 +154,7 @@ class Columns:
                 wrong.add(raw)
         if wrong:
             self._wrong(which, np.array([raw in wrong for raw in found]))
+        return found
 
     def _list(self, field: str, items: Any) -> Span:
         count = self._size(self._every, ITEMS_MAX)

@@ -60,23 +60,23 @@ def _column(columns: Columns, field: _Field, places: Numbers, records: Sequence[
         return _OF_RECORD[name](records)
     kind, span = columns.kinds[name], columns.spans[name]
     if kind == "string":
-        return [NAMES[raw] for raw in columns.slices(name, places)]
+        texts = columns.texts[name]
+        return [NAMES[texts[place]] for place in places.tolist()]
     if kind == TIME or item is not None:
         return _times(
             columns.words((span.end - WORD_BYTES if item == -1 else span.at + WORD_BYTES * (item or 0))[places])
         )
-    return Lists(
-        span.items[places], _items(kind, b"".join(columns.slices(name, places)), int(span.items[places].sum()))
-    )
+    lengths, any_place = span.items[places], places[0]
+    if kind == _OPTIONS and span.end[any_place] - span.at[any_place] == lengths[0]:
+        return Lists(lengths, None)  # nulls, as in all of these records
+    return Lists(lengths, _items(kind, b"".join(columns.slices(name, places))))
 
 
-def _items(kind: Any, data: bytes, count: int) -> NDArray[Any] | None:
-    """Return the items of lists; None: they are nulls."""
+def _items(kind: Any, data: bytes) -> NDArray[Any]:
+    """Return the items of lists."""
     if kind == _TIMES:
         return _times(np.frombuffer(data, "<u8"))
-    if kind == _DOUBLES:
-        return np.frombuffer(data, "<f8")
-    return None if len(data) == count else np.frombuffer(data, _OPTION)["number"]
+    return np.frombuffer(data, "<f8") if kind == _DOUBLES else np.frombuffer(data, _OPTION)["number"]
 
 
 def _times(words: Words) -> NDArray[np.int64]:

@@ -7,10 +7,9 @@ What makes an event old news may be passed over itself, by one that measures all
 stays. A record whose last time is before its first, of which that would not follow, is decoded.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, compress
-from operator import ne
+from operator import attrgetter, ne
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from adapters.event_log import StoredRecord
 from adapters.row_block import RowBlock
 from projections.projection import Renewed
 
+_TOPIC: Final = attrgetter("topic")
 _BEFORE_1970: Final = np.uint64(1)  # a bit of a time as eight bytes; without it the later is the greater word
 
 
@@ -44,7 +44,8 @@ def pass_over(
     alike = list(_alike(records, renewed, readers))
     if not alike:
         return list(records), []
-    passed = _measured_again(records, alike) & ~_last_of_rows(records, alike)
+    vehicles = _vehicles(records)
+    passed = _measured_again(vehicles, alike) & ~_last_of_rows(vehicles, alike)
     blocks: list[RowBlock] = []
     for one in alike:
         if one.rule.copied:
@@ -60,11 +61,7 @@ def pass_over(
 
 def _alike(records: Sequence[StoredRecord], renewed: Mapping[str, Renewed], readers: RecordReaders) -> Iterator[_Alike]:
     """Give the records of which there is a rule, by their schemas; those that cannot be read so are decoded."""
-    of_schema: dict[tuple[str, bytes], list[int]] = defaultdict(list)
-    for place, (_, _, _, topic, state, _) in enumerate(records):
-        if topic in renewed and len(state) <= RECORD_BYTES_MAX:
-            of_schema[topic, state[: PREFIX.size]].append(place)
-    for (topic, start), found in of_schema.items():
+    for topic, start, found in _of_schemas(records, renewed):
         rule, reader = renewed[topic], _reader(readers, topic, start)
         if not reader or not _fits(rule, reader.kinds):
             continue
@@ -84,12 +81,24 @@ def _alike(records: Sequence[StoredRecord], renewed: Mapping[str, Renewed], read
             yield _Alike(rule, columns, chosen, np.array(found)[chosen], signals, first[chosen], last[chosen])
 
 
+def _of_schemas(records: Sequence[StoredRecord], topics: Iterable[str]) -> Iterator[tuple[str, bytes, list[int]]]:
+    """Give the places of records, by topic and what their bytes begin with, without those that are too long."""
+    topic_of = list(map(_TOPIC, records))
+    for topic in topics:
+        found = [
+            place for place, of in enumerate(topic_of) if of == topic and len(records[place].state) <= RECORD_BYTES_MAX
+        ]
+        starts = [records[place].state[: PREFIX.size] for place in found]
+        for start in set(starts):
+            yield topic, start, [place for place, of in zip(found, starts, strict=True) if of == start]
+
+
 def _fits(rule: Renewed, kinds: Mapping[str, Any]) -> bool:
     """Whether records of a schema have what a rule asks for."""
     return kinds.keys() >= {rule.measured_at, *filter(None, (rule.paths, rule.row))}
 
 
-def _measured_again(records: Sequence[StoredRecord], alike: Sequence[_Alike]) -> Flags:
+def _measured_again(vehicles: Numbers, alike: Sequence[_Alike]) -> Flags:
     """Return of which records every signal is measured again by a later one of the vehicle, and later."""
     places = np.concatenate([one.places for one in alike])
     order = np.argsort(places)
@@ -101,13 +110,12 @@ def _measured_again(records: Sequence[StoredRecord], alike: Sequence[_Alike]) ->
     # One number for signal, vehicle and time: greater for a signal or a vehicle before, so that the greatest of those
     # behind is of the same ones, or smaller than all of these.
     by_signal = np.argsort(signals, kind="stable")
-    vehicles = np.array(_vehicles(records))[places]
     of_record = np.repeat(np.arange(len(places)), count)
-    floor = (-signals * (vehicles[-1] + 1) - vehicles[of_record]) * (len(words) + 1)
+    floor = (-signals * (vehicles[-1] + 1) - vehicles[places][of_record]) * (len(words) + 1)
     newest = np.maximum.accumulate((floor + first[of_record])[by_signal][::-1])[::-1]
     again = np.empty_like(newest)
     again[by_signal] = np.append(newest[1:], np.iinfo(np.int64).min)
-    passed = np.zeros(len(records), bool)
+    passed = np.zeros(len(vehicles), bool)
     some = count > 0
     begins = (np.cumsum(count) - count)[some]
     passed[places[some]] = np.logical_and.reduceat(again > floor + last[of_record], begins)
@@ -126,24 +134,23 @@ def _numbered(told: Sequence[Names], order: Numbers) -> tuple[Numbers, Numbers]:
     return found[each((np.cumsum(counts) - counts)[of_record], count, 1)], count
 
 
-def _last_of_rows(records: Sequence[StoredRecord], alike: Sequence[_Alike]) -> Flags:
-    """Return which records are the last of the page to put a row."""
-    newest: dict[tuple[int, str, bytes], int] = {}
+def _last_of_rows(vehicles: Numbers, alike: Sequence[_Alike]) -> Flags:
+    """Return which records are the last of their schema in the page to put a row."""
+    last = np.zeros(len(vehicles), bool)
     for one in alike:
         if one.rule.row:
-            rows = one.columns.slices(one.rule.row, one.of_columns)
-            for place, row in zip(one.places.tolist(), rows, strict=True):
-                key = (records[place].originator_id.int, one.rule.row, row)
-                newest[key] = max(place, newest.get(key, place))
-    last = np.zeros(len(records), bool)
-    last[list(newest.values())] = True
+            numbers: dict[bytes, int] = {}
+            rows = [numbers.setdefault(raw, len(numbers)) for raw in one.columns.texts[one.rule.row]]
+            keys = vehicles[one.places] * len(numbers) + np.array(rows)[one.of_columns]
+            newest = np.unique(keys[::-1], return_index=True)[1]
+            last[one.places[::-1][newest]] = True
     return last
 
 
-def _vehicles(records: Sequence[StoredRecord]) -> list[int]:
+def _vehicles(records: Sequence[StoredRecord]) -> Numbers:
     """Return of each record which vehicle's it is, counted from 0."""
     ids = [record.originator_id.int for record in records]  # which are compared several times as fast as ids
-    return list(accumulate(map(ne, ids[1:], ids), initial=0))
+    return np.array(list(accumulate(map(ne, ids[1:], ids), initial=0)))
 
 
 def _reader(readers: RecordReaders, topic: str, start: bytes) -> RecordReader | None:
