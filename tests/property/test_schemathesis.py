@@ -14,6 +14,7 @@ from graphql import (
     FieldNode,
     FloatValueNode,
     IntValueNode,
+    OperationDefinitionNode,
     StringValueNode,
     Visitor,
     parse,
@@ -60,8 +61,11 @@ schemathesis.graphql.scalar("SignalScalar", st.floats(0, 9).map(lambda number: F
 schemathesis.graphql.scalar("JSON", st.just(StringValueNode(value="")))
 
 
+FLEET: Final = parse("{ known: vehicles(first: 100) { edges { node { id vin } } } }")
+
+
 class Knowing(Visitor):
-    """Asks the same as one who knows what there is: by chance alone hardly a question finds a vehicle."""
+    """Asks the same as one who knows what there is, and the fleet beside: by chance alone hardly a vehicle is found."""
 
     LEFT_OUT: Final = frozenset({"after", "before", "asOf", "knownAt", "position", "atLeast", "filter", "orderBy"})
 
@@ -82,6 +86,12 @@ class Knowing(Visitor):
         if node.name.value == "vehicle" and node.arguments:  # one of the two
             return replace(node, arguments=node.arguments[:1])
         return None
+
+    def leave_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> Any:
+        (fleet,) = FLEET.definitions
+        assert isinstance(fleet, OperationDefinitionNode)
+        asked = (*node.selection_set.selections, *fleet.selection_set.selections)
+        return replace(node, selection_set=replace(node.selection_set, selections=asked))
 
 
 @pytest.fixture(scope="module")
@@ -141,4 +151,4 @@ def test_it_runs_clean_and_shows_nothing_of_another_brand(schema: Any, brand: st
 
     ask()
     assert answered > 50
-    assert shown, "no answer had a vehicle: what is not shown to another brand says nothing"
+    assert shown > 20, "hardly an answer had a vehicle: what is not shown to another brand says nothing"
