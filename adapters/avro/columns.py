@@ -64,8 +64,11 @@ class Columns:
     def slices(self, field: str, places: Numbers) -> list[bytes]:
         """Return the bytes of a field, of some records."""
         span = self.spans[field]
+        return self._cut(span.at[places], span.end[places])
+
+    def _cut(self, at: Numbers, end: Numbers) -> list[bytes]:
         data = self.data
-        return [data[at:end] for at, end in zip(span.at[places].tolist(), span.end[places].tolist(), strict=True)]
+        return [data[begins:ends] for begins, ends in zip(at.tolist(), end.tolist(), strict=True)]
 
     def words(self, at: Numbers) -> Words:
         """Return eight bytes from each place on."""
@@ -144,8 +147,7 @@ class Columns:
 
     def _readable(self, at: Numbers, end: Numbers, which: Numbers, make: Callable[[bytes], Any]) -> list[bytes]:
         """Return bytes, and note of which records nothing can be made of them."""
-        data = self.data
-        found = [data[begins:ends] for begins, ends in zip(at.tolist(), end.tolist(), strict=True)]
+        found = self._cut(at, end)
         wrong = set()
         for raw in set(found):
             try:
@@ -221,11 +223,7 @@ class Columns:
 
     def _names(self, at: Numbers, end: Numbers, count: Numbers) -> Names:
         """Return the lists of texts that lie there."""
-        data = self.data
-        found = [
-            (items, data[begins:ends])
-            for begins, ends, items in zip(at.tolist(), end.tolist(), count.tolist(), strict=True)
-        ]
+        found = list(zip(count.tolist(), self._cut(at, end), strict=True))
         lists: list[tuple[str, ...]] = []
         numbers: dict[tuple[int, bytes], int] = {}
         for key in set(found):

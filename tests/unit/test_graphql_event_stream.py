@@ -591,19 +591,25 @@ def test_a_store_that_is_away_for_a_moment_costs_no_event(monkeypatch: pytest.Mo
     asyncio.run(run())
 
 
-def test_an_event_is_told_whole_or_not_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the store goes away between the log and what is asked of an event's vehicle, both are asked again."""
-    monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
-    signals = MemoryTwinReader.signals
+def away_once(monkeypatch: pytest.MonkeyPatch, of: type, name: str) -> list[bool]:
+    """Let the store be away when a method is called for the first time; return whether it was."""
+    method = getattr(of, name)
     failed: list[bool] = []
 
-    def once_away(self: MemoryTwinReader, *asked: Any) -> Any:
+    def once_away(self: Any, *asked: Any) -> Any:
         if not failed:
             failed.append(True)
             raise StoreError("away")
-        return signals(self, *asked)
+        return method(self, *asked)
 
-    monkeypatch.setattr(MemoryTwinReader, "signals", once_away)
+    monkeypatch.setattr(of, name, once_away)
+    return failed
+
+
+def test_an_event_is_told_whole_or_not_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the store goes away between the log and what is asked of an event's vehicle, both are asked again."""
+    monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
+    failed = away_once(monkeypatch, MemoryTwinReader, "signals")
     document = "subscription { events { node { position vehicle { navigation { speed { value } } } } } }"
 
     async def run() -> None:
@@ -786,16 +792,7 @@ def test_what_many_vehicles_deliver_is_told_a_few_vehicles_at_a_time() -> None:
 
 def test_what_was_noted_before_the_store_went_away_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "STORE_RETRY_S", 0.01)
-    delivered = Subscribed.delivered
-    failed: list[bool] = []
-
-    def once_away(self: Subscribed, *asked: Any) -> Any:
-        if not failed:
-            failed.append(True)
-            raise StoreError("away")
-        return delivered(self, *asked)
-
-    monkeypatch.setattr(Subscribed, "delivered", once_away)
+    away_once(monkeypatch, Subscribed, "delivered")
     car = Car(1)
     car.play(T0 + SECOND, "Piece")
     asked = CHANGES % f'(after: "{cursor_of("the log", 0)}")'
